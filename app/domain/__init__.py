@@ -1,0 +1,1 @@
+"""Pure rules that app and worker share."""

@@ -1,0 +1,79 @@
+"""Read the process environment (prefix `VTT_`) into one typed object."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from functools import lru_cache
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from vtt_core.contract.limits import Limits
+
+
+class Role(StrEnum):
+    """What this API process answers for."""
+
+    ALL = "all"
+    CONTROL = "control"
+    PREDICT = "predict"
+
+
+class Settings(BaseSettings):
+    """Defaults are those of the `local` profile: one machine, nothing to install."""
+
+    model_config = SettingsConfigDict(env_prefix="VTT_", env_nested_delimiter="__", frozen=True)
+
+    role: Role = Role.ALL
+    data_dir: Path = Path("vtt-data")
+    """Folder of the database, the blobs and the private Redis."""
+    database_url: str = ""
+    """SQLAlchemy URL; empty: SQLite in the data folder."""
+    broker_url: str = ""
+    """Redis URL; empty: the private Redis on a socket in the data folder."""
+    store_url: str = ""
+    """fsspec URL of the blobs; empty: a folder in the data folder."""
+    device: str = "auto"
+    """`auto`, `cpu`, `cuda` or `cuda:N`."""
+    host: str = "127.0.0.1"
+    port: int = 8000
+    default_backbone: str = "mini"
+    lease_seconds: float = 30.0
+    """How long a worker may be silent before another takes its job."""
+    heartbeat_seconds: float = 5.0
+    reaper_seconds: float = 5.0
+    """Pause between two looks for expired leases and unsent jobs."""
+    checkpoint_steps: int = 25
+    """Optimiser steps between two checkpoints."""
+    max_request_bytes: int = 600 * 2**20
+    max_resident_adapters: int = 256
+    limits: Limits = Field(default_factory=Limits)
+    log_format: str = "console"
+    """`console` or `json`."""
+
+    @property
+    def resolved_database_url(self) -> str:
+        """Database URL with the local default filled in."""
+        return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'vtt.sqlite'}"
+
+    @property
+    def redis_socket(self) -> Path:
+        """Socket of the private Redis."""
+        return self.data_dir.resolve() / "redis.sock"
+
+    @property
+    def resolved_broker_url(self) -> str:
+        """Broker URL with the local default filled in."""
+        return self.broker_url or f"redis+socket://{self.redis_socket}"
+
+    @property
+    def resolved_store_url(self) -> str:
+        """Blob store URL with the local default filled in."""
+        return self.store_url or f"file://{self.data_dir.resolve() / 'blobs'}"
+
+
+@lru_cache(maxsize=1)
+def load_settings() -> Settings:
+    """Return the settings of this process, read once."""
+    return Settings()

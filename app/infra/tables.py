@@ -1,0 +1,162 @@
+"""Define the tables; alembic's migrations must give exactly these."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+from sqlalchemy import JSON, DateTime, ForeignKey, Index, Integer, MetaData, String, UniqueConstraint
+from sqlalchemy.engine import Dialect
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.types import TypeDecorator
+
+NAMING = {
+    "ix": "ix_%(column_0_label)s",
+    "uq": "uq_%(table_name)s_%(column_0_name)s",
+    "ck": "ck_%(table_name)s_%(constraint_name)s",
+    "fk": "fk_%(table_name)s_%(column_0_name)s_%(referred_table_name)s",
+    "pk": "pk_%(table_name)s",
+}
+
+
+class UtcDateTime(TypeDecorator[datetime]):
+    """Store aware datetimes; SQLite would drop the zone."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Refuse naive datetimes on the way in."""
+        if value is not None and value.tzinfo is None:
+            raise ValueError(f"expected an aware datetime, got {value!r}")
+        return value.astimezone(UTC) if value is not None else None
+
+    def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
+        """Give the zone back on the way out."""
+        return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+class Base(DeclarativeBase):
+    """Root of the tables."""
+
+    metadata = MetaData(naming_convention=NAMING)
+    type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, list[str]: JSON}
+
+
+class SupportSetRow(Base):
+    """Labelled images that a user sent; frozen by the first job that uses it."""
+
+    __tablename__ = "support_sets"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200), default="")
+    created_at: Mapped[datetime]
+    frozen_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
+
+    __table_args__ = (Index("ix_support_sets_created_at_id", "created_at", "id"),)
+
+
+class SupportImageRow(Base):
+    """One usable image of a support set; its bytes lie in the store under `blob_key`."""
+
+    __tablename__ = "support_images"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    support_set_id: Mapped[str] = mapped_column(ForeignKey("support_sets.id", ondelete="CASCADE"), index=True)
+    label: Mapped[str] = mapped_column(String(400))
+    position: Mapped[int]
+    """Order of arrival within the support set; classes and images follow it."""
+    file_name: Mapped[str] = mapped_column(String(400))
+    sha256: Mapped[str] = mapped_column(String(64))
+    size_bytes: Mapped[int]
+    width: Mapped[int]
+    height: Mapped[int]
+    image_format: Mapped[str] = mapped_column(String(20))
+    blob_key: Mapped[str] = mapped_column(String(200))
+    created_at: Mapped[datetime]
+
+    __table_args__ = (UniqueConstraint("support_set_id", "sha256"),)
+
+
+class JobRow(Base):
+    """The truth about one fine-tuning; queue messages are only hints."""
+
+    __tablename__ = "jobs"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    support_set_id: Mapped[str] = mapped_column(ForeignKey("support_sets.id"), index=True)
+    name: Mapped[str] = mapped_column(String(200), default="")
+    backbone_id: Mapped[str] = mapped_column(String(400))
+    recipe: Mapped[dict[str, Any]]
+    seed: Mapped[int]
+    state: Mapped[str] = mapped_column(String(20), index=True)
+    attempt: Mapped[int] = mapped_column(Integer, default=0)
+    holder: Mapped[str | None] = mapped_column(String(200))
+    lease_expires_at: Mapped[datetime | None]
+    fencing_token: Mapped[int] = mapped_column(Integer, default=0)
+    """Grows with every claim; each write of a worker names the one it was given."""
+    is_cancel_requested: Mapped[bool] = mapped_column(default=False)
+    enqueued_at: Mapped[datetime | None]
+    """When a message was last sent; a queued job with an old one is sent again."""
+    step: Mapped[int] = mapped_column(Integer, default=0)
+    num_steps: Mapped[int]
+    progress: Mapped[dict[str, Any] | None]
+    """Latest step report: losses, conflict cosine, is_absorbing, seconds_left."""
+    error: Mapped[dict[str, Any] | None]
+    """code, title, expected, got, remedy of what ended it."""
+    idempotency_key: Mapped[str | None] = mapped_column(String(200), unique=True)
+    request_sha256: Mapped[str] = mapped_column(String(64))
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    finished_at: Mapped[datetime | None]
+
+    __table_args__ = (Index("ix_jobs_created_at_id", "created_at", "id"),)
+
+
+class JobEventRow(Base):
+    """One thing that happened to a job; the id is the SSE event id."""
+
+    __tablename__ = "job_events"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
+    kind: Mapped[str] = mapped_column(String(20))
+    """`state` or `progress`."""
+    payload: Mapped[dict[str, Any]]
+    created_at: Mapped[datetime]
+
+
+class ModelRow(Base):
+    """A published adapter; immutable but for its deletion."""
+
+    __tablename__ = "models"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), unique=True)
+    name: Mapped[str] = mapped_column(String(200), default="")
+    backbone_id: Mapped[str] = mapped_column(String(400))
+    backbone_sha256: Mapped[str] = mapped_column(String(64))
+    labels: Mapped[list[str]]
+    recipe: Mapped[dict[str, Any]]
+    metrics: Mapped[dict[str, Any]]
+    adapter_key: Mapped[str] = mapped_column(String(200))
+    """Prefix of the adapter's files in the store."""
+    adapter_bytes: Mapped[int]
+    created_at: Mapped[datetime]
+    deleted_at: Mapped[datetime | None]
+
+    __table_args__ = (Index("ix_models_created_at_id", "created_at", "id"),)
+
+
+class AliasRow(Base):
+    """A name that points to a model and may be moved."""
+
+    __tablename__ = "aliases"
+
+    name: Mapped[str] = mapped_column(String(100), primary_key=True)
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id"))
+    updated_at: Mapped[datetime]
+
+
+__all__ = ["AliasRow", "Base", "JobEventRow", "JobRow", "ModelRow", "SupportImageRow", "SupportSetRow", "UtcDateTime"]

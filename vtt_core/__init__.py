@@ -1,0 +1,1 @@
+"""The VtT method: no web, no queue, no database, no environment, no clock."""

@@ -1,0 +1,1 @@
+"""The fused vector read by the frozen text tower."""

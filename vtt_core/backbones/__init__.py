@@ -1,0 +1,1 @@
+"""Frozen CLIP models and their two towers."""

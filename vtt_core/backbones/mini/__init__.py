@@ -1,0 +1,1 @@
+"""The bundled backbone and the recipe that trained it."""

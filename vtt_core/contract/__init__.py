@@ -1,0 +1,1 @@
+"""What app and worker share with the method; standard library only."""

@@ -1,0 +1,267 @@
+"""Say what is wrong with what came: the error tree of the method, shared by app and worker.
+
+    VttError
+    ├── InputError (also a ValueError)        something the caller sent
+    │   ├── ImageError                        one image
+    │   │   ├── EmptyFileError                image.empty
+    │   │   ├── NotAnImageError               image.not_an_image
+    │   │   ├── TruncatedImageError           image.truncated
+    │   │   ├── AnimatedImageError            image.animated
+    │   │   ├── ImageTooManyBytesError        image.too_many_bytes
+    │   │   └── ImageDimensionsError          image.bad_dimensions
+    │   ├── ArchiveError                      a zip or folder of classes
+    │   │   ├── NotAZipError                  archive.not_a_zip
+    │   │   ├── UnsafePathError               archive.unsafe_path
+    │   │   ├── ArchiveTooLargeError          archive.too_large
+    │   │   └── ArchiveLayoutError            archive.bad_layout
+    │   ├── SupportSetError                   the labelled images together
+    │   │   ├── TooFewClassesError            support_set.too_few_classes
+    │   │   ├── TooManyClassesError           support_set.too_many_classes
+    │   │   ├── EmptyClassError               support_set.empty_class
+    │   │   ├── TooFewShotsError              support_set.too_few_shots
+    │   │   ├── TooManyShotsError             support_set.too_many_shots
+    │   │   ├── BadLabelError                 support_set.bad_label
+    │   │   ├── DuplicateImageError           support_set.duplicate_image
+    │   │   └── ConflictingLabelsError        support_set.conflicting_labels
+    │   ├── RecipeError                       recipe.invalid
+    │   ├── UnknownBackboneError              backbone.unknown
+    │   ├── UnsupportedBackboneError          backbone.unsupported
+    │   ├── LayerMismatchError                backbone.layer_mismatch
+    │   ├── PromptError                       prompt.invalid
+    │   ├── AdapterFormatError                adapter.bad_format
+    │   └── BackboneMismatchError             adapter.backbone_mismatch
+    └── BackboneUnavailableError              backbone.unavailable: known, but its weights are out of reach
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+
+class VttError(Exception):
+    """Tell what was expected, what came and what to do about it.
+
+    Args:
+        expected: what would have been right, as a phrase.
+        got: what came instead, user values with `!r`.
+        remedy: what to do now, as an imperative sentence without its full stop.
+    """
+
+    code: ClassVar[str] = "error"
+    title: ClassVar[str] = "Something went wrong"
+
+    def __init__(self, *, expected: str, got: str, remedy: str) -> None:
+        super().__init__(f"{self.title}: expected {expected}, got {got}. {remedy}.")
+        self.expected = expected
+        self.got = got
+        self.remedy = remedy
+
+
+class InputError(VttError, ValueError):
+    """Something that the caller sent is wrong; sending it again unchanged fails again."""
+
+    code = "input.invalid"
+    title = "Invalid input"
+
+
+class ImageError(InputError):
+    """One image cannot be used; the others are not touched by it."""
+
+    code = "image.invalid"
+    title = "Unusable image"
+
+
+class EmptyFileError(ImageError):
+    """The file holds no bytes."""
+
+    code = "image.empty"
+    title = "Empty file"
+
+
+class NotAnImageError(ImageError):
+    """No decoder knows the bytes."""
+
+    code = "image.not_an_image"
+    title = "Not an image"
+
+
+class TruncatedImageError(ImageError):
+    """The header is an image's, the pixels end early or are damaged."""
+
+    code = "image.truncated"
+    title = "Truncated or damaged image"
+
+
+class AnimatedImageError(ImageError):
+    """The file holds several frames, and which one is meant is unknown."""
+
+    code = "image.animated"
+    title = "Animated image"
+
+
+class ImageTooManyBytesError(ImageError):
+    """The encoded file is larger than the limit."""
+
+    code = "image.too_many_bytes"
+    title = "Image file too large"
+
+
+class ImageDimensionsError(ImageError):
+    """Width, height, their product or their ratio is outside the limits."""
+
+    code = "image.bad_dimensions"
+    title = "Image dimensions outside the limits"
+
+
+class ArchiveError(InputError):
+    """A zip or folder cannot be read as one folder a class."""
+
+    code = "archive.invalid"
+    title = "Unusable archive"
+
+
+class NotAZipError(ArchiveError):
+    """The bytes are no zip file, or a damaged one."""
+
+    code = "archive.not_a_zip"
+    title = "Not a zip file"
+
+
+class UnsafePathError(ArchiveError):
+    """An entry points outside the archive or is a link."""
+
+    code = "archive.unsafe_path"
+    title = "Unsafe path in the archive"
+
+
+class ArchiveTooLargeError(ArchiveError):
+    """Entry count, unpacked size or compression ratio is over its limit."""
+
+    code = "archive.too_large"
+    title = "Archive over the limits"
+
+
+class ArchiveLayoutError(ArchiveError):
+    """Images do not lie in one folder a class."""
+
+    code = "archive.bad_layout"
+    title = "Archive is not one folder a class"
+
+
+class SupportSetError(InputError):
+    """The labelled images, taken together, cannot be learnt from."""
+
+    code = "support_set.invalid"
+    title = "Unusable support set"
+
+
+class TooFewClassesError(SupportSetError):
+    """Telling classes apart needs two of them."""
+
+    code = "support_set.too_few_classes"
+    title = "Too few classes"
+
+
+class TooManyClassesError(SupportSetError):
+    """More classes than the limit."""
+
+    code = "support_set.too_many_classes"
+    title = "Too many classes"
+
+
+class EmptyClassError(SupportSetError):
+    """A class was named but holds no usable image."""
+
+    code = "support_set.empty_class"
+    title = "Class without an image"
+
+
+class TooFewShotsError(SupportSetError):
+    """A class has fewer images than asked for."""
+
+    code = "support_set.too_few_shots"
+    title = "Too few images in a class"
+
+
+class TooManyShotsError(SupportSetError):
+    """A class has more images than the limit."""
+
+    code = "support_set.too_many_shots"
+    title = "Too many images in a class"
+
+
+class BadLabelError(SupportSetError):
+    """A label is empty, too long, or holds control characters."""
+
+    code = "support_set.bad_label"
+    title = "Unusable label"
+
+
+class DuplicateImageError(SupportSetError):
+    """The same bytes are already in this class."""
+
+    code = "support_set.duplicate_image"
+    title = "Image already in this class"
+
+
+class ConflictingLabelsError(SupportSetError):
+    """The same bytes are already there under another label."""
+
+    code = "support_set.conflicting_labels"
+    title = "Same image under two labels"
+
+
+class RecipeError(InputError):
+    """A hyper-parameter is unknown or outside its range."""
+
+    code = "recipe.invalid"
+    title = "Invalid recipe"
+
+
+class UnknownBackboneError(InputError):
+    """No backbone has this id."""
+
+    code = "backbone.unknown"
+    title = "Unknown backbone"
+
+
+class UnsupportedBackboneError(InputError):
+    """open_clip knows the model, but its towers are not of a kind that is implemented."""
+
+    code = "backbone.unsupported"
+    title = "Unsupported backbone"
+
+
+class LayerMismatchError(InputError):
+    """Layer features of the two towers cannot be paired."""
+
+    code = "backbone.layer_mismatch"
+    title = "Layers of the towers do not pair"
+
+
+class PromptError(InputError):
+    """A class prompt does not fit the text tower."""
+
+    code = "prompt.invalid"
+    title = "Unusable prompt"
+
+
+class AdapterFormatError(InputError):
+    """A folder is no adapter, or one of another format version."""
+
+    code = "adapter.bad_format"
+    title = "Not a readable adapter"
+
+
+class BackboneMismatchError(InputError):
+    """An adapter belongs to another backbone, or to other weights of it."""
+
+    code = "adapter.backbone_mismatch"
+    title = "Adapter belongs to another backbone"
+
+
+class BackboneUnavailableError(VttError):
+    """The backbone is known, but its weights can be had neither from a hub nor from a cache or file."""
+
+    code = "backbone.unavailable"
+    title = "Backbone weights out of reach"

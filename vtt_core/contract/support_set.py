@@ -1,0 +1,109 @@
+"""Describe the labelled images that a fine-tuning learns from."""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from vtt_core.contract.errors import BadLabelError, EmptyClassError, TooFewClassesError, TooManyClassesError, TooManyShotsError
+from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
+
+
+@dataclass(frozen=True)
+class SupportImage:
+    """One encoded image of a support set."""
+
+    name: str
+    """Where it came from, for messages; never used as a path."""
+    encoded: bytes
+    """The file as it was sent (JPEG, PNG, ...)."""
+
+
+@dataclass(frozen=True)
+class SupportClass:
+    """One class with its images."""
+
+    label: str
+    images: tuple[SupportImage, ...]
+
+    @property
+    def shot(self) -> int:
+        """Number of images."""
+        return len(self.images)
+
+
+@dataclass(frozen=True)
+class SupportSet:
+    """All classes, in the order that logits and prototypes follow."""
+
+    classes: tuple[SupportClass, ...]
+
+    @property
+    def way(self) -> int:
+        """Number of classes."""
+        return len(self.classes)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Labels in class order."""
+        return tuple(support_class.label for support_class in self.classes)
+
+
+def clean_label(label: str, limits: Limits = DEFAULT_LIMITS) -> str:
+    """Return the label as prompts use it: NFC, underscores and runs of white space as one space.
+
+    Raises:
+        BadLabelError: nothing is left, it is too long, or it holds control characters.
+    """
+    cleaned = " ".join(unicodedata.normalize("NFC", label).replace("_", " ").split())
+    if not cleaned:
+        raise BadLabelError(expected="a label with at least one character", got=repr(label[:80]), remedy="Name the class")
+    if len(cleaned) > limits.max_label_characters:
+        raise BadLabelError(
+            expected=f"at most {limits.max_label_characters} characters",
+            got=f"{len(cleaned)} characters, beginning with {cleaned[:40]!r}",
+            remedy="Shorten the label to what a prompt would say",
+        )
+    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in cleaned):
+        raise BadLabelError(expected="printable characters", got=repr(cleaned[:80]), remedy="Remove the control characters")
+    return cleaned
+
+
+def check_shape(shots: Mapping[str, int] | Sequence[tuple[str, int]], limits: Limits = DEFAULT_LIMITS) -> None:
+    """Refuse a support set whose way or shot cannot be learnt from.
+
+    Args:
+        shots: number of usable images by label.
+        limits: the bounds in force.
+
+    Raises:
+        EmptyClassError: a class has no image.
+        TooFewClassesError: fewer than two classes.
+        TooManyClassesError: more classes than allowed.
+        TooManyShotsError: a class has more images than allowed.
+    """
+    items = list(shots.items()) if isinstance(shots, Mapping) else list(shots)
+    empty = [label for label, shot in items if shot == 0]
+    if empty:
+        raise EmptyClassError(
+            expected="at least one usable image in every class",
+            got=f"none in {', '.join(map(repr, empty[:5]))}",
+            remedy="Add an image to it or leave the class out",
+        )
+    if len(items) < limits.min_way:
+        named = f" ({items[0][0]!r})" if items else ""
+        raise TooFewClassesError(
+            expected=f"at least {limits.min_way} classes", got=f"{len(items)}{named}", remedy="Add images of another class"
+        )
+    if len(items) > limits.max_way:
+        raise TooManyClassesError(
+            expected=f"at most {limits.max_way} classes", got=str(len(items)), remedy="Split the problem or leave classes out"
+        )
+    for label, shot in items:
+        if shot > limits.max_shot:
+            raise TooManyShotsError(
+                expected=f"at most {limits.max_shot} images a class",
+                got=f"{shot} in {label!r}",
+                remedy="Leave the least typical ones out",
+            )

@@ -1,0 +1,1 @@
+"""Dynamic gradient supervised optimization."""

@@ -1,0 +1,1 @@
+"""State-space scan over the layers of both towers."""

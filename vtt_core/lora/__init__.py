@@ -1,0 +1,1 @@
+"""Low-rank layers on q, k and v."""
