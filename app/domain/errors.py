@@ -1,17 +1,17 @@
 """Say what the service refuses beside bad input.
 
-    VttError
-    ├── NotFoundError                  not_found: no such support set, job, model, image or alias
-    ├── GoneError                      gone: it was there and has been deleted
-    ├── ConflictError                  conflict: it is not in a state that allows this
-    │   ├── SupportSetFrozenError      support_set.frozen
-    │   ├── SupportSetInUseError       support_set.in_use
-    │   ├── JobTransitionError         job.illegal_transition
-    │   ├── ModelNotReadyError         model.not_ready
-    │   └── IdempotencyConflictError   idempotency.conflict
-    ├── StaleLeaseError                job.stale_lease: the worker no longer holds the job
-    ├── QueueUnavailableError          queue.unavailable
-    └── RequestTooLargeError           request.too_large
+VttError
+├── NotFoundError                  not_found: no such support set, job, model, image or alias
+├── GoneError                      gone: it was there and has been deleted
+├── ConflictError                  conflict: it is not in a state that allows this
+│   ├── SupportSetFrozenError      support_set.frozen
+│   ├── SupportSetInUseError       support_set.in_use
+│   ├── JobTransitionError         job.illegal_transition
+│   ├── ModelNotReadyError         model.not_ready
+│   └── IdempotencyConflictError   idempotency.conflict
+├── StaleLeaseError                job.stale_lease: the worker no longer holds the job
+├── QueueUnavailableError          queue.unavailable
+└── RequestTooLargeError           request.too_large
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
 """Name the states of a job and the transitions between them.
 
-    queued ──claim──> running ──> verifying ──> succeeded
-      │                 │  ^          │
-      │                 │  └─reclaim──┤ (lease expired, attempts left)
-      ├──> cancelled <──┴─────────────┤
-      └──> failed    <────────────────┘
+queued ──claim──> running ──> verifying ──> succeeded
+  │                 │  ^          │
+  │                 │  └─reclaim──┤ (lease expired, attempts left)
+  ├──> cancelled <──┴─────────────┤
+  └──> failed    <────────────────┘
 """
 
 from __future__ import annotations

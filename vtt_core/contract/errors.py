@@ -1,36 +1,36 @@
 """Say what is wrong with what came: the error tree of the method, shared by app and worker.
 
-    VttError
-    ├── InputError (also a ValueError)        something the caller sent
-    │   ├── ImageError                        one image
-    │   │   ├── EmptyFileError                image.empty
-    │   │   ├── NotAnImageError               image.not_an_image
-    │   │   ├── TruncatedImageError           image.truncated
-    │   │   ├── AnimatedImageError            image.animated
-    │   │   ├── ImageTooManyBytesError        image.too_many_bytes
-    │   │   └── ImageDimensionsError          image.bad_dimensions
-    │   ├── ArchiveError                      a zip or folder of classes
-    │   │   ├── NotAZipError                  archive.not_a_zip
-    │   │   ├── UnsafePathError               archive.unsafe_path
-    │   │   ├── ArchiveTooLargeError          archive.too_large
-    │   │   └── ArchiveLayoutError            archive.bad_layout
-    │   ├── SupportSetError                   the labelled images together
-    │   │   ├── TooFewClassesError            support_set.too_few_classes
-    │   │   ├── TooManyClassesError           support_set.too_many_classes
-    │   │   ├── EmptyClassError               support_set.empty_class
-    │   │   ├── TooFewShotsError              support_set.too_few_shots
-    │   │   ├── TooManyShotsError             support_set.too_many_shots
-    │   │   ├── BadLabelError                 support_set.bad_label
-    │   │   ├── DuplicateImageError           support_set.duplicate_image
-    │   │   └── ConflictingLabelsError        support_set.conflicting_labels
-    │   ├── RecipeError                       recipe.invalid
-    │   ├── UnknownBackboneError              backbone.unknown
-    │   ├── UnsupportedBackboneError          backbone.unsupported
-    │   ├── LayerMismatchError                backbone.layer_mismatch
-    │   ├── PromptError                       prompt.invalid
-    │   ├── AdapterFormatError                adapter.bad_format
-    │   └── BackboneMismatchError             adapter.backbone_mismatch
-    └── BackboneUnavailableError              backbone.unavailable: known, but its weights are out of reach
+VttError
+├── InputError (also a ValueError)        something the caller sent
+│   ├── ImageError                        one image
+│   │   ├── EmptyFileError                image.empty
+│   │   ├── NotAnImageError               image.not_an_image
+│   │   ├── TruncatedImageError           image.truncated
+│   │   ├── AnimatedImageError            image.animated
+│   │   ├── ImageTooManyBytesError        image.too_many_bytes
+│   │   └── ImageDimensionsError          image.bad_dimensions
+│   ├── ArchiveError                      a zip or folder of classes
+│   │   ├── NotAZipError                  archive.not_a_zip
+│   │   ├── UnsafePathError               archive.unsafe_path
+│   │   ├── ArchiveTooLargeError          archive.too_large
+│   │   └── ArchiveLayoutError            archive.bad_layout
+│   ├── SupportSetError                   the labelled images together
+│   │   ├── TooFewClassesError            support_set.too_few_classes
+│   │   ├── TooManyClassesError           support_set.too_many_classes
+│   │   ├── EmptyClassError               support_set.empty_class
+│   │   ├── TooFewShotsError              support_set.too_few_shots
+│   │   ├── TooManyShotsError             support_set.too_many_shots
+│   │   ├── BadLabelError                 support_set.bad_label
+│   │   ├── DuplicateImageError           support_set.duplicate_image
+│   │   └── ConflictingLabelsError        support_set.conflicting_labels
+│   ├── RecipeError                       recipe.invalid
+│   ├── UnknownBackboneError              backbone.unknown
+│   ├── UnsupportedBackboneError          backbone.unsupported
+│   ├── LayerMismatchError                backbone.layer_mismatch
+│   ├── PromptError                       prompt.invalid
+│   ├── AdapterFormatError                adapter.bad_format
+│   └── BackboneMismatchError             adapter.backbone_mismatch
+└── BackboneUnavailableError              backbone.unavailable: known, but its weights are out of reach
 """
 
 from __future__ import annotations

@@ -83,7 +83,11 @@ class FinetuneRecipe:
             raise RecipeError(
                 expected="a method among " + ", ".join(METHODS), got=repr(self.method), remedy="Choose one of these methods"
             )
-        if not isinstance(self.prompt_template, str) or self.prompt_template.count("{}") != 1 or len(self.prompt_template) > 200:
+        if (
+            not isinstance(self.prompt_template, str)
+            or self.prompt_template.count("{}") != 1
+            or len(self.prompt_template) > 200
+        ):
             raise RecipeError(
                 expected="a prompt template of at most 200 characters with one {}",
                 got=repr(self.prompt_template),
@@ -119,7 +123,9 @@ class FinetuneRecipe:
         unknown = sorted(set(values) - known)
         if unknown:
             raise RecipeError(
-                expected="fields among " + ", ".join(sorted(known)), got=", ".join(map(repr, unknown)), remedy="Remove or rename them"
+                expected="fields among " + ", ".join(sorted(known)),
+                got=", ".join(map(repr, unknown)),
+                remedy="Remove or rename them",
             )
         return cls(**values)
 
