@@ -50,6 +50,8 @@ class SupportSetRow(Base):
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     name: Mapped[str] = mapped_column(String(200), default="")
+    empty_labels: Mapped[list[str]] = mapped_column(default=list)
+    """Classes that were named but hold no usable image; a job is refused until there are none."""
     created_at: Mapped[datetime]
     frozen_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
