@@ -38,6 +38,8 @@ class Settings(BaseSettings):
     """`auto`, `cpu`, `cuda` or `cuda:N`."""
     host: str = "127.0.0.1"
     port: int = 8000
+    allow_open: bool = False
+    """Listen on other addresses than loopback although no key is asked for."""
     default_backbone: str = "mini"
     lease_seconds: float = 30.0
     """How long a worker may be silent before another takes its job."""
@@ -47,7 +49,11 @@ class Settings(BaseSettings):
     checkpoint_steps: int = 25
     """Optimiser steps between two checkpoints."""
     max_request_bytes: int = 600 * 2**20
+    """Size of a multipart body, in bytes; other bodies have `max_json_bytes`."""
+    max_json_bytes: int = 2**20
     max_resident_adapters: int = 256
+    event_poll_seconds: float = 0.5
+    """Pause between two looks for new job events, for each follower of a stream."""
     limits: Limits = Field(default_factory=Limits)
     log_format: str = "console"
     """`console` or `json`."""
