@@ -11,12 +11,29 @@ VttError
 │   └── IdempotencyConflictError   idempotency.conflict
 ├── StaleLeaseError                job.stale_lease: the worker no longer holds the job
 ├── QueueUnavailableError          queue.unavailable
-└── RequestTooLargeError           request.too_large
+├── DataFolderInUseError           data_folder.in_use
+├── BlobMissingError               store.missing: a row names bytes that the store does not have
+├── RequestTooLargeError           request.too_large
+├── InputError
+│   ├── BadCursorError             cursor.invalid
+│   ├── NamesFileError             names.invalid: class names for folders, given to the command line
+│   ├── InvalidRequestError        request.invalid: a field, parameter or header is wrong
+│   ├── MalformedRequestError      request.malformed: the body cannot be parsed
+│   ├── UnsupportedMediaTypeError  request.unsupported_media_type
+│   └── NothingUsableError         images.nothing_usable: every image was refused; it names each
+├── UnsafeHostError                access.unsafe_host: an open address without keys
+└── JobFailureError                job.failed: why a job ended without a model, beside errors of its input
+    ├── WorkerLostError            job.worker_lost
+    ├── OutOfMemoryError           job.out_of_memory
+    └── JobCrashedError            job.crashed
 """
 
 from __future__ import annotations
 
-from vtt_core.contract.errors import VttError
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from vtt_core.contract.errors import InputError, VttError
 
 
 class NotFoundError(VttError):
@@ -89,8 +106,114 @@ class QueueUnavailableError(VttError):
     title = "Queue unavailable"
 
 
+class DataFolderInUseError(VttError):
+    """Another service runs in the data folder."""
+
+    code = "data_folder.in_use"
+    title = "Data folder is in use"
+
+
 class RequestTooLargeError(VttError):
     """The request body is over the limit."""
 
     code = "request.too_large"
     title = "Request too large"
+
+
+class BlobMissingError(VttError):
+    """The store has nothing under a key that a row names."""
+
+    code = "store.missing"
+    title = "Stored bytes are missing"
+
+
+class BadCursorError(InputError):
+    """A paging cursor was not made by this service."""
+
+    code = "cursor.invalid"
+    title = "Unknown cursor"
+
+
+class InvalidRequestError(InputError):
+    """A field, a parameter or a header of the request is wrong."""
+
+    code = "request.invalid"
+    title = "Invalid request"
+
+
+class MalformedRequestError(InputError):
+    """The body cannot be parsed at all."""
+
+    code = "request.malformed"
+    title = "Malformed request"
+
+
+class UnsupportedMediaTypeError(InputError):
+    """The body is of another media type than the endpoint reads."""
+
+    code = "request.unsupported_media_type"
+    title = "Unsupported media type"
+
+
+class NothingUsableError(InputError):
+    """Every image of the request was refused, each with its own reason.
+
+    Args:
+        results: what became of each image, as the answer would have listed it.
+        expected: as in VttError.
+        got: as in VttError.
+        remedy: as in VttError.
+    """
+
+    code = "images.nothing_usable"
+    title = "No usable image"
+
+    def __init__(self, *, results: Sequence[Mapping[str, Any]], expected: str, got: str, remedy: str) -> None:
+        super().__init__(expected=expected, got=got, remedy=remedy)
+        self.results = results
+
+
+class UnsafeHostError(VttError):
+    """The service would listen to the network with nothing that keeps strangers out."""
+
+    code = "access.unsafe_host"
+    title = "Open address without keys"
+
+
+class JobFailureError(VttError):
+    """A job ended without a model; the cause lies with the service, not with the images."""
+
+    code = "job.failed"
+    title = "Job failed"
+
+
+class WorkerLostError(JobFailureError):
+    """The worker vanished in the middle of every attempt."""
+
+    code = "job.worker_lost"
+    title = "Worker lost"
+
+
+class OutOfMemoryError(JobFailureError):
+    """The device or the machine had too little memory for the fine-tuning."""
+
+    code = "job.out_of_memory"
+    title = "Out of memory"
+
+
+class JobCrashedError(JobFailureError):
+    """Something unexpected was raised in the last attempt."""
+
+    code = "job.crashed"
+    title = "Unexpected failure"
+
+
+def error_facts(error: VttError) -> dict[str, str]:
+    """Return what a row or a problem document says about an error."""
+    return {
+        "code": error.code,
+        "title": error.title,
+        "expected": error.expected,
+        "got": error.got,
+        "remedy": error.remedy,
+    }

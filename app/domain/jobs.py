@@ -35,6 +35,9 @@ class JobState(StrEnum):
 
 FINAL_STATES = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
 
+HELD_STATES = frozenset({JobState.RUNNING, JobState.VERIFYING})
+"""States in which a worker holds the job by a lease."""
+
 TRANSITIONS: dict[JobState, frozenset[JobState]] = {
     JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED, JobState.FAILED}),
     JobState.RUNNING: frozenset({JobState.RUNNING, JobState.QUEUED, JobState.VERIFYING, JobState.CANCELLED, JobState.FAILED}),
@@ -43,6 +46,11 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
     JobState.FAILED: frozenset(),
     JobState.CANCELLED: frozenset(),
 }
+
+
+def sources_of(target: JobState) -> frozenset[JobState]:
+    """Return the states that may go to the target."""
+    return frozenset(state for state, targets in TRANSITIONS.items() if target in targets)
 
 
 def check_transition(current: JobState, target: JobState) -> None:

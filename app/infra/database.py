@@ -1,0 +1,101 @@
+"""Open the database, SQLite or PostgreSQL, and bring its tables up to date.
+
+SQLite locks the whole file for one writer. A transaction that reads first and writes later fails at
+once when another has written in between, whatever the busy timeout says; so transactions begin with
+the write lock (`BEGIN IMMEDIATE`) and wait for it. Those that only read say so and never wait.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
+from sqlalchemy.orm import Session, sessionmaker
+
+from app.infra.outbox import install_outbox
+
+BUSY_TIMEOUT_SECONDS = 30.0
+"""How long a SQLite writer waits for another one."""
+MIGRATION_LOCK = 0x5674_5400
+"""Key of the PostgreSQL advisory lock that lets one process migrate at a time."""
+MIGRATION_LOCK_TIMEOUT = "5s"
+"""How long a migration may wait for a table lock, and so hold up every statement behind it."""
+
+SessionFactory = sessionmaker[Session]
+
+
+def make_engine(url: str) -> Engine:
+    """Open an engine with the pragmas and checks that this service relies on.
+
+    Args:
+        url: `sqlite:///path` or `postgresql://...` (psycopg 3 is used for the latter).
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True)
+    if parsed.database:
+        _create_wal_file(Path(parsed.database))
+    engine = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_SECONDS})
+    event.listen(engine, "connect", _set_pragmas)
+    event.listen(engine, "begin", _begin_sqlite)
+    return engine
+
+
+def make_session_factory(engine: Engine) -> SessionFactory:
+    """Return a factory of sessions that may write; messages of their outbox leave after the commit."""
+    return install_outbox(sessionmaker(engine, expire_on_commit=False))
+
+
+def make_reader_factory(engine: Engine) -> SessionFactory:
+    """Return a factory of sessions that only read, and so never wait for a SQLite writer."""
+    return sessionmaker(engine.execution_options(sqlite_begin="DEFERRED"), expire_on_commit=False)
+
+
+def migrate(url: str) -> None:
+    """Bring the tables to the newest revision; safe while other processes do the same."""
+    engine = make_engine(url)
+    try:
+        with engine.begin() as connection:
+            hold_migration_lock(connection)
+            config = Config()
+            config.set_main_option("script_location", str(files("migrations")))
+            config.attributes["connection"] = connection
+            command.upgrade(config, "head")
+    finally:
+        engine.dispose()
+
+
+def hold_migration_lock(connection: Connection) -> None:
+    """Wait until no other process migrates; SQLite's write lock has done so already."""
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
+        connection.execute(text(f"SET LOCAL lock_timeout = '{MIGRATION_LOCK_TIMEOUT}'"))
+
+
+def _create_wal_file(path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)) as connection:
+        # The switch to WAL needs the file alone and does not wait for it; the mode then stays with the file.
+        if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
+            connection.execute("BEGIN EXCLUSIVE")
+            connection.execute("COMMIT")
+            connection.execute("PRAGMA journal_mode = WAL")
+
+
+def _set_pragmas(dbapi_connection: Any, _record: object) -> None:
+    dbapi_connection.isolation_level = None
+    cursor = dbapi_connection.cursor()
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA synchronous = NORMAL")
+    cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    kind = connection.get_execution_options().get("sqlite_begin", "IMMEDIATE")
+    connection.exec_driver_sql(f"BEGIN {kind}")

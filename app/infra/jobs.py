@@ -1,0 +1,167 @@
+"""Accept, read and recover jobs; the row is the truth, queue messages are only hints."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from sqlalchemy import func, or_, select, update
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from app.domain.errors import IdempotencyConflictError, NotFoundError
+from app.domain.ids import JOB_PREFIX, new_id
+from app.domain.jobs import FINAL_STATES, HELD_STATES, JobState, check_transition
+from app.infra.job_writes import FRESH, add_state_event, end_if_hopeless, end_job, lock_job
+from app.infra.paging import fetch_page
+from app.infra.tables import JobEventRow, JobRow
+from vtt_core.contract.recipe import FinetuneRecipe
+
+
+@dataclass(frozen=True)
+class NewJob:
+    """What a user asks for."""
+
+    support_set_id: str
+    backbone_id: str
+    recipe: FinetuneRecipe
+    seed: int
+    request_sha256: str
+    """Digest of the request, by which a repeated Idempotency-Key is judged."""
+    name: str = ""
+    idempotency_key: str | None = None
+
+
+class JobRepository:
+    """Jobs and their events in one session; the caller commits."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def create(self, new_job: NewJob, now: datetime) -> tuple[JobRow, bool]:
+        """Add a queued job, or return the one that this Idempotency-Key has already made.
+
+        Returns:
+            The row, and whether it is new. Only a new one needs a message.
+
+        Raises:
+            IdempotencyConflictError: the key came before with another request.
+        """
+        if (known := self._find_same_request(new_job)) is not None:
+            return known, False
+        row = JobRow(
+            id=new_id(JOB_PREFIX),
+            support_set_id=new_job.support_set_id,
+            name=new_job.name,
+            backbone_id=new_job.backbone_id,
+            recipe=new_job.recipe.to_json(),
+            seed=new_job.seed,
+            state=JobState.QUEUED,
+            num_steps=new_job.recipe.iterations,
+            idempotency_key=new_job.idempotency_key,
+            request_sha256=new_job.request_sha256,
+            enqueued_at=now,
+            created_at=now,
+        )
+        try:
+            with self._session.begin_nested():
+                self._session.add(row)
+        except IntegrityError:
+            if (known := self._find_same_request(new_job)) is not None:
+                return known, False
+            raise
+        add_state_event(self._session, row, now)
+        return row, True
+
+    def get(self, job_id: str) -> JobRow:
+        """Return the job.
+
+        Raises:
+            NotFoundError: no job has this id.
+        """
+        row = self._session.get(JobRow, job_id)
+        if row is None:
+            raise NotFoundError(expected="the id of a job", got=repr(job_id), remedy="List the jobs with GET /v1/jobs")
+        return row
+
+    def list_page(self, cursor: str | None, limit: int) -> tuple[list[JobRow], str | None]:
+        """Return a page of jobs, newest first, and the cursor of the next one."""
+        return fetch_page(self._session, select(JobRow), cursor, limit)
+
+    def events_after(self, job_id: str, event_id: int, limit: int = 500) -> list[JobEventRow]:
+        """Return the job's events with larger ids, oldest first."""
+        statement = select(JobEventRow).where(JobEventRow.job_id == job_id, JobEventRow.id > event_id)
+        return list(self._session.scalars(statement.order_by(JobEventRow.id).limit(limit)))
+
+    def has_unfinished_for(self, support_set_id: str) -> bool:
+        """Return whether a job that has not ended needs the support set."""
+        statement = select(JobRow.id).where(JobRow.support_set_id == support_set_id, JobRow.state.not_in(FINAL_STATES))
+        return self._session.scalar(statement.limit(1)) is not None
+
+    def request_cancel(self, job_id: str, now: datetime) -> JobRow:
+        """Cancel a waiting job at once; tell the worker of a running one. Asking twice changes nothing.
+
+        Raises:
+            NotFoundError: no job has this id.
+            JobTransitionError: the job has succeeded or failed.
+        """
+        row = lock_job(self._session, job_id)
+        if row is None:
+            return self.get(job_id)
+        if row.state == JobState.CANCELLED:
+            return row
+        check_transition(JobState(row.state), JobState.CANCELLED)
+        row.is_cancel_requested = True
+        if row.state == JobState.QUEUED:
+            end_job(self._session, row, JobState.CANCELLED, now)
+        self._session.flush()
+        return row
+
+    def release_expired(self, now: datetime) -> list[str]:
+        """Take jobs from holders that fell silent: queued again, cancelled if asked for, or failed after the last attempt.
+
+        Returns:
+            Ids of those that are queued again and need a message.
+        """
+        statement = select(JobRow).where(JobRow.state.in_(HELD_STATES), JobRow.lease_expires_at <= now)
+        released = []
+        for row in self._session.scalars(statement.with_for_update(skip_locked=True), execution_options=FRESH):
+            if end_if_hopeless(self._session, row, now):
+                continue
+            check_transition(JobState(row.state), JobState.QUEUED)
+            row.state = JobState.QUEUED
+            row.fencing_token += 1
+            row.holder, row.lease_expires_at, row.enqueued_at = None, None, now
+            add_state_event(self._session, row, now)
+            released.append(row.id)
+        return released
+
+    def unsent(self, now: datetime, resend_seconds: float) -> list[str]:
+        """Return queued jobs whose last message is older than `resend_seconds`, or that never had one; oldest first."""
+        oldest = now - timedelta(seconds=resend_seconds)
+        is_old = or_(JobRow.enqueued_at.is_(None), JobRow.enqueued_at <= oldest)
+        statement = select(JobRow.id).where(JobRow.state == JobState.QUEUED, is_old)
+        return list(self._session.scalars(statement.order_by(JobRow.created_at)))
+
+    def mark_sent(self, job_ids: list[str], now: datetime) -> None:
+        """Remember that messages leave for these jobs now."""
+        self._session.execute(
+            update(JobRow).where(JobRow.id.in_(job_ids), JobRow.state == JobState.QUEUED).values(enqueued_at=now)
+        )
+
+    def count_by_state(self) -> dict[JobState, int]:
+        """Return how many jobs are in each state."""
+        counted = self._session.execute(select(JobRow.state, func.count()).group_by(JobRow.state)).all()
+        return {state: 0 for state in JobState} | {JobState(state): count for state, count in counted}
+
+    def _find_same_request(self, new_job: NewJob) -> JobRow | None:
+        if new_job.idempotency_key is None:
+            return None
+        row = self._session.scalar(select(JobRow).where(JobRow.idempotency_key == new_job.idempotency_key))
+        if row is not None and row.request_sha256 != new_job.request_sha256:
+            raise IdempotencyConflictError(
+                expected="the request that this Idempotency-Key came with first",
+                got=f"another one with key {new_job.idempotency_key!r}",
+                remedy="Use a new key for a new request",
+            )
+        return row

@@ -1,0 +1,154 @@
+"""Let a worker hold a job: whoever has its newest fencing token may write the row, nobody else."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import select, update
+from sqlalchemy.orm import Session
+
+from app.domain.errors import StaleLeaseError, error_facts
+from app.domain.jobs import FINAL_STATES, HELD_STATES, MAX_ATTEMPTS, JobState, check_transition, sources_of
+from app.infra.job_writes import FRESH, add_event, add_state_event, end_if_hopeless, lock_job
+from app.infra.tables import JobRow, ModelRow
+from vtt_core.contract.errors import VttError
+from vtt_core.contract.progress import StepReport
+
+
+@dataclass(frozen=True)
+class Lease:
+    """The right to work on one job until it expires or is taken over."""
+
+    job_id: str
+    holder: str
+    fencing_token: int
+    attempt: int
+
+
+class LeaseRepository:
+    """What a worker may do with a job, in one session; the caller commits."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def claim(self, job_id: str, holder: str, lease_seconds: float, now: datetime) -> Lease | None:
+        """Take the job if it waits or its lease has expired.
+
+        Returns:
+            The lease, or None where there is nothing to do: another holds the job, it has ended, it was
+            cancelled, its attempts are used up (it is failed here), or it does not exist.
+        """
+        row = lock_job(self._session, job_id)
+        if row is None or row.state in FINAL_STATES or (row.state in HELD_STATES and not _is_expired(row, now)):
+            return None
+        if end_if_hopeless(self._session, row, now):
+            return None
+        check_transition(JobState(row.state), JobState.RUNNING)
+        row.state = JobState.RUNNING
+        row.attempt += 1
+        row.fencing_token += 1
+        row.holder = holder
+        row.lease_expires_at = now + timedelta(seconds=lease_seconds)
+        row.started_at = row.started_at or now
+        add_state_event(self._session, row, now)
+        return Lease(job_id, holder, row.fencing_token, row.attempt)
+
+    def renew(self, lease: Lease, lease_seconds: float, now: datetime) -> bool:
+        """Prolong the lease.
+
+        Returns:
+            Whether the user wants the job cancelled.
+
+        Raises:
+            StaleLeaseError: the job is no longer this holder's.
+        """
+        return self._write(lease, HELD_STATES, lease_expires_at=now + timedelta(seconds=lease_seconds)).is_cancel_requested
+
+    def report_progress(self, lease: Lease, report: StepReport, seconds_left: float | None, now: datetime) -> bool:
+        """Show the latest step.
+
+        Returns:
+            Whether the user wants the job cancelled.
+
+        Raises:
+            StaleLeaseError: the job is no longer this holder's.
+        """
+        progress = {**report.to_json(), "seconds_left": seconds_left}
+        row = self._write(lease, frozenset({JobState.RUNNING}), step=report.step, num_steps=report.num_steps, progress=progress)
+        add_event(self._session, lease.job_id, "progress", progress, now)
+        return row.is_cancel_requested
+
+    def begin_verifying(self, lease: Lease, now: datetime) -> None:
+        """Go from running to verifying; raises StaleLeaseError and JobTransitionError."""
+        self._move(lease, JobState.VERIFYING, now)
+
+    def succeed(self, lease: Lease, model: ModelRow, now: datetime) -> None:
+        """Publish the model and end the job in one transaction; raises StaleLeaseError and JobTransitionError."""
+        row = self._write(lease, sources_of(JobState.SUCCEEDED), target=JobState.SUCCEEDED, **_ended(now))
+        self._session.add(model)
+        add_state_event(self._session, row, now, model_id=model.id)
+
+    def fail(self, lease: Lease, error: VttError, now: datetime) -> None:
+        """End the job with what the user can act on; raises StaleLeaseError and JobTransitionError."""
+        self._move(lease, JobState.FAILED, now, error=error_facts(error), **_ended(now))
+
+    def cancel_by_worker(self, lease: Lease, now: datetime) -> None:
+        """End the job because its user asked for it; raises StaleLeaseError and JobTransitionError."""
+        self._move(lease, JobState.CANCELLED, now, **_ended(now))
+
+    def hand_back(self, lease: Lease, now: datetime, *, reason: VttError | None = None) -> JobState:
+        """Let another worker have the job; the caller sends a message for a queued one.
+
+        Args:
+            lease: what is given up.
+            now: the present moment.
+            reason: what went wrong. It spends the attempt, and the last attempt fails the job with it.
+                Without one (the worker is asked to stop) the attempt does not count.
+
+        Raises:
+            StaleLeaseError: the job is no longer this holder's.
+        """
+        if reason is not None and lease.attempt >= MAX_ATTEMPTS:
+            self.fail(lease, reason, now)
+            return JobState.FAILED
+        attempt = lease.attempt if reason is not None else lease.attempt - 1
+        free = {"holder": None, "lease_expires_at": None, "enqueued_at": now, "attempt": attempt}
+        self._move(lease, JobState.QUEUED, now, **free)
+        return JobState.QUEUED
+
+    def _move(self, lease: Lease, target: JobState, now: datetime, **values: Any) -> None:
+        add_state_event(self._session, self._write(lease, sources_of(target), target=target, **values), now)
+
+    def _write(
+        self,
+        lease: Lease,
+        sources: frozenset[JobState],
+        *,
+        target: JobState | None = None,
+        **values: Any,
+    ) -> JobRow:
+        if target is not None:
+            values["state"] = target
+        held = (JobRow.id == lease.job_id, JobRow.fencing_token == lease.fencing_token, JobRow.holder == lease.holder)
+        statement = update(JobRow).where(*held, JobRow.state.in_(sources)).values(**values).returning(JobRow)
+        row = self._session.scalar(statement, execution_options=FRESH)
+        if row is not None:
+            return row
+        state = self._session.scalar(select(JobRow.state).where(*held))
+        if state is not None and target is not None and state not in FINAL_STATES:
+            check_transition(JobState(state), target)
+        raise StaleLeaseError(
+            expected=f"fencing token {lease.fencing_token} of {lease.holder!r} on {lease.job_id}",
+            got="a job that has been taken over or has ended",
+            remedy="Stop working on it",
+        )
+
+
+def _is_expired(row: JobRow, now: datetime) -> bool:
+    return row.lease_expires_at is None or row.lease_expires_at <= now
+
+
+def _ended(now: datetime) -> dict[str, Any]:
+    return {"holder": None, "lease_expires_at": None, "finished_at": now}

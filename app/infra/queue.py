@@ -1,0 +1,89 @@
+"""Send hints to the workers through Redis; a lost one costs time, never a job."""
+
+from __future__ import annotations
+
+from urllib.parse import urlsplit
+
+import redis
+from celery import Celery
+from kombu.exceptions import OperationalError
+
+from app.domain.errors import QueueUnavailableError
+from app.domain.messages import FinetuneMessage
+
+QUEUE_NAME = "finetune"
+VISIBILITY_TIMEOUT_SECONDS = 6 * 3600
+"""When Redis gives an unacknowledged message to another worker; longer than any job, since leases find lost ones sooner."""
+CONNECT_TIMEOUT_SECONDS = 2.0
+
+
+def connect_redis(broker_url: str) -> redis.Redis:
+    """Return a client of the broker's Redis, from a URL as celery takes it."""
+    parts = urlsplit(broker_url)
+    url = f"unix://{parts.path}" if parts.scheme == "redis+socket" else broker_url
+    return redis.Redis.from_url(url, socket_timeout=CONNECT_TIMEOUT_SECONDS, socket_connect_timeout=CONNECT_TIMEOUT_SECONDS)
+
+
+class JobQueue:
+    """The producer's side of the queue."""
+
+    def __init__(self, broker_url: str) -> None:
+        self._redis = connect_redis(broker_url)
+        self._celery = Celery("vtt-producer", broker=broker_url, set_as_current=False)
+        self._celery.conf.update(
+            task_ignore_result=True,
+            task_publish_retry=False,
+            broker_connection_timeout=CONNECT_TIMEOUT_SECONDS,
+            broker_transport_options={
+                "visibility_timeout": VISIBILITY_TIMEOUT_SECONDS,
+                "socket_timeout": CONNECT_TIMEOUT_SECONDS,
+                "socket_connect_timeout": CONNECT_TIMEOUT_SECONDS,
+                "max_retries": 1,
+            },
+        )
+
+    def send(self, message: FinetuneMessage) -> None:
+        """Tell the workers that a job may be waiting.
+
+        Raises:
+            QueueUnavailableError: Redis cannot be reached.
+        """
+        try:
+            self._celery.send_task(message.task_name, args=[message.job_id], queue=QUEUE_NAME)
+        except (OperationalError, redis.RedisError, OSError) as error:
+            raise _unavailable(error) from error
+
+    def depth(self) -> int:
+        """Return how many messages wait.
+
+        Raises:
+            QueueUnavailableError: Redis cannot be reached.
+        """
+        try:
+            return int(str(self._redis.llen(QUEUE_NAME)))
+        except (redis.RedisError, OSError) as error:
+            raise _unavailable(error) from error
+
+    def ping(self) -> None:
+        """Check that the broker answers.
+
+        Raises:
+            QueueUnavailableError: Redis cannot be reached.
+        """
+        try:
+            self._redis.ping()
+        except (redis.RedisError, OSError) as error:
+            raise _unavailable(error) from error
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._celery.close()
+        self._redis.close()
+
+
+def _unavailable(error: Exception) -> QueueUnavailableError:
+    return QueueUnavailableError(
+        expected="a Redis that answers at VTT_BROKER_URL",
+        got=f"{type(error).__name__}: {error}",
+        remedy="Start it; jobs that were accepted are sent when it is back",
+    )
