@@ -12,6 +12,8 @@ VttError
 ├── StaleLeaseError                job.stale_lease: the worker no longer holds the job
 ├── QueueUnavailableError          queue.unavailable
 ├── DataFolderInUseError           data_folder.in_use
+├── ServiceNotUpError              service.not_up: the command line started it and it did not get ready
+├── ServiceRefusedError            service.refused: what the command line got as a client
 ├── BlobMissingError               store.missing: a row names bytes that the store does not have
 ├── RequestTooLargeError           request.too_large
 ├── InputError
@@ -111,6 +113,20 @@ class DataFolderInUseError(VttError):
 
     code = "data_folder.in_use"
     title = "Data folder is in use"
+
+
+class ServiceNotUpError(VttError):
+    """A service that the command line started did not get ready."""
+
+    code = "service.not_up"
+    title = "The service did not start"
+
+
+class ServiceRefusedError(VttError):
+    """The service answered a client of the command line with a problem document."""
+
+    code = "service.refused"
+    title = "The service refused"
 
 
 class RequestTooLargeError(VttError):

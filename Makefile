@@ -1,0 +1,41 @@
+# What people type here; `make help` lists it.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.set-up
+IMAGES ?=
+NAMES ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo up test check fix
+
+help: ## list these commands
+	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(STAMP) ## make the environment in .venv, and nothing else
+
+$(STAMP): pyproject.toml constraints.txt
+	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v in {(3, 11), (3, 12)} else "Python 3.11 or 3.12 is needed, %s is %d.%d; try: make setup PYTHON=python3.12" % (sys.executable, *v))'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev]'
+	@touch $(STAMP)
+
+demo: $(STAMP) ## the whole way once, on drawn images; IMAGES=folder-or-zip takes yours, NAMES=file.json their class names
+	@$(BIN)/vtt demo $(if $(IMAGES),'$(IMAGES)') $(if $(NAMES),--names '$(NAMES)')
+
+up: $(STAMP) ## run the service until Ctrl-C
+	@$(BIN)/vtt up
+
+test: check ## everything: the environment, check, then all tests
+	$(BIN)/python -m pytest
+
+check: $(STAMP) ## format, lint, types, import rules, docs; changes nothing
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+	$(BIN)/python -m pytest -q tests/architecture/test_docs.py
+
+fix: $(STAMP) ## format, and repair what the linter can
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .

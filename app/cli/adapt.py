@@ -1,0 +1,157 @@
+"""`vtt adapt`: from a folder of labelled images to an adapter on disk, with no service."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.cli.console import FinetuneBar, stderr_console, write_json, write_rejection
+from app.cli.interval import wilson_half_width
+from app.cli.selection import LabelledImage, Selection, select_images
+from vtt_core.contract.backbones import MINI, check_backbone_id
+from vtt_core.contract.recipe import FinetuneRecipe
+
+if TYPE_CHECKING:
+    from vtt_core.adapter import Adapter
+
+    from vtt_core.backbones.backbone import Backbone
+
+IMAGES_PER_BATCH = 64
+"""Query images classified at once."""
+
+
+@dataclass(frozen=True)
+class AdaptReport:
+    """What `--json` prints."""
+
+    accuracy: float | None
+    """Fraction of the query images classified rightly; None without query images."""
+    ci95: float | None
+    """Half width of its 95 % Wilson interval."""
+    zero_shot_accuracy: float | None
+    """The same without any fine-tuning: the backbone and the class prompts alone."""
+    seconds: float
+    """Fine-tuning, from the views of the support set to the stripped adapter."""
+    iterations: int
+    absorption_stopped_at: int | None
+    """Step that switched absorption off, or None."""
+    adapter_bytes: int
+    """Size of the files in the folder that was written."""
+    classes: list[str]
+
+
+def adapt(
+    source: Annotated[Path, typer.Argument(metavar="FOLDER|ZIP", help="Images, one folder per class.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder that the adapter is written to.")],
+    backbone: Annotated[str, typer.Option(metavar="ID", help="A backbone that `vtt backbones` lists.")] = MINI,
+    shot: Annotated[
+        int | None, typer.Option(metavar="K", help="The first K images of each class are the support set; all without it.")
+    ] = None,
+    query: Annotated[int, typer.Option(metavar="Q", min=0, help="Measure on up to Q of the remaining images a class.")] = 15,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Start of the random numbers.")] = 0,
+    iterations: Annotated[int, typer.Option(metavar="N", help="Optimiser steps.")] = FinetuneRecipe().iterations,
+    method: Annotated[str, typer.Option(metavar="NAME", help="clip-lora or clip-lora+vtt.")] = FinetuneRecipe().method,
+    names: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON: folder name to class name.")] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
+) -> None:
+    """Adapt a backbone to a folder or zip of labelled images and write the adapter.
+
+    A folder per class, in a folder or a zip; a single enclosing folder is stepped into. Images that
+    cannot be used are named and left out, and the next ones take their place.
+    """
+    recipe = FinetuneRecipe.from_json({"method": method, "iterations": iterations})
+    check_backbone_id(backbone)
+    selection = select_images(source, shot=shot, query=query, names_path=names)
+    for left_out in selection.left_out:
+        write_rejection(left_out.name, left_out.error)
+    report = run_adapt(selection, recipe, backbone_id=backbone, seed=seed, out=out, device=device)
+    if as_json:
+        write_json(asdict(report))
+    else:
+        _write_summary(report, out)
+
+
+def run_adapt(
+    selection: Selection, recipe: FinetuneRecipe, *, backbone_id: str, seed: int, out: Path, device: str = "auto"
+) -> AdaptReport:
+    """Fine-tune, strip, save, reload and measure.
+
+    Args:
+        selection: support set and query images.
+        recipe: what to run.
+        backbone_id: the backbone to adapt.
+        seed: start of the random numbers.
+        out: folder of the adapter.
+        device: `auto`, `cpu`, `cuda` or `cuda:N`.
+    """
+    # torch takes seconds to import; `vtt --help` and the service's control role do without it.
+    from vtt_core.adapter import load_adapter, save_adapter  # noqa: PLC0415
+    from vtt_core.strip import strip  # noqa: PLC0415
+
+    from vtt_core.backbones.load import load_backbone  # noqa: PLC0415
+    from vtt_core.finetune import Finetune  # noqa: PLC0415
+
+    frozen = load_backbone(backbone_id, device=resolve_device(device))
+    started = time.monotonic()
+    finetune = Finetune(frozen, selection.support_set, recipe, seed)
+    zero_shot = strip(finetune)
+    with FinetuneBar("fine-tuning") as bar:
+        for step_report in finetune.steps():
+            bar.show(step_report.to_json())
+    adapter = strip(finetune)
+    seconds = time.monotonic() - started
+    save_adapter(adapter, out)
+    written = load_adapter(out)
+    num_correct = _count_correct(frozen, written, selection.query_images)
+    num_zero_shot = _count_correct(frozen, zero_shot, selection.query_images)
+    num_query = len(selection.query_images)
+    return AdaptReport(
+        accuracy=num_correct / num_query if num_query else None,
+        ci95=wilson_half_width(num_correct, num_query) if num_query else None,
+        zero_shot_accuracy=num_zero_shot / num_query if num_query else None,
+        seconds=round(seconds, 3),
+        iterations=recipe.iterations,
+        absorption_stopped_at=written.manifest.absorption_stopped_at,
+        adapter_bytes=sum(file.stat().st_size for file in out.iterdir() if file.is_file()),
+        classes=list(selection.support_set.labels),
+    )
+
+
+def _count_correct(backbone: Backbone, adapter: Adapter, query_images: Sequence[LabelledImage]) -> int:
+    # See run_adapt.
+    from vtt_core.classify import classify  # noqa: PLC0415
+    from vtt_core.images import decode_image  # noqa: PLC0415
+
+    num_correct = 0
+    for start in range(0, len(query_images), IMAGES_PER_BATCH):
+        batch = query_images[start : start + IMAGES_PER_BATCH]
+        probabilities_BC = classify(backbone, adapter, [decode_image(query.image.encoded) for query in batch])
+        best_B = probabilities_BC.argmax(dim=-1).tolist()
+        num_correct += sum(adapter.manifest.labels[best] == query.label for best, query in zip(best_B, batch, strict=True))
+    return num_correct
+
+
+def resolve_device(device: str) -> str:
+    """Return the device that `auto` stands for: a GPU where torch sees one."""
+    import torch  # noqa: PLC0415  (see run_adapt)
+
+    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
+
+
+def _write_summary(report: AdaptReport, out: Path) -> None:
+    stopped = report.absorption_stopped_at
+    switched = f", absorption off since step {stopped}" if stopped is not None else ""
+    typer.echo(f"adapter    {out} ({report.adapter_bytes / 1e6:.2f} MB), {len(report.classes)} classes")
+    typer.echo(f"fine-tuned {report.iterations} steps in {report.seconds:.1f} s{switched}")
+    if report.accuracy is not None and report.ci95 is not None and report.zero_shot_accuracy is not None:
+        interval = f"{100 * report.accuracy:.1f} % ± {100 * report.ci95:.1f}"
+        typer.echo(f"accuracy   {interval} (zero-shot {100 * report.zero_shot_accuracy:.1f} %)")
+    else:
+        typer.echo("accuracy   not measured: no image was left; pass --shot to keep some")
+    stderr_console().print(f"try it: vtt predict {out} IMAGE", markup=False)

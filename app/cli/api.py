@@ -1,0 +1,52 @@
+"""`vtt api`: one HTTP process, in the role that VTT_ROLE names."""
+
+from __future__ import annotations
+
+import os
+import socket
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+GRACE_SECONDS = 5
+"""How long requests in flight may take once the process is asked to end; event streams end then."""
+
+
+def api(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; VTT_HOST, else 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; VTT_PORT, else 8000. 0 takes a free one.")] = None,
+    role: Annotated[str | None, typer.Option(help="all, control or predict; VTT_ROLE, else all.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Data folder; VTT_DATA_DIR, else vtt-data.")] = None,
+    fd: Annotated[int | None, typer.Option(hidden=True, help="Listening socket inherited from the parent.")] = None,
+) -> None:
+    """Run one HTTP process; it needs a broker and, for jobs, a worker beside it."""
+    put_in_environment(host=host, port=port, role=role, data_dir=data_dir)
+    # The web stack takes most of a second to import; `vtt --help` does without it.
+    import uvicorn  # noqa: PLC0415
+
+    from app.infra.settings import load_settings  # noqa: PLC0415
+    from app.main import create_app  # noqa: PLC0415
+
+    settings = load_settings()
+    config = uvicorn.Config(
+        create_app(settings),
+        host=settings.host,
+        port=settings.port,
+        timeout_graceful_shutdown=GRACE_SECONDS,
+        access_log=False,
+        log_level="warning",
+    )
+    listening = None if fd is None else [socket.socket(fileno=fd)]
+    uvicorn.Server(config).run(sockets=listening)
+
+
+def put_in_environment(**options: object) -> None:
+    """Put given options where settings are read from, for this process and its children.
+
+    Args:
+        options: values by field name of the settings; None leaves the environment as it is.
+    """
+    for name, value in options.items():
+        if value is not None:
+            os.environ[f"VTT_{name.upper()}"] = str(value)

@@ -1,0 +1,159 @@
+"""Start child processes that cannot outlive this one, and stop them."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+
+FIRST_PAUSE_SECONDS = 0.5
+LONGEST_PAUSE_SECONDS = 30.0
+HEALTHY_SECONDS = 60.0
+"""A child that lived this long starts again with the first pause."""
+
+PR_SET_PDEATHSIG = 1
+"""prctl(2): the signal that the kernel sends when the parent dies."""
+
+
+def die_with_parent() -> Callable[[], None] | None:
+    """Return what a child runs before its program, so that `kill -9` of the parent ends it too.
+
+    Only Linux can do this; elsewhere None, and a killed parent leaves children behind.
+    """
+    if not sys.platform.startswith("linux"):
+        return None
+    # Loaded here, not in the child: between fork and exec only a few calls are safe.
+    libc = ctypes.CDLL(None, use_errno=True)
+    parent = os.getpid()
+
+    def ask_kernel() -> None:
+        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+        if os.getppid() != parent:
+            os._exit(1)
+
+    return ask_kernel
+
+
+class Child:
+    """One supervised process: started again with growing pauses when it dies.
+
+    Args:
+        name: what messages call it.
+        command: program and arguments.
+        environment: the whole environment of the process.
+        inherited_fds: file descriptors that stay open in it.
+    """
+
+    def __init__(
+        self, name: str, command: Sequence[str], environment: Mapping[str, str], inherited_fds: Sequence[int] = ()
+    ) -> None:
+        self.name = name
+        self._command, self._environment, self._fds = list(command), dict(environment), tuple(inherited_fds)
+        self._process: subprocess.Popen[bytes] | None = None
+        self._started_at = 0.0
+        self._pause_seconds = FIRST_PAUSE_SECONDS
+        self._due_at = 0.0
+        self._has_reported_death = False
+
+    def start(self, now: float) -> None:
+        """Start the process, in a session of its own: a Ctrl-C reaches only the parent."""
+        # The parent starts children from its only thread, so running Python between fork and exec is safe.
+        self._process = subprocess.Popen(
+            self._command,
+            env=self._environment,
+            pass_fds=self._fds,
+            stdin=subprocess.DEVNULL,
+            stdout=sys.stderr,
+            start_new_session=True,
+            preexec_fn=die_with_parent(),
+        )
+        self._started_at, self._has_reported_death = now, False
+
+    @property
+    def pid(self) -> int | None:
+        """Process id, or None before the first start."""
+        return self._process.pid if self._process else None
+
+    @property
+    def exit_code(self) -> int | None:
+        """Exit code of the process that ended, or None while it runs."""
+        return self._process.poll() if self._process else None
+
+    def revive(self, now: float) -> str | None:
+        """Start the process again if it died and its pause is over.
+
+        Args:
+            now: monotonic seconds.
+
+        Returns:
+            A message when something was noticed.
+        """
+        if self.exit_code is None:
+            return None
+        if not self._has_reported_death:
+            self._has_reported_death = True
+            if now - self._started_at >= HEALTHY_SECONDS:
+                self._pause_seconds = FIRST_PAUSE_SECONDS
+            self._due_at = now + self._pause_seconds
+            message = f"{self.name} ended ({describe_exit(self.exit_code)}); it starts again in {self._pause_seconds:g} s"
+            self._pause_seconds = min(2 * self._pause_seconds, LONGEST_PAUSE_SECONDS)
+            return message
+        if now >= self._due_at:
+            self.start(now)
+            return f"{self.name} started again"
+        return None
+
+    def terminate(self) -> None:
+        """Ask the process to end."""
+        if self._process and self._process.poll() is None:
+            self._process.terminate()
+
+    def wait(self, timeout_seconds: float) -> bool:
+        """Wait for the end of the process; False when it still runs."""
+        if self._process is None:
+            return True
+        try:
+            self._process.wait(timeout_seconds)
+        except subprocess.TimeoutExpired:
+            return False
+        return True
+
+    def kill(self) -> None:
+        """End the process now."""
+        if self._process and self._process.poll() is None:
+            self._process.kill()
+            self._process.wait()
+
+
+def stop_all(children: Sequence[Child], grace_seconds: float, is_impatient: Callable[[], bool] = lambda: False) -> list[str]:
+    """Ask every child to end, then end those that do not.
+
+    Args:
+        children: what to stop.
+        grace_seconds: how long they may take together.
+        is_impatient: asked now and then; True cuts the grace short.
+
+    Returns:
+        Names of the children that had to be killed.
+    """
+    for child in children:
+        child.terminate()
+    deadline = time.monotonic() + grace_seconds
+    while any(not child.wait(0.1) for child in children):
+        if is_impatient() or time.monotonic() > deadline:
+            break
+    stubborn = [child.name for child in children if not child.wait(0)]
+    for child in children:
+        child.kill()
+    return stubborn
+
+
+def describe_exit(code: int | None) -> str:
+    """Return an exit code as words: negative ones are signals."""
+    if code is not None and code < 0:
+        return f"signal {signal.Signals(-code).name}"
+    return f"exit code {code}"

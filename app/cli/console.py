@@ -1,0 +1,99 @@
+"""Write to the terminal: bars and messages on standard error, results on standard output."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from types import TracebackType
+from typing import Any, Self
+
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from vtt_core.contract.errors import VttError
+
+BAD_INPUT_EXIT = 2
+"""Exit code when something that was given cannot be used."""
+FAILURE_EXIT = 1
+
+NUM_PLAIN_LINES = 10
+"""Progress lines of a whole fine-tuning where standard error is no terminal."""
+
+
+def stderr_console() -> Console:
+    """Return a console on standard error; standard output belongs to results."""
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+def write_json(result: Mapping[str, Any]) -> None:
+    """Write the one JSON object of a command to standard output."""
+    sys.stdout.write(json.dumps(result, indent=2, ensure_ascii=False) + "\n")
+    sys.stdout.flush()
+
+
+def write_error(error: VttError) -> None:
+    """Write what came, what was expected and what to do, each on its line."""
+    console = stderr_console()
+    console.print(f"{error.title} ({error.code})", style="bold red", markup=False)
+    for name, text in (("got", error.got), ("expected", error.expected), ("to do", error.remedy)):
+        console.print(f"  {name + ':':<10}{text}", markup=False)
+
+
+def write_rejection(name: str, error: VttError) -> None:
+    """Name one image that cannot be used, while the others go on."""
+    stderr_console().print(f"left out {name}: {error}", style="yellow", markup=False)
+
+
+def describe_step(report: Mapping[str, Any]) -> str:
+    """Return losses, conflict cosine and the state of absorption in one line."""
+    parts = [f"classification loss {report['classification_loss']:.4f}"]
+    if report.get("absorption_loss") is not None:
+        parts.append(f"absorption loss {report['absorption_loss']:.4f}")
+    if report.get("conflict_cosine") is not None:
+        parts.append(f"cosine {report['conflict_cosine']:+.3f}")
+    if report.get("absorption_stopped_at") is not None:
+        parts.append(f"absorption off since step {report['absorption_stopped_at']}")
+    elif report.get("is_absorbing"):
+        parts.append("absorbing")
+    return "  ".join(parts)
+
+
+class FinetuneBar:
+    """Progress bar of a fine-tuning with its losses; a few plain lines where there is no terminal."""
+
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._console = stderr_console()
+        columns = (
+            TextColumn("{task.description}"),
+            BarColumn(bar_width=30),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(compact=True),
+            TextColumn("{task.fields[losses]}"),
+        )
+        self._progress = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
+        self._task = self._progress.add_task(title, total=None, losses="")
+        self._lines_written = 0
+
+    def __enter__(self) -> Self:
+        """Show the bar."""
+        self._progress.start()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
+        """Leave the bar as it stands."""
+        self._progress.stop()
+
+    def show(self, report: Mapping[str, Any]) -> None:
+        """Move to one step.
+
+        Args:
+            report: a step report as JSON: step, num_steps, losses, cosine, absorption.
+        """
+        step, num_steps, losses = int(report["step"]), int(report["num_steps"]), describe_step(report)
+        self._progress.update(self._task, completed=step, total=num_steps, losses=losses)
+        due = step * NUM_PLAIN_LINES // max(num_steps, 1)
+        if not self._console.is_terminal and due > self._lines_written:
+            self._lines_written = due
+            self._console.print(f"{self._title} step {step}/{num_steps}  {losses}", markup=False)

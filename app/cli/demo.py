@@ -1,0 +1,198 @@
+"""`vtt demo`: the whole way once, through the real service: images, job, model, predictions."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, Any
+
+import httpx
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from app.cli.children import die_with_parent
+from app.cli.console import FinetuneBar, stderr_console, write_rejection
+from app.cli.drawn_images import draw_folders
+from app.cli.interval import wilson_half_width
+from app.cli.selection import LabelledImage, Selection, select_images
+from app.cli.service_client import ServiceClient
+from app.cli.up import URL_FILE
+from app.domain.errors import JobFailureError, ServiceNotUpError
+from vtt_core.contract.backbones import MINI
+from vtt_core.contract.recipe import FinetuneRecipe
+
+SHOT = 5
+QUERY = 10
+START_SECONDS = 120.0
+"""How long the service may take until its worker is ready; the first import of torch is slow."""
+STOP_SECONDS = 40.0
+IMAGES_PER_REQUEST = 50
+NUM_SHOWN = 12
+"""Predictions of single images in the table."""
+LOG_LINES = 30
+
+
+def demo(
+    images: Annotated[
+        Path | None, typer.Argument(metavar="[FOLDER|ZIP]", help="Images, a folder per class; drawn without it.")
+    ] = None,
+    names: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON: folder name to class name.")] = None,
+    shot: Annotated[int, typer.Option(metavar="K", help="Images of each class to learn from.")] = SHOT,
+    query: Annotated[int, typer.Option(metavar="Q", min=1, help="Other images of each class to predict.")] = QUERY,
+    iterations: Annotated[int, typer.Option(metavar="N", help="Optimiser steps.")] = FinetuneRecipe().iterations,
+    backbone: Annotated[str, typer.Option(metavar="ID", help="A backbone that `vtt backbones` lists.")] = MINI,
+) -> None:
+    """Start the service in a temporary folder, teach it classes, predict other images, stop it."""
+    console = stderr_console()
+    with tempfile.TemporaryDirectory(prefix="vtt-demo-") as scratch:
+        source = images or Path(scratch) / "drawn"
+        if images is None:
+            draw_folders(source, num_images=shot + query)
+        selection = select_images(source, shot=shot, query=query, names_path=names)
+        for left_out in selection.left_out:
+            write_rejection(left_out.name, left_out.error)
+        support_set = selection.support_set
+        console.print(
+            f"support set: {support_set.way} classes x {shot} images from {images or 'the drawing table'}", markup=False
+        )
+        with running_service(Path(scratch) / "data") as url, ServiceClient(url) as client:
+            console.print(f"service on {url}", markup=False)
+            walk(client, selection, {"backbone": backbone, "recipe": {"iterations": iterations}})
+
+
+def walk(client: ServiceClient, selection: Selection, request: dict[str, Any]) -> float:
+    """Upload, fine-tune, predict and print; return the accuracy.
+
+    Args:
+        client: of a running service.
+        selection: support set and query images.
+        request: fields of the job beside its support set.
+    """
+    console = stderr_console()
+    set_id = client.upload(selection.support_set)
+    job_id = client.start_job({"support_set_id": set_id, "name": "demo", **request})
+    console.print(f"uploaded {set_id}, started {job_id}", markup=False)
+    started = time.monotonic()
+    follow(client, job_id)
+    job = client.job(job_id)
+    if job["state"] != "succeeded":
+        raise _job_error(job)
+    console.print(f"published {job['model_id']} after {time.monotonic() - started:.1f} s", markup=False)
+    predictions = predict_all(client, job["model_id"], selection.query_images)
+    return write_results(selection, predictions)
+
+
+def follow(client: ServiceClient, job_id: str) -> None:
+    """Show the job's events as a progress bar until it ends."""
+    console = stderr_console()
+    with FinetuneBar("fine-tuning") as bar:
+        for kind, payload in client.events(job_id):
+            if kind == "progress":
+                bar.show(payload)
+            elif kind == "state":
+                console.print(f"job is {payload['state']}", markup=False)
+
+
+def predict_all(client: ServiceClient, model_id: str, query_images: Sequence[LabelledImage]) -> list[dict[str, float]]:
+    """Return label probabilities for every query image, highest first."""
+    results: list[dict[str, float]] = []
+    for start in range(0, len(query_images), IMAGES_PER_REQUEST):
+        batch = query_images[start : start + IMAGES_PER_REQUEST]
+        results += [prediction["probabilities"] for prediction in client.predict(model_id, [query.image for query in batch])]
+    return results
+
+
+def write_results(selection: Selection, predictions: Sequence[dict[str, float]]) -> float:
+    """Print some predictions, the accuracy of each class and of all; return the latter."""
+    console = Console(highlight=False)
+    best = [max(probabilities, key=lambda label: probabilities[label]) for probabilities in predictions]
+    table = Table("image not in the support set", "truth", "prediction", "share", box=None, header_style="bold")
+    stride = max(1, len(best) // NUM_SHOWN)
+    for index in range(0, len(best), stride):
+        query, label = selection.query_images[index], best[index]
+        colour = "green" if label == query.label else "red"
+        share = f"{100 * predictions[index][label]:.0f} %"
+        table.add_row(query.image.name, query.label, f"[{colour}]{label}[/{colour}]", share)
+    console.print(table)
+    total = Counter(query.label for query in selection.query_images)
+    correct = Counter(query.label for query, label in zip(selection.query_images, best, strict=True) if label == query.label)
+    classes = Table("class", "right", "of", box=None, header_style="bold")
+    for label in selection.support_set.labels:
+        classes.add_row(label, str(correct[label]), str(total[label]))
+    console.print(classes)
+    num_correct, num_query = correct.total(), len(best)
+    accuracy, half = num_correct / num_query, wilson_half_width(num_correct, num_query)
+    chance = 1 / selection.support_set.way
+    console.print(
+        f"accuracy {100 * accuracy:.1f} % ± {100 * half:.1f} (95 %) on {num_query} images; chance is {100 * chance:.1f} %"
+    )
+    return accuracy
+
+
+@contextmanager
+def running_service(data_dir: Path) -> Iterator[str]:
+    """Run `vtt up` on a free port as a child; give its address, and stop it in the end.
+
+    Args:
+        data_dir: folder for everything that the service writes.
+
+    Raises:
+        ServiceNotUpError: it ended, or its worker was not ready in time; its last lines are in the message.
+    """
+    data_dir.mkdir(parents=True, exist_ok=True)
+    log_path = data_dir / "up.log"
+    command = [sys.executable, "-m", "app.cli.main", "up", "--port", "0", "--data-dir", str(data_dir)]
+    with log_path.open("wb") as log:
+        process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+            preexec_fn=die_with_parent(),
+        )
+    try:
+        yield _wait_until_ready(process, data_dir / URL_FILE, log_path)
+    finally:
+        process.terminate()
+        try:
+            process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+def _wait_until_ready(process: subprocess.Popen[bytes], url_file: Path, log_path: Path) -> str:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and process.poll() is None:
+        if url_file.exists():
+            url = url_file.read_text(encoding="utf-8").strip()
+            try:
+                if httpx.get(f"{url}/readyz", timeout=5.0, trust_env=False).status_code == httpx.codes.OK:
+                    return url
+            except httpx.HTTPError:
+                pass
+        time.sleep(0.2)
+    ended = process.poll()
+    last_lines = "\n".join(log_path.read_text(encoding="utf-8", errors="replace").splitlines()[-LOG_LINES:])
+    raise ServiceNotUpError(
+        expected=f"a ready service within {START_SECONDS:.0f} s",
+        got=f"exit code {ended}" if ended is not None else "no answer",
+        remedy=f"Read what it said:\n{last_lines}\n",
+    )
+
+
+def _job_error(job: dict[str, Any]) -> JobFailureError:
+    error = job.get("error") or {}
+    return JobFailureError(
+        expected="a job that succeeds",
+        got=f"{job['state']}: {error.get('title')}: {error.get('got')}",
+        remedy=str(error.get("remedy")),
+    )

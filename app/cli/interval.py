@@ -1,0 +1,28 @@
+"""Give an accuracy its 95 % interval.
+
+Source: Wilson 1927, score interval of a binomial proportion.
+"""
+
+from __future__ import annotations
+
+from math import sqrt
+
+NORMAL_QUANTILE = 1.959963984540054
+"""97.5 % point of the standard normal distribution."""
+
+
+def wilson_half_width(num_correct: int, num_images: int) -> float:
+    """Return half the length of the 95 % Wilson interval, as a fraction.
+
+    The normal approximation would call 15 of 15 certain (width 0); Wilson's stays honest at
+    both ends and for few images.
+
+    Args:
+        num_correct: images classified rightly.
+        num_images: images classified, at least 1.
+    """
+    assert num_images > 0
+    assert 0 <= num_correct <= num_images
+    proportion, square = num_correct / num_images, NORMAL_QUANTILE**2
+    spread = sqrt(proportion * (1 - proportion) / num_images + square / (4 * num_images**2))
+    return NORMAL_QUANTILE * spread / (1 + square / num_images)

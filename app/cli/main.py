@@ -1,0 +1,41 @@
+"""The `vtt` command: one file a subcommand beside this one, errors to exit codes here."""
+
+from __future__ import annotations
+
+import sys
+
+import typer
+
+from app.cli.adapt import adapt
+from app.cli.api import api
+from app.cli.backbones import backbones
+from app.cli.console import BAD_INPUT_EXIT, FAILURE_EXIT, write_error
+from app.cli.demo import demo
+from app.cli.draw import draw
+from app.cli.predict import predict
+from app.cli.up import up
+from app.cli.worker import worker
+from app.domain.errors import DataFolderInUseError
+from vtt_core.contract.errors import InputError, VttError
+
+cli = typer.Typer(
+    help="Adapt CLIP to a new image domain from a handful of labelled images, and serve the result.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (up, adapt, predict, backbones, api, worker, demo, draw):
+    cli.command()(command)
+
+
+def main() -> None:
+    """Run the command line; bad input ends with exit code 2 and says what to do."""
+    try:
+        cli()
+    except VttError as error:
+        write_error(error)
+        sys.exit(BAD_INPUT_EXIT if isinstance(error, InputError | DataFolderInUseError) else FAILURE_EXIT)
+
+
+if __name__ == "__main__":
+    main()

