@@ -8,7 +8,8 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.console import BAD_INPUT_EXIT, write_json, write_rejection
-from vtt_core.contract.errors import InputError, NotAnImageError, VttError
+from app.domain.errors import error_facts
+from vtt_core.contract.errors import InputError, NotAnImageError
 from vtt_core.contract.limits import DEFAULT_LIMITS
 
 
@@ -62,7 +63,7 @@ def run_predict(folder: Path, image_paths: list[Path], *, device: str = "auto") 
             image = decode_image(_read(path))
         except InputError as error:
             write_rejection(str(path), error)
-            results.append({"image": str(path), "error": _error_json(error)})
+            results.append({"image": str(path), "error": error_facts(error)})
             continue
         shares = classify(backbone, adapter, [image])[0].tolist()
         ranked = sorted(zip(adapter.manifest.labels, shares, strict=True), key=lambda pair: -pair[1])
@@ -79,13 +80,3 @@ def _read(path: Path) -> bytes:
         raise NotAnImageError(
             expected="a readable image file", got=f"{str(path)!r}: {error.strerror or error}", remedy="Check the path"
         ) from error
-
-
-def _error_json(error: VttError) -> dict[str, str]:
-    return {
-        "code": error.code,
-        "title": error.title,
-        "expected": error.expected,
-        "got": error.got,
-        "remedy": error.remedy,
-    }
