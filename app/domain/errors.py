@@ -108,6 +108,13 @@ class QueueUnavailableError(VttError):
     title = "Queue unavailable"
 
 
+class NamesFileError(InputError):
+    """The file of class names cannot be read or does not fit the folders."""
+
+    code = "names.invalid"
+    title = "Unusable file of class names"
+
+
 class DataFolderInUseError(VttError):
     """Another service runs in the data folder."""
 
