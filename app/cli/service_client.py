@@ -20,10 +20,11 @@ class ServiceClient:
 
     Args:
         url: address that `vtt up` prints.
+        transport: what carries the requests; None for the network.
     """
 
-    def __init__(self, url: str) -> None:
-        self._http = httpx.Client(base_url=url, timeout=TIMEOUT_SECONDS, trust_env=False)
+    def __init__(self, url: str, transport: httpx.BaseTransport | None = None) -> None:
+        self._http = httpx.Client(base_url=url, timeout=TIMEOUT_SECONDS, trust_env=False, transport=transport)
 
     def __enter__(self) -> Self:
         """Use the connection."""
@@ -103,7 +104,10 @@ def _checked(response: httpx.Response) -> dict[str, Any]:
     Raises:
         ServiceRefusedError: the status is an error; the problem document says why.
     """
-    body = response.json()
+    try:
+        body = response.json()
+    except ValueError:
+        body = {"got": response.text[:200]}
     if response.is_success:
         return dict(body)
     raise ServiceRefusedError(

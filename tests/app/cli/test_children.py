@@ -1,0 +1,93 @@
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import psutil
+import pytest
+
+from app.cli.children import FIRST_PAUSE_SECONDS, HEALTHY_SECONDS, Child, describe_exit, stop_all
+
+SLEEPER = [sys.executable, "-c", "import time; time.sleep(60)"]
+DEAF = [sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True); time.sleep(60)"]
+
+
+def wait_until_gone(pid: int, timeout_seconds: float = 10.0) -> bool:
+    deadline = time.monotonic() + timeout_seconds
+    while time.monotonic() < deadline:
+        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
+            return True
+        time.sleep(0.05)
+    return False
+
+
+def test_a_child_that_dies_starts_again_after_its_pause() -> None:
+    child = Child("worker", SLEEPER, os.environ)
+    child.start(now=0.0)
+    first_pid = child.pid
+    assert child.revive(now=1.0) is None
+    child.kill()
+    assert "SIGKILL" in (child.revive(now=1.0) or "")
+    assert child.revive(now=1.0 + FIRST_PAUSE_SECONDS / 2) is None
+    assert child.revive(now=1.0 + FIRST_PAUSE_SECONDS) == "worker started again"
+    assert child.pid != first_pid
+    child.kill()
+
+
+def test_pauses_grow_until_a_child_stays_alive() -> None:
+    child = Child("worker", [sys.executable, "-c", "pass"], os.environ)
+    messages, now = [], 0.0
+    child.start(now)
+    for lived_seconds in (1.0, 1.0, HEALTHY_SECONDS):
+        assert child.wait(20)
+        now += lived_seconds
+        messages.append(child.revive(now))
+        now += 100
+        child.revive(now)
+    assert [str(message).rsplit(" in ", 1)[1] for message in messages] == ["0.5 s", "1 s", "0.5 s"]
+    child.wait(20)
+
+
+def test_stopping_asks_first_and_names_who_had_to_be_killed() -> None:
+    deaf, polite = Child("deaf", DEAF, os.environ), Child("polite", SLEEPER, os.environ)
+    for child in (deaf, polite):
+        child.start(time.monotonic())
+    time.sleep(1.0)
+    assert stop_all((deaf, polite), grace_seconds=1.0) == ["deaf"]
+    assert polite.exit_code == -signal.SIGTERM
+    assert deaf.exit_code == -signal.SIGKILL
+
+
+def test_an_impatient_stop_does_not_wait() -> None:
+    deaf = Child("deaf", DEAF, os.environ)
+    deaf.start(time.monotonic())
+    time.sleep(1.0)
+    started = time.monotonic()
+    assert stop_all((deaf,), grace_seconds=60.0, is_impatient=lambda: True) == ["deaf"]
+    assert time.monotonic() - started < 10
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux ends children with their parent")
+def test_children_end_when_the_parent_is_killed(tmp_path: Path) -> None:
+    pid_file = tmp_path / "pid"
+    code = (
+        "import os, sys, time, pathlib; from app.cli.children import Child; "
+        f"c = Child('c', {SLEEPER!r}, os.environ); c.start(0.0); "
+        f"pathlib.Path({str(pid_file)!r}).write_text(str(c.pid)); time.sleep(60)"
+    )
+    parent = subprocess.Popen([sys.executable, "-c", code])
+    deadline = time.monotonic() + 20
+    while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    child_pid = int(pid_file.read_text())
+    assert psutil.pid_exists(child_pid)
+    parent.kill()
+    parent.wait()
+    assert wait_until_gone(child_pid)
+
+
+def test_exits_are_described_in_words() -> None:
+    assert describe_exit(-9) == "signal SIGKILL"
+    assert describe_exit(3) == "exit code 3"

@@ -1,0 +1,65 @@
+import json
+
+import pytest
+
+from app.cli.console import FinetuneBar, describe_step, write_error, write_json, write_rejection
+from vtt_core.contract.errors import EmptyClassError
+from vtt_core.contract.progress import StepReport
+
+
+@pytest.fixture
+def report() -> StepReport:
+    return StepReport(
+        step=10,
+        num_steps=20,
+        classification_loss=1.25,
+        absorption_loss=-0.5,
+        conflict_cosine=0.125,
+        is_absorbing=True,
+        absorption_stopped_at=None,
+    )
+
+
+def test_a_step_is_described_with_losses_and_cosine(report: StepReport) -> None:
+    assert describe_step(report.to_json()) == "classification loss 1.2500  absorption loss -0.5000  cosine +0.125  absorbing"
+
+
+def test_a_step_says_since_when_absorption_is_off(report: StepReport) -> None:
+    stopped = report.to_json() | {
+        "absorption_loss": None,
+        "conflict_cosine": None,
+        "is_absorbing": False,
+        "absorption_stopped_at": 7,
+    }
+    assert describe_step(stopped) == "classification loss 1.2500  absorption off since step 7"
+
+
+def test_without_a_terminal_a_few_lines_are_written(report: StepReport, capsys: pytest.CaptureFixture[str]) -> None:
+    with FinetuneBar("fine-tuning") as bar:
+        for step in range(1, 21):
+            bar.show(report.to_json() | {"step": step})
+    output = capsys.readouterr()
+    assert output.out == ""
+    assert len(output.err.splitlines()) == 10
+    assert "step 20/20  classification loss 1.2500" in output.err
+
+
+def test_json_goes_to_standard_output_alone(capsys: pytest.CaptureFixture[str]) -> None:
+    write_json({"classes": ["Größe"]})
+    output = capsys.readouterr()
+    assert json.loads(output.out) == {"classes": ["Größe"]}
+    assert output.err == ""
+
+
+def test_an_error_says_what_came_what_was_expected_and_what_to_do(capsys: pytest.CaptureFixture[str]) -> None:
+    write_error(EmptyClassError(expected="an image", got="none in '[red]'", remedy="Add one"))
+    error = capsys.readouterr().err
+    assert "support_set.empty_class" in error
+    assert "got:      none in '[red]'" in error
+    assert "expected: an image" in error
+    assert "to do:    Add one" in error
+
+
+def test_a_rejection_names_the_image(capsys: pytest.CaptureFixture[str]) -> None:
+    write_rejection("a/b.png", EmptyClassError(expected="an image", got="none", remedy="Add one"))
+    assert capsys.readouterr().err.startswith("left out a/b.png: ")
