@@ -11,14 +11,13 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from app.cli.console import FinetuneBar, stderr_console, write_json, write_rejection
-from app.cli.interval import wilson_half_width
 from app.cli.selection import LabelledImage, Selection, select_images
 from vtt_core.contract.backbones import MINI, check_backbone_id
+from vtt_core.contract.interval import wilson_half_width
 from vtt_core.contract.recipe import FinetuneRecipe
 
 if TYPE_CHECKING:
     from vtt_core.adapter import Adapter
-
     from vtt_core.backbones.backbone import Backbone
 
 IMAGES_PER_BATCH = 64
@@ -92,10 +91,9 @@ def run_adapt(
     """
     # torch takes seconds to import; `vtt --help` and the service's control role do without it.
     from vtt_core.adapter import load_adapter, save_adapter  # noqa: PLC0415
-    from vtt_core.strip import strip  # noqa: PLC0415
-
     from vtt_core.backbones.load import load_backbone  # noqa: PLC0415
     from vtt_core.finetune import Finetune  # noqa: PLC0415
+    from vtt_core.strip import strip  # noqa: PLC0415
 
     frozen = load_backbone(backbone_id, device=resolve_device(device))
     started = time.monotonic()
@@ -125,8 +123,9 @@ def run_adapt(
 
 def _count_correct(backbone: Backbone, adapter: Adapter, query_images: Sequence[LabelledImage]) -> int:
     # See run_adapt.
-    from vtt_core.classify import classify  # noqa: PLC0415
     from vtt_core.images import decode_image  # noqa: PLC0415
+
+    from vtt_core.classify import classify  # noqa: PLC0415
 
     num_correct = 0
     for start in range(0, len(query_images), IMAGES_PER_BATCH):

@@ -1,6 +1,6 @@
 import pytest
 
-from app.cli.interval import wilson_half_width
+from vtt_core.contract.interval import wilson_half_width
 
 
 def test_the_interval_matches_a_published_example() -> None:
