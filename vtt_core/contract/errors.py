@@ -246,6 +246,13 @@ class PromptError(InputError):
     title = "Unusable prompt"
 
 
+class CheckpointMismatchError(InputError):
+    """A checkpoint belongs to another fine-tuning or is damaged."""
+
+    code = "checkpoint.mismatch"
+    title = "Checkpoint of another fine-tuning"
+
+
 class AdapterFormatError(InputError):
     """A folder is no adapter, or one of another format version."""
 

@@ -1,0 +1,1 @@
+"""Replay recorded values through the method."""

@@ -1,0 +1,207 @@
+"""Replay recorded values in float64 and print each quantity's relative error.
+
+    python -m tests.reference.replay DIR
+
+Exit status 0 only if every error is at or under the tolerance.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from tests.reference.recording import Recording, fusion_tensor, read_recording, recorded_backbone, recorded_fusion
+from vtt_core.absorption.prompt import absorb, make_absorption_prompt
+from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.dgso.projection import conflict_cosine, project_out
+from vtt_core.dgso.schedule import Dgso
+from vtt_core.finetune import batch_of_step
+from vtt_core.lora.layers import TowerLora
+from vtt_core.step import Problem, TrainingState, make_optimiser, train_step
+
+TOLERANCE = 1e-8
+
+Line = tuple[str, float]
+"""A quantity and its relative error."""
+
+
+def relative_error(ours: Tensor, recorded: Tensor) -> float:
+    """Return max |ours - recorded| / max |recorded|; a shape that differs or a NaN counts as infinite."""
+    if ours.shape != recorded.shape or not bool(ours.isfinite().all()):
+        return float("inf")
+    largest = recorded.abs().max().item()
+    return (ours - recorded).abs().max().item() / (largest if largest > 0 else 1.0)
+
+
+def replay(folder: Path) -> Iterator[Line]:
+    """Replay every quantity of a folder."""
+    recording = read_recording(folder)
+    yield from replay_features(recording)
+    yield from replay_fusion(recording)
+    yield from replay_absorption(recording)
+    yield from replay_projection(recording)
+    for name in recording.trajectories:
+        yield from replay_trajectory(recording, name)
+
+
+def replay_features(recording: Recording) -> Iterator[Line]:
+    """Compare the layer features of both towers."""
+    backbone, values = recorded_backbone(recording), recording.group("features.")
+    vision_BLD = backbone.vision_tower.layer_features(values["images"])
+    text_CLD = backbone.text_tower.layer_features(values["tokens"])
+    yield "features.image_layers", relative_error(vision_BLD, values["image_layers"])
+    yield "features.image_final", relative_error(vision_BLD[:, -1], values["image_final"])
+    yield "features.text_layers", relative_error(text_CLD, values["text_layers"])
+    yield "features.text_final", relative_error(text_CLD[:, -1], values["text_final"])
+
+
+def replay_fusion(recording: Recording) -> Iterator[Line]:
+    """Compare the fusion network's output and every gradient."""
+    network, values = recorded_fusion(recording), recording.group("fusion_io.")
+    sequence_BSD = values["tokens"].requires_grad_()
+    fused_BD = network(sequence_BSD)
+    yield "fusion_io.output", relative_error(fused_BD, values["output"])
+    fused_BD.backward(values["cotangent"])
+    assert sequence_BSD.grad is not None
+    yield "fusion_io.tokens_grad", relative_error(sequence_BSD.grad, values["tokens_grad"])
+    parameters = dict(network.named_parameters())
+    for name, recorded in recording.group("fusion_io.grad.").items():
+        ours_name, recorded_here = fusion_tensor(name, recorded)
+        gradient = parameters[ours_name].grad
+        assert gradient is not None
+        yield f"fusion_io.grad.{name}", relative_error(gradient, recorded_here)
+
+
+def replay_absorption(recording: Recording) -> Iterator[Line]:
+    """Compare the absorbed feature and the gradient of the vector that was absorbed."""
+    backbone, values = recorded_backbone(recording), recording.group("absorption.")
+    prompt = make_absorption_prompt(backbone, FinetuneRecipe().prompt_template, FinetuneRecipe().placeholder)
+    recorded_tokens_BT = values["tokens"][:, : len(prompt.tokens_T)]
+    yield (
+        "absorption.tokens",
+        relative_error(prompt.tokens_T.expand_as(recorded_tokens_BT).double(), recorded_tokens_BT.double()),
+    )
+    fused_BD = values["absorption_token"].requires_grad_()
+    absorbed_BD = absorb(backbone.text_tower, prompt, fused_BD)
+    yield "absorption.output", relative_error(absorbed_BD, values["output"])
+    absorbed_BD.backward(values["cotangent"])
+    assert fused_BD.grad is not None
+    yield "absorption.absorption_token_grad", relative_error(fused_BD.grad, values["absorption_token_grad"])
+
+
+def replay_projection(recording: Recording) -> Iterator[Line]:
+    """Compare the gradients left after DGSO's projection; tensors that are not a LoRA's keep theirs."""
+    beta = recording.scalars["dgso"]["beta"]
+    gradients_ce, gradients_vtt = recording.group("dgso.grad_ce."), recording.group("dgso.grad_vtt.")
+    cosines = []
+    for name, recorded in recording.group("dgso.projected.").items():
+        combined = gradients_ce[name] + beta * gradients_vtt[name]
+        if name.startswith("lora"):
+            cosine = conflict_cosine(combined, gradients_ce[name])
+            cosines.append(cosine)
+            combined = project_out(combined, gradients_ce[name], cosine)
+        yield f"dgso.projected.{name}", relative_error(combined, recorded)
+    recorded_mean = torch.tensor(recording.scalars["dgso"]["mean_cosine"], dtype=torch.float64)
+    yield "dgso.mean_cosine", relative_error(torch.stack(cosines).mean(), recorded_mean)
+
+
+def replay_trajectory(recording: Recording, name: str) -> Iterator[Line]:
+    """Run a recorded fine-tuning and compare every step and what it ends with."""
+    scalars, values = recording.scalars[name], recording.group(f"trajectory.{name}.")
+    recipe = _recorded_recipe(scalars)
+    problem = _recorded_problem(recording, values, recipe)
+    state = _recorded_start(recording, values, problem, recipe)
+    permutations = [torch.tensor(permutation) for permutation in scalars["permutations"]]
+    steps: dict[str, list[float]] = {"cross_entropy": [], "combined_loss": [], "gradient_cosine": [], "beta_after_step": []}
+    for step in range(recipe.iterations):
+        batch_B = batch_of_step(step, len(problem.labels_V), recipe.batch_size, permutations.__getitem__)
+        report = train_step(problem, state, recipe, batch_B, generator=None)
+        steps["cross_entropy"].append(report.classification_loss)
+        if report.absorption_loss is not None and report.conflict_cosine is not None:
+            steps["combined_loss"].append(report.classification_loss + recipe.absorption_weight * report.absorption_loss)
+            steps["gradient_cosine"].append(report.conflict_cosine)
+            steps["beta_after_step"].append(recipe.absorption_weight if report.is_absorbing else -1.0)
+    for quantity, ours in steps.items():
+        recorded_steps = torch.tensor(scalars[quantity], dtype=torch.float64)
+        yield f"{name}.{quantity}", relative_error(torch.tensor(ours, dtype=torch.float64), recorded_steps)
+    yield from _compare_end(name, values, problem, state)
+
+
+def _recorded_recipe(scalars: dict[str, float]) -> FinetuneRecipe:
+    return replace(
+        FinetuneRecipe(),
+        iterations=int(scalars["iterations"]),
+        batch_size=int(scalars["batch_size"]),
+        rank=int(scalars["rank"]),
+        alpha=scalars["alpha"],
+        lora_dropout=0.0,
+        lora_learning_rate=scalars["lr"],
+        fusion_learning_rate=scalars["fusion_lr"],
+        absorption_weight=scalars["beta"],
+        conflict_window=int(scalars["window"]),
+    )
+
+
+def _recorded_problem(recording: Recording, values: dict[str, Tensor], recipe: FinetuneRecipe) -> Problem:
+    backbone = recorded_backbone(recording)
+    return Problem(
+        backbone=backbone,
+        views_V3HW=values["support_images"],
+        labels_V=values["support_labels"],
+        text_CLD=backbone.text_tower.layer_features(values["class_tokens"]),
+        prompt=make_absorption_prompt(backbone, recipe.prompt_template, recipe.placeholder),
+    )
+
+
+def _recorded_start(recording: Recording, values: dict[str, Tensor], problem: Problem, recipe: FinetuneRecipe) -> TrainingState:
+    tower = problem.backbone.vision_tower
+    lora = TowerLora(tower.num_layers, tower.width, recipe.rank, recipe.scaling).double()
+    start = {name[10:]: tensor for name, tensor in values.items() if name.startswith("lora_init.")}
+    lora.load_state_dict({_lora_name(name): tensor for name, tensor in start.items()}, strict=True)
+    fusion = recorded_fusion(recording)
+    return TrainingState(lora, fusion, make_optimiser(lora, fusion, recipe), Dgso(recipe.conflict_window))
+
+
+def _lora_name(recorded: str) -> str:
+    """`visual.transformer.resblocks.0.attn.k_proj.w_lora_A` -> `layers.0.k_proj.lora_A`."""
+    parts = recorded.split(".")
+    return f"layers.{parts[3]}.{parts[5]}.{parts[6].removeprefix('w_')}"
+
+
+def _compare_end(name: str, values: dict[str, Tensor], problem: Problem, state: TrainingState) -> Iterator[Line]:
+    lora, fusion = dict(state.lora.named_parameters()), dict(state.fusion.named_parameters())
+    for key, recorded in values.items():
+        if key.startswith("lora_final."):
+            yield f"{name}.{key}", relative_error(lora[_lora_name(key[11:])], recorded)
+        elif key.startswith("fusion_final."):
+            ours_name, recorded_here = fusion_tensor(key[13:], recorded)
+            yield f"{name}.{key}", relative_error(fusion[ours_name], recorded_here)
+    with torch.no_grad():
+        features_BD = problem.backbone.vision_tower.features(values["query_images"], state.lora)
+    cosine_BC = functional.normalize(features_BD, dim=-1) @ problem.prototypes_CD.t()
+    yield f"{name}.query_cosine", relative_error(cosine_BC, values["query_cosine"])
+
+
+def main(arguments: list[str]) -> int:
+    """Print one line for each quantity; return the exit status."""
+    if len(arguments) != 1 or not Path(arguments[0]).is_dir():
+        print(f"usage: python -m tests.reference.replay DIR, got {arguments!r}", file=sys.stderr)
+        return 2
+    errors = []
+    for quantity, error in replay(Path(arguments[0])):
+        verdict = "ok" if error <= TOLERANCE else "TOO LARGE"
+        print(f"{quantity:<78} {error:9.2e}  {verdict}")
+        errors.append(error)
+    passed = sum(error <= TOLERANCE for error in errors)
+    print(f"{passed} of {len(errors)} quantities at or under {TOLERANCE:g}; largest {max(errors):.2e}")
+    return 0 if errors and passed == len(errors) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,127 @@
+"""The stripped adapter: two files, a manifest in JSON and tensors in safetensors; no pickle.
+
+Shapes: C classes, D joint size.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from vtt_core.backbones.backbone import Backbone
+from vtt_core.contract.errors import AdapterFormatError, BackboneMismatchError
+from vtt_core.contract.manifest import AdapterManifest
+from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.lora.layers import TowerLora
+
+MANIFEST_FILE = "manifest.json"
+TENSORS_FILE = "adapter.safetensors"
+PROTOTYPES = "prototypes"
+LORA_PREFIX = "vision."
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """LoRA weights, class prototypes and the manifest; usable with its backbone only."""
+
+    manifest: AdapterManifest
+    lora: TowerLora
+    """Low-rank layers of the vision tower."""
+    prototypes_CD: Tensor
+    """Unit text feature of every class."""
+
+    def check_backbone(self, backbone: Backbone) -> None:
+        """Refuse a backbone that the adapter was not trained on.
+
+        Raises:
+            BackboneMismatchError: name or weights differ.
+        """
+        if (self.manifest.backbone_id, self.manifest.backbone_sha256) != (backbone.backbone_id, backbone.weight_sha256):
+            raise BackboneMismatchError(
+                expected=f"backbone {self.manifest.backbone_id!r} with weights {self.manifest.backbone_sha256[:12]}",
+                got=f"{backbone.backbone_id!r} with weights {backbone.weight_sha256[:12]}",
+                remedy="Load the backbone that the manifest names, or train an adapter for this one",
+            )
+
+
+def encode_tensors(lora: TowerLora, prototypes_CD: Tensor) -> bytes:
+    """Return the safetensors file of a LoRA and its prototypes."""
+    tensors = {LORA_PREFIX + name: tensor for name, tensor in lora.state_dict().items()}
+    tensors[PROTOTYPES] = prototypes_CD
+    return save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
+
+
+def adapter_to_files(adapter: Adapter) -> dict[str, bytes]:
+    """Return the two files by name; the same adapter always gives the same bytes."""
+    manifest = json.dumps(adapter.manifest.to_json(), indent=2, sort_keys=True, ensure_ascii=False)
+    return {
+        MANIFEST_FILE: (manifest + "\n").encode(),
+        TENSORS_FILE: encode_tensors(adapter.lora, adapter.prototypes_CD),
+    }
+
+
+def adapter_from_files(files: Mapping[str, bytes]) -> Adapter:
+    """Read an adapter that somebody may have touched.
+
+    Args:
+        files: content by name.
+
+    Raises:
+        AdapterFormatError: a file is missing or damaged, or the two do not belong together.
+    """
+    for name in (MANIFEST_FILE, TENSORS_FILE):
+        if name not in files:
+            raise _unreadable(f"the file {name!r}", f"only {sorted(files)}")
+    try:
+        manifest = AdapterManifest.from_json(json.loads(files[MANIFEST_FILE]))
+        tensors = load(files[TENSORS_FILE])
+    except (SafetensorError, UnicodeDecodeError, json.JSONDecodeError) as error:
+        raise _unreadable("a JSON manifest and a safetensors file", f"{type(error).__name__}: {error}") from error
+    if hashlib.sha256(files[TENSORS_FILE]).hexdigest() != manifest.tensors_sha256:
+        raise _unreadable("tensors with the hash that the manifest states", "others: a file was damaged or exchanged")
+    return _assemble(manifest, tensors)
+
+
+def save_adapter(adapter: Adapter, folder: Path) -> None:
+    """Write the two files, making the folder where it is missing."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for name, content in adapter_to_files(adapter).items():
+        (folder / name).write_bytes(content)
+
+
+def load_adapter(folder: Path) -> Adapter:
+    """Read the two files of a folder.
+
+    Raises:
+        AdapterFormatError: see `adapter_from_files`.
+    """
+    names = [name for name in (MANIFEST_FILE, TENSORS_FILE) if (folder / name).is_file()]
+    return adapter_from_files({name: (folder / name).read_bytes() for name in names})
+
+
+def _assemble(manifest: AdapterManifest, tensors: dict[str, Tensor]) -> Adapter:
+    recipe = FinetuneRecipe.from_json(manifest.recipe)
+    prototypes_CD = tensors.pop(PROTOTYPES, None)
+    if prototypes_CD is None or prototypes_CD.ndim != 2 or len(prototypes_CD) != len(manifest.labels):
+        raise _unreadable(f"one prototype for each of {len(manifest.labels)} classes", "none, or another number")
+    first = tensors.get(f"{LORA_PREFIX}layers.0.q_proj.lora_A")
+    if first is None or first.shape[0] != recipe.rank:
+        raise _unreadable(f"LoRA tensors of rank {recipe.rank}", "none, or another rank")
+    num_layers = sum(name.endswith(".q_proj.lora_A") for name in tensors)
+    lora = TowerLora(num_layers, first.shape[1], recipe.rank, recipe.scaling).to(first.dtype).requires_grad_(False)
+    try:
+        lora.load_state_dict({name.removeprefix(LORA_PREFIX): tensor for name, tensor in tensors.items()}, strict=True)
+    except RuntimeError as error:
+        raise _unreadable(f"LoRA tensors of {num_layers} layers", str(error)[:300]) from error
+    return Adapter(manifest, lora.eval(), prototypes_CD)
+
+
+def _unreadable(expected: str, got: str) -> AdapterFormatError:
+    return AdapterFormatError(expected=expected, got=got, remedy="Copy the whole folder again, or train the adapter again")

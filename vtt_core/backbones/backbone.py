@@ -1,0 +1,70 @@
+"""Hold one frozen CLIP: its towers, tokenizer, preprocessing and the hash of its weights."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from functools import cached_property
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vtt_core.backbones.tokenizer import Tokenize
+from vtt_core.backbones.towers import TextTower, VisionTower
+from vtt_core.contract.manifest import Preprocessing
+
+CLIP_MEAN = (0.48145466, 0.4578275, 0.40821073)
+CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
+
+
+class Backbone:
+    """A frozen pretrained CLIP; nothing that uses it changes it."""
+
+    def __init__(self, backbone_id: str, clip: Any, tokenize: Tokenize, preprocessing: Preprocessing) -> None:
+        """Freeze the model and wrap its towers.
+
+        Args:
+            backbone_id: what it was asked for by.
+            clip: `open_clip.model.CLIP` with its weights loaded.
+            tokenize: gives token ids (C, T) for C texts.
+            preprocessing: what its images must go through.
+        """
+        self.backbone_id = backbone_id
+        self.clip = clip.eval().requires_grad_(False)
+        self.tokenize = tokenize
+        self.preprocessing = preprocessing
+        self.vision_tower = VisionTower(clip.visual)
+        self.text_tower = TextTower(clip)
+
+    @property
+    def joint_size(self) -> int:
+        """Size D of the embedding that images and texts share."""
+        return self.vision_tower.joint_size
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        device: torch.device = self.clip.visual.proj.device
+        return device
+
+    @property
+    def dtype(self) -> torch.dtype:
+        """Type of the weights."""
+        dtype: torch.dtype = self.clip.visual.proj.dtype
+        return dtype
+
+    @cached_property
+    def weight_sha256(self) -> str:
+        """Hash of every weight, by name; two files that give the same weights give the same hash."""
+        return hash_weights(self.clip.state_dict())
+
+
+def hash_weights(tensors: Mapping[str, Tensor]) -> str:
+    """Return the SHA-256 over names, types, shapes and bytes, in the order of the names."""
+    digest = hashlib.sha256()
+    for name in sorted(tensors):
+        tensor = tensors[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()

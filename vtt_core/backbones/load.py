@@ -1,0 +1,121 @@
+"""Find a backbone's weights by its id and load them: one door for bundled, published, local and random ones."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+
+from vtt_core.backbones.backbone import CLIP_MEAN, CLIP_STD, Backbone
+from vtt_core.backbones.catalogue import MINI_CONFIG, is_supported
+from vtt_core.backbones.open_clip_import import open_clip
+from vtt_core.backbones.tokenizer import make_tokenize
+from vtt_core.contract.backbones import MINI, RANDOM_TAG, WEIGHT_FILE_SUFFIX, check_backbone_id, split_backbone_id
+from vtt_core.contract.errors import BackboneUnavailableError, UnsupportedBackboneError
+from vtt_core.contract.manifest import Preprocessing
+
+RANDOM_WEIGHTS_SEED = 0
+
+
+def load_backbone(backbone_id: str, *, device: str = "cpu") -> Backbone:
+    """Return a frozen backbone in float32.
+
+    Args:
+        backbone_id: `mini`, `name/tag` of open_clip, `name/random`, or `name//path/of/weights.safetensors`.
+        device: torch device.
+
+    Raises:
+        UnknownBackboneError: no backbone has this id.
+        UnsupportedBackboneError: its towers are of another kind.
+        BackboneUnavailableError: its weights can be had neither from a hub nor from a cache or file.
+    """
+    if backbone_id == MINI:
+        return backbone_from_files(MINI, MINI_CONFIG, MINI_CONFIG.with_name("weights.safetensors"), device=device)
+    check_backbone_id(backbone_id)
+    name, tag = split_backbone_id(backbone_id)
+    if tag == RANDOM_TAG:
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(RANDOM_WEIGHTS_SEED)
+            clip = open_clip.create_model(name, load_weights=False)
+    elif tag.endswith(WEIGHT_FILE_SUFFIX):
+        clip = open_clip.create_model(name, load_weights=False)
+        load_weights(clip, Path(tag), backbone_id)
+    else:
+        clip = _published(name, tag, backbone_id)
+    published = open_clip.get_pretrained_cfg(name, tag) or {}
+    return _wrap(backbone_id, clip, {**open_clip.get_model_config(name), **_normalisation(published)}, device)
+
+
+def backbone_from_files(backbone_id: str, config_file: Path, weight_file: Path | None, *, device: str = "cpu") -> Backbone:
+    """Return the backbone of an open_clip JSON configuration and a safetensors file.
+
+    Args:
+        backbone_id: what it will be called.
+        config_file: configuration in open_clip's format.
+        weight_file: weights of any float type, or None for random ones from torch's global generator.
+        device: torch device.
+    """
+    config = json.loads(config_file.read_text(encoding="utf-8"))
+    clip = open_clip.CLIP(config["embed_dim"], config["vision_cfg"], config["text_cfg"], config.get("quick_gelu", False))
+    if weight_file is not None:
+        load_weights(clip, weight_file, backbone_id)
+    return _wrap(backbone_id, clip, config, device)
+
+
+def load_weights(clip: Any, weight_file: Path, backbone_id: str) -> None:
+    """Put a safetensors file's tensors into the model, all of them and no others.
+
+    Raises:
+        BackboneUnavailableError: the file is missing, damaged, or of another architecture.
+    """
+    try:
+        clip.load_state_dict({name: tensor.float() for name, tensor in load_file(weight_file).items()}, strict=True)
+    except (OSError, SafetensorError, RuntimeError) as error:
+        raise BackboneUnavailableError(
+            expected=f"a safetensors file with the weights of {backbone_id!r}",
+            got=f"{type(error).__name__}: {str(error)[:300]}",
+            remedy="Give the path of a file that open_clip's model of this name can load",
+        ) from error
+
+
+def _published(name: str, tag: str, backbone_id: str) -> Any:
+    """Load weights by open_clip's own means: its hub, or a cache of it."""
+    try:
+        return open_clip.create_model(name, pretrained=tag, require_pretrained=True)
+    except Exception as error:  # hub libraries raise errors of many kinds; all mean the same here
+        raise BackboneUnavailableError(
+            expected=f"the weights of {backbone_id!r} from a hub or a cache",
+            got=f"{type(error).__name__}: {str(error)[:300]}",
+            remedy=(
+                "Allow this machine to reach the hub, or copy a filled cache to the folder that HF_HOME names "
+                "and set HF_HUB_OFFLINE=1, "
+                f"or name a local file as '{name}//path/to/weights.safetensors', or use the bundled 'mini'"
+            ),
+        ) from error
+
+
+def _normalisation(published: dict[str, Any]) -> dict[str, tuple[float, ...]]:
+    """Return the channel mean and deviation that a published model was trained with, where they are its own."""
+    return {key: tuple(published[key]) for key in ("mean", "std") if published.get(key) is not None}
+
+
+def _wrap(backbone_id: str, clip: Any, config: dict[str, Any], device: str) -> Backbone:
+    if not is_supported(config):
+        raise UnsupportedBackboneError(
+            expected="a CLIP with a plain ViT, a causal text tower, and text width equal to the joint size",
+            got=repr(backbone_id),
+            remedy="Choose a backbone that `vtt backbones` lists",
+        )
+    preprocessing = Preprocessing(
+        side_pixels=config["vision_cfg"]["image_size"],
+        resize="squash",
+        interpolation="bilinear",
+        mean=config.get("mean", CLIP_MEAN),
+        std=config.get("std", CLIP_STD),
+    )
+    tokenize = make_tokenize(config["text_cfg"]["context_length"])
+    return Backbone(backbone_id, clip.to(device=device, dtype=torch.float32), tokenize, preprocessing)

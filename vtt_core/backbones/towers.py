@@ -1,0 +1,128 @@
+"""Run the two towers of a frozen open_clip CLIP and give every layer's projected feature.
+
+A layer's feature is its class token (image) or end-of-text token (text) put through the tower's *final*
+norm and projection, not normalised; the last layer's equals the model's own output.
+
+Shapes: B images or prompts, C classes, L layers, T tokens, W tower width, D joint size, H heads.
+Source: method.md, step 1; zhenyuZ-HUST/CVPR26-VtT@93e79e7.
+Differs: the authors run all text positions; a causal tower's end-of-text feature does not depend on
+    what follows it, so prompts are cut after the longest one.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vtt_core.lora.layers import AttentionLora, TowerLora
+
+
+def run_block(
+    block: Any, x_BTW: Tensor, *, is_causal: bool, lora: AttentionLora | None = None, generator: torch.Generator | None = None
+) -> Tensor:
+    """Run one residual attention block of open_clip, with a LoRA on its q, k and v.
+
+    Args:
+        block: `open_clip.transformer.ResidualAttentionBlock`.
+        x_BTW: input tokens.
+        is_causal: whether a token sees only itself and those before it.
+        lora: low-rank change of q, k and v, or None.
+        generator: source of the LoRA's dropout; None means no dropout.
+    """
+    attention: nn.MultiheadAttention = block.attn
+    normed_BTW = block.ln_1(x_BTW)
+    qkv = functional.linear(normed_BTW, attention.in_proj_weight, attention.in_proj_bias)
+    if lora is not None:
+        qkv = qkv + lora(normed_BTW, generator)
+    q_BHTE, k_BHTE, v_BHTE = qkv.unflatten(-1, (3, attention.num_heads, -1)).permute(2, 0, 3, 1, 4)
+    read_BHTE = functional.scaled_dot_product_attention(q_BHTE, k_BHTE, v_BHTE, is_causal=is_causal)
+    x_BTW = x_BTW + block.ls_1(attention.out_proj(read_BHTE.transpose(1, 2).flatten(2)))
+    output_BTW: Tensor = x_BTW + block.ls_2(block.mlp(block.ln_2(x_BTW)))
+    return output_BTW
+
+
+class VisionTower:
+    """The image half of a CLIP."""
+
+    def __init__(self, visual: Any) -> None:
+        """Wrap `open_clip.transformer.VisionTransformer`, whose weights stay where they are."""
+        self._visual = visual
+        self._blocks = list(visual.transformer.resblocks)
+        self.num_layers = len(self._blocks)
+        self.width: int = visual.class_embedding.shape[0]
+        self.joint_size: int = visual.output_dim
+
+    def layer_features(
+        self, images_B3HW: Tensor, lora: TowerLora | None = None, generator: torch.Generator | None = None
+    ) -> Tensor:
+        """Return the projected class token after every block, layer 1 first.
+
+        Args:
+            images_B3HW: preprocessed images.
+            lora: low-rank layers of this tower, or None for the frozen one.
+            generator: source of the LoRA's dropout while training; None means no dropout.
+
+        Returns:
+            vision_BLD, not normalised.
+        """
+        x_BTW = self._visual._embeds(images_B3HW)
+        class_tokens = []
+        for index, block in enumerate(self._blocks):
+            block_lora = lora.layer(index) if lora is not None else None
+            x_BTW = run_block(block, x_BTW, is_causal=False, lora=block_lora, generator=generator)
+            class_tokens.append(x_BTW[:, 0])
+        vision_BLD: Tensor = self._visual.ln_post(torch.stack(class_tokens, dim=1)) @ self._visual.proj
+        return vision_BLD
+
+    def features(self, images_B3HW: Tensor, lora: TowerLora | None = None) -> Tensor:
+        """Return the image features f_BD: the last layer's, not normalised."""
+        return self.layer_features(images_B3HW, lora)[:, -1]
+
+
+class TextTower:
+    """The text half of a CLIP."""
+
+    def __init__(self, clip: Any) -> None:
+        """Wrap the text side of `open_clip.model.CLIP`, whose weights stay where they are."""
+        self._clip = clip
+        self._blocks = list(clip.transformer.resblocks)
+        self.num_layers = len(self._blocks)
+        self.width: int = clip.token_embedding.weight.shape[1]
+
+    def embed(self, tokens_CT: Tensor) -> Tensor:
+        """Return the token embeddings, before the positional embedding."""
+        embeddings_CTW: Tensor = self._clip.token_embedding(tokens_CT)
+        return embeddings_CTW
+
+    def layer_features(self, tokens_CT: Tensor) -> Tensor:
+        """Return the projected end-of-text token of every prompt after every block, layer 1 first.
+
+        Returns:
+            text_CLD, not normalised.
+        """
+        tokens_CT = cut_padding(tokens_CT)
+        return self.layer_features_of_embeddings(self.embed(tokens_CT), tokens_CT.argmax(dim=-1))
+
+    def layer_features_of_embeddings(self, embeddings_CTW: Tensor, end_C: Tensor) -> Tensor:
+        """Do the same for prompts that are given as token embeddings.
+
+        Args:
+            embeddings_CTW: token embeddings, before the positional embedding.
+            end_C: position of the end-of-text token of every prompt.
+        """
+        x_CTW = embeddings_CTW + self._clip.positional_embedding[: embeddings_CTW.shape[1]]
+        rows_C = torch.arange(len(x_CTW), device=x_CTW.device)
+        end_tokens = []
+        for block in self._blocks:
+            x_CTW = run_block(block, x_CTW, is_causal=True)
+            end_tokens.append(x_CTW[rows_C, end_C])
+        text_CLD: Tensor = self._clip.ln_final(torch.stack(end_tokens, dim=1)) @ self._clip.text_projection
+        return text_CLD
+
+
+def cut_padding(tokens_CT: Tensor) -> Tensor:
+    """Drop the positions after the last end-of-text token, which has the largest id."""
+    return tokens_CT[:, : int(tokens_CT.argmax(dim=-1).max()) + 1]

@@ -1,0 +1,96 @@
+"""Write and read the state between two steps: safetensors, no pickle, the same bytes for the same state.
+
+A resumed fine-tuning ends with the bytes of an undisturbed one: every random stream is derived from the
+seed and the step, so tensors, optimiser moments and the queue are all there is to keep.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save
+from torch import Tensor
+
+from vtt_core.contract.errors import CheckpointMismatchError
+from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.step import TrainingState
+
+MOMENTS = ("exp_avg", "exp_avg_sq", "step")
+"""What AdamW remembers of each parameter."""
+STATE_TENSOR = "state_json"
+"""Name of the tensor that holds the scalars as UTF-8 JSON; safetensors' own metadata has no fixed order."""
+
+
+def write_checkpoint(state: TrainingState, recipe: FinetuneRecipe, seed: int) -> bytes:
+    """Return the state as one safetensors file.
+
+    Args:
+        state: between two steps.
+        recipe: whose constants must be the same when it is read.
+        seed: likewise.
+    """
+    tensors: dict[str, Tensor] = {}
+    for name, parameter in _named_parameters(state):
+        tensors[name] = parameter.detach()
+        for moment, value in state.optimiser.state.get(parameter, {}).items():
+            tensors[f"{name}.{moment}"] = value
+    scalars = {
+        "recipe": recipe.to_json(),
+        "seed": seed,
+        "step": state.step,
+        "is_absorbing": state.dgso.is_absorbing,
+        "stopped_at": state.dgso.stopped_at,
+        "queue": state.dgso.queue,
+    }
+    encoded = json.dumps(scalars, sort_keys=True).encode()
+    tensors[STATE_TENSOR] = torch.frombuffer(bytearray(encoded), dtype=torch.uint8)
+    return save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
+
+
+def read_checkpoint(encoded: bytes, state: TrainingState, recipe: FinetuneRecipe, seed: int) -> None:
+    """Put a checkpoint into a state of the same shapes.
+
+    Args:
+        encoded: what `write_checkpoint` gave.
+        state: changed in place.
+        recipe: of the fine-tuning that goes on.
+        seed: likewise.
+
+    Raises:
+        CheckpointMismatchError: it is damaged, or of another recipe, seed or backbone.
+    """
+    try:
+        tensors = load(encoded)
+        scalars: dict[str, Any] = json.loads(bytes(tensors.pop(STATE_TENSOR).tolist()))
+    except (SafetensorError, KeyError, ValueError) as error:
+        raise _mismatch(f"{type(error).__name__}: {str(error)[:200]}") from error
+    if scalars["recipe"] != recipe.to_json() or scalars["seed"] != seed:
+        raise _mismatch(f"one of seed {scalars['seed']} and recipe {scalars['recipe']}")
+    with torch.no_grad():
+        for name, parameter in _named_parameters(state):
+            if name not in tensors or tensors[name].shape != parameter.shape:
+                raise _mismatch(f"no tensor {name!r} of shape {tuple(parameter.shape)}")
+            parameter.copy_(tensors[name])
+            moments = {moment: tensors[f"{name}.{moment}"] for moment in MOMENTS if f"{name}.{moment}" in tensors}
+            if moments:
+                state.optimiser.state[parameter] = {
+                    moment: value if moment == "step" else value.to(parameter.device) for moment, value in moments.items()
+                }
+    state.step = scalars["step"]
+    state.dgso.is_absorbing = scalars["is_absorbing"]
+    state.dgso.stopped_at = scalars["stopped_at"]
+    state.dgso.queue = scalars["queue"]
+
+
+def _named_parameters(state: TrainingState) -> list[tuple[str, torch.nn.Parameter]]:
+    lora = [(f"lora.{name}", parameter) for name, parameter in state.lora.named_parameters()]
+    return lora + [(f"fusion.{name}", parameter) for name, parameter in state.fusion.named_parameters()]
+
+
+def _mismatch(got: str) -> CheckpointMismatchError:
+    return CheckpointMismatchError(
+        expected="a checkpoint of this fine-tuning", got=got, remedy="Start again without the checkpoint"
+    )

@@ -1,0 +1,69 @@
+"""Classify images with an adapter on its backbone, or with the backbone alone (zero-shot).
+
+Shapes: B images, C classes, D joint size.
+Source: method.md, row "classifier at test".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from vtt_core.adapter import Adapter
+from vtt_core.backbones.backbone import Backbone
+from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.lora.layers import TowerLora
+from vtt_core.losses import class_logits
+from vtt_core.prompts import class_prompts
+from vtt_core.views import preprocess
+
+CHUNK_IMAGES = 64
+"""Images in one forward pass; bounds memory, whatever the number asked for."""
+
+
+def image_features(backbone: Backbone, images: Sequence[Image.Image], lora: TowerLora | None = None) -> Tensor:
+    """Return f_BD of RGB images, not normalised.
+
+    Args:
+        backbone: frozen.
+        images: of any size; resized and normalised here.
+        lora: low-rank layers of the vision tower, or None for the frozen tower.
+    """
+    chunks = []
+    for start in range(0, len(images), CHUNK_IMAGES):
+        pixels = preprocess(images[start : start + CHUNK_IMAGES], backbone.preprocessing)
+        with torch.inference_mode():
+            chunks.append(backbone.vision_tower.features(pixels.to(backbone.device, backbone.dtype), lora))
+    return torch.cat(chunks)
+
+
+def logits(backbone: Backbone, adapter: Adapter, images: Sequence[Image.Image]) -> Tensor:
+    """Return logits_BC of RGB images.
+
+    Raises:
+        BackboneMismatchError: the adapter belongs to another backbone.
+    """
+    adapter.check_backbone(backbone)
+    lora = adapter.lora.to(backbone.device, backbone.dtype)
+    scale = FinetuneRecipe.from_json(adapter.manifest.recipe).logit_scale
+    return class_logits(image_features(backbone, images, lora), adapter.prototypes_CD.to(backbone.device), scale)
+
+
+def classify(backbone: Backbone, adapter: Adapter, images: Sequence[Image.Image]) -> Tensor:
+    """Return probabilities_BC of RGB images, classes in the adapter's order; each row sums to 1.
+
+    Raises:
+        BackboneMismatchError: the adapter belongs to another backbone.
+    """
+    return logits(backbone, adapter, images).softmax(dim=-1)
+
+
+def zero_shot_prototypes(backbone: Backbone, labels: Sequence[str], template: str) -> Tensor:
+    """Return prototypes_CD of class labels from the frozen text tower, unit length."""
+    tokens_CT = backbone.tokenize(class_prompts(labels, template)).to(backbone.device)
+    with torch.inference_mode():
+        return functional.normalize(backbone.text_tower.layer_features(tokens_CT)[:, -1], dim=-1)

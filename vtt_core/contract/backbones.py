@@ -1,0 +1,69 @@
+"""List the backbones that an id can name, without importing torch.
+
+A backbone id is `mini`, or `name/tag` with an open_clip model name and one of: a pretrained tag of
+open_clip, `random` (seeded random weights, for measurements), or the path of a local safetensors file.
+The list of names and tags is generated from open_clip by `python -m vtt_core.backbones.catalogue`.
+"""
+
+from __future__ import annotations
+
+import difflib
+import json
+from dataclasses import dataclass
+from functools import lru_cache
+from importlib.resources import files
+
+from vtt_core.contract.errors import UnknownBackboneError
+
+MINI = "mini"
+RANDOM_TAG = "random"
+WEIGHT_FILE_SUFFIX = ".safetensors"
+
+
+@dataclass(frozen=True)
+class BackboneEntry:
+    """One backbone that can be asked for."""
+
+    backbone_id: str
+    image_side_pixels: int
+    joint_size: int
+    """Size of the embedding that images and texts share."""
+    num_vision_layers: int
+    num_text_layers: int
+    is_bundled: bool
+    """Whether its weights are in the package; the others come from a hub, a cache or a file."""
+    description: str
+
+
+@lru_cache(maxsize=1)
+def catalogue() -> tuple[BackboneEntry, ...]:
+    """Return every backbone with published weights, the bundled one first."""
+    text = files("vtt_core.contract").joinpath("open_clip_backbones.json").read_text(encoding="utf-8")
+    return tuple(BackboneEntry(**entry) for entry in json.loads(text))
+
+
+def split_backbone_id(backbone_id: str) -> tuple[str, str]:
+    """Return (name, tag); the tag of the bundled backbone is empty."""
+    name, _, tag = backbone_id.partition("/")
+    return name, tag
+
+
+def check_backbone_id(backbone_id: str) -> None:
+    """Refuse an id that no backbone has; its weights are not looked for.
+
+    Raises:
+        UnknownBackboneError: the name or the tag is unknown; near ones are named.
+    """
+    entries = catalogue()
+    known = {entry.backbone_id for entry in entries}
+    name, tag = split_backbone_id(backbone_id)
+    names = {split_backbone_id(entry.backbone_id)[0] for entry in entries} - {MINI}
+    is_file = tag.endswith(WEIGHT_FILE_SUFFIX)
+    if backbone_id in known or (name in names and (tag == RANDOM_TAG or is_file)):
+        return
+    near = difflib.get_close_matches(backbone_id, sorted(known), n=3, cutoff=0.4) or [MINI, "ViT-B-16-quickgelu/openai"]
+    raise UnknownBackboneError(
+        expected="'mini' or 'name/tag' of an open_clip CLIP with a ViT tower, such as " + ", ".join(map(repr, near)),
+        got=repr(backbone_id[:200]),
+        remedy="Choose one that `vtt backbones` or GET /v1/backbones lists",
+    )

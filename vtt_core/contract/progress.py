@@ -1,0 +1,30 @@
+"""Describe one optimiser step to whoever follows the fine-tuning."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class StepReport:
+    """What one step did; losses are those before its update."""
+
+    step: int
+    """Number of finished steps, 1 after the first."""
+    num_steps: int
+    """Steps of the whole recipe."""
+    classification_loss: float
+    """Mean cross-entropy of the mini-batch."""
+    absorption_loss: float | None
+    """Minus the mean cosine of absorbed text and image features; None once absorption is off."""
+    conflict_cosine: float | None
+    """Mean over the LoRA tensors of cos(combined gradient, classification gradient); None once absorption is off."""
+    is_absorbing: bool
+    """Whether the next step still absorbs."""
+    absorption_stopped_at: int | None
+    """Step that switched absorption off, or None."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        return asdict(self)

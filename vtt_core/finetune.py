@@ -1,0 +1,130 @@
+"""Fine-tune a LoRA on a support set: draw the views, run the steps, stop and go on at any of them.
+
+Source: Zhang et al. 2026, arXiv:2603.05235; method.md, "Protocol" and row "iterations".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import torch
+from torch import Tensor
+
+from vtt_core.absorption.prompt import make_absorption_prompt
+from vtt_core.backbones.backbone import Backbone
+from vtt_core.checkpoint import read_checkpoint, write_checkpoint
+from vtt_core.contract.progress import StepReport
+from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.contract.support_set import SupportSet, check_shape
+from vtt_core.dgso.schedule import Dgso
+from vtt_core.fusion.network import FusionNetwork
+from vtt_core.fusion.sequence import num_scan_steps
+from vtt_core.images import decode_image
+from vtt_core.lora.layers import TowerLora
+from vtt_core.prompts import class_prompts
+from vtt_core.seeding import make_generator, seeded
+from vtt_core.step import Problem, TrainingState, make_optimiser, train_step
+from vtt_core.views import make_views
+
+
+class Finetune:
+    """One fine-tuning; `steps` runs it, `checkpoint` can be taken between any two steps."""
+
+    def __init__(
+        self, backbone: Backbone, support_set: SupportSet, recipe: FinetuneRecipe, seed: int, checkpoint: bytes | None = None
+    ) -> None:
+        """Decode the images, draw their views and the initial weights.
+
+        Args:
+            backbone: frozen, on the device to train on.
+            support_set: labelled encoded images.
+            recipe: constants.
+            seed: of every random stream.
+            checkpoint: state to go on from, of the same support set, recipe and seed.
+
+        Raises:
+            SupportSetError: way or shot is outside the limits.
+            ImageError: an image cannot be decoded.
+            PromptError: a class prompt does not fit the text tower.
+            CheckpointMismatchError: the checkpoint belongs to another fine-tuning.
+        """
+        check_shape([(support_class.label, support_class.shot) for support_class in support_set.classes])
+        self.backbone = backbone
+        self.recipe = recipe
+        self.seed = seed
+        self.labels = support_set.labels
+        self.problem = make_problem(backbone, support_set, recipe, seed)
+        self.state = start_state(backbone, recipe, seed)
+        if checkpoint is not None:
+            read_checkpoint(checkpoint, self.state, recipe, seed)
+
+    @property
+    def step(self) -> int:
+        """Number of finished steps."""
+        return self.state.step
+
+    def steps(self) -> Iterator[StepReport]:
+        """Run the remaining steps, giving a report after each."""
+
+        def order(pass_index: int) -> Tensor:
+            num_views = len(self.problem.labels_V)
+            return torch.randperm(num_views, generator=make_generator(self.seed, "order", pass_index))
+
+        while self.state.step < self.recipe.iterations:
+            batch_B = batch_of_step(self.state.step, len(self.problem.labels_V), self.recipe.batch_size, order)
+            dropout = make_generator(self.seed, "dropout", self.state.step, self.backbone.device)
+            yield train_step(self.problem, self.state, self.recipe, batch_B.to(self.backbone.device), dropout)
+
+    def checkpoint(self) -> bytes:
+        """Return the state between two steps as a safetensors file."""
+        return write_checkpoint(self.state, self.recipe, self.seed)
+
+
+def make_problem(backbone: Backbone, support_set: SupportSet, recipe: FinetuneRecipe, seed: int) -> Problem:
+    """Return the views, labels, class prompts' layer features and absorption prompt of a support set."""
+    images = [decode_image(image.encoded) for support_class in support_set.classes for image in support_class.images]
+    labels = [index for index, support_class in enumerate(support_set.classes) for _ in support_class.images]
+    tokens_CT = backbone.tokenize(class_prompts(support_set.labels, recipe.prompt_template)).to(backbone.device)
+    with torch.no_grad():
+        text_CLD = backbone.text_tower.layer_features(tokens_CT)
+    return Problem(
+        backbone=backbone,
+        views_V3HW=make_views(images, backbone.preprocessing, recipe, seed).to(backbone.device, backbone.dtype),
+        labels_V=torch.tensor(labels, device=backbone.device).repeat(recipe.num_views),
+        text_CLD=text_CLD,
+        prompt=make_absorption_prompt(backbone, recipe.prompt_template, recipe.placeholder),
+    )
+
+
+def start_state(backbone: Backbone, recipe: FinetuneRecipe, seed: int) -> TrainingState:
+    """Return the state before the first step: LoRA and fusion network drawn, queue fresh."""
+    vision_tower, text_tower = backbone.vision_tower, backbone.text_tower
+    with seeded(seed, "lora"):
+        lora = TowerLora(vision_tower.num_layers, vision_tower.width, recipe.rank, recipe.scaling, recipe.lora_dropout)
+    state_size = max(1, round(recipe.state_size_ratio * backbone.joint_size))
+    with seeded(seed, "fusion"):
+        fusion = FusionNetwork(
+            num_scan_steps(vision_tower.num_layers, text_tower.num_layers),
+            backbone.joint_size,
+            state_size=state_size,
+            step_rank=state_size,
+            convolution_width=recipe.convolution_width,
+        )
+    lora.to(backbone.device, backbone.dtype)
+    fusion.to(backbone.device, backbone.dtype)
+    dgso = Dgso(window=recipe.conflict_window, is_absorbing=recipe.uses_absorption)
+    return TrainingState(lora, fusion, make_optimiser(lora, fusion, recipe), dgso)
+
+
+def batch_of_step(step: int, num_views: int, batch_size: int, order: Callable[[int], Tensor]) -> Tensor:
+    """Return the view indices of one step's mini-batch.
+
+    Args:
+        step: number of finished steps.
+        num_views: views of the support set; each pass over them has a permutation of its own.
+        batch_size: consecutive entries of it taken at once; the last batch of a pass may be smaller.
+        order: gives the permutation of a pass, 0 first.
+    """
+    batches_per_pass = -(-num_views // batch_size)
+    pass_index, batch_index = divmod(step, batches_per_pass)
+    return order(pass_index)[batch_index * batch_size : (batch_index + 1) * batch_size]

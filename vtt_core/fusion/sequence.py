@@ -1,0 +1,65 @@
+"""Order the per-layer features of both towers into the sequence the state-space scan reads.
+
+Shapes: B images, L transformer layers, D joint embedding size, S = 2L + 1 scan steps.
+Source: Zhang et al. 2026, arXiv:2603.05235, vision-text fusion; authors' code
+    zhenyuZ-HUST/CVPR26-VtT@93e79e7, VtT.py:322-341.
+Differs: the authors fix S = 25 (12 layers). Here S follows L, and towers of different depth are
+    paired by relative depth.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from vtt_core.contract.errors import LayerMismatchError
+
+
+def pair_layers(num_vision_layers: int, num_text_layers: int) -> tuple[list[int], list[int]]:
+    """Return, for each pair, the index of its vision layer and of its text layer, shallow first.
+
+    There are as many pairs as the deeper tower has layers, so that none of either is left out; the
+    shallower tower's layers repeat. Both last layers always meet. Equal depths pair l with l.
+
+    Args:
+        num_vision_layers: depth of the vision tower, at least 1.
+        num_text_layers: depth of the text tower, at least 1.
+    """
+    num_pairs = max(num_vision_layers, num_text_layers)
+
+    def by_relative_depth(num_layers: int) -> list[int]:
+        return [-(-pair * num_layers // num_pairs) - 1 for pair in range(1, num_pairs + 1)]
+
+    return by_relative_depth(num_vision_layers), by_relative_depth(num_text_layers)
+
+
+def interleave_layers(vision_BLD: Tensor, text_BLD: Tensor) -> Tensor:
+    """Return the scan sequence, deepest layer first.
+
+    Step 0 is the final image feature. Then each layer gives its text feature, then its
+    vision feature, from layer L down to layer 1.
+
+    Args:
+        vision_BLD: class-token feature of every vision layer, projected, layer 1 first.
+        text_BLD: end-of-text feature of every text layer for the label of each image.
+
+    Returns:
+        sequence_BSD, same dtype and device as the inputs.
+
+    Raises:
+        LayerMismatchError: batch or joint size differ.
+    """
+    if vision_BLD.shape[0] != text_BLD.shape[0] or vision_BLD.shape[2] != text_BLD.shape[2]:
+        raise LayerMismatchError(
+            expected="vision and text features of the same images and joint size",
+            got=f"{tuple(vision_BLD.shape)} and {tuple(text_BLD.shape)}",
+            remedy="Give each image the text features of its own class from the same backbone",
+        )
+    vision_layers, text_layers = pair_layers(vision_BLD.shape[1], text_BLD.shape[1])
+    pairs_BL2D = torch.stack((text_BLD[:, text_layers], vision_BLD[:, vision_layers]), dim=2).flip(1)
+    return torch.cat((vision_BLD[:, -1:], pairs_BL2D.flatten(1, 2)), dim=1)
+
+
+def num_scan_steps(num_vision_layers: int, num_text_layers: int) -> int:
+    """Return S for two towers of these depths."""
+    return 2 * max(num_vision_layers, num_text_layers) + 1

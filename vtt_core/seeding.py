@@ -1,0 +1,38 @@
+"""Derive every random stream of a fine-tuning from its seed, the stream's name and an index.
+
+Nothing depends on how often another stream was asked, so a resumed run draws what an undisturbed one
+draws, and a checkpoint holds no random state.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import torch
+
+
+def derived_seed(seed: int, stream: str, index: int = 0) -> int:
+    """Return 63 bits that depend on all three arguments.
+
+    Args:
+        seed: seed of the fine-tuning.
+        stream: what is drawn, such as "dropout".
+        index: which draw, such as the step.
+    """
+    digest = hashlib.sha256(f"{seed}/{stream}/{index}".encode()).digest()
+    return int.from_bytes(digest[:8], "big") >> 1
+
+
+def make_generator(seed: int, stream: str, index: int = 0, device: torch.device | None = None) -> torch.Generator:
+    """Return a generator of its own for one draw; the arguments are those of `derived_seed`."""
+    return torch.Generator(device or torch.device("cpu")).manual_seed(derived_seed(seed, stream, index))
+
+
+@contextmanager
+def seeded(seed: int, stream: str) -> Iterator[None]:
+    """Let torch's global CPU generator start from the stream inside, and be as before outside."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(derived_seed(seed, stream))
+        yield

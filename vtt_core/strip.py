@@ -1,0 +1,40 @@
+"""Strip a fine-tuning to what serving needs: the LoRA, the class prototypes and a manifest.
+
+Fusion network, absorption prompt, optimiser and queue are dropped.
+Source: Zhang et al. 2026, arXiv:2603.05235; method.md, "After the last step".
+"""
+
+from __future__ import annotations
+
+import copy
+import hashlib
+from importlib.metadata import version
+
+from vtt_core.adapter import Adapter, encode_tensors
+from vtt_core.contract.manifest import FORMAT_VERSION, AdapterManifest
+from vtt_core.finetune import Finetune
+from vtt_core.prompts import class_prompts
+
+LIBRARIES = ("torch", "open_clip_torch", "pillow", "numpy", "safetensors", "vtt-service")
+"""Whose versions a manifest names."""
+
+
+def strip(finetune: Finetune) -> Adapter:
+    """Return the adapter of a finished (or interrupted) fine-tuning; logits stay bit-equal."""
+    lora = copy.deepcopy(finetune.state.lora).requires_grad_(False).eval()
+    prototypes_CD = finetune.problem.prototypes_CD.clone()
+    backbone = finetune.backbone
+    manifest = AdapterManifest(
+        format_version=FORMAT_VERSION,
+        backbone_id=backbone.backbone_id,
+        backbone_sha256=backbone.weight_sha256,
+        tensors_sha256=hashlib.sha256(encode_tensors(lora, prototypes_CD)).hexdigest(),
+        labels=finetune.labels,
+        prompts=class_prompts(finetune.labels, finetune.recipe.prompt_template),
+        preprocessing=backbone.preprocessing,
+        recipe=finetune.recipe.to_json(),
+        seed=finetune.seed,
+        absorption_stopped_at=finetune.state.dgso.stopped_at,
+        library_versions={name: version(name) for name in LIBRARIES},
+    )
+    return Adapter(manifest, lora, prototypes_CD)

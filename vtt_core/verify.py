@@ -1,0 +1,72 @@
+"""Verify what will be published: reload it, compare logits bit for bit, measure it beside simple baselines.
+
+All figures are on the support set itself. The adapter has seen these images, so its accuracy is an upper
+bound; zero-shot has not, and the linear probe leaves each image out in turn.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vtt_core.adapter import adapter_from_files
+from vtt_core.backbones.backbone import Backbone
+from vtt_core.classify import image_features, logits
+from vtt_core.contract.errors import VttError
+from vtt_core.contract.interval import wilson_half_width
+from vtt_core.contract.support_set import SupportSet
+from vtt_core.finetune import Finetune
+from vtt_core.images import decode_image
+from vtt_core.linear_probe import leave_one_out_predictions
+from vtt_core.losses import class_logits
+
+
+class VerificationError(VttError):
+    """What was written does not answer as what was trained."""
+
+    code = "adapter.verification_failed"
+    title = "Written adapter differs from the trained one"
+
+
+def verify(backbone: Backbone, trained: Finetune, files: Mapping[str, bytes], support_set: SupportSet) -> dict[str, Any]:
+    """Return the metrics of an adapter that was written.
+
+    Args:
+        backbone: it was trained on.
+        trained: the fine-tuning, still with everything that training needs.
+        files: what will be published, as it was written.
+        support_set: the images it was trained on.
+
+    Raises:
+        VerificationError: the reloaded adapter gives other logits.
+    """
+    images = [decode_image(image.encoded) for support_class in support_set.classes for image in support_class.images]
+    labels = [index for index, support_class in enumerate(support_set.classes) for _ in support_class.images]
+    labels_B = torch.tensor(labels, device=backbone.device)
+    trained_BC = class_logits(
+        image_features(backbone, images, trained.state.lora), trained.problem.prototypes_CD, trained.recipe.logit_scale
+    )
+    reloaded_BC = logits(backbone, adapter_from_files(files), images)
+    if not torch.equal(trained_BC, reloaded_BC):
+        raise VerificationError(
+            expected="bit-equal logits before and after strip, save and load",
+            got=f"differences of up to {(trained_BC - reloaded_BC).abs().max().item():.2e}",
+            remedy="Report this with the job's id; nothing was published",
+        )
+    frozen_BD = image_features(backbone, images)
+    zero_shot_BC = class_logits(frozen_BD, trained.problem.prototypes_CD, trained.recipe.logit_scale)
+    probe_B = leave_one_out_predictions(frozen_BD, labels_B, support_set.way)
+    return {
+        "num_support_images": len(labels),
+        "support": _accuracy(reloaded_BC.argmax(dim=-1), labels_B),
+        "zero_shot": _accuracy(zero_shot_BC.argmax(dim=-1), labels_B),
+        "linear_probe_leave_one_out": _accuracy(probe_B, labels_B),
+    }
+
+
+def _accuracy(predicted_B: Tensor, labels_B: Tensor) -> dict[str, float]:
+    correct = int((predicted_B == labels_B).sum())
+    return {"accuracy": correct / len(labels_B), "ci95": wilson_half_width(correct, len(labels_B))}

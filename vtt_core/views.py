@@ -1,0 +1,99 @@
+"""Turn decoded images into the tensors that a backbone reads: plain ones, and the fixed views of training.
+
+Shapes: B images, V views, H = W side in pixels.
+Source: method.md, row "views"; zhenyuZ-HUST/CVPR26-VtT@93e79e7.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from random import Random
+
+import numpy as np
+import torch
+from PIL import Image, ImageEnhance, ImageOps
+from torch import Tensor
+
+from vtt_core.contract.manifest import Preprocessing
+from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.seeding import derived_seed
+
+ENHANCERS = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
+"""What jitter changes, in this order."""
+
+
+def preprocess(images: Sequence[Image.Image], preprocessing: Preprocessing) -> Tensor:
+    """Return images_B3HW: resized to the backbone's side whatever the ratio, and normalised.
+
+    Args:
+        images: RGB images of any size.
+        preprocessing: side, mean and deviation of the backbone.
+    """
+    return torch.stack([to_tensor(resize(image, preprocessing), preprocessing) for image in images])
+
+
+def resize(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
+    """Return the image squashed to the backbone's square side."""
+    side = preprocessing.side_pixels
+    return image.resize((side, side), Image.Resampling.BILINEAR)
+
+
+def to_tensor(image: Image.Image, preprocessing: Preprocessing) -> Tensor:
+    """Return one normalised (3, H, W) float32 tensor of an RGB image."""
+    channels_3HW = torch.from_numpy(np.array(image, dtype=np.float32) / 255).permute(2, 0, 1)
+    mean_311, std_311 = (torch.tensor(values).view(3, 1, 1) for values in (preprocessing.mean, preprocessing.std))
+    return (channels_3HW - mean_311) / std_311
+
+
+def make_views(images: Sequence[Image.Image], preprocessing: Preprocessing, recipe: FinetuneRecipe, seed: int) -> Tensor:
+    """Return the fixed views of every image, drawn once.
+
+    Args:
+        images: RGB support images.
+        preprocessing: of the backbone.
+        recipe: number of views and the strength of each change.
+        seed: of the fine-tuning.
+
+    Returns:
+        views_V3HW in the order (view, image): all plain ones first.
+    """
+    small = [resize(image, preprocessing) for image in images]
+    views = []
+    for kind, draw_view in enumerate(VIEW_KINDS[: recipe.num_views]):
+        for index, image in enumerate(small):
+            source = Random(derived_seed(seed, f"view {kind}", index))
+            views.append(to_tensor(draw_view(image, recipe, source), preprocessing))
+    return torch.stack(views)
+
+
+def _plain(image: Image.Image, recipe: FinetuneRecipe, source: Random) -> Image.Image:
+    return image
+
+
+def _rotate(image: Image.Image, recipe: FinetuneRecipe, source: Random) -> Image.Image:
+    angle = source.uniform(-recipe.rotation_degrees, recipe.rotation_degrees)
+    return image.rotate(angle, Image.Resampling.NEAREST)
+
+
+def _jitter(image: Image.Image, recipe: FinetuneRecipe, source: Random) -> Image.Image:
+    for enhancer in ENHANCERS:
+        image = enhancer(image).enhance(1 + recipe.jitter_strength * source.uniform(-1, 1))
+    return image
+
+
+def _flip(image: Image.Image, recipe: FinetuneRecipe, source: Random) -> Image.Image:
+    return ImageOps.mirror(image) if source.random() < recipe.flip_probability else image
+
+
+def _all_three(image: Image.Image, recipe: FinetuneRecipe, source: Random) -> Image.Image:
+    return _flip(_jitter(_rotate(image, recipe, source), recipe, source), recipe, source)
+
+
+VIEW_KINDS: tuple[Callable[[Image.Image, FinetuneRecipe, Random], Image.Image], ...] = (
+    _plain,
+    _all_three,
+    _rotate,
+    _jitter,
+    _flip,
+)
+"""The five views of the released recipe, in its order."""
