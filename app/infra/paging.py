@@ -15,7 +15,7 @@ from app.domain.errors import BadCursorError
 Row = TypeVar("Row", bound=Any)
 
 
-def fetch_page(session: Session, statement: Select[tuple[Row]], cursor: str | None, limit: int) -> tuple[list[Row], str | None]:
+def fetch_page(session: Session, statement: Select[Row], cursor: str | None, limit: int) -> tuple[list[Row], str | None]:
     """Return up to `limit` rows after the cursor, and the cursor of the next page or None.
 
     Args:

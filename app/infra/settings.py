@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import hashlib
+import os
+import tempfile
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
@@ -10,6 +13,18 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from vtt_core.contract.limits import Limits
+
+LONGEST_SOCKET_PATH = 100
+"""Bytes; kernels take 104 to 108."""
+
+
+def socket_in(data_dir: Path) -> Path:
+    """Return the path of the private Redis's socket: in the data folder, or in a short one where that is too deep."""
+    socket = data_dir.resolve() / "redis.sock"
+    if len(os.fsencode(socket)) <= LONGEST_SOCKET_PATH:
+        return socket
+    digest = hashlib.sha256(os.fsencode(socket)).hexdigest()[:16]
+    return Path(tempfile.gettempdir()) / f"vtt-{os.getuid()}-{digest}" / "redis.sock"
 
 
 class Role(StrEnum):
@@ -66,7 +81,7 @@ class Settings(BaseSettings):
     @property
     def redis_socket(self) -> Path:
         """Socket of the private Redis."""
-        return self.data_dir.resolve() / "redis.sock"
+        return socket_in(self.data_dir)
 
     @property
     def resolved_broker_url(self) -> str:

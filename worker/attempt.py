@@ -1,0 +1,140 @@
+"""Make one attempt at a job: claim it, run the pipeline, and leave the row in the state that follows."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import structlog
+import torch
+
+from app.domain.errors import JobCrashedError, OutOfMemoryError, StaleLeaseError
+from app.domain.jobs import JobState
+from app.domain.messages import FinetuneMessage
+from app.infra.leases import Lease, LeaseRepository
+from app.infra.outbox import send_after_commit
+from app.infra.telemetry import bind_job, unbind_job
+from vtt_core.contract.errors import VttError
+from worker.context import WorkerContext
+from worker.heartbeat import CancelRequestedError, Heartbeat, StopRequestedError
+from worker.pipeline.fetch import fetch_support_set, read_order
+from worker.pipeline.publish import publish
+from worker.pipeline.run import checkpoint_key, open_finetune, run_steps
+from worker.progress import ProgressWriter
+
+_log = structlog.get_logger(__name__)
+
+
+def attempt_job(context: WorkerContext, job_id: str) -> None:
+    """Claim the job and bring it as far as this worker can; end at once where there is nothing to do.
+
+    Args:
+        context: what this process works with.
+        job_id: what a message has hinted at.
+    """
+    settings = context.settings
+    with context.session_factory.begin() as session:
+        lease = LeaseRepository(session).claim(job_id, context.holder, settings.lease_seconds, context.clock())
+    if lease is None:
+        _log.info("nothing_to_do", job_id=job_id)
+        return
+    bind_job(job_id, attempt=lease.attempt)
+    context.job_id = job_id
+    try:
+        _log.info("claimed", fencing_token=lease.fencing_token)
+        _run_and_settle(context, lease)
+    except StaleLeaseError:
+        _log.warning("lease_lost")
+    finally:
+        context.job_id = None
+        unbind_job()
+
+
+def _run_and_settle(context: WorkerContext, lease: Lease) -> None:
+    """Run the pipeline and write what became of it; only here do errors turn into states."""
+    try:
+        _run_pipeline(context, lease)
+    except StaleLeaseError:
+        raise
+    except CancelRequestedError:
+        _log.info("cancelled")
+        with _leases(context) as leases:
+            leases.cancel_by_worker(lease, context.clock())
+    except StopRequestedError:
+        _log.info("handed_back")
+        _hand_back(context, lease, None)
+        return
+    except VttError as error:
+        _log.warning("failed", code=error.code, reason=str(error))
+        with _leases(context) as leases:
+            leases.fail(lease, error, context.clock())
+    except (MemoryError, torch.OutOfMemoryError) as error:
+        _log.exception("out_of_memory")
+        if _hand_back(context, lease, _out_of_memory(error, context)) == JobState.QUEUED:
+            return
+    except Exception as error:
+        _log.exception("crashed")
+        if _hand_back(context, lease, _crashed(error)) == JobState.QUEUED:
+            return
+    # The job has ended one way or another, so nobody goes on from the checkpoint.
+    context.store.delete(checkpoint_key(lease.job_id))
+
+
+def _run_pipeline(context: WorkerContext, lease: Lease) -> None:
+    settings = context.settings
+    with Heartbeat(
+        context.session_factory,
+        lease,
+        lease_seconds=settings.lease_seconds,
+        pause_seconds=settings.heartbeat_seconds,
+        stop=context.stop,
+        clock=context.clock,
+    ) as heartbeat:
+        with context.session_factory() as session:
+            order = read_order(session, lease.job_id)
+        support_set = fetch_support_set(order, context.store)
+        backbone = context.backbones.get(order.backbone_id)
+        finetune = open_finetune(order, backbone, support_set, context.store)
+        progress = ProgressWriter(context.session_factory, lease, context.clock, time.monotonic)
+        run_steps(finetune, order, context.store, heartbeat, progress, settings.checkpoint_steps)
+        publish(
+            finetune,
+            support_set,
+            order,
+            lease=lease,
+            heartbeat=heartbeat,
+            session_factory=context.session_factory,
+            store=context.store,
+            clock=context.clock,
+        )
+
+
+def _hand_back(context: WorkerContext, lease: Lease, reason: VttError | None) -> JobState:
+    with context.session_factory.begin() as session:
+        state = LeaseRepository(session).hand_back(lease, context.clock(), reason=reason)
+        if state == JobState.QUEUED:
+            send_after_commit(session, context.queue, FinetuneMessage(lease.job_id))
+        return state
+
+
+@contextmanager
+def _leases(context: WorkerContext) -> Iterator[LeaseRepository]:
+    with context.session_factory.begin() as session:
+        yield LeaseRepository(session)
+
+
+def _out_of_memory(error: BaseException, context: WorkerContext) -> OutOfMemoryError:
+    return OutOfMemoryError(
+        expected=f"enough memory on {context.backbones.device!r}",
+        got=str(error)[:500] or type(error).__name__,
+        remedy="Use a smaller backbone or batch_size, or a device with more memory",
+    )
+
+
+def _crashed(error: Exception) -> JobCrashedError:
+    return JobCrashedError(
+        expected="an attempt that ends well",
+        got=f"{type(error).__name__}: {str(error)[:500]}",
+        remedy="Look for the job's id in the worker's log and report it",
+    )

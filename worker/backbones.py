@@ -1,0 +1,49 @@
+"""Keep one backbone in memory: the next job most likely wants the same."""
+
+from __future__ import annotations
+
+import gc
+
+import structlog
+import torch
+
+from vtt_core.backbones.backbone import Backbone
+from vtt_core.backbones.load import load_backbone
+
+_log = structlog.get_logger(__name__)
+
+
+class BackboneCache:
+    """Loads a backbone when it is another than the last one.
+
+    Args:
+        device: torch device.
+    """
+
+    def __init__(self, device: str) -> None:
+        self.device = device
+        self._kept: Backbone | None = None
+
+    @property
+    def backbone_id(self) -> str | None:
+        """Id of what is in memory."""
+        return self._kept.backbone_id if self._kept is not None else None
+
+    def get(self, backbone_id: str) -> Backbone:
+        """Return the backbone, frozen and on the device; raises what `load_backbone` raises."""
+        if self._kept is None or self._kept.backbone_id != backbone_id:
+            # Dropped before the load, so that two never stand on the device.
+            self._kept = None
+            gc.collect()
+            if self.device.startswith("cuda"):
+                torch.cuda.empty_cache()
+            self._kept = load_backbone(backbone_id, device=self.device)
+            _log.info("backbone_loaded", backbone_id=backbone_id, device=self.device)
+        return self._kept
+
+
+def resolve_device(device: str) -> str:
+    """Return a torch device for VTT_DEVICE: `auto` is the first GPU if there is one."""
+    if device != "auto":
+        return device
+    return "cuda" if torch.cuda.is_available() else "cpu"

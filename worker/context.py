@@ -1,0 +1,54 @@
+"""Hold what a worker process works with, from its start to its end."""
+
+from __future__ import annotations
+
+import os
+import secrets
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime
+
+from app.infra.clock import utc_now
+from app.infra.database import SessionFactory, make_engine, make_session_factory, migrate
+from app.infra.queue import JobQueue
+from app.infra.settings import Settings
+from app.infra.store import ObjectStore
+from app.infra.workers import LiveWorker
+from worker.backbones import BackboneCache, resolve_device
+
+
+@dataclass
+class WorkerContext:
+    """Connections, the backbone in memory, and the flags of this process."""
+
+    settings: Settings
+    session_factory: SessionFactory
+    store: ObjectStore
+    queue: JobQueue
+    backbones: BackboneCache
+    holder: str
+    """Name in leases; another one after each start."""
+    clock: Callable[[], datetime] = utc_now
+    stop: threading.Event = field(default_factory=threading.Event)
+    """Set when the process is asked to end."""
+    job_id: str | None = None
+    """What it works on."""
+
+    def describe(self) -> LiveWorker:
+        """Return what to announce."""
+        return LiveWorker(self.holder, self.backbones.device, self.backbones.backbone_id, self.job_id)
+
+
+def open_context(settings: Settings) -> WorkerContext:
+    """Open the connections that the settings name, with the tables up to date."""
+    migrate(settings.resolved_database_url)
+    return WorkerContext(
+        settings=settings,
+        session_factory=make_session_factory(make_engine(settings.resolved_database_url)),
+        store=ObjectStore(settings.resolved_store_url),
+        queue=JobQueue(settings.resolved_broker_url),
+        backbones=BackboneCache(resolve_device(settings.device)),
+        holder=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
+    )

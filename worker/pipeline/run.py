@@ -1,0 +1,64 @@
+"""Run a fine-tuning step by step, so that any worker can go on where this one stops."""
+
+from __future__ import annotations
+
+import structlog
+
+from app.infra.store import ObjectStore
+from vtt_core.backbones.backbone import Backbone
+from vtt_core.contract.errors import CheckpointMismatchError
+from vtt_core.contract.support_set import SupportSet
+from vtt_core.finetune import Finetune
+from worker.heartbeat import Heartbeat, StopRequestedError
+from worker.pipeline.fetch import Order
+from worker.progress import ProgressWriter
+
+_log = structlog.get_logger(__name__)
+
+
+def checkpoint_key(job_id: str) -> str:
+    """Return where the job's checkpoint is."""
+    return f"jobs/{job_id}/checkpoint.safetensors"
+
+
+def open_finetune(order: Order, backbone: Backbone, support_set: SupportSet, store: ObjectStore) -> Finetune:
+    """Return the fine-tuning at the job's last checkpoint, or at its start."""
+    key = checkpoint_key(order.job_id)
+    if store.exists(key):
+        try:
+            finetune = Finetune(backbone, support_set, order.recipe, order.seed, store.get(key))
+        except CheckpointMismatchError as error:
+            _log.warning("checkpoint_not_usable", reason=str(error))
+        else:
+            _log.info("resumed", step=finetune.step)
+            return finetune
+    return Finetune(backbone, support_set, order.recipe, order.seed)
+
+
+def run_steps(
+    finetune: Finetune, order: Order, store: ObjectStore, heartbeat: Heartbeat, progress: ProgressWriter, checkpoint_steps: int
+) -> None:
+    """Run the remaining steps, keeping a checkpoint every `checkpoint_steps` of them.
+
+    Raises:
+        StaleLeaseError: another worker has the job, or it has ended.
+        CancelRequestedError: the user cancelled it.
+        StopRequestedError: the worker process is asked to end; a checkpoint of the last step is kept.
+    """
+    heartbeat.check()
+    for report in finetune.steps():
+        heartbeat.note_cancel(progress.show(report))
+        is_last = report.step == report.num_steps
+        try:
+            heartbeat.check()
+        except StopRequestedError:
+            _keep_checkpoint(finetune, order, store, heartbeat)
+            raise
+        if report.step % checkpoint_steps == 0 and not is_last:
+            _keep_checkpoint(finetune, order, store, heartbeat)
+
+
+def _keep_checkpoint(finetune: Finetune, order: Order, store: ObjectStore, heartbeat: Heartbeat) -> None:
+    # A worker that was frozen past its lease must not put an old checkpoint over a newer one.
+    heartbeat.renew()
+    store.put(checkpoint_key(order.job_id), finetune.checkpoint())

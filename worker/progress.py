@@ -1,0 +1,68 @@
+"""Show a job's steps to whoever follows it, few enough to cost nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from datetime import datetime
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.infra.database import SessionFactory
+from app.infra.leases import Lease, LeaseRepository
+from vtt_core.contract.progress import StepReport
+
+WRITES_PER_SECOND = 5.0
+_log = structlog.get_logger(__name__)
+
+
+class ProgressWriter:
+    """Writes a step report at most five times a second, and always the last one.
+
+    Args:
+        session_factory: where the job's row is.
+        lease: the right to write it.
+        clock: gives the present moment, for the row.
+        stopwatch: gives monotonic seconds, for the pace.
+    """
+
+    def __init__(
+        self, session_factory: SessionFactory, lease: Lease, clock: Callable[[], datetime], stopwatch: Callable[[], float]
+    ) -> None:
+        self._session_factory = session_factory
+        self._lease = lease
+        self._clock = clock
+        self._stopwatch = stopwatch
+        self._written_at: float | None = None
+        self._first: tuple[int, float] | None = None
+        """Step and time of this attempt's first report: its duration holds warm-up, so the pace counts from it."""
+
+    def show(self, report: StepReport) -> bool:
+        """Write the report if it is due.
+
+        Returns:
+            Whether the user wants the job cancelled, as far as this write has learnt.
+
+        Raises:
+            StaleLeaseError: the job is no longer this worker's.
+        """
+        elapsed = self._stopwatch()
+        self._first = self._first or (report.step, elapsed)
+        is_due = self._written_at is None or elapsed - self._written_at >= 1 / WRITES_PER_SECOND
+        if not is_due and report.step < report.num_steps:
+            return False
+        self._written_at = elapsed
+        try:
+            with self._session_factory.begin() as session:
+                return LeaseRepository(session).report_progress(self._lease, report, self._seconds_left(report), self._clock())
+        except SQLAlchemyError as error:
+            _log.warning("progress_not_written", reason=str(error))
+            return False
+
+    def _seconds_left(self, report: StepReport) -> float | None:
+        assert self._first is not None
+        first_step, first_time = self._first
+        if report.step == first_step:
+            return None
+        pace = (self._stopwatch() - first_time) / (report.step - first_step)
+        return round(pace * (report.num_steps - report.step), 2)

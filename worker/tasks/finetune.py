@@ -1,0 +1,17 @@
+"""Take the hint that a job may be waiting."""
+
+from __future__ import annotations
+
+from app.domain.messages import FinetuneMessage
+from worker.attempt import attempt_job
+from worker.celery_app import celery_app, current_context
+
+
+@celery_app.task(name=FinetuneMessage.task_name)  # type: ignore[untyped-decorator]
+def run(job_id: str) -> None:
+    """Make one attempt at the job, or end at once.
+
+    What cannot be written down, say because the database is away, is only logged here: the lease then
+    expires and the reaper queues the job again.
+    """
+    attempt_job(current_context(), job_id)
