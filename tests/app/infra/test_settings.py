@@ -1,0 +1,28 @@
+from pathlib import Path
+
+import pytest
+
+from app.infra.settings import Settings, socket_in
+
+
+def test_defaults_are_files_in_the_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("VTT_BROKER_URL", raising=False)
+    settings = Settings(data_dir=tmp_path)
+    assert settings.resolved_database_url == f"sqlite:///{tmp_path}/vtt.sqlite"
+    assert settings.resolved_store_url == f"file://{tmp_path}/blobs"
+    assert settings.resolved_broker_url == f"redis+socket://{settings.redis_socket}"
+
+
+def test_the_environment_wins(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VTT_DATABASE_URL", "postgresql://db/vtt")
+    monkeypatch.setenv("VTT_LIMITS__MAX_SHOT", "8")
+    settings = Settings()
+    assert settings.resolved_database_url == "postgresql://db/vtt"
+    assert settings.limits.max_shot == 8
+
+
+def test_a_data_folder_too_deep_for_a_socket_gets_a_short_one(tmp_path: Path) -> None:
+    deep = tmp_path / ("d" * 120)
+    assert len(str(socket_in(deep))) <= 100
+    assert socket_in(deep) == socket_in(deep)
+    assert socket_in(deep) != socket_in(tmp_path / ("e" * 120))

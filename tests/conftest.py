@@ -1,0 +1,49 @@
+"""Make every test start from the same place: fixed seeds, no network, nothing left behind."""
+
+from __future__ import annotations
+
+import random
+import socket
+import sys
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+pytest_plugins = ["tests.fixtures.services"]
+
+_LOOPBACK = ("127.", "::1", "localhost")
+
+
+@pytest.fixture(autouse=True)
+def _fixed_seed() -> None:
+    random.seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _torch_as_it_was() -> Iterator[None]:
+    """Undo what a test may change in torch, without importing it for tests that never touch it."""
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.manual_seed(0)
+    yield
+    torch = sys.modules.get("torch")
+    if torch is not None:
+        torch.set_default_dtype(torch.float32)
+        if torch.cuda.is_available():
+            torch.cuda.empty_cache()
+
+
+@pytest.fixture(autouse=True)
+def _network_off(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse connections that leave this machine, but for tests that need real weights."""
+    if request.node.get_closest_marker("weights") is not None:
+        return
+    connect = socket.socket.connect
+
+    def connect_locally(self: socket.socket, address: Any) -> None:
+        if self.family in (socket.AF_INET, socket.AF_INET6) and not str(address[0]).startswith(_LOOPBACK):
+            raise OSError(f"tests stay on this machine, {address!r} is elsewhere")
+        connect(self, address)
+
+    monkeypatch.setattr(socket.socket, "connect", connect_locally)
