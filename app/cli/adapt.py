@@ -52,7 +52,7 @@ def adapt(
         int | None, typer.Option(metavar="K", help="The first K images of each class are the support set; all without it.")
     ] = None,
     query: Annotated[int, typer.Option(metavar="Q", min=0, help="Measure on up to Q of the remaining images a class.")] = 15,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Start of the random numbers.")] = 0,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Start of the random numbers.")] = 1,
     iterations: Annotated[int, typer.Option(metavar="N", help="Optimiser steps.")] = FinetuneRecipe().iterations,
     method: Annotated[str, typer.Option(metavar="NAME", help="clip-lora or clip-lora+vtt.")] = FinetuneRecipe().method,
     names: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON: folder name to class name.")] = None,

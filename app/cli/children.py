@@ -2,40 +2,18 @@
 
 from __future__ import annotations
 
-import ctypes
-import os
 import signal
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
+from app.infra.child_processes import die_with_parent
+
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 HEALTHY_SECONDS = 60.0
 """A child that lived this long starts again with the first pause."""
-
-PR_SET_PDEATHSIG = 1
-"""prctl(2): the signal that the kernel sends when the parent dies."""
-
-
-def die_with_parent() -> Callable[[], None] | None:
-    """Return what a child runs before its program, so that `kill -9` of the parent ends it too.
-
-    Only Linux can do this; elsewhere None, and a killed parent leaves children behind.
-    """
-    if not sys.platform.startswith("linux"):
-        return None
-    # Loaded here, not in the child: between fork and exec only a few calls are safe.
-    libc = ctypes.CDLL(None, use_errno=True)
-    parent = os.getpid()
-
-    def ask_kernel() -> None:
-        libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
-        if os.getppid() != parent:
-            os._exit(1)
-
-    return ask_kernel
 
 
 class Child:

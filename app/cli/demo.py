@@ -17,13 +17,13 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from app.cli.children import die_with_parent
 from app.cli.console import FinetuneBar, stderr_console, write_rejection
 from app.cli.drawn_images import draw_folders
 from app.cli.selection import LabelledImage, Selection, select_images
 from app.cli.service_client import ServiceClient
 from app.cli.up import URL_FILE
 from app.domain.errors import JobFailureError, ServiceNotUpError
+from app.infra.child_processes import die_with_parent
 from vtt_core.contract.backbones import MINI
 from vtt_core.contract.interval import wilson_half_width
 from vtt_core.contract.recipe import FinetuneRecipe

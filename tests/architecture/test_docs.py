@@ -1,0 +1,75 @@
+"""What the documents name exists: links, make targets, vtt commands and options, environment variables, files."""
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import typer
+from typer.main import get_command
+
+from app.cli.main import cli
+from app.infra.settings import Settings
+
+ROOT = Path(__file__).parents[2]
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
+SOURCE_FOLDERS = ("app", "worker", "vtt_core", "tests", "migrations")
+
+
+def names_of(document: Path, pattern: str) -> Iterator[str]:
+    return (match.group(1) for match in re.finditer(pattern, document.read_text(encoding="utf-8")))
+
+
+def every_document(function):  # type: ignore[no-untyped-def]
+    return pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: path.name)(function)
+
+
+@every_document
+def test_relative_links_lead_somewhere(document: Path) -> None:
+    links = [link.split("#")[0] for link in names_of(document, r"\]\(([^)\s]+)\)") if "://" not in link]
+    assert [link for link in links if link and not (document.parent / link).exists()] == []
+
+
+@every_document
+def test_make_targets_exist(document: Path) -> None:
+    makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z]+):.*## ", makefile, flags=re.MULTILINE))
+    named = set(names_of(document, r"(?:^|`)make ([a-z]+)")) | set(names_of(document, r"(?m)^make ([a-z]+)"))
+    assert named <= targets
+
+
+@every_document
+def test_vtt_commands_and_options_exist(document: Path) -> None:
+    commands = get_command(cli).commands  # type: ignore[attr-defined]
+    wrong = []
+    for line in names_of(document, r"(?m)(?:^|`|bin/)(vtt [a-z][^`\n]*)"):
+        _, name, *words = line.split()
+        if name not in commands:
+            wrong.append(line)
+            continue
+        known = {option for parameter in commands[name].params for option in parameter.opts} | {"--help"}
+        wrong += [f"{line}: {word}" for word in words if word.startswith("--") and word.split("=")[0] not in known]
+    assert wrong == []
+
+
+@every_document
+def test_environment_variables_exist(document: Path) -> None:
+    fields = {f"VTT_{name.upper()}" for name in Settings.model_fields} | {"VTT_LIMITS__*"}
+    assert set(names_of(document, r"\b(VTT_[A-Z_]+\*?)")) <= fields
+
+
+def test_the_readme_lists_every_setting() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert [name for name in Settings.model_fields if f"VTT_{name.upper()}" not in readme] == []
+
+
+@every_document
+def test_named_source_files_exist(document: Path) -> None:
+    pattern = rf"`((?:{'|'.join(SOURCE_FOLDERS)})/[\w./-]*)`"
+    assert [name for name in names_of(document, pattern) if not (ROOT / name).exists()] == []
+
+
+def test_the_command_line_is_documented() -> None:
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert isinstance(cli, typer.Typer)
+    assert [name for name in get_command(cli).commands if f"vtt {name}" not in readme] == []  # type: ignore[attr-defined]
