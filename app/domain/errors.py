@@ -11,6 +11,7 @@ VttError
 │   └── IdempotencyConflictError   idempotency.conflict
 ├── StaleLeaseError                job.stale_lease: the worker no longer holds the job
 ├── QueueUnavailableError          queue.unavailable
+├── PredictorNotReadyError         predictions.not_ready: the backbone is still being loaded
 ├── DataFolderInUseError           data_folder.in_use
 ├── ServiceNotUpError              service.not_up: the command line started it and it did not get ready
 ├── ServiceRefusedError            service.refused: what the command line got as a client
@@ -141,6 +142,13 @@ class RequestTooLargeError(VttError):
 
     code = "request.too_large"
     title = "Request too large"
+
+
+class PredictorNotReadyError(VttError):
+    """The process has not yet loaded what predictions need."""
+
+    code = "predictions.not_ready"
+    title = "Predictions are not ready"
 
 
 class BlobMissingError(VttError):

@@ -1,0 +1,36 @@
+"""Refuse to listen to the network while no key is asked for."""
+
+from __future__ import annotations
+
+import ipaddress
+
+from app.domain.errors import UnsafeHostError
+
+
+def check_host(host: str, *, is_allowed_open: bool) -> None:
+    """Let loopback addresses pass, others only where the operator has said so.
+
+    Args:
+        host: the address or name that the server will listen on.
+        is_allowed_open: whether the operator accepts that anybody who reaches the port may use the service.
+
+    Raises:
+        UnsafeHostError: the address can be reached from other machines.
+    """
+    if is_allowed_open or is_loopback(host):
+        return
+    raise UnsafeHostError(
+        expected="a loopback address such as '127.0.0.1', as no key is asked for",
+        got=repr(host),
+        remedy="Keep VTT_HOST on loopback behind a proxy that checks who asks, or set VTT_ALLOW_OPEN=1 on a network you trust",
+    )
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether only this machine reaches the host."""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

@@ -1,0 +1,1 @@
+"""Backbones: the frozen CLIPs that can be adapted."""

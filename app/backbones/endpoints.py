@@ -1,0 +1,35 @@
+"""Answer /v1/backbones."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from app.backbones.schemas import BackboneAnswer, BackboneList
+from app.problems import problem_responses
+from app.wiring import ResourcesDep
+from vtt_core.contract.backbones import catalogue
+
+router = APIRouter(prefix="/v1/backbones", tags=["backbones"])
+
+
+@router.get("", responses=problem_responses())
+def list_backbones(resources: ResourcesDep) -> BackboneList:
+    """List the backbones that a job can adapt, the bundled one first.
+
+    Beside these a job takes `NAME/FILE.safetensors`, weights of that open_clip model on the workers' disks.
+    """
+    default = resources.settings.default_backbone
+    items = [
+        BackboneAnswer(
+            id=entry.backbone_id,
+            image_side_pixels=entry.image_side_pixels,
+            joint_size=entry.joint_size,
+            num_vision_layers=entry.num_vision_layers,
+            num_text_layers=entry.num_text_layers,
+            is_bundled=entry.is_bundled,
+            is_default=entry.backbone_id == default,
+            description=entry.description,
+        )
+        for entry in catalogue()
+    ]
+    return BackboneList(items=items)

@@ -1,0 +1,24 @@
+"""What backbones look like from outside."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, Field
+
+
+class BackboneAnswer(BaseModel):
+    """A frozen CLIP that can be adapted."""
+
+    id: str = Field(description="What `backbone` of a job takes", examples=["ViT-B-16-quickgelu/openai"])
+    image_side_pixels: int = Field(description="Images are scaled to this side")
+    joint_size: int = Field(description="Size of the embedding that images and texts share")
+    num_vision_layers: int
+    num_text_layers: int
+    is_bundled: bool = Field(description="Whether its weights come with the service; others are fetched or must be in a cache")
+    is_default: bool = Field(description="Whether a job takes it that names none")
+    description: str
+
+
+class BackboneList(BaseModel):
+    """Every backbone with published weights."""
+
+    items: list[BackboneAnswer]

@@ -1,0 +1,210 @@
+"""Turn every error into a problem document (RFC 9457); the only place that knows HTTP statuses of errors."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from sqlalchemy.exc import DataError, OperationalError
+from starlette.exceptions import HTTPException
+from starlette.requests import ClientDisconnect
+from starlette.responses import JSONResponse
+
+from app.domain.errors import (
+    BlobMissingError,
+    ConflictError,
+    GoneError,
+    InvalidRequestError,
+    JobFailureError,
+    MalformedRequestError,
+    NotFoundError,
+    NothingUsableError,
+    PredictorNotReadyError,
+    QueueUnavailableError,
+    RequestTooLargeError,
+    StaleLeaseError,
+    UnsafeHostError,
+    UnsupportedMediaTypeError,
+    error_facts,
+)
+from vtt_core.contract.errors import BackboneMismatchError, BackboneUnavailableError, InputError, VttError
+
+PROBLEM_MEDIA_TYPE = "application/problem+json"
+
+STATUS: dict[type[VttError], int] = {
+    InputError: 422,
+    MalformedRequestError: 400,
+    UnsupportedMediaTypeError: 415,
+    NotFoundError: 404,
+    GoneError: 410,
+    ConflictError: 409,
+    StaleLeaseError: 409,
+    RequestTooLargeError: 413,
+    BackboneMismatchError: 409,
+    QueueUnavailableError: 503,
+    PredictorNotReadyError: 503,
+    BackboneUnavailableError: 503,
+    BlobMissingError: 500,
+    JobFailureError: 500,
+    UnsafeHostError: 500,
+    VttError: 500,
+}
+"""Status of an error class and of those below it that are not named themselves."""
+
+_log = structlog.get_logger(__name__)
+
+
+class ProblemResponse(JSONResponse):
+    """A problem document."""
+
+    media_type = PROBLEM_MEDIA_TYPE
+
+    def render(self, content: Any) -> bytes:
+        """Encode as JSON; lone surrogates, which JSON input can hold and UTF-8 cannot, stay escaped."""
+        try:
+            return super().render(content)
+        except UnicodeEncodeError:
+            return JSONResponse.render(self, _escape_surrogates(content))
+
+
+def status_of(error_class: type[VttError]) -> int:
+    """Return the HTTP status of an error class."""
+    return next(STATUS[ancestor] for ancestor in error_class.__mro__ if ancestor in STATUS)
+
+
+def problem_of(error: VttError, request_path: str = "") -> dict[str, Any]:
+    """Return the problem document of an error."""
+    facts = error_facts(error)
+    document: dict[str, Any] = {
+        "type": f"urn:vtt:problem:{error.code}",
+        "title": error.title,
+        "status": status_of(type(error)),
+        "detail": str(error),
+        "instance": request_path,
+        **{key: facts[key] for key in ("code", "expected", "got", "remedy")},
+    }
+    if isinstance(error, NothingUsableError):
+        document["results"] = list(error.results)
+    return document
+
+
+def install_error_handlers(app: FastAPI) -> None:
+    """Make the application answer every failure with a problem document."""
+    app.add_exception_handler(VttError, _handle_vtt_error)
+    app.add_exception_handler(RequestValidationError, _handle_validation_error)
+    app.add_exception_handler(HTTPException, _handle_http_exception)
+    app.add_exception_handler(OperationalError, _handle_database_outage)
+    app.add_exception_handler(DataError, _handle_unstorable_value)
+    app.add_exception_handler(ClientDisconnect, _handle_disconnect)
+    app.add_exception_handler(Exception, _handle_crash)
+
+
+def _respond(request: Request, error: VttError, headers: Mapping[str, str] | None = None) -> ProblemResponse:
+    return ProblemResponse(problem_of(error, request.url.path), status_code=status_of(type(error)), headers=headers)
+
+
+def _respond_plain(
+    request: Request, status: int, code: str, facts: Mapping[str, str], headers: Mapping[str, str] | None = None
+) -> ProblemResponse:
+    title = HTTPStatus(status).phrase
+    document = {
+        "type": f"urn:vtt:problem:{code}",
+        "title": title,
+        "status": status,
+        "detail": f"{title}: expected {facts['expected']}, got {facts['got']}. {facts['remedy']}.",
+        "instance": request.url.path,
+        "code": code,
+        **facts,
+    }
+    return ProblemResponse(document, status_code=status, headers=headers)
+
+
+async def _handle_vtt_error(request: Request, error: Exception) -> ProblemResponse:
+    assert isinstance(error, VttError)
+    if status_of(type(error)) >= 500:
+        _log.error("request_failed", path=request.url.path, code=error.code, got=error.got)
+    return _respond(request, error)
+
+
+async def _handle_validation_error(request: Request, error: Exception) -> ProblemResponse:
+    assert isinstance(error, RequestValidationError)
+    mistakes = [
+        {
+            "location": ".".join(str(part) for part in mistake["loc"]),
+            "expected": str(mistake["msg"]),
+            "got": repr(mistake.get("input"))[:200],
+        }
+        for mistake in error.errors()
+    ]
+    first = mistakes[0]
+    summary = InvalidRequestError(
+        expected=f"{first['location']}: {first['expected']}",
+        got=first["got"],
+        remedy="Correct it as the documentation at /docs says",
+    )
+    document = problem_of(summary, request.url.path) | {"mistakes": mistakes[:50]}
+    return ProblemResponse(document, status_code=status_of(InvalidRequestError))
+
+
+async def _handle_http_exception(request: Request, error: Exception) -> ProblemResponse:
+    assert isinstance(error, HTTPException)
+    got = f"{request.method} {request.url.path}"
+    if error.status_code == 404:
+        missing = NotFoundError(expected="a path of this service", got=repr(got), remedy="See /docs for the paths")
+        return _respond(request, missing, error.headers)
+    if error.status_code == 405:
+        allowed = (error.headers or {}).get("Allow", "another one")
+        facts = {"expected": f"a method among {allowed}", "got": repr(got), "remedy": "See /docs for the methods of each path"}
+        return _respond_plain(request, 405, "request.method_not_allowed", facts, error.headers)
+    if error.status_code == 400:
+        malformed = MalformedRequestError(
+            expected="a body that can be parsed", got=repr(error.detail), remedy="Check its encoding and Content-Type"
+        )
+        return _respond(request, malformed, error.headers)
+    facts = {"expected": "a request that can be answered", "got": repr(error.detail), "remedy": "See /docs"}
+    return _respond_plain(request, error.status_code, f"http.{error.status_code}", facts, error.headers)
+
+
+async def _handle_database_outage(request: Request, error: Exception) -> ProblemResponse:
+    _log.error("database_unavailable", path=request.url.path, reason=str(error.__cause__ or error))
+    facts = {"expected": "a database that answers", "got": type(error).__name__, "remedy": "Try again in a moment"}
+    return _respond_plain(request, 503, "database.unavailable", facts, {"Retry-After": "5"})
+
+
+async def _handle_unstorable_value(request: Request, error: Exception) -> ProblemResponse:
+    _log.warning("unstorable_value", path=request.url.path, reason=str(error.__cause__ or error))
+    invalid = InvalidRequestError(
+        expected="values that the database can hold", got="one with a NUL character or out of range", remedy="Remove it"
+    )
+    return _respond(request, invalid)
+
+
+async def _handle_disconnect(request: Request, _error: Exception) -> ProblemResponse:
+    gone = MalformedRequestError(
+        expected="the whole body", got="a connection that closed before its end", remedy="Send the request again"
+    )
+    return _respond(request, gone)
+
+
+async def _handle_crash(request: Request, error: Exception) -> ProblemResponse:
+    # The server logs the traceback itself: starlette raises the error again after this answer.
+    facts = {
+        "expected": "no failure inside the service",
+        "got": type(error).__name__,
+        "remedy": "Try again; if it stays, give the operator this path and the time",
+    }
+    return _respond_plain(request, 500, "internal", facts)
+
+
+def _escape_surrogates(value: Any) -> Any:
+    if isinstance(value, str):
+        return value.encode("utf-8", "backslashreplace").decode()
+    if isinstance(value, Mapping):
+        return {_escape_surrogates(key): _escape_surrogates(item) for key, item in value.items()}
+    if isinstance(value, list):
+        return [_escape_surrogates(item) for item in value]
+    return value

@@ -1,0 +1,40 @@
+"""Answer /livez, /readyz and /metrics."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Response
+from prometheus_client import CONTENT_TYPE_LATEST
+
+from app.health import service
+from app.health.metrics import MetricsDep
+from app.health.schemas import Liveness, Readiness
+from app.wiring import ResourcesDep
+
+router = APIRouter(tags=["health"])
+
+
+@router.get("/livez")
+async def livez() -> Liveness:
+    """Say that the process lives; restart it if this does not answer."""
+    return Liveness(status="alive")
+
+
+@router.get("/readyz", responses={503: {"model": Readiness, "description": "A required part is missing"}})
+def readyz(resources: ResourcesDep, response: Response) -> Readiness:
+    """Say whether this process can do its work, and name every part: database, store, queue, worker, backbone.
+
+    503 where a required part is missing. A job that is sent while the queue is down is kept all the same, and starts later.
+    """
+    answer = service.readiness(resources)
+    response.status_code = 200 if answer.is_ready else 503
+    return answer
+
+
+@router.get(
+    "/metrics",
+    response_class=Response,
+    responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus text"}},
+)
+def metrics(counted: MetricsDep) -> Response:
+    """Give jobs by state, waiting messages, live workers, resident adapters, images and latencies to Prometheus."""
+    return Response(counted.render(), media_type=CONTENT_TYPE_LATEST)

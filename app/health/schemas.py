@@ -1,0 +1,36 @@
+"""What health answers look like from outside."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from pydantic import BaseModel, Field
+
+
+class Condition(StrEnum):
+    """How one part stands."""
+
+    OK = "ok"
+    MISSING = "missing"
+
+
+class Part(BaseModel):
+    """One part that the service stands on."""
+
+    condition: Condition
+    is_required: bool = Field(description="Whether this process is not ready without it")
+    detail: str
+
+
+class Liveness(BaseModel):
+    """The process lives."""
+
+    status: str = Field(examples=["alive"])
+
+
+class Readiness(BaseModel):
+    """Whether this process can do its work, part by part."""
+
+    is_ready: bool
+    role: str
+    parts: dict[str, Part] = Field(description="`database`, `store`, and by role `queue`, `worker`, `backbone`")

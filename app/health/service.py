@@ -1,0 +1,77 @@
+"""Look at each part that the service stands on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.health.schemas import Condition, Part, Readiness
+from app.infra.settings import Role
+from app.wiring import Resources
+from vtt_core.contract.errors import VttError
+
+PROBE_KEY = "health/probe"
+
+
+def readiness(resources: Resources) -> Readiness:
+    """Return how every part of this process's role stands.
+
+    In role `all` one machine does everything, so a worker is required; behind role `control` workers come and go.
+    """
+    role = resources.settings.role
+    parts = {"database": _database(resources), "store": _store(resources)}
+    if role is not Role.PREDICT:
+        parts["queue"] = _queue(resources)
+        parts["worker"] = _worker(resources, is_required=role is Role.ALL)
+    if resources.predictor is not None:
+        is_warm = resources.predictor.is_warm
+        parts["backbone"] = Part(condition=_condition(is_warm), is_required=True, detail=resources.predictor.condition)
+    is_ready = all(part.condition is Condition.OK for part in parts.values() if part.is_required)
+    return Readiness(is_ready=is_ready, role=role, parts=parts)
+
+
+def _database(resources: Resources) -> Part:
+    def probe() -> str:
+        with resources.readers() as session:
+            session.execute(text("SELECT 1"))
+            return f"{session.get_bind().dialect.name} answers"
+
+    return _probe(probe)
+
+
+def _store(resources: Resources) -> Part:
+    def probe() -> str:
+        resources.store.exists(PROBE_KEY)
+        return "answers"
+
+    return _probe(probe)
+
+
+def _queue(resources: Resources) -> Part:
+    def probe() -> str:
+        resources.queue.ping()
+        return f"{resources.queue.depth()} messages wait"
+
+    return _probe(probe)
+
+
+def _worker(resources: Resources, *, is_required: bool) -> Part:
+    try:
+        workers = resources.workers.live_workers()
+    except VttError as error:
+        return Part(condition=Condition.MISSING, is_required=is_required, detail=error.got)
+    detail = ", ".join(f"{worker.holder} on {worker.device}" for worker in workers) or "none has shown a sign of life lately"
+    return Part(condition=_condition(bool(workers)), is_required=is_required, detail=detail)
+
+
+def _probe(probe: Callable[[], str]) -> Part:
+    try:
+        return Part(condition=Condition.OK, is_required=True, detail=probe())
+    except (SQLAlchemyError, OSError, VttError) as error:
+        return Part(condition=Condition.MISSING, is_required=True, detail=f"{type(error).__name__}: {error}"[:500])
+
+
+def _condition(is_ok: bool) -> Condition:
+    return Condition.OK if is_ok else Condition.MISSING

@@ -1,0 +1,114 @@
+"""Read and delete models, and move the aliases that point to them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+
+from sqlalchemy import func, select
+from sqlalchemy.orm import Session
+
+from app.domain.errors import GoneError, ModelNotReadyError, NotFoundError
+from app.domain.ids import JOB_PREFIX
+from app.domain.jobs import JobState
+from app.infra.paging import fetch_page
+from app.infra.tables import AliasRow, JobRow, ModelRow
+
+
+class ModelRepository:
+    """Models and aliases in one session; the caller commits."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def get(self, model_id: str) -> ModelRow:
+        """Return a model by its id.
+
+        Raises:
+            NotFoundError: there was never one with this id.
+            GoneError: it was deleted.
+        """
+        row = self._session.get(ModelRow, model_id, populate_existing=True)
+        if row is None:
+            raise NotFoundError(
+                expected="the id of a model, or an alias", got=repr(model_id), remedy="List the models with GET /v1/models"
+            )
+        if row.deleted_at is not None:
+            raise GoneError(
+                expected="a model that exists",
+                got=f"{row.id}, deleted at {row.deleted_at.isoformat(timespec='seconds')}",
+                remedy="Choose another one with GET /v1/models, or create the job again",
+            )
+        return row
+
+    def resolve(self, reference: str) -> ModelRow:
+        """Return the model that an id, an alias, or the id of a succeeded job means.
+
+        Raises:
+            NotFoundError: nothing has this id or alias.
+            GoneError: the model was deleted.
+            ModelNotReadyError: it is a job that has not published a model.
+        """
+        if reference.startswith(JOB_PREFIX):
+            return self._published_by(reference)
+        alias = self._session.get(AliasRow, reference, populate_existing=True)
+        return self.get(alias.model_id if alias is not None else reference)
+
+    def list_page(self, cursor: str | None, limit: int) -> tuple[list[ModelRow], str | None]:
+        """Return a page of models that were not deleted, newest first, and the cursor of the next one."""
+        return fetch_page(self._session, select(ModelRow).where(ModelRow.deleted_at.is_(None)), cursor, limit)
+
+    def ids_by_job(self, job_ids: Iterable[str]) -> dict[str, str]:
+        """Return the ids of the models that the jobs have published, deleted ones too."""
+        statement = select(ModelRow.job_id, ModelRow.id).where(ModelRow.job_id.in_(list(job_ids)))
+        return {job_id: model_id for job_id, model_id in self._session.execute(statement).all()}
+
+    def aliases(self, model_ids: Iterable[str]) -> dict[str, list[str]]:
+        """Return the aliases of each model, in alphabetical order."""
+        statement = select(AliasRow).where(AliasRow.model_id.in_(list(model_ids))).order_by(AliasRow.name)
+        names: dict[str, list[str]] = {}
+        for row in self._session.scalars(statement):
+            names.setdefault(row.model_id, []).append(row.name)
+        return names
+
+    def delete(self, model_id: str, now: datetime) -> ModelRow:
+        """Mark a model as deleted; aliases keep pointing to it and say so. Its blobs are the caller's.
+
+        Raises:
+            NotFoundError: there was never one with this id.
+            GoneError: it was deleted before.
+        """
+        row = self.get(model_id)
+        row.deleted_at = now
+        self._session.flush()
+        return row
+
+    def point_alias(self, name: str, model_id: str, now: datetime) -> AliasRow:
+        """Create the alias or move it to another model.
+
+        Raises:
+            NotFoundError: there was never a model with this id.
+            GoneError: the model was deleted.
+        """
+        self.get(model_id)
+        row = self._session.merge(AliasRow(name=name, model_id=model_id, updated_at=now))
+        self._session.flush()
+        return row
+
+    def count(self) -> int:
+        """Return how many models were not deleted."""
+        return self._session.scalar(select(func.count()).select_from(ModelRow).where(ModelRow.deleted_at.is_(None))) or 0
+
+    def _published_by(self, job_id: str) -> ModelRow:
+        job = self._session.get(JobRow, job_id, populate_existing=True)
+        if job is None:
+            raise NotFoundError(expected="the id of a job", got=repr(job_id), remedy="List the jobs with GET /v1/jobs")
+        model_id = self._session.scalar(select(ModelRow.id).where(ModelRow.job_id == job_id))
+        if model_id is not None:
+            return self.get(model_id)
+        is_over = JobState(job.state).is_final
+        raise ModelNotReadyError(
+            expected="a job that has succeeded",
+            got=f"{job_id}, which is {job.state}",
+            remedy=f"See why with GET /v1/jobs/{job_id}" if is_over else f"Wait for it with GET /v1/jobs/{job_id}/events",
+        )

@@ -1,0 +1,1 @@
+"""Jobs: fine-tunings that a user watches."""

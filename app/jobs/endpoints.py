@@ -1,0 +1,161 @@
+"""Answer /v1/jobs."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterable
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Header, Response
+from fastapi.sse import EventSourceResponse, ServerSentEvent
+
+from app.domain.errors import (
+    BadCursorError,
+    GoneError,
+    IdempotencyConflictError,
+    JobTransitionError,
+    NotFoundError,
+    RequestTooLargeError,
+)
+from app.domain.jobs import JobState
+from app.infra.clock import utc_now
+from app.infra.jobs import JobRepository
+from app.infra.tables import JobRow
+from app.jobs import service
+from app.jobs.events import follow
+from app.jobs.schemas import JobAnswer, JobFailure, JobLinks, JobPage, JobRequest
+from app.names import id_parameter
+from app.problems import problem_responses
+from app.wiring import CursorQuery, LimitQuery, ReadSessionDep, ResourcesDep
+from vtt_core.contract.errors import EmptyClassError, RecipeError, TooFewClassesError, TooManyClassesError, UnknownBackboneError
+
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+
+JobId = Annotated[str, id_parameter("Id of a job")]
+
+
+def _known_job_id(job_id: JobId, session: ReadSessionDep) -> str:
+    return JobRepository(session).get(job_id).id
+
+
+@router.post(
+    "",
+    status_code=202,
+    responses=problem_responses(
+        NotFoundError,
+        GoneError,
+        IdempotencyConflictError,
+        RequestTooLargeError,
+        UnknownBackboneError,
+        RecipeError,
+        EmptyClassError,
+        TooFewClassesError,
+        TooManyClassesError,
+    ),
+)
+def create_job(
+    request: JobRequest,
+    resources: ResourcesDep,
+    response: Response,
+    idempotency_key: Annotated[
+        str | None,
+        Header(
+            min_length=1,
+            max_length=200,
+            description="A name of yours for this request, so that sending it twice starts one job",
+        ),
+    ] = None,
+) -> JobAnswer:
+    """Fine-tune a backbone on a support set.
+
+    The answer comes at once (202); `Location` is the job to watch. The support set is frozen by its first job. It needs
+    two classes, and an image in every class that was named. `recipe` changes single hyper-parameters, for example
+    `{"iterations": 100}`; without it the released recipe runs.
+
+    With an `Idempotency-Key`, the same request sent again gives the same job, and another one with that key is refused (409).
+    """
+    job, model_id = service.create_job(resources, request, idempotency_key, utc_now())
+    response.headers["Location"] = f"{router.prefix}/{job.id}"
+    return _answer(job, model_id)
+
+
+@router.get("", responses=problem_responses(BadCursorError))
+def list_jobs(session: ReadSessionDep, cursor: CursorQuery = None, limit: LimitQuery = 20) -> JobPage:
+    """List the jobs, newest first, a page at a time."""
+    rows, next_cursor = JobRepository(session).list_page(cursor, limit)
+    models = service.model_ids(session, rows)
+    return JobPage(items=[_answer(row, models.get(row.id)) for row in rows], next_cursor=next_cursor)
+
+
+@router.get("/{job_id}", responses=problem_responses(NotFoundError))
+def get_job(job_id: JobId, session: ReadSessionDep) -> JobAnswer:
+    """Show a job: its state, how far it is, and what its losses do.
+
+    States: `queued`, `running`, `verifying`, then `succeeded` (with `model_id`), `failed` (with `error`) or `cancelled`.
+    """
+    row = JobRepository(session).get(job_id)
+    return _answer(row, service.model_ids(session, [row]).get(row.id))
+
+
+@router.post("/{job_id}/cancel", status_code=202, responses=problem_responses(NotFoundError, JobTransitionError))
+def cancel_job(job_id: JobId, resources: ResourcesDep) -> JobAnswer:
+    """Cancel a job. One that waits ends at once, one that runs at its next step; one that has ended refuses (409)."""
+    return _answer(service.cancel_job(resources, job_id, utc_now()), None)
+
+
+@router.get(
+    "/{job_id}/events",
+    response_class=EventSourceResponse,
+    responses=problem_responses(NotFoundError),
+)
+async def follow_job(
+    job_id: Annotated[str, Depends(_known_job_id)],
+    resources: ResourcesDep,
+    last_event_id: Annotated[
+        int | None, Header(ge=0, le=2**31 - 1, description="Id of the last event that you have seen; those after it follow")
+    ] = None,
+) -> AsyncIterable[ServerSentEvent]:
+    """Follow a job as server-sent events, from its beginning or from `Last-Event-ID`.
+
+    `state` events carry `state` and `attempt` (in the end also `model_id` or `error`); `progress` events carry step, losses,
+    the gradients' cosine and the seconds left. The stream ends after the final state. `curl -N` shows it.
+    """
+    async for event in follow(resources.readers, job_id, last_event_id or 0, resources.settings.event_poll_seconds):
+        yield event
+
+
+def _answer(row: JobRow, model_id: str | None) -> JobAnswer:
+    progress: dict[str, Any] = row.progress or {}
+    state = JobState(row.state)
+    here = f"{router.prefix}/{row.id}"
+    return JobAnswer(
+        id=row.id,
+        name=row.name,
+        state=state,
+        support_set_id=row.support_set_id,
+        backbone=row.backbone_id,
+        method=row.recipe["method"],
+        recipe=row.recipe,
+        seed=row.seed,
+        attempt=row.attempt,
+        step=row.step,
+        num_steps=row.num_steps,
+        classification_loss=progress.get("classification_loss"),
+        absorption_loss=progress.get("absorption_loss"),
+        conflict_cosine=progress.get("conflict_cosine"),
+        is_absorbing=progress.get("is_absorbing"),
+        absorption_stopped_at=progress.get("absorption_stopped_at"),
+        seconds_left=None if state.is_final else progress.get("seconds_left"),
+        is_cancel_requested=row.is_cancel_requested,
+        error=JobFailure(**row.error) if row.error else None,
+        model_id=model_id,
+        created_at=row.created_at,
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        links=JobLinks(
+            self=here,
+            events=f"{here}/events",
+            cancel=f"{here}/cancel",
+            support_set=f"/v1/support-sets/{row.support_set_id}",
+            model=f"/v1/models/{model_id}" if model_id else None,
+        ),
+    )

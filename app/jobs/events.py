@@ -1,0 +1,58 @@
+"""Stream what happens to a job.
+
+Each follower looks into the database every half second: no thread is held between two looks, any API
+process can answer, and a follower that comes back goes on where it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+
+from fastapi.sse import ServerSentEvent
+from starlette.concurrency import run_in_threadpool
+
+from app.domain.jobs import JobState
+from app.infra.database import SessionFactory
+from app.infra.jobs import JobRepository
+
+
+async def follow(
+    readers: SessionFactory, job_id: str, last_event_id: int, poll_seconds: float
+) -> AsyncIterator[ServerSentEvent]:
+    """Yield the job's events after an id until it has ended; the last one always names the final state.
+
+    Args:
+        readers: where to read.
+        job_id: of a job that exists.
+        last_event_id: 0 for all events.
+        poll_seconds: pause between two looks.
+    """
+    while True:
+        events, final = await run_in_threadpool(_look, readers, job_id, last_event_id)
+        for event in events:
+            yield event
+            last_event_id = int(event.id or last_event_id)
+        if final is not None:
+            if not events:
+                yield final
+            return
+        if not events:
+            await asyncio.sleep(poll_seconds)
+
+
+def _look(readers: SessionFactory, job_id: str, last_event_id: int) -> tuple[list[ServerSentEvent], ServerSentEvent | None]:
+    """Return the new events, and the final state once nothing comes after them."""
+    with readers() as session:
+        jobs = JobRepository(session)
+        rows = jobs.events_after(job_id, last_event_id)
+        events = [ServerSentEvent(data=row.payload, event=row.kind, id=str(row.id)) for row in rows]
+        if rows:
+            last = rows[-1]
+            has_ended = last.kind == "state" and JobState(last.payload["state"]).is_final
+            return events, events[-1] if has_ended else None
+        job = jobs.get(job_id)
+        if not JobState(job.state).is_final:
+            return [], None
+        # The follower has seen everything before; it is told the end again.
+        return [], ServerSentEvent(data={"state": job.state, "attempt": job.attempt}, event="state", id=str(last_event_id))

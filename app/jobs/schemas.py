@@ -1,0 +1,93 @@
+"""What jobs look like from outside."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from app.domain.jobs import JobState
+from app.names import DisplayName
+from vtt_core.contract.recipe import Method
+
+
+class JobRequest(BaseModel):
+    """What to fine-tune."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    support_set_id: str = Field(
+        min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$", examples=["set_0f1e2d3c4b5a69788796a5b4"]
+    )
+    backbone: str | None = Field(
+        default=None, max_length=400, description="Id as GET /v1/backbones lists it; default: the service's"
+    )
+    method: Method = Field(default="clip-lora+vtt", description="A LoRA alone, or one that VtT teaches")
+    recipe: dict[str, Any] = Field(
+        default_factory=dict,
+        description="Hyper-parameters that differ from the released recipe",
+        examples=[{"iterations": 100}],
+    )
+    seed: int = Field(default=1, ge=0, lt=2**31, description="Same seed, same support set, same machine: same model")
+    name: DisplayName = Field(default="", description="What you call the job and its model")
+
+
+class JobFailure(BaseModel):
+    """Why a job failed."""
+
+    code: str
+    title: str
+    expected: str
+    got: str
+    remedy: str
+
+
+class JobLinks(BaseModel):
+    """Where to go from a job."""
+
+    self: str
+    events: str
+    cancel: str
+    support_set: str
+    model: str | None = Field(description="Once it has succeeded")
+
+
+class JobAnswer(BaseModel):
+    """A fine-tuning and how far it is."""
+
+    id: str = Field(examples=["job_0f1e2d3c4b5a69788796a5b4"])
+    name: str
+    state: JobState
+    support_set_id: str
+    backbone: str
+    method: str
+    recipe: dict[str, Any]
+    seed: int
+    attempt: int = Field(description="1 for the first worker that took it; a lost worker's job is taken again, twice at most")
+    step: int = Field(description="Finished optimiser steps")
+    num_steps: int
+    classification_loss: float | None = Field(description="Of the latest step")
+    absorption_loss: float | None = Field(description="Of the latest step; null where nothing is absorbed")
+    conflict_cosine: float | None = Field(
+        description="Cosine between the combined gradient and that of the classification loss; negative: the losses disagree"
+    )
+    is_absorbing: bool | None = Field(
+        description="Whether the text encoder still absorbs image features; null before the first step"
+    )
+    absorption_stopped_at: int | None = Field(description="Step at which too much conflict switched absorption off")
+    seconds_left: float | None = Field(description="Estimated, while it runs")
+    is_cancel_requested: bool
+    error: JobFailure | None
+    model_id: str | None
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    links: JobLinks
+
+
+class JobPage(BaseModel):
+    """Some jobs, newest first."""
+
+    items: list[JobAnswer]
+    next_cursor: str | None = Field(description="Null on the last page")

@@ -1,0 +1,110 @@
+"""Create, show and cancel jobs."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy.orm import Session
+
+from app.domain.errors import InvalidRequestError
+from app.domain.jobs import JobState
+from app.domain.messages import FinetuneMessage
+from app.infra.jobs import JobRepository, NewJob
+from app.infra.models import ModelRepository
+from app.infra.outbox import send_after_commit
+from app.infra.support_sets import SupportSetRepository, check_not_deleted
+from app.infra.tables import JobRow, SupportSetRow
+from app.jobs.schemas import JobRequest
+from app.wiring import Resources
+from vtt_core.contract.backbones import check_backbone_id
+from vtt_core.contract.errors import EmptyClassError
+from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.contract.support_set import check_shape
+
+
+def create_job(
+    resources: Resources, request: JobRequest, idempotency_key: str | None, now: datetime
+) -> tuple[JobRow, str | None]:
+    """Queue a fine-tuning and freeze its support set; the message to the workers leaves after the commit.
+
+    Returns:
+        The job, and the id of its model: a repeated Idempotency-Key with the same request gives the first job, which may
+        have published one.
+
+    Raises:
+        UnknownBackboneError: no backbone has the id.
+        RecipeError: a hyper-parameter is unknown or outside its range.
+        NotFoundError: there is no such support set.
+        GoneError: the support set was deleted.
+        SupportSetError: it has an empty class, or too few or too many classes or images.
+        IdempotencyConflictError: the key came before with another request.
+    """
+    new_job = NewJob(
+        support_set_id=request.support_set_id,
+        backbone_id=request.backbone or resources.settings.default_backbone,
+        recipe=_recipe(request),
+        seed=request.seed,
+        name=request.name,
+        idempotency_key=idempotency_key,
+        request_sha256=_digest(request),
+    )
+    check_backbone_id(new_job.backbone_id)
+    with resources.sessions.begin() as session:
+        support_sets = SupportSetRepository(session)
+        # Locked before the insert: its foreign key takes a weaker lock, and two requests that both
+        # wanted to strengthen theirs would wait for each other.
+        row = support_sets.lock(request.support_set_id)
+        job, is_new = JobRepository(session).create(new_job, now)
+        if is_new:
+            _check_learnable(resources, support_sets, row)
+            support_sets.freeze(row, now)
+            send_after_commit(session, resources.queue, FinetuneMessage(job.id))
+        return job, model_ids(session, [job]).get(job.id)
+
+
+def cancel_job(resources: Resources, job_id: str, now: datetime) -> JobRow:
+    """End a waiting job at once, and tell the worker of a running one to stop at its next step.
+
+    Raises:
+        NotFoundError: there is no such job.
+        JobTransitionError: it has succeeded or failed.
+    """
+    with resources.sessions.begin() as session:
+        return JobRepository(session).request_cancel(job_id, now)
+
+
+def model_ids(session: Session, jobs: list[JobRow]) -> dict[str, str]:
+    """Return the ids of the models that these jobs have published."""
+    return ModelRepository(session).ids_by_job(job.id for job in jobs if job.state == JobState.SUCCEEDED)
+
+
+def _recipe(request: JobRequest) -> FinetuneRecipe:
+    if request.recipe.get("method", request.method) != request.method and "method" in request.model_fields_set:
+        raise InvalidRequestError(
+            expected="one method",
+            got=f"{request.method!r} as method and {request.recipe['method']!r} in the recipe",
+            remedy="Leave it out of the recipe",
+        )
+    return FinetuneRecipe.from_json({"method": request.method, **request.recipe})
+
+
+def _digest(request: JobRequest) -> str:
+    sent: dict[str, Any] = request.model_dump(mode="json")
+    return hashlib.sha256(json.dumps(sent, sort_keys=True).encode()).hexdigest()
+
+
+def _check_learnable(resources: Resources, support_sets: SupportSetRepository, row: SupportSetRow) -> None:
+    check_not_deleted(row)
+    if row.empty_labels:
+        raise EmptyClassError(
+            expected="at least one usable image in every class",
+            got=f"none in {', '.join(map(repr, row.empty_labels[:5]))}",
+            remedy=(
+                f"Add an image with POST /v1/support-sets/{row.id}/images, "
+                f"or leave the class out with DELETE /v1/support-sets/{row.id}/classes?label=..."
+            ),
+        )
+    check_shape(support_sets.shots([row.id]).get(row.id, {}), resources.settings.limits)

@@ -1,0 +1,77 @@
+"""Open what the requests of one process share, and close it in the end."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+
+from fastapi import FastAPI
+from starlette.concurrency import run_in_threadpool
+
+from app.health.metrics import Metrics
+from app.infra.database import make_engine, make_reader_factory, make_session_factory, migrate
+from app.infra.queue import JobQueue
+from app.infra.reaper import Reaper
+from app.infra.settings import Role, Settings
+from app.infra.store import ObjectStore
+from app.infra.workers import WorkerRegistry
+from app.predictions.predictor import PredictionEngine, Predictor
+from app.wiring import Resources
+
+STOP_SECONDS = 30.0
+"""How long a backbone that is being loaded may hold up the end of the process."""
+
+MakeEngine = Callable[[Settings], PredictionEngine]
+
+
+def make_lifespan(settings: Settings, make_prediction_engine: MakeEngine) -> Callable[[FastAPI], AsyncIterator[None]]:
+    """Return the lifespan of an application.
+
+    Args:
+        settings: of the process.
+        make_prediction_engine: builds what answers predictions, in roles that do.
+    """
+
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        opened = open_resources(settings, make_prediction_engine)
+        resources = await run_in_threadpool(opened.__enter__)
+        try:
+            app.state.resources = resources
+            app.state.metrics = Metrics(resources)
+            yield
+        finally:
+            await run_in_threadpool(opened.__exit__, None, None, None)
+
+    return lifespan
+
+
+@contextmanager
+def open_resources(settings: Settings, make_prediction_engine: MakeEngine) -> Iterator[Resources]:
+    """Bring the tables up to date, connect, and start the threads of the role: the reaper, the loading of the backbone."""
+    migrate(settings.resolved_database_url)
+    engine = make_engine(settings.resolved_database_url)
+    sessions = make_session_factory(engine)
+    resources = Resources(
+        settings=settings,
+        sessions=sessions,
+        readers=make_reader_factory(engine),
+        store=ObjectStore(settings.resolved_store_url),
+        queue=JobQueue(settings.resolved_broker_url),
+        workers=WorkerRegistry(settings.resolved_broker_url),
+    )
+    reaper = Reaper(sessions, resources.queue, settings.reaper_seconds) if settings.role is not Role.PREDICT else None
+    if settings.role is not Role.CONTROL:
+        resources.predictor = Predictor(lambda: make_prediction_engine(settings), settings.default_backbone)
+        resources.predictor.start()
+    try:
+        if reaper is not None:
+            reaper.start()
+        yield resources
+    finally:
+        if reaper is not None:
+            reaper.stop()
+        if resources.predictor is not None:
+            resources.predictor.wait(STOP_SECONDS)
+        resources.queue.close()
+        resources.workers.close()
+        engine.dispose()

@@ -1,0 +1,59 @@
+"""Assemble the HTTP application of one process."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from importlib.metadata import version
+
+from fastapi import FastAPI
+
+from app.access.loopback import check_host
+from app.error_handlers import install_error_handlers
+from app.infra.settings import Settings, load_settings
+from app.lifespan import MakeEngine, make_lifespan
+from app.openapi import document_problems
+from app.predictions.predictor import PredictionEngine
+from app.router import make_router
+from app.uploads.body_limit import BodyLimitMiddleware
+
+DESCRIPTION = """
+Adapts a CLIP model to your images from a handful of labelled ones, and serves the result.
+
+1. `POST /v1/support-sets`: send labelled images.
+2. `POST /v1/jobs`: fine-tune on them; follow `GET /v1/jobs/{id}/events`.
+3. `POST /v1/models/{id}/predict`: classify other images.
+
+Every error is a problem document (RFC 9457) with a stable `code`, what was expected, what came, and what to do.
+"""
+
+
+def create_app(settings: Settings | None = None, make_prediction_engine: MakeEngine | None = None) -> FastAPI:
+    """Return the application; uvicorn takes this as a factory.
+
+    Args:
+        settings: None reads the environment.
+        make_prediction_engine: None takes the one that imports torch, in the roles that predict.
+
+    Raises:
+        UnsafeHostError: the settings would open the service to the network.
+    """
+    settings = settings or load_settings()
+    check_host(settings.host, is_allowed_open=settings.allow_open)
+    app = FastAPI(
+        title="VtT service",
+        description=DESCRIPTION,
+        version=version("vtt-service"),
+        lifespan=asynccontextmanager(make_lifespan(settings, make_prediction_engine or _make_torch_engine)),
+    )
+    app.add_middleware(BodyLimitMiddleware, max_form_bytes=settings.max_request_bytes, max_other_bytes=settings.max_json_bytes)
+    install_error_handlers(app)
+    app.include_router(make_router(settings.role))
+    document_problems(app)
+    return app
+
+
+def _make_torch_engine(settings: Settings) -> PredictionEngine:
+    # Role `control` never comes here, and so never imports torch.
+    from app.predictions.engine import make_prediction_engine  # noqa: PLC0415
+
+    return make_prediction_engine(settings)

@@ -1,0 +1,1 @@
+"""Models: what a user predicts with, and the aliases that point to them."""

@@ -1,0 +1,101 @@
+"""Answer /v1/models and /v1/aliases."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Response
+
+from app.domain.errors import (
+    BadCursorError,
+    BlobMissingError,
+    GoneError,
+    ModelNotReadyError,
+    NotFoundError,
+    RequestTooLargeError,
+)
+from app.infra.clock import utc_now
+from app.infra.tables import ModelRow
+from app.models import service
+from app.models.schemas import AliasAnswer, AliasRequest, ModelAnswer, ModelLinks, ModelPage
+from app.names import id_parameter
+from app.problems import problem_responses
+from app.wiring import CursorQuery, LimitQuery, ReadSessionDep, ResourcesDep
+
+router = APIRouter(tags=["models"])
+
+PREFIX = "/v1/models"
+ModelReference = Annotated[str, id_parameter("Id or alias of a model")]
+ModelId = Annotated[str, id_parameter("Id of a model")]
+AliasName = Annotated[
+    str,
+    Path(
+        max_length=100,
+        # No underscore: an alias never looks like an id, so that a reference means one thing.
+        pattern=r"^[a-z0-9][a-z0-9.-]*$",
+        description="Lower-case letters, digits, `.` and `-`",
+    ),
+]
+
+
+@router.get(PREFIX, responses=problem_responses(BadCursorError))
+def list_models(session: ReadSessionDep, cursor: CursorQuery = None, limit: LimitQuery = 20) -> ModelPage:
+    """List the models, newest first, a page at a time."""
+    found, next_cursor = service.list_models(session, cursor, limit)
+    return ModelPage(items=[_answer(row, aliases) for row, aliases in found], next_cursor=next_cursor)
+
+
+@router.get(PREFIX + "/{model}", responses=problem_responses(NotFoundError, GoneError, ModelNotReadyError))
+def get_model(model: ModelReference, session: ReadSessionDep) -> ModelAnswer:
+    """Show a model by its id or an alias: its classes, its recipe, and what was measured before it was published."""
+    return _answer(*service.find_model(session, model))
+
+
+@router.delete(PREFIX + "/{model}", status_code=204, responses=problem_responses(NotFoundError, GoneError))
+def delete_model(model: ModelId, resources: ResourcesDep) -> None:
+    """Delete a model by its id; from then on it answers 410. Aliases that point to it do so too, until they are moved."""
+    service.delete_model(resources, model, utc_now())
+
+
+@router.get(
+    PREFIX + "/{model}/exports/adapter",
+    response_class=Response,
+    responses={
+        200: {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}, "description": "The zip"},
+        **problem_responses(NotFoundError, GoneError, ModelNotReadyError, BlobMissingError),
+    },
+)
+def export_adapter(model: ModelReference, session: ReadSessionDep, resources: ResourcesDep) -> Response:
+    """Take a model away as a zip of `manifest.json` and `adapter.safetensors`, the same bytes each time.
+
+    Unpacked into a folder it is what `vtt predict FOLDER IMAGE...` reads.
+    """
+    row, _ = service.find_model(session, model)
+    headers = {"Content-Disposition": f'attachment; filename="{row.id}-adapter.zip"'}
+    return Response(service.export_adapter(resources, row), media_type="application/zip", headers=headers)
+
+
+@router.put("/v1/aliases/{name}", responses=problem_responses(NotFoundError, GoneError, RequestTooLargeError))
+def point_alias(name: AliasName, request: AliasRequest, resources: ResourcesDep) -> AliasAnswer:
+    """Let a name mean a model, or move it to another one; predictions by that name use the new model from then on."""
+    row = service.point_alias(resources, name, request.model_id, utc_now())
+    return AliasAnswer(name=row.name, model_id=row.model_id, updated_at=row.updated_at)
+
+
+def _answer(row: ModelRow, aliases: list[str]) -> ModelAnswer:
+    here = f"{PREFIX}/{row.id}"
+    return ModelAnswer(
+        id=row.id,
+        name=row.name,
+        aliases=aliases,
+        job_id=row.job_id,
+        backbone=row.backbone_id,
+        backbone_sha256=row.backbone_sha256,
+        labels=row.labels,
+        method=row.recipe["method"],
+        recipe=row.recipe,
+        metrics=row.metrics,
+        adapter_bytes=row.adapter_bytes,
+        created_at=row.created_at,
+        links=ModelLinks(self=here, predict=f"{here}/predict", adapter=f"{here}/exports/adapter", job=f"/v1/jobs/{row.job_id}"),
+    )

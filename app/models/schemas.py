@@ -1,0 +1,62 @@
+"""What models and aliases look like from outside."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+
+class ModelLinks(BaseModel):
+    """Where to go from a model."""
+
+    self: str
+    predict: str
+    adapter: str = Field(description="The model as a file")
+    job: str
+
+
+class ModelAnswer(BaseModel):
+    """A published model: a backbone's id, and the small adapter that was learnt for it."""
+
+    id: str = Field(examples=["mdl_0f1e2d3c4b5a69788796a5b4"])
+    name: str
+    aliases: list[str]
+    job_id: str
+    backbone: str
+    backbone_sha256: str = Field(description="Of the backbone's weights; the adapter fits no others")
+    labels: list[str] = Field(description="Classes, in the order of the support set")
+    method: str
+    recipe: dict[str, Any]
+    metrics: dict[str, Any]
+    adapter_bytes: int
+    created_at: datetime
+    links: ModelLinks
+
+
+class ModelPage(BaseModel):
+    """Some models, newest first."""
+
+    items: list[ModelAnswer]
+    next_cursor: str | None = Field(description="Null on the last page")
+
+
+class AliasRequest(BaseModel):
+    """Which model an alias means."""
+
+    model_config = ConfigDict(extra="forbid", protected_namespaces=())
+
+    model_id: str = Field(
+        min_length=1, max_length=100, pattern=r"^[^\x00-\x1f\x7f]+$", examples=["mdl_0f1e2d3c4b5a69788796a5b4"]
+    )
+
+
+class AliasAnswer(BaseModel):
+    """A name that may be moved from model to model."""
+
+    model_config = ConfigDict(protected_namespaces=())
+
+    name: str = Field(examples=["satellite"])
+    model_id: str
+    updated_at: datetime

@@ -1,0 +1,97 @@
+"""Show, export and delete models, and move aliases."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from datetime import datetime
+
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from app.infra.models import ModelRepository
+from app.infra.tables import AliasRow, ModelRow
+from app.wiring import Resources
+
+ADAPTER_FILES = ("manifest.json", "adapter.safetensors")
+"""Names of an adapter's files, in the store and in an export."""
+ZIP_EPOCH = (1980, 1, 1, 0, 0, 0)
+"""Time of every entry of an export, so that the same model gives the same bytes."""
+
+
+def list_models(session: Session, cursor: str | None, limit: int) -> tuple[list[tuple[ModelRow, list[str]]], str | None]:
+    """Return a page of models with their aliases, newest first, and the cursor of the next one."""
+    repository = ModelRepository(session)
+    rows, next_cursor = repository.list_page(cursor, limit)
+    aliases = repository.aliases(row.id for row in rows)
+    return [(row, aliases.get(row.id, [])) for row in rows], next_cursor
+
+
+def find_model(session: Session, reference: str) -> tuple[ModelRow, list[str]]:
+    """Return the model that an id, an alias or a job's id means, and its aliases.
+
+    Raises:
+        NotFoundError: nothing has this id or alias.
+        GoneError: the model was deleted.
+        ModelNotReadyError: it is a job that has not published a model.
+    """
+    repository = ModelRepository(session)
+    row = repository.resolve(reference)
+    return row, repository.aliases([row.id]).get(row.id, [])
+
+
+def delete_model(resources: Resources, model_id: str, now: datetime) -> None:
+    """Delete a model and its files, and forget it in this process; others see its row.
+
+    Raises:
+        NotFoundError: there was never a model with this id.
+        GoneError: it was deleted before.
+    """
+    with resources.sessions.begin() as session:
+        row = ModelRepository(session).delete(model_id, now)
+    if resources.predictor is not None:
+        resources.predictor.evict(row.id)
+    resources.store.delete_prefix(row.adapter_key)
+
+
+def point_alias(resources: Resources, name: str, model_id: str, now: datetime) -> AliasRow:
+    """Create an alias or move it.
+
+    Raises:
+        NotFoundError: there was never a model with this id.
+        GoneError: the model was deleted.
+    """
+    try:
+        return _point_once(resources, name, model_id, now)
+    except IntegrityError:
+        # Another request has created the alias in between; now it can be moved.
+        return _point_once(resources, name, model_id, now)
+
+
+def export_adapter(resources: Resources, row: ModelRow) -> bytes:
+    """Return the adapter's files as a zip, the same bytes each time.
+
+    Raises:
+        BlobMissingError: the store has lost them.
+    """
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
+        for name, content in read_adapter(resources, row).items():
+            archive.writestr(zipfile.ZipInfo(name, ZIP_EPOCH), content)
+    return buffer.getvalue()
+
+
+def read_adapter(resources: Resources, row: ModelRow) -> dict[str, bytes]:
+    """Return the adapter's files by name.
+
+    Raises:
+        BlobMissingError: the store has lost them.
+    """
+    keys = {name: f"{row.adapter_key}/{name}" for name in ADAPTER_FILES}
+    blobs = resources.store.get_many(keys.values())
+    return {name: blobs[key] for name, key in keys.items()}
+
+
+def _point_once(resources: Resources, name: str, model_id: str, now: datetime) -> AliasRow:
+    with resources.sessions.begin() as session:
+        return ModelRepository(session).point_alias(name, model_id, now)

@@ -1,0 +1,32 @@
+"""Put the schema of problem documents into the API's description."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+
+from app.problems import Problem
+
+_REF = "#/components/schemas/{model}"
+
+
+def document_problems(app: FastAPI) -> None:
+    """Make `app.openapi()` name the schemas that problem answers refer to, and drop FastAPI's own error schemas."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        if app.openapi_schema is None:
+            schemas = generate().setdefault("components", {}).setdefault("schemas", {})
+            schemas |= _problem_schemas()
+            schemas.pop("HTTPValidationError", None)
+            schemas.pop("ValidationError", None)
+        assert app.openapi_schema is not None
+        return app.openapi_schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def _problem_schemas() -> dict[str, Any]:
+    schema = Problem.model_json_schema(ref_template=_REF)
+    return {**schema.pop("$defs", {}), "Problem": schema}

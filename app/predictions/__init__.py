@@ -1,0 +1,1 @@
+"""Predictions: label probabilities for images."""

@@ -1,0 +1,104 @@
+"""Answer predictions."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Request, Response
+
+from app.domain.errors import (
+    BlobMissingError,
+    GoneError,
+    MalformedRequestError,
+    ModelNotReadyError,
+    NotFoundError,
+    NothingUsableError,
+    PredictorNotReadyError,
+    RequestTooLargeError,
+    UnsupportedMediaTypeError,
+)
+from app.health.metrics import Metrics, MetricsDep
+from app.names import id_parameter
+from app.predictions import service
+from app.predictions.schemas import ANSWERED, PredictAnswer, PredictingModel
+from app.problems import problem_responses
+from app.uploads.form import SpooledForm, spool_form
+from app.uploads.results import MULTI_STATUS
+from app.wiring import ResourcesDep
+from vtt_core.contract.errors import BackboneMismatchError, BackboneUnavailableError
+
+router = APIRouter(tags=["predictions"])
+
+RESPONSES: dict[int | str, dict[str, Any]] = {
+    MULTI_STATUS: {"model": PredictAnswer, "description": "Some images could not be read; `predictions` says which and why"},
+    **problem_responses(
+        NotFoundError,
+        GoneError,
+        ModelNotReadyError,
+        NothingUsableError,
+        MalformedRequestError,
+        UnsupportedMediaTypeError,
+        RequestTooLargeError,
+        PredictorNotReadyError,
+        BackboneUnavailableError,
+        BackboneMismatchError,
+        BlobMissingError,
+    ),
+}
+
+
+def _form_body(*text_fields: str) -> dict[str, Any]:
+    images = {"type": "array", "items": {"type": "string", "format": "binary"}}
+    properties = {**{name: {"type": "string"} for name in text_fields}, service.IMAGES_FIELD: images}
+    schema = {"type": "object", "required": list(properties), "properties": properties}
+    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+
+
+async def _query_form(request: Request, resources: ResourcesDep) -> AsyncIterator[SpooledForm]:
+    limits = service.predict_limits(resources.settings.limits)
+    form = await spool_form(request.headers.get("content-type", ""), request.stream(), limits)
+    try:
+        yield form
+    finally:
+        form.close()
+
+
+QueryFormDep = Annotated[SpooledForm, Depends(_query_form)]
+
+
+@router.post("/v1/models/{model}/predict", responses=RESPONSES, openapi_extra=_form_body())
+def predict_with_model(
+    model: Annotated[str, id_parameter("Id or alias of a model")],
+    form: QueryFormDep,
+    resources: ResourcesDep,
+    counted: MetricsDep,
+    response: Response,
+) -> PredictAnswer:
+    """Classify images with a model, named by its id or an alias.
+
+    Send up to 64 images in form fields named `images`: `curl -F images=@a.jpg -F images=@b.jpg ...`. The answer has the
+    probability of every class for each image, the likeliest first. Images that cannot be read are named with the reason,
+    and the others are answered: then the status is 207.
+    """
+    with counted.requests.predict_seconds.time():
+        return _answer(service.predict(resources, model, form), counted, response)
+
+
+@router.post("/predict", responses=RESPONSES, openapi_extra=_form_body(service.MODEL_FIELD))
+def predict(form: QueryFormDep, resources: ResourcesDep, counted: MetricsDep, response: Response) -> PredictAnswer:
+    """Classify images with the model that the form field `model` names, by its id or an alias.
+
+    `curl -F model=satellite -F images=@a.jpg ...`; else the same as `POST /v1/models/{model}/predict`.
+    """
+    with counted.requests.predict_seconds.time():
+        return _answer(service.predict(resources, service.model_named_in(form), form), counted, response)
+
+
+def _answer(answer: service.Answer, counted: Metrics, response: Response) -> PredictAnswer:
+    for prediction in answer.predictions:
+        counted.requests.predicted_images.labels(prediction.code or "answered").inc()
+    if any(prediction.status != ANSWERED for prediction in answer.predictions):
+        response.status_code = MULTI_STATUS
+    model = PredictingModel(id=answer.model.id, name=answer.model.name, backbone=answer.model.backbone_id)
+    return PredictAnswer(model=model, predictions=answer.predictions)

@@ -1,0 +1,28 @@
+"""Choose what a process answers by its role."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from app.backbones.endpoints import router as backbones
+from app.health.endpoints import router as health
+from app.infra.settings import Role
+from app.jobs.endpoints import router as jobs
+from app.models.endpoints import router as models
+from app.predictions.endpoints import router as predictions
+from app.support_sets.endpoints import router as support_sets
+
+_CONTROL = (support_sets, jobs, models, backbones)
+_ROUTERS: dict[Role, tuple[APIRouter, ...]] = {
+    Role.ALL: (*_CONTROL, predictions, health),
+    Role.CONTROL: (*_CONTROL, health),
+    Role.PREDICT: (predictions, health),
+}
+
+
+def make_router(role: Role) -> APIRouter:
+    """Return the endpoints of a role."""
+    router = APIRouter()
+    for part in _ROUTERS[role]:
+        router.include_router(part)
+    return router

@@ -1,0 +1,1 @@
+"""Support sets: labelled images that a user sends."""

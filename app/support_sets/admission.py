@@ -1,0 +1,76 @@
+"""Decide which images a support set takes: no doubles, no more than its way and shot."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from vtt_core.contract.errors import ConflictingLabelsError, DuplicateImageError, TooManyClassesError, TooManyShotsError
+from vtt_core.contract.limits import Limits
+
+
+class Admission:
+    """What is in the set so far.
+
+    Args:
+        limits: the bounds in force.
+        admitted: label and digest of the images that are already there.
+    """
+
+    def __init__(self, limits: Limits, admitted: Iterable[tuple[str, str]] = ()) -> None:
+        self._limits = limits
+        self._labels_by_digest: dict[str, str] = {}
+        self.shots: dict[str, int] = {}
+        for label, digest in admitted:
+            self.admit(label, digest)
+
+    def check(self, label: str, digest: str) -> None:
+        """Refuse an image that the set cannot take.
+
+        Raises:
+            DuplicateImageError: the same bytes are in this class.
+            ConflictingLabelsError: the same bytes are in another class.
+            TooManyClassesError: it would begin one class too many.
+            TooManyShotsError: its class is full.
+        """
+        self._check_digest(label, digest)
+        self.check_room(label)
+
+    def check_room(self, label: str) -> None:
+        """Refuse a class too many and an image too many, whatever the image is.
+
+        Raises:
+            TooManyClassesError: it would begin one class too many.
+            TooManyShotsError: its class is full.
+        """
+        if label not in self.shots and len(self.shots) >= self._limits.max_way:
+            raise TooManyClassesError(
+                expected=f"at most {self._limits.max_way} classes",
+                got=f"another one, {label!r}",
+                remedy="Split the problem or leave classes out",
+            )
+        if self.shots.get(label, 0) >= self._limits.max_shot:
+            raise TooManyShotsError(
+                expected=f"at most {self._limits.max_shot} images a class",
+                got=f"another one in {label!r}",
+                remedy="Keep the most typical ones and leave the others out",
+            )
+
+    def admit(self, label: str, digest: str) -> None:
+        """Count an image in."""
+        self._labels_by_digest[digest] = label
+        self.shots[label] = self.shots.get(label, 0) + 1
+
+    def _check_digest(self, label: str, digest: str) -> None:
+        known_label = self._labels_by_digest.get(digest)
+        if known_label == label:
+            raise DuplicateImageError(
+                expected=f"an image that is not in {label!r} yet",
+                got="the same bytes",
+                remedy="Leave it out; it is there already",
+            )
+        if known_label is not None:
+            raise ConflictingLabelsError(
+                expected="an image under one label",
+                got=f"the bytes of an image of {known_label!r}, sent as {label!r}",
+                remedy="Decide for one label; if it is this one, delete the other image and send it again",
+            )

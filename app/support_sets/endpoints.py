@@ -1,0 +1,217 @@
+"""Answer /v1/support-sets."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from app.domain.errors import (
+    BadCursorError,
+    GoneError,
+    MalformedRequestError,
+    NotFoundError,
+    NothingUsableError,
+    RequestTooLargeError,
+    SupportSetFrozenError,
+    SupportSetInUseError,
+    UnsupportedMediaTypeError,
+)
+from app.health.metrics import Metrics, MetricsDep
+from app.infra.clock import utc_now
+from app.infra.tables import SupportImageRow
+from app.names import DisplayName, id_parameter
+from app.problems import problem_responses
+from app.support_sets import service
+from app.support_sets.schemas import (
+    ClassSummary,
+    StoredImage,
+    SupportSetDetail,
+    SupportSetLinks,
+    SupportSetPage,
+    SupportSetSummary,
+    UploadAnswer,
+)
+from app.uploads.form import SpooledForm, spool_form
+from app.uploads.results import CREATED, MULTI_STATUS, overall_status
+from app.wiring import CursorQuery, LimitQuery, ReadSessionDep, ResourcesDep
+from vtt_core.contract.errors import ArchiveLayoutError, ArchiveTooLargeError, NotAZipError
+
+router = APIRouter(prefix="/v1/support-sets", tags=["support sets"])
+
+SupportSetId = Annotated[str, id_parameter("Id of a support set")]
+
+FORM_BODY: dict[str, Any] = {
+    "requestBody": {
+        "required": True,
+        "content": {
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "description": "Each field is named like a class and holds one image of it; a name may come many times. "
+                    "The field `archive` holds a zip with one folder a class.",
+                    "properties": {"archive": {"type": "string", "format": "binary"}},
+                    "additionalProperties": {"type": "string", "format": "binary"},
+                }
+            }
+        },
+    }
+}
+UPLOAD_ERRORS = (
+    NothingUsableError,
+    NotAZipError,
+    ArchiveTooLargeError,
+    ArchiveLayoutError,
+    MalformedRequestError,
+    UnsupportedMediaTypeError,
+    RequestTooLargeError,
+)
+PARTLY_KEPT: dict[int | str, dict[str, Any]] = {
+    MULTI_STATUS: {
+        "model": UploadAnswer,
+        "description": "Some images were refused; `results` says which and why, the others are kept",
+    }
+}
+
+
+async def _support_form(request: Request, resources: ResourcesDep) -> AsyncIterator[SpooledForm]:
+    limits = service.upload_limits(resources.settings.limits)
+    form = await spool_form(request.headers.get("content-type", ""), request.stream(), limits)
+    try:
+        yield form
+    finally:
+        form.close()
+
+
+SupportFormDep = Annotated[SpooledForm, Depends(_support_form)]
+
+
+@router.post(
+    "",
+    status_code=CREATED,
+    responses={**PARTLY_KEPT, **problem_responses(*UPLOAD_ERRORS)},
+    openapi_extra=FORM_BODY,
+)
+def create_support_set(
+    form: SupportFormDep,
+    resources: ResourcesDep,
+    counted: MetricsDep,
+    response: Response,
+    name: Annotated[DisplayName, Query(description="What you call the set")] = "",
+) -> UploadAnswer:
+    """Send labelled images as a new support set.
+
+    Send a multipart form. Each field is named like a class, in the words that a caption would use, and holds
+    one image: `curl -F 'annual crop=@a.jpg' -F 'forest=@b.jpg' ...`. Or send a zip with one folder a class:
+    `curl -F archive=@set.zip ...`. A class needs one image and takes 16; a set takes 200 classes; a job needs two.
+
+    Every image is checked on its own. Those that cannot be used are named in `results` with the reason, and the
+    others are kept: then the status is 207 instead of 201. Where none can be used the status is 422 and nothing is
+    stored. Classes that were named but have no usable image are listed in `empty_classes`.
+    """
+    received = service.create_support_set(resources, form, name, utc_now())
+    response.headers["Location"] = f"{router.prefix}/{received.view.row.id}"
+    return _answer(received, counted, response)
+
+
+@router.get("", responses=problem_responses(BadCursorError))
+def list_support_sets(session: ReadSessionDep, cursor: CursorQuery = None, limit: LimitQuery = 20) -> SupportSetPage:
+    """List the support sets, newest first, a page at a time."""
+    views, next_cursor = service.list_views(session, cursor, limit)
+    return SupportSetPage(items=[SupportSetSummary(**_summary(item)) for item in views], next_cursor=next_cursor)
+
+
+@router.get("/{support_set_id}", responses=problem_responses(NotFoundError, GoneError))
+def get_support_set(support_set_id: SupportSetId, session: ReadSessionDep) -> SupportSetDetail:
+    """Show a support set: its classes in the order that models follow, and every image with its id."""
+    current, images = service.view(session, support_set_id)
+    return SupportSetDetail(**_summary(current), images=[_stored(image) for image in images])
+
+
+@router.delete(
+    "/{support_set_id}", status_code=204, responses=problem_responses(NotFoundError, GoneError, SupportSetInUseError)
+)
+def delete_support_set(support_set_id: SupportSetId, resources: ResourcesDep) -> None:
+    """Delete a support set with its images.
+
+    Models that were made from it stay. A set that an unfinished job needs cannot be deleted (409): cancel the job first.
+    """
+    service.delete_support_set(resources, support_set_id, utc_now())
+
+
+@router.post(
+    "/{support_set_id}/images",
+    status_code=CREATED,
+    responses={**PARTLY_KEPT, **problem_responses(NotFoundError, GoneError, SupportSetFrozenError, *UPLOAD_ERRORS)},
+    openapi_extra=FORM_BODY,
+)
+def add_images(
+    support_set_id: SupportSetId, form: SupportFormDep, resources: ResourcesDep, counted: MetricsDep, response: Response
+) -> UploadAnswer:
+    """Add images to a support set, in the same form that creates one.
+
+    Once a job has used the set it is frozen and answers 409: what a model learnt from stays as it was.
+    """
+    return _answer(service.add_images(resources, support_set_id, form, utc_now()), counted, response)
+
+
+@router.delete(
+    "/{support_set_id}/images/{image_id}",
+    status_code=204,
+    responses=problem_responses(NotFoundError, GoneError, SupportSetFrozenError),
+)
+def remove_image(
+    support_set_id: SupportSetId, image_id: Annotated[str, id_parameter("Id of an image of the set")], resources: ResourcesDep
+) -> None:
+    """Take one image out of a support set that no job has used. With its last image a class is gone."""
+    service.remove_image(resources, support_set_id, image_id)
+
+
+@router.delete(
+    "/{support_set_id}/classes",
+    status_code=204,
+    responses=problem_responses(NotFoundError, GoneError, SupportSetFrozenError),
+)
+def remove_class(
+    support_set_id: SupportSetId,
+    label: Annotated[str, Query(max_length=400, description="Label of the class")],
+    resources: ResourcesDep,
+) -> None:
+    """Leave a class out of a support set that no job has used, with its images or without any (`empty_classes`)."""
+    service.remove_class(resources, support_set_id, label)
+
+
+def _answer(received: service.Received, counted: Metrics, response: Response) -> UploadAnswer:
+    response.status_code = overall_status(received.results)
+    for result in received.results:
+        counted.requests.received_images.labels("kept" if result.status == CREATED else result.code).inc()
+    return UploadAnswer(**_summary(received.view), results=received.results)
+
+
+def _summary(current: service.SupportSetView) -> dict[str, Any]:
+    row = current.row
+    return {
+        "id": row.id,
+        "name": row.name,
+        "way": len(current.shots),
+        "classes": [ClassSummary(label=label, shot=shot) for label, shot in current.shots.items()],
+        "empty_classes": row.empty_labels,
+        "is_frozen": row.frozen_at is not None,
+        "created_at": row.created_at,
+        "frozen_at": row.frozen_at,
+        "links": SupportSetLinks(self=f"{router.prefix}/{row.id}", images=f"{router.prefix}/{row.id}/images"),
+    }
+
+
+def _stored(image: SupportImageRow) -> StoredImage:
+    return StoredImage(
+        id=image.id,
+        file=image.file_name,
+        label=image.label,
+        width=image.width,
+        height=image.height,
+        image_format=image.image_format,
+        size_bytes=image.size_bytes,
+        sha256=image.sha256,
+    )

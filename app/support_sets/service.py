@@ -1,0 +1,273 @@
+"""Receive support sets, change them until a job freezes them, and delete them."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+
+from sqlalchemy.orm import Session
+
+from app.domain.errors import NotFoundError, NothingUsableError, SupportSetInUseError
+from app.domain.ids import SUPPORT_SET_PREFIX, new_id
+from app.infra.jobs import JobRepository
+from app.infra.support_sets import SupportSetRepository, check_not_deleted, check_open
+from app.infra.tables import SupportImageRow, SupportSetRow
+from app.support_sets.admission import Admission
+from app.support_sets.intake import Intake, blob_prefix
+from app.uploads.form import FormLimits, FormPart, SpooledForm
+from app.uploads.results import ImageResult
+from app.wiring import Resources
+from vtt_core.archives import read_zip
+from vtt_core.contract.errors import (
+    ArchiveError,
+    ArchiveTooLargeError,
+    BadLabelError,
+    ImageTooManyBytesError,
+    NotAnImageError,
+    VttError,
+)
+from vtt_core.contract.limits import Limits
+from vtt_core.contract.support_set import clean_label
+
+ARCHIVE_FIELD = "archive"
+"""Name of the form field that holds a zip with one folder a class."""
+
+
+@dataclass(frozen=True)
+class SupportSetView:
+    """A support set as it stands."""
+
+    row: SupportSetRow
+    shots: dict[str, int]
+    """Images by label, in class order."""
+
+
+@dataclass(frozen=True)
+class Received:
+    """A support set after an upload, and what became of each image."""
+
+    view: SupportSetView
+    results: list[ImageResult]
+
+
+def upload_limits(limits: Limits) -> FormLimits:
+    """Return what a form of support images may hold: every class full, twice over, so that each image too many is named."""
+    return FormLimits(
+        max_parts=2 * limits.max_way * limits.max_shot,
+        max_text_bytes=1000,
+        max_file_bytes=lambda field: limits.max_archive_bytes if field == ARCHIVE_FIELD else limits.max_image_bytes,
+    )
+
+
+def create_support_set(resources: Resources, form: SpooledForm, name: str, now: datetime) -> Received:
+    """Store a new support set with the usable images of the form.
+
+    Raises:
+        NothingUsableError: no image can be used.
+        ArchiveError: all that came is one archive, which cannot be read.
+    """
+    support_set_id = new_id(SUPPORT_SET_PREFIX)
+    limits = resources.settings.limits
+    intake = Intake(support_set_id, resources.store, limits, Admission(limits), now)
+    with intake.blobs_removed_on_failure():
+        _take_form(intake, form, limits)
+        with resources.sessions.begin() as session:
+            repository = SupportSetRepository(session)
+            row = repository.create(name, now, support_set_id)
+            return _add_rows(intake, repository, row, [], limits)
+
+
+def add_images(resources: Resources, support_set_id: str, form: SpooledForm, now: datetime) -> Received:
+    """Add the usable images of the form to a support set that no job has used.
+
+    Raises:
+        NotFoundError: there was never a set with this id.
+        GoneError: it was deleted.
+        SupportSetFrozenError: a job has used it, perhaps while the images were being read.
+        NothingUsableError: no image can be used.
+        ArchiveError: all that came is one archive, which cannot be read.
+    """
+    limits = resources.settings.limits
+    with resources.readers() as session:
+        repository = SupportSetRepository(session)
+        check_open(repository.get(support_set_id))
+        present = _present(repository.images(support_set_id))
+    intake = Intake(support_set_id, resources.store, limits, Admission(limits, present), now)
+    with intake.blobs_removed_on_failure():
+        _take_form(intake, form, limits)
+        with resources.sessions.begin() as session:
+            repository = SupportSetRepository(session)
+            row = repository.lock_open(support_set_id)
+            return _add_rows(intake, repository, row, repository.images(support_set_id), limits)
+
+
+def remove_image(resources: Resources, support_set_id: str, image_id: str) -> None:
+    """Take one image out of a support set that no job has used; a class without images is gone with its last one.
+
+    Raises:
+        NotFoundError: there is no such set, or no such image in it.
+        GoneError: the set was deleted.
+        SupportSetFrozenError: a job has used it.
+    """
+    with resources.sessions.begin() as session:
+        repository = SupportSetRepository(session)
+        repository.lock_open(support_set_id)
+        blob_key = repository.get_image(support_set_id, image_id).blob_key
+        repository.remove_images(support_set_id, [image_id])
+    resources.store.delete(blob_key)
+
+
+def remove_class(resources: Resources, support_set_id: str, label: str) -> None:
+    """Leave a class out, with its images if it has any.
+
+    Raises:
+        NotFoundError: there is no such set, or no such class in it.
+        GoneError: the set was deleted.
+        SupportSetFrozenError: a job has used it.
+    """
+    with suppress(BadLabelError):
+        label = clean_label(label)
+    with resources.sessions.begin() as session:
+        repository = SupportSetRepository(session)
+        row = repository.lock_open(support_set_id)
+        images = [image for image in repository.images(support_set_id) if image.label == label]
+        if not images and label not in row.empty_labels:
+            raise NotFoundError(
+                expected=f"the label of a class of {support_set_id}",
+                got=repr(label[:200]),
+                remedy=f"List them with GET /v1/support-sets/{support_set_id}",
+            )
+        repository.remove_images(support_set_id, [image.id for image in images])
+        row.empty_labels = [known for known in row.empty_labels if known != label]
+    for image in images:
+        resources.store.delete(image.blob_key)
+
+
+def delete_support_set(resources: Resources, support_set_id: str, now: datetime) -> None:
+    """Delete a support set and its images; models that were made from it stay.
+
+    Raises:
+        NotFoundError: there was never a set with this id.
+        GoneError: it was deleted before.
+        SupportSetInUseError: a job that has not ended needs it.
+    """
+    with resources.sessions.begin() as session:
+        repository = SupportSetRepository(session)
+        row = repository.lock(support_set_id)
+        check_not_deleted(row)
+        if JobRepository(session).has_unfinished_for(support_set_id):
+            raise SupportSetInUseError(
+                expected="a support set that no unfinished job needs",
+                got=support_set_id,
+                remedy="Wait for the job, or cancel it with POST /v1/jobs/{id}/cancel",
+            )
+        row.deleted_at = now
+        repository.remove_images(support_set_id)
+    resources.store.delete_prefix(blob_prefix(support_set_id))
+
+
+def view(session: Session, support_set_id: str) -> tuple[SupportSetView, list[SupportImageRow]]:
+    """Return a support set and its images.
+
+    Raises:
+        NotFoundError: there was never one with this id.
+        GoneError: it was deleted.
+    """
+    repository = SupportSetRepository(session)
+    row = repository.get(support_set_id)
+    images = repository.images(support_set_id)
+    return SupportSetView(row, _count(images)), images
+
+
+def list_views(session: Session, cursor: str | None, limit: int) -> tuple[list[SupportSetView], str | None]:
+    """Return a page of support sets, newest first, and the cursor of the next one."""
+    repository = SupportSetRepository(session)
+    rows, next_cursor = repository.list_page(cursor, limit)
+    shots = repository.shots(row.id for row in rows)
+    return [SupportSetView(row, shots.get(row.id, {})) for row in rows], next_cursor
+
+
+def _take_form(intake: Intake, form: SpooledForm, limits: Limits) -> None:
+    archive_errors: list[ArchiveError] = []
+    for part in form.parts:
+        if part.file_name is None:
+            intake.refuse(None, part.field_name, _not_a_file(part))
+        elif part.field_name == ARCHIVE_FIELD:
+            try:
+                _take_archive(intake, form, part, limits)
+            except ArchiveError as error:
+                archive_errors.append(error)
+                intake.refuse(part.file_name, None, error)
+        else:
+            _take_file(intake, form, part, limits)
+    if intake.has_candidates:
+        return
+    if archive_errors and len(intake.results) == 1:
+        raise archive_errors[0]
+    raise NothingUsableError(
+        results=[result.model_dump(exclude_none=True) for result in intake.results],
+        expected="at least one usable image, in a form field named like its class",
+        got=f"{len(intake.results)} that cannot be used" if intake.results else "a form without files",
+        remedy="See `results` for each one" if intake.results else "Send files (with curl: -F 'label=@file.jpg')",
+    )
+
+
+def _take_file(intake: Intake, form: SpooledForm, part: FormPart, limits: Limits) -> None:
+    def read() -> bytes:
+        if not part.is_kept:
+            raise ImageTooManyBytesError(
+                expected=f"at most {limits.max_image_bytes} bytes",
+                got=f"{part.size_bytes} bytes",
+                remedy="Save it smaller or with more compression",
+            )
+        return form.read(part)
+
+    intake.offer(part.field_name, part.file_name or "", read)
+
+
+def _take_archive(intake: Intake, form: SpooledForm, part: FormPart, limits: Limits) -> None:
+    if not part.is_kept:
+        raise ArchiveTooLargeError(
+            expected=f"at most {limits.max_archive_bytes} bytes",
+            got=f"{part.size_bytes} bytes",
+            remedy="Split it, or make the images smaller",
+        )
+    with form.open(part) as stream, read_zip(stream, limits) as contents:
+        for file in contents.files:
+            intake.offer(file.label, file.name, file.read)
+        for rejection in contents.rejections:
+            intake.refuse(rejection.name, rejection.label, rejection.error)
+        for label in contents.folders:
+            intake.name_folder(label)
+
+
+def _add_rows(
+    intake: Intake, repository: SupportSetRepository, row: SupportSetRow, images: list[SupportImageRow], limits: Limits
+) -> Received:
+    admission = Admission(limits, _present(images))
+    next_position = 1 + max((image.position for image in images), default=-1)
+    new_images = intake.admit_rows(admission, next_position)
+    repository.add_images(new_images)
+    shots = _count([*images, *new_images])
+    row.empty_labels = intake.note_empty_classes(shots, row.empty_labels)
+    return Received(SupportSetView(row, shots), intake.results)
+
+
+def _present(images: list[SupportImageRow]) -> list[tuple[str, str]]:
+    return [(image.label, image.sha256) for image in images]
+
+
+def _count(images: list[SupportImageRow]) -> dict[str, int]:
+    shots: dict[str, int] = {}
+    for image in images:
+        shots[image.label] = shots.get(image.label, 0) + 1
+    return shots
+
+
+def _not_a_file(part: FormPart) -> VttError:
+    return NotAnImageError(
+        expected="an image file",
+        got=f"the text {part.text[:80]!r}",
+        remedy="Send the file itself (with curl, @ before its name: -F 'label=@file.jpg')",
+    )
