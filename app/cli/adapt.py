@@ -123,9 +123,8 @@ def run_adapt(
 
 def _count_correct(backbone: Backbone, adapter: Adapter, query_images: Sequence[LabelledImage]) -> int:
     # See run_adapt.
-    from vtt_core.images import decode_image  # noqa: PLC0415
-
     from vtt_core.classify import classify  # noqa: PLC0415
+    from vtt_core.images import decode_image  # noqa: PLC0415
 
     num_correct = 0
     for start in range(0, len(query_images), IMAGES_PER_BATCH):

@@ -7,22 +7,20 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from vtt_core.archives import ArchiveContents, LabelledFile, open_images
-from vtt_core.images import inspect_image
-
 from app.cli.names import read_names
+from vtt_core.archives import ArchiveContents, LabelledFile, open_images
 from vtt_core.contract.errors import (
     BadLabelError,
     ConflictingLabelsError,
     DuplicateImageError,
     EmptyClassError,
-    InputError,
     TooFewShotsError,
     TooManyShotsError,
     VttError,
 )
 from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
 from vtt_core.contract.support_set import SupportClass, SupportImage, SupportSet, check_shape, clean_label
+from vtt_core.images import inspect_image
 
 
 @dataclass(frozen=True)
@@ -61,15 +59,14 @@ class _Chooser:
 
     def usable(self, label: str, files: Sequence[LabelledFile]) -> Iterator[SupportImage]:
         for file in files:
-            name = f"{file.label}/{file.name}"
             try:
                 encoded = file.read()
                 inspect_image(encoded, self.limits)
                 self._check_new(label, encoded)
-            except InputError as error:
-                self.left_out.append(LeftOut(name, error))
+            except VttError as error:
+                self.left_out.append(LeftOut(file.name, error))
                 continue
-            yield SupportImage(name=name, encoded=encoded)
+            yield SupportImage(name=file.name, encoded=encoded)
 
     def _check_new(self, label: str, encoded: bytes) -> None:
         sha256 = hashlib.sha256(encoded).hexdigest()
@@ -108,7 +105,7 @@ def select_images(
 
     Raises:
         TooFewShotsError: a class has fewer usable images than asked for.
-        InputError: the source, the names or the support set as a whole cannot be used.
+        VttError: the source, the names or the support set as a whole cannot be used.
     """
     if shot is not None and not 1 <= shot <= limits.max_shot:
         raise TooManyShotsError(
@@ -118,9 +115,7 @@ def select_images(
     classes: list[SupportClass] = []
     query_images: list[LabelledImage] = []
     with open_images(source, limits) as contents:
-        chooser.left_out += [
-            LeftOut(_place(rejection.label, rejection.name), rejection.error) for rejection in contents.rejections
-        ]
+        chooser.left_out += [LeftOut(rejection.name, rejection.error) for rejection in contents.rejections]
         for label, files in _label_files(contents, source, names_path, chooser, limits):
             usable = chooser.usable(label, files)
             taken = _take(usable, shot if shot is not None else limits.max_shot + 1)
@@ -136,13 +131,15 @@ def _label_files(
 ) -> list[tuple[str, list[LabelledFile]]]:
     """Return the files of every class under its clean label; a folder with a bad label is left out."""
     names = read_names(names_path, source, contents.folders) if names_path else {}
+    by_folder: dict[str, list[LabelledFile]] = {folder: [] for folder in contents.folders}
+    for file in contents.files:
+        by_folder[file.label].append(file)
     labelled: dict[str, list[LabelledFile]] = {}
-    for folder in contents.folders:
-        files = [file for file in contents.files if file.label == folder]
+    for folder, files in by_folder.items():
         try:
             label = clean_label(names.get(folder, folder), limits)
         except BadLabelError as error:
-            chooser.left_out += [LeftOut(_place(folder[:40], file.name), error) for file in files]
+            chooser.left_out += [LeftOut(file.name, error) for file in files]
             continue
         labelled.setdefault(label, []).extend(files)
     return list(labelled.items())
@@ -179,7 +176,3 @@ def _check_shot(label: str, taken: Sequence[SupportImage], shot: int | None, cho
 def _reasons(chooser: _Chooser) -> str:
     named = [f"{left.name} ({left.error.title.lower()})" for left in chooser.left_out[:3]]
     return f"; left out so far: {', '.join(named)}" if named else ""
-
-
-def _place(label: str | None, name: str) -> str:
-    return f"{label}/{name}" if label else name

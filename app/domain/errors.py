@@ -19,6 +19,7 @@ VttError
 ├── RequestTooLargeError           request.too_large
 ├── InputError
 │   ├── BadCursorError             cursor.invalid
+│   ├── SettingsError              settings.invalid: a variable of the process environment
 │   ├── NamesFileError             names.invalid: class names for folders, given to the command line
 │   ├── InvalidRequestError        request.invalid: a field, parameter or header is wrong
 │   ├── MalformedRequestError      request.malformed: the body cannot be parsed
@@ -107,6 +108,13 @@ class QueueUnavailableError(VttError):
 
     code = "queue.unavailable"
     title = "Queue unavailable"
+
+
+class SettingsError(InputError):
+    """A variable of the process environment has a value that it cannot have."""
+
+    code = "settings.invalid"
+    title = "Wrong setting"
 
 
 class NamesFileError(InputError):

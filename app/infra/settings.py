@@ -9,9 +9,10 @@ from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
 
-from pydantic import Field
+from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from app.domain.errors import SettingsError
 from vtt_core.contract.limits import Limits
 
 LONGEST_SOCKET_PATH = 100
@@ -96,5 +97,16 @@ class Settings(BaseSettings):
 
 @lru_cache(maxsize=1)
 def load_settings() -> Settings:
-    """Return the settings of this process, read once."""
-    return Settings()
+    """Return the settings of this process, read once.
+
+    Raises:
+        SettingsError: a variable of the environment has a value that it cannot have.
+    """
+    try:
+        return Settings()
+    except ValidationError as error:
+        wrong = error.errors()[0]
+        variable = "VTT_" + "__".join(str(part).upper() for part in wrong["loc"])
+        raise SettingsError(
+            expected=f"{variable} with another value ({wrong['msg']})", got=repr(wrong["input"]), remedy=f"Correct {variable}"
+        ) from error

@@ -1,0 +1,144 @@
+import json
+import shutil
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from app.cli.drawn_images import draw_folders
+from app.cli.selection import select_images
+from vtt_core.contract.errors import (
+    ArchiveError,
+    ConflictingLabelsError,
+    DuplicateImageError,
+    EmptyClassError,
+    InputError,
+    NotAnImageError,
+    TooFewClassesError,
+    TooFewShotsError,
+    TooManyShotsError,
+)
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    draw_folders(tmp_path / "drawn", num_images=4)
+    return tmp_path / "drawn"
+
+
+def names_of(images: object) -> list[str]:
+    return [image.name.rsplit("/", 1)[-1] for image in images]  # type: ignore[attr-defined]
+
+
+def test_the_first_images_teach_and_the_next_ones_measure(folder: Path) -> None:
+    selection = select_images(folder, shot=2, query=1)
+    assert selection.support_set.labels == tuple(sorted(selection.support_set.labels))
+    for support_class in selection.support_set.classes:
+        assert names_of(support_class.images) == ["000.png", "001.png"]
+    assert names_of(query.image for query in selection.query_images) == ["002.png"] * 5
+    assert [query.label for query in selection.query_images] == list(selection.support_set.labels)
+    assert selection.left_out == ()
+
+
+def test_without_a_shot_all_images_teach(folder: Path) -> None:
+    selection = select_images(folder, shot=None, query=5)
+    assert {support_class.shot for support_class in selection.support_set.classes} == {4}
+    assert selection.query_images == ()
+
+
+def test_a_zip_with_an_enclosing_folder_gives_the_same_as_the_folder(folder: Path, tmp_path: Path) -> None:
+    zip_path = tmp_path / "set.zip"
+    with zipfile.ZipFile(zip_path, "w") as archive:
+        for file in sorted(folder.rglob("*.png")):
+            archive.write(file, Path("enclosing") / file.relative_to(folder))
+    from_zip, from_folder = (select_images(source, shot=3, query=1) for source in (zip_path, folder))
+    assert [[image.encoded for image in one.images] for one in from_zip.support_set.classes] == [
+        [image.encoded for image in one.images] for one in from_folder.support_set.classes
+    ]
+
+
+def test_a_bad_image_is_named_and_the_next_one_taken(folder: Path) -> None:
+    (folder / "rings" / "000.png").write_bytes(b"not an image")
+    selection = select_images(folder, shot=2, query=1)
+    [left_out] = selection.left_out
+    assert left_out.name == "rings/000.png"
+    assert isinstance(left_out.error, NotAnImageError)
+    rings = next(one for one in selection.support_set.classes if one.label == "rings")
+    assert names_of(rings.images) == ["001.png", "002.png"]
+
+
+def test_too_few_usable_images_are_an_error_that_names_the_class(folder: Path) -> None:
+    (folder / "rings" / "000.png").write_bytes(b"not an image")
+    with pytest.raises(TooFewShotsError, match=r"3 in 'rings'.*rings/000.png"):
+        select_images(folder, shot=4, query=0)
+
+
+def test_a_class_without_images_is_named(folder: Path) -> None:
+    (folder / "nothing").mkdir()
+    with pytest.raises(EmptyClassError, match="nothing"):
+        select_images(folder, shot=2, query=0)
+
+
+def test_one_class_only_is_refused(folder: Path) -> None:
+    for other in ("rings", "star", "stripes", "polka dots"):
+        shutil.rmtree(folder / other)
+    with pytest.raises(TooFewClassesError, match="chessboard"):
+        select_images(folder, shot=2, query=0)
+
+
+def test_more_images_than_the_limit_ask_for_a_shot(tmp_path: Path) -> None:
+    draw_folders(tmp_path / "many", num_images=17)
+    with pytest.raises(TooManyShotsError, match="--shot 16"):
+        select_images(tmp_path / "many", shot=None, query=0)
+
+
+@pytest.mark.parametrize("shot", [0, 17, -1])
+def test_a_shot_outside_the_limits_is_refused(folder: Path, shot: int) -> None:
+    with pytest.raises(TooManyShotsError):
+        select_images(folder, shot=shot, query=0)
+
+
+def test_the_same_image_twice_is_used_once(folder: Path) -> None:
+    shutil.copy(folder / "star" / "000.png", folder / "star" / "001.png")
+    selection = select_images(folder, shot=2, query=0)
+    assert [(one.name, type(one.error)) for one in selection.left_out] == [("star/001.png", DuplicateImageError)]
+
+
+def test_the_same_image_under_two_labels_stays_with_the_first(folder: Path) -> None:
+    shutil.copy(folder / "rings" / "000.png", folder / "star" / "000.png")
+    selection = select_images(folder, shot=2, query=0)
+    assert [(one.name, type(one.error)) for one in selection.left_out] == [("star/000.png", ConflictingLabelsError)]
+
+
+def test_a_support_image_never_measures(folder: Path) -> None:
+    shutil.copy(folder / "star" / "000.png", folder / "star" / "002.png")
+    selection = select_images(folder, shot=2, query=2)
+    assert names_of(query.image for query in selection.query_images if query.label == "star") == ["003.png"]
+
+
+def test_labels_come_from_the_names_file(folder: Path, tmp_path: Path) -> None:
+    names = tmp_path / "names.json"
+    names.write_text(json.dumps({"drawn": {"star": "five-pointed star"}}))
+    selection = select_images(folder, shot=1, query=1, names_path=names)
+    assert "five-pointed star" in selection.support_set.labels
+    assert "rings" in selection.support_set.labels
+    assert "star" not in {query.label for query in selection.query_images}
+
+
+def test_a_folder_with_an_unusable_name_is_left_out(folder: Path) -> None:
+    (folder / "star").rename(folder / ("s" * 200))
+    selection = select_images(folder, shot=2, query=0)
+    assert selection.support_set.way == 4
+    assert len(selection.left_out) == 4
+
+
+@pytest.mark.parametrize("content", [b"", b"no zip at all"])
+def test_a_file_that_is_no_zip_is_refused(tmp_path: Path, content: bytes) -> None:
+    (tmp_path / "x.zip").write_bytes(content)
+    with pytest.raises(ArchiveError):
+        select_images(tmp_path / "x.zip", shot=1, query=0)
+
+
+def test_a_source_that_does_not_exist_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="nowhere"):
+        select_images(tmp_path / "nowhere", shot=1, query=0)
