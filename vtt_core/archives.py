@@ -1,0 +1,137 @@
+"""Read labelled images from a zip or a folder that nobody vouches for: one folder a class.
+
+Nothing is unpacked to disk. Limits are checked on what the zip declares before anything is read, and
+again on what really comes out, because the declared sizes may lie. An archive that is dangerous or no
+archive at all is refused; a single bad entry is rejected by name and the others are kept.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import BinaryIO
+
+from vtt_core.class_folders import (
+    ArchiveContents,
+    FoundEntry,
+    LabelledFile,
+    Rejection,
+    printable,
+    sort_into_classes,
+)
+from vtt_core.contract.errors import ArchiveError, ArchiveLayoutError
+from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
+from vtt_core.entry_checks import checked_content, entry_problem, refuse_entries, refuse_size
+from vtt_core.zip_entries import ZipReader, check_declared, check_directory, open_zip, path_of, zip_entry_problem
+
+__all__ = ["ArchiveContents", "LabelledFile", "Rejection", "open_images", "read_folder", "read_zip"]
+
+
+@contextmanager
+def open_images(path: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[ArchiveContents]:
+    """Open a folder or a zip, whichever the path is; files can be read inside the `with` block.
+
+    Raises:
+        ArchiveError: as read_zip and read_folder, or there is nothing at the path.
+    """
+    if path.is_dir():
+        yield read_folder(path, limits)
+    else:
+        with read_zip(path, limits) as contents:
+            yield contents
+
+
+@contextmanager
+def read_zip(source: Path | BinaryIO, limits: Limits = DEFAULT_LIMITS) -> Iterator[ArchiveContents]:
+    """Open a zip; its files can be read, from any thread, inside the `with` block.
+
+    Args:
+        source: path, or an open seekable file, which stays open.
+        limits: bounds on bytes, entries and ratio.
+
+    Raises:
+        NotAZipError: the bytes are no zip, or its directory is damaged.
+        ArchiveTooLargeError: the archive, its entry count, unpacked size or a compression ratio is over its limit.
+        ArchiveLayoutError: there is no file at the path.
+    """
+    if isinstance(source, Path):
+        try:
+            stream: BinaryIO = source.open("rb")
+        except OSError as error:
+            raise ArchiveLayoutError(
+                expected="a folder or zip", got=f"{printable(str(source))!r} ({error.strerror})", remedy="Check the path"
+            ) from error
+        with stream, read_zip(stream, limits) as contents:
+            yield contents
+        return
+    check_directory(source, limits)
+    with open_zip(source) as archive:
+        infos = archive.infolist()
+        check_declared(infos, limits)
+        reader = ZipReader(archive, limits)
+        yield sort_into_classes(
+            FoundEntry(path_of(info), partial(reader.read, info), zip_entry_problem(info, limits)) for info in infos
+        )
+
+
+def read_folder(path: Path, limits: Limits = DEFAULT_LIMITS) -> ArchiveContents:
+    """List a folder by the same rules as a zip; links inside it are rejected, never followed.
+
+    Raises:
+        ArchiveLayoutError: the path is no folder that can be listed.
+        ArchiveTooLargeError: more entries or bytes than allowed.
+    """
+    entries: list[FoundEntry] = []
+    size_bytes = 0
+    for relative, found in _walk(path):
+        if found.is_dir(follow_symlinks=False):
+            entries.append(FoundEntry(f"{relative}/", partial(_no_content, relative)))
+        else:
+            facts = found.stat(follow_symlinks=False)
+            size_bytes += facts.st_size if stat.S_ISREG(facts.st_mode) else 0
+            read = partial(_read_file, Path(found.path), relative, limits)
+            entries.append(FoundEntry(relative, read, entry_problem(relative, facts.st_mode, facts.st_size, limits)))
+        if len(entries) > limits.max_archive_entries:
+            refuse_entries(f"more in {printable(str(path))!r}", limits)
+        if size_bytes > limits.max_unpacked_bytes:
+            refuse_size(f"more in {printable(str(path))!r}", limits)
+    return sort_into_classes(entries)
+
+
+def _walk(top: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
+    pending = [(top, "")]
+    while pending:
+        folder, prefix = pending.pop()
+        try:
+            with os.scandir(folder) as listing:
+                found_here = sorted(listing, key=lambda found: found.name)
+        except OSError as error:
+            raise ArchiveLayoutError(
+                expected="a folder that can be listed",
+                got=f"{printable(str(folder))!r} ({error.strerror})",
+                remedy="Check the path",
+            ) from error
+        for found in found_here:
+            yield prefix + found.name, found
+            if found.is_dir(follow_symlinks=False):
+                pending.append((Path(found.path), f"{prefix}{found.name}/"))
+
+
+def _read_file(path: Path, name: str, limits: Limits) -> bytes:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0))
+        with open(descriptor, "rb") as file:
+            content = file.read(limits.max_image_bytes + 1)
+    except OSError as error:
+        raise ArchiveError(
+            expected="a readable file", got=f"{printable(name)!r} ({error.strerror})", remedy="Check its permissions"
+        ) from error
+    return checked_content(content, name, limits)
+
+
+def _no_content(name: str) -> bytes:
+    raise AssertionError(f"{name!r} is a folder")

@@ -1,0 +1,73 @@
+"""Check one entry of an archive or folder, and refuse what is too much of it."""
+
+from __future__ import annotations
+
+import stat
+from typing import NoReturn
+
+from vtt_core.class_folders import printable
+from vtt_core.contract.errors import (
+    ArchiveLayoutError,
+    ArchiveTooLargeError,
+    ImageTooManyBytesError,
+    UnsafePathError,
+    VttError,
+)
+from vtt_core.contract.limits import Limits
+
+_NESTED = (b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b", b"7z\xbc\xaf\x27\x1c", b"Rar!", b"BZh", b"\xfd7zXZ")
+"""First bytes of the archives that are sent by mistake inside another."""
+
+
+def refuse_entries(got: str, limits: Limits) -> NoReturn:
+    """Raise the ArchiveTooLargeError of too many entries."""
+    raise ArchiveTooLargeError(expected=f"at most {limits.max_archive_entries} entries", got=got, remedy="Send fewer images")
+
+
+def refuse_size(got: str, limits: Limits) -> NoReturn:
+    """Raise the ArchiveTooLargeError of too many unpacked bytes."""
+    raise ArchiveTooLargeError(
+        expected=f"at most {limits.max_unpacked_bytes} bytes unpacked", got=got, remedy="Send fewer or smaller images"
+    )
+
+
+def entry_problem(path: str, mode: int, size_bytes: int, limits: Limits) -> VttError | None:
+    """Say why an entry cannot be used, as far as its kind and size tell.
+
+    Args:
+        path: where it lies, for messages.
+        mode: as in os.stat; 0 where the archive does not tell.
+        size_bytes: declared size.
+        limits: the bounds in force.
+    """
+    if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
+        kind = "a link" if stat.S_ISLNK(mode) else "no ordinary file"
+        return UnsafePathError(expected="ordinary files", got=f"{printable(path)!r}, {kind}", remedy="Put the image there")
+    return too_many_bytes(path, size_bytes, limits) if size_bytes > limits.max_image_bytes else None
+
+
+def too_many_bytes(path: str, size_bytes: int, limits: Limits) -> ImageTooManyBytesError:
+    """Return the error of an image that is larger than allowed."""
+    return ImageTooManyBytesError(
+        expected=f"at most {limits.max_image_bytes} bytes",
+        got=f"{size_bytes} or more in {printable(path)!r}",
+        remedy="Scale the image down",
+    )
+
+
+def checked_content(content: bytes, name: str, limits: Limits) -> bytes:
+    """Return the content as it is.
+
+    Raises:
+        ImageTooManyBytesError: it is larger than an image may be.
+        ArchiveLayoutError: it is itself an archive.
+    """
+    if len(content) > limits.max_image_bytes:
+        raise too_many_bytes(name, len(content), limits)
+    if content.startswith(_NESTED) or content[257:262] == b"ustar":
+        raise ArchiveLayoutError(
+            expected="images",
+            got=f"{printable(name)!r}, an archive inside the archive",
+            remedy="Unpack it into its class folder",
+        )
+    return content
