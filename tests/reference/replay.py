@@ -114,26 +114,35 @@ def replay_projection(recording: Recording) -> Iterator[Line]:
 def replay_trajectory(recording: Recording, name: str) -> Iterator[Line]:
     """Run a recorded fine-tuning and compare every step and what it ends with."""
     scalars, values = recording.scalars[name], recording.group(f"trajectory.{name}.")
-    recipe = _recorded_recipe(scalars)
-    problem = _recorded_problem(recording, values, recipe)
-    state = _recorded_start(recording, values, problem, recipe)
-    permutations = [torch.tensor(permutation) for permutation in scalars["permutations"]]
-    steps: dict[str, list[float]] = {"cross_entropy": [], "combined_loss": [], "gradient_cosine": [], "beta_after_step": []}
-    for step in range(recipe.iterations):
-        batch_B = batch_of_step(step, len(problem.labels_V), recipe.batch_size, permutations.__getitem__)
-        report = train_step(problem, state, recipe, batch_B, generator=None)
-        steps["cross_entropy"].append(report.classification_loss)
-        if report.absorption_loss is not None and report.conflict_cosine is not None:
-            steps["combined_loss"].append(report.classification_loss + recipe.absorption_weight * report.absorption_loss)
-            steps["gradient_cosine"].append(report.conflict_cosine)
-            steps["beta_after_step"].append(recipe.absorption_weight if report.is_absorbing else -1.0)
+    recipe = recorded_recipe(scalars)
+    problem = recorded_problem(recording, values, recipe)
+    state = recorded_start(recording, values, problem, recipe)
+    steps = run_trajectory(problem, state, recipe, scalars["permutations"])
     for quantity, ours in steps.items():
         recorded_steps = torch.tensor(scalars[quantity], dtype=torch.float64)
         yield f"{name}.{quantity}", relative_error(torch.tensor(ours, dtype=torch.float64), recorded_steps)
     yield from _compare_end(name, values, problem, state)
 
 
-def _recorded_recipe(scalars: dict[str, float]) -> FinetuneRecipe:
+def run_trajectory(
+    problem: Problem, state: TrainingState, recipe: FinetuneRecipe, permutations: list[list[int]]
+) -> dict[str, list[float]]:
+    """Run every step; all lists but the first end with the step that switches absorption off."""
+    orders = [torch.tensor(permutation) for permutation in permutations]
+    steps: dict[str, list[float]] = {"cross_entropy": [], "combined_loss": [], "gradient_cosine": [], "beta_after_step": []}
+    for step in range(recipe.iterations):
+        batch_B = batch_of_step(step, len(problem.labels_V), recipe.batch_size, orders.__getitem__)
+        report = train_step(problem, state, recipe, batch_B, generator=None)
+        steps["cross_entropy"].append(report.classification_loss)
+        if report.absorption_loss is not None and report.conflict_cosine is not None:
+            steps["combined_loss"].append(report.classification_loss + recipe.absorption_weight * report.absorption_loss)
+            steps["gradient_cosine"].append(report.conflict_cosine)
+            steps["beta_after_step"].append(recipe.absorption_weight if report.is_absorbing else -1.0)
+    return steps
+
+
+def recorded_recipe(scalars: dict[str, float]) -> FinetuneRecipe:
+    """Return the recipe with a recorded fine-tuning's constants."""
     return replace(
         FinetuneRecipe(),
         iterations=int(scalars["iterations"]),
@@ -148,7 +157,8 @@ def _recorded_recipe(scalars: dict[str, float]) -> FinetuneRecipe:
     )
 
 
-def _recorded_problem(recording: Recording, values: dict[str, Tensor], recipe: FinetuneRecipe) -> Problem:
+def recorded_problem(recording: Recording, values: dict[str, Tensor], recipe: FinetuneRecipe) -> Problem:
+    """Return a recorded support set and its class prompts."""
     backbone = recorded_backbone(recording)
     return Problem(
         backbone=backbone,
@@ -159,7 +169,8 @@ def _recorded_problem(recording: Recording, values: dict[str, Tensor], recipe: F
     )
 
 
-def _recorded_start(recording: Recording, values: dict[str, Tensor], problem: Problem, recipe: FinetuneRecipe) -> TrainingState:
+def recorded_start(recording: Recording, values: dict[str, Tensor], problem: Problem, recipe: FinetuneRecipe) -> TrainingState:
+    """Return the recorded LoRA and fusion network before step 1."""
     tower = problem.backbone.vision_tower
     lora = TowerLora(tower.num_layers, tower.width, recipe.rank, recipe.scaling).double()
     start = {name[10:]: tensor for name, tensor in values.items() if name.startswith("lora_init.")}
