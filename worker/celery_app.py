@@ -12,6 +12,7 @@ the only process (solo pool: torch is imported once, and never before a fork):
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 import structlog
@@ -33,6 +34,7 @@ celery_app = Celery("vtt-worker", broker=load_settings().resolved_broker_url)
 celery_app.conf.update(
     include=["worker.tasks.finetune"],
     task_default_queue=QUEUE_NAME,
+    accept_content=["json"],
     task_ignore_result=True,
     task_acks_late=True,
     task_reject_on_worker_lost=True,
@@ -91,9 +93,12 @@ celery_app.steps["consumer"].add(ConsumerTicks)
 
 def _set_up_logging(**_: Any) -> None:
     configure_logging(load_settings().log_format)
+    # It announces every message; a job's own events say more.
+    logging.getLogger("celery").setLevel(logging.WARNING)
 
 
 def _open(**_: Any) -> None:
+    _set_up_logging()  # celery comes to it only after this
     context = open_context(load_settings())
     WorkerProcess.context = context
     WorkerProcess.presence = Presence(WorkerRegistry(context.settings.resolved_broker_url), context.describe)

@@ -12,6 +12,7 @@ from datetime import datetime
 
 from app.infra.clock import utc_now
 from app.infra.database import SessionFactory, make_engine, make_session_factory, migrate
+from app.infra.outbox import Sender
 from app.infra.queue import JobQueue
 from app.infra.settings import Settings
 from app.infra.store import ObjectStore
@@ -26,7 +27,7 @@ class WorkerContext:
     settings: Settings
     session_factory: SessionFactory
     store: ObjectStore
-    queue: JobQueue
+    queue: Sender
     backbones: BackboneCache
     holder: str
     """Name in leases; another one after each start."""

@@ -1,0 +1,92 @@
+import time
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from app.domain.errors import QueueUnavailableError
+from app.domain.jobs import JobState
+from app.domain.messages import FinetuneMessage
+from app.infra.database import SessionFactory
+from app.infra.jobs import JobRepository, NewJob
+from app.infra.leases import LeaseRepository
+from app.infra.queue import JobQueue, connect_redis
+from app.infra.reaper import RESEND_SECONDS, Reaper, sweep_once
+
+pytestmark = pytest.mark.services
+LATER = timedelta(seconds=31)
+
+
+@pytest.fixture
+def queue(broker_url: str) -> JobQueue:
+    return JobQueue(broker_url)
+
+
+def test_a_fresh_job_is_left_alone(session_factory: SessionFactory, queue: JobQueue, job_id: str, now: datetime) -> None:
+    assert sweep_once(session_factory, queue, now + timedelta(seconds=1)) == []
+    assert queue.depth() == 0
+
+
+def test_a_job_of_a_silent_worker_is_sent_again(
+    session_factory: SessionFactory, queue: JobQueue, job_id: str, now: datetime
+) -> None:
+    with session_factory.begin() as session:
+        LeaseRepository(session).claim(job_id, "worker", 30, now)
+    assert sweep_once(session_factory, queue, now + LATER) == [job_id]
+    assert queue.depth() == 1
+    assert sweep_once(session_factory, queue, now + LATER) == []
+
+
+def test_a_redis_that_restarts_empty_loses_no_job(
+    session_factory: SessionFactory, queue: JobQueue, broker_url: str, new_job: NewJob, now: datetime
+) -> None:
+    with session_factory.begin() as session:
+        ids = [JobRepository(session).create(new_job, now)[0].id for _ in range(3)]
+    for job_id in ids:
+        queue.send(FinetuneMessage(job_id))
+    with connect_redis(broker_url) as client:
+        client.flushall()
+    assert sorted(sweep_once(session_factory, queue, now + timedelta(seconds=RESEND_SECONDS))) == sorted(ids)
+    assert queue.depth() == 3
+
+
+def test_a_long_queue_is_not_sent_again(session_factory: SessionFactory, queue: JobQueue, job_id: str, now: datetime) -> None:
+    queue.send(FinetuneMessage(job_id))
+    assert sweep_once(session_factory, queue, now + timedelta(hours=1)) == []
+    assert queue.depth() == 1
+
+
+def test_a_broker_out_of_reach_still_lets_expired_jobs_go(
+    session_factory: SessionFactory, job_id: str, now: datetime, tmp_path: Path, broker_url: str
+) -> None:
+    with session_factory.begin() as session:
+        LeaseRepository(session).claim(job_id, "worker", 30, now)
+    with pytest.raises(QueueUnavailableError):
+        sweep_once(session_factory, JobQueue(f"redis+socket://{tmp_path}/none.sock"), now + LATER)
+    with session_factory() as session:
+        assert JobRepository(session).get(job_id).state == JobState.QUEUED
+    moment = now + LATER + timedelta(seconds=RESEND_SECONDS)
+    assert sweep_once(session_factory, JobQueue(broker_url), moment) == [job_id]
+
+
+def test_the_thread_sweeps_until_it_is_stopped(
+    session_factory: SessionFactory, queue: JobQueue, job_id: str, now: datetime
+) -> None:
+    with session_factory.begin() as session:
+        LeaseRepository(session).claim(job_id, "worker", 30, now)
+    reaper = Reaper(session_factory, queue, 0.01, clock=lambda: now + LATER)
+    reaper.start()
+    deadline = time.monotonic() + 10
+    while queue.depth() == 0 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    reaper.stop()
+    assert queue.depth() == 1
+    assert not reaper.is_alive()
+
+
+def test_the_thread_outlives_an_outage(session_factory: SessionFactory, job_id: str, now: datetime, tmp_path: Path) -> None:
+    reaper = Reaper(session_factory, JobQueue(f"redis+socket://{tmp_path}/none.sock"), 0.01, clock=lambda: now)
+    reaper.start()
+    time.sleep(0.2)
+    assert reaper.is_alive()
+    reaper.stop()

@@ -1,0 +1,223 @@
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+import torch
+from sqlalchemy import select
+
+from app.domain.jobs import JobState
+from app.infra.clock import utc_now
+from app.infra.jobs import JobRepository
+from app.infra.leases import LeaseRepository
+from app.infra.store import ObjectStore
+from app.infra.tables import JobRow, ModelRow
+from tests.worker.conftest import SentMessages, add_job
+from vtt_core.contract.progress import StepReport
+from vtt_core.finetune import Finetune
+from worker import attempt
+from worker.attempt import attempt_job
+from worker.context import WorkerContext
+
+ReadJob = Callable[[str], JobRow]
+
+
+def models(context: WorkerContext) -> list[ModelRow]:
+    with context.session_factory() as session:
+        return list(session.scalars(select(ModelRow)))
+
+
+def adapter_files(context: WorkerContext, model: ModelRow) -> dict[str, bytes]:
+    return {name: context.store.get(f"{model.adapter_key}/{name}") for name in ("manifest.json", "adapter.safetensors")}
+
+
+def after_step(monkeypatch: pytest.MonkeyPatch, step: int, action: Callable[[], object]) -> None:
+    """Do something once, when a fine-tuning has finished this step."""
+    steps, done = Finetune.steps, []
+
+    def steps_with_action(self: Finetune) -> Iterator[StepReport]:
+        for report in steps(self):
+            if report.step == step and not done:
+                done.append(action())
+            yield report
+
+    monkeypatch.setattr(Finetune, "steps", steps_with_action)
+
+
+def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
+    def raise_it(*_: object) -> None:
+        raise error
+
+    monkeypatch.setattr(attempt, "open_finetune", raise_it)
+
+
+def test_a_job_ends_with_a_published_model(context: WorkerContext, read_job: ReadJob) -> None:
+    job_id = add_job(context.session_factory)
+    attempt_job(context, job_id)
+    row = read_job(job_id)
+    assert (row.state, row.step, row.error, row.attempt) == (JobState.SUCCEEDED, 3, None, 1)
+    [model] = models(context)
+    assert (model.job_id, model.labels, model.backbone_id) == (job_id, ["red square", "blue square"], "mini")
+    assert model.adapter_bytes == sum(map(len, adapter_files(context, model).values()))
+    with context.session_factory() as session:
+        events = JobRepository(session).events_after(job_id, 0)
+    assert [event.payload["state"] for event in events if event.kind == "state"] == [
+        "queued",
+        "running",
+        "verifying",
+        "succeeded",
+    ]
+    assert [event.payload["step"] for event in events if event.kind == "progress"][-1] == 3
+    assert not context.store.exists(f"jobs/{job_id}/checkpoint.safetensors")
+    assert context.job_id is None
+
+
+def test_the_same_message_twice_runs_once(context: WorkerContext, read_job: ReadJob) -> None:
+    job_id = add_job(context.session_factory, iterations=1)
+    attempt_job(context, job_id)
+    before = read_job(job_id)
+    attempt_job(context, job_id)
+    after = read_job(job_id)
+    assert (after.fencing_token, after.attempt, after.finished_at) == (before.fencing_token, 1, before.finished_at)
+    assert len(models(context)) == 1
+
+
+def test_a_message_about_a_job_that_another_worker_holds_ends_at_once(context: WorkerContext, read_job: ReadJob) -> None:
+    job_id = add_job(context.session_factory)
+    with context.session_factory.begin() as session:
+        LeaseRepository(session).claim(job_id, "other", 30, utc_now())
+    attempt_job(context, job_id)
+    assert read_job(job_id).holder == "other"
+
+
+def test_a_message_about_no_job_ends_at_once(context: WorkerContext) -> None:
+    attempt_job(context, "job_none")
+
+
+def test_what_the_user_can_act_on_fails_the_job_at_once(context: WorkerContext, read_job: ReadJob, sent: SentMessages) -> None:
+    job_id = add_job(context.session_factory, backbone_id="no-such/backbone")
+    attempt_job(context, job_id)
+    row = read_job(job_id)
+    assert (row.state, row.attempt, sent.job_ids) == (JobState.FAILED, 1, [])
+    assert row.error is not None
+    assert row.error["code"] == "backbone.unknown"
+    assert "no-such/backbone" in row.error["got"]
+
+
+def test_a_blob_that_vanished_is_named(context: WorkerContext, read_job: ReadJob) -> None:
+    job_id = add_job(context.session_factory)
+    context.store.delete("support-sets/set_1/img_2")
+    attempt_job(context, job_id)
+    error = read_job(job_id).error
+    assert error is not None
+    assert error["code"] == "store.missing"
+    assert "img_2" in error["expected"]
+
+
+def test_a_poisonous_job_ends_failed_after_three_attempts(
+    context: WorkerContext, read_job: ReadJob, sent: SentMessages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = add_job(context.session_factory)
+    fail_with(monkeypatch, RuntimeError("the device says no"))
+    states = []
+    for _ in range(4):
+        attempt_job(context, job_id)
+        states.append(read_job(job_id).state)
+    assert states == [JobState.QUEUED, JobState.QUEUED, JobState.FAILED, JobState.FAILED]
+    assert sent.job_ids == [job_id, job_id]
+    row = read_job(job_id)
+    assert row.error is not None
+    assert (row.attempt, row.error["code"], row.error["got"]) == (3, "job.crashed", "RuntimeError: the device says no")
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
+def test_too_little_memory_is_named(
+    context: WorkerContext, read_job: ReadJob, monkeypatch: pytest.MonkeyPatch, error: BaseException
+) -> None:
+    job_id = add_job(context.session_factory)
+    fail_with(monkeypatch, error)
+    for _ in range(3):
+        attempt_job(context, job_id)
+    row = read_job(job_id)
+    assert row.error is not None
+    assert (row.state, row.error["code"]) == (JobState.FAILED, "job.out_of_memory")
+    assert "batch_size" in row.error["remedy"]
+
+
+def test_a_running_job_is_cancelled_at_its_next_step(
+    context: WorkerContext, read_job: ReadJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = add_job(context.session_factory, iterations=500)
+
+    def cancel() -> None:
+        with context.session_factory.begin() as session:
+            JobRepository(session).request_cancel(job_id, utc_now())
+
+    after_step(monkeypatch, 2, cancel)
+    attempt_job(context, job_id)
+    row = read_job(job_id)
+    assert (row.state, row.holder, models(context)) == (JobState.CANCELLED, None, [])
+    assert row.step < 100
+    assert not context.store.exists(f"jobs/{job_id}/checkpoint.safetensors")
+
+
+def test_a_job_handed_back_goes_on_elsewhere_and_ends_with_the_same_bytes(
+    context: WorkerContext, read_job: ReadJob, sent: SentMessages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    attempt_job(context, add_job(context.session_factory, iterations=5))
+    [undisturbed] = models(context)
+    job_id = add_job(context.session_factory, iterations=5)
+    with monkeypatch.context() as patch:
+        after_step(patch, 2, context.stop.set)
+        attempt_job(context, job_id)
+    row = read_job(job_id)
+    assert (row.state, row.attempt, row.holder, sent.job_ids) == (JobState.QUEUED, 0, None, [job_id])
+    assert context.store.exists(f"jobs/{job_id}/checkpoint.safetensors")
+
+    context.stop.clear()
+    taken_steps: list[int] = []
+    after_step(monkeypatch, 3, lambda: taken_steps.append(3))
+    after_step(monkeypatch, 2, lambda: taken_steps.append(2))
+    attempt_job(replace(context, holder="worker-2"), job_id)
+    [resumed] = [model for model in models(context) if model.id != undisturbed.id]
+    assert read_job(job_id).attempt == 1
+    assert taken_steps == [3]
+    assert adapter_files(context, resumed) == adapter_files(context, undisturbed)
+
+
+def test_a_worker_that_lost_its_lease_publishes_nothing(
+    context: WorkerContext, read_job: ReadJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = add_job(context.session_factory)
+
+    def take_over() -> None:
+        with context.session_factory.begin() as session:
+            assert LeaseRepository(session).claim(job_id, "other", 30, utc_now() + timedelta(minutes=1)) is not None
+
+    after_step(monkeypatch, 3, take_over)
+    attempt_job(context, job_id)
+    row = read_job(job_id)
+    assert (row.state, row.holder, row.attempt, models(context)) == (JobState.RUNNING, "other", 2, [])
+
+
+def test_a_checkpoint_of_something_else_is_put_aside(context: WorkerContext, read_job: ReadJob) -> None:
+    job_id = add_job(context.session_factory, iterations=1)
+    context.store.put(f"jobs/{job_id}/checkpoint.safetensors", b"not a checkpoint")
+    attempt_job(context, job_id)
+    assert read_job(job_id).state == JobState.SUCCEEDED
+
+
+def test_a_store_that_refuses_the_adapter_leaves_no_model(
+    context: WorkerContext, read_job: ReadJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = add_job(context.session_factory, iterations=1)
+    put = ObjectStore.put
+
+    def refuse(self: ObjectStore, key: str, content: bytes) -> None:
+        if key.endswith("adapter.safetensors"):
+            raise OSError("disk full")
+        put(self, key, content)
+
+    monkeypatch.setattr(ObjectStore, "put", refuse)
+    attempt_job(context, job_id)
+    assert (read_job(job_id).state, models(context)) == (JobState.QUEUED, [])
