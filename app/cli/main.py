@@ -15,7 +15,7 @@ from app.cli.draw import draw
 from app.cli.predict import predict
 from app.cli.up import up
 from app.cli.worker import worker
-from app.domain.errors import DataFolderInUseError
+from app.domain.errors import DataFolderInUseError, UnsafeHostError
 from vtt_core.contract.errors import InputError, VttError
 
 cli = typer.Typer(
@@ -34,7 +34,7 @@ def main() -> None:
         cli()
     except VttError as error:
         write_error(error)
-        sys.exit(BAD_INPUT_EXIT if isinstance(error, InputError | DataFolderInUseError) else FAILURE_EXIT)
+        sys.exit(BAD_INPUT_EXIT if isinstance(error, InputError | DataFolderInUseError | UnsafeHostError) else FAILURE_EXIT)
 
 
 if __name__ == "__main__":

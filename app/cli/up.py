@@ -24,6 +24,7 @@ from typing import Annotated
 import httpx
 import typer
 
+from app.access.loopback import check_host
 from app.cli.api import put_in_environment
 from app.cli.children import Child, describe_exit, stop_all
 from app.cli.console import stderr_console
@@ -54,6 +55,7 @@ def up(
     """
     put_in_environment(host=host, port=port, data_dir=data_dir, device=device)
     settings = load_settings()
+    check_host(settings.host, is_allowed_open=settings.allow_open)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(_only_one(settings.data_dir))

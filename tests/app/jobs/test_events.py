@@ -1,0 +1,27 @@
+"""Followers look into the database and hold no thread between two looks."""
+
+from __future__ import annotations
+
+import asyncio
+
+from app.jobs.events import follow
+from tests.fixtures.http_api import Api
+
+
+def test_many_followers_of_a_waiting_job_need_no_thread_each(api: Api) -> None:
+    job_id = api.start_job()
+
+    async def watch() -> list[str]:
+        states = []
+        async for event in follow(api.resources.readers, job_id, 0, 0.05):
+            states.append(event.data["state"])
+        return states
+
+    async def watch_all() -> list[list[str]]:
+        watching = [asyncio.create_task(watch()) for _ in range(60)]
+        await asyncio.sleep(0.2)
+        cancelled = await asyncio.to_thread(api.client.post, f"/v1/jobs/{job_id}/cancel")
+        assert cancelled.status_code == 202
+        return await asyncio.gather(*watching)
+
+    assert asyncio.run(watch_all()) == [["queued", "cancelled"]] * 60

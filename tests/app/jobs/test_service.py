@@ -1,0 +1,91 @@
+"""A job is created whole or not at all, on both databases."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from sqlalchemy import Engine
+
+from app.domain.errors import IdempotencyConflictError
+from app.domain.messages import FinetuneMessage
+from app.infra.clock import utc_now
+from app.infra.database import SessionFactory, make_reader_factory
+from app.infra.jobs import JobRepository
+from app.infra.settings import Settings
+from app.infra.store import ObjectStore
+from app.infra.support_sets import SupportSetRepository
+from app.infra.tables import SupportImageRow
+from app.jobs import service
+from app.jobs.schemas import JobRequest
+from app.wiring import Resources
+from vtt_core.contract.errors import TooFewClassesError
+
+
+class ListQueue:
+    def __init__(self) -> None:
+        self.messages: list[FinetuneMessage] = []
+
+    def send(self, message: FinetuneMessage) -> None:
+        self.messages.append(message)
+
+
+@pytest.fixture
+def resources(engine: Engine, session_factory: SessionFactory, tmp_path: Path) -> Resources:
+    return Resources(
+        settings=Settings(data_dir=tmp_path),
+        sessions=session_factory,
+        readers=make_reader_factory(engine),
+        store=ObjectStore(f"file://{tmp_path}"),
+        queue=ListQueue(),  # type: ignore[arg-type]
+        workers=None,  # type: ignore[arg-type]
+    )
+
+
+def add_set(resources: Resources, *labels: str) -> str:
+    now = utc_now()
+    with resources.sessions.begin() as session:
+        repository = SupportSetRepository(session)
+        set_id = repository.create("", now).id
+        rows = [
+            SupportImageRow(
+                id=f"{set_id}-{place}", support_set_id=set_id, label=label, position=place, file_name="", sha256=str(place),
+                size_bytes=1, width=1, height=1, image_format="PNG", blob_key="", created_at=now,
+            )
+            for place, label in enumerate(labels)
+        ]  # fmt: skip
+        repository.add_images(rows)
+    return set_id
+
+
+def test_concurrent_requests_with_one_key_make_one_job_and_one_message(resources: Resources) -> None:
+    request = JobRequest(support_set_id=add_set(resources, "cat", "dog"))
+    with ThreadPoolExecutor(4) as threads:
+        jobs = list(threads.map(lambda _: service.create_job(resources, request, "key", utc_now())[0].id, range(8)))
+    assert len(set(jobs)) == 1
+    assert resources.queue.messages == [FinetuneMessage(jobs[0])]  # type: ignore[attr-defined]
+
+
+def test_concurrent_requests_without_a_key_on_one_set_all_get_their_job(resources: Resources) -> None:
+    request = JobRequest(support_set_id=add_set(resources, "cat", "dog"))
+    with ThreadPoolExecutor(4) as threads:
+        jobs = list(threads.map(lambda _: service.create_job(resources, request, None, utc_now())[0].id, range(8)))
+    assert len(set(jobs)) == 8
+
+
+def test_a_key_with_another_request_is_refused(resources: Resources) -> None:
+    request = JobRequest(support_set_id=add_set(resources, "cat", "dog"))
+    service.create_job(resources, request, "key", utc_now())
+    with pytest.raises(IdempotencyConflictError):
+        service.create_job(resources, request.model_copy(update={"seed": 9}), "key", utc_now())
+
+
+def test_a_refused_job_leaves_no_row_no_message_and_an_open_set(resources: Resources) -> None:
+    set_id = add_set(resources, "cat")
+    with pytest.raises(TooFewClassesError):
+        service.create_job(resources, JobRequest(support_set_id=set_id), None, utc_now())
+    with resources.readers() as session:
+        assert JobRepository(session).list_page(None, 5) == ([], None)
+        assert SupportSetRepository(session).get(set_id).frozen_at is None
+    assert resources.queue.messages == []  # type: ignore[attr-defined]

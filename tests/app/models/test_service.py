@@ -1,0 +1,43 @@
+"""Aliases under concurrency, and what a deletion forgets."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from sqlalchemy.exc import IntegrityError
+
+from app.infra.clock import utc_now
+from app.infra.models import ModelRepository
+from app.infra.tables import AliasRow
+from app.models import service
+from tests.fixtures.http_api import Api, encode_image
+
+
+def test_a_deleted_model_leaves_the_engine_s_memory(api: Api) -> None:
+    model_id = api.publish()
+    api.client.post(f"/v1/models/{model_id}/predict", files=[("images", ("a.png", encode_image(1)))])
+    assert api.engine.resident() == [model_id]
+    service.delete_model(api.resources, model_id, utc_now())
+    assert api.engine.resident() == []
+
+
+def test_an_alias_that_another_request_has_just_created_is_moved(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    model_id = api.publish()
+    point = ModelRepository.point_alias
+    failures = [IntegrityError("insert", {}, Exception("unique"))]
+
+    def collide_once(self: ModelRepository, *arguments: object) -> AliasRow:
+        if failures:
+            raise failures.pop()
+        return point(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(ModelRepository, "point_alias", collide_once)
+    assert service.point_alias(api.resources, "current", model_id, utc_now()).model_id == model_id
+
+
+def test_concurrent_requests_for_one_alias_all_succeed(api: Api) -> None:
+    model_id = api.publish()
+    with ThreadPoolExecutor(4) as threads:
+        rows = list(threads.map(lambda _: service.point_alias(api.resources, "current", model_id, utc_now()), range(8)))
+    assert {row.model_id for row in rows} == {model_id}

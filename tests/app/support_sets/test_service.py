@@ -1,0 +1,80 @@
+"""Support sets are received whole or not at all, and change until a job freezes them."""
+
+from __future__ import annotations
+
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+
+from app.infra.clock import utc_now
+from app.infra.support_sets import SupportSetRepository
+from app.infra.tables import SupportImageRow
+from app.support_sets import service
+from app.support_sets.service import upload_limits
+from app.uploads.form import FormPart, SpooledForm
+from tests.fixtures.http_api import Api, encode_image
+from vtt_core.contract.limits import Limits
+
+
+def form_of(*files: tuple[str, bytes]) -> SpooledForm:
+    import io
+
+    form = SpooledForm(io.BytesIO(b"".join(content for _, content in files)))
+    offset = 0
+    for label, content in files:
+        form.parts.append(FormPart(label, f"{label}.png", offset=offset, size_bytes=len(content)))
+        offset += len(content)
+    return form
+
+
+def test_blobs_of_a_rolled_back_upload_are_removed(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lose_the_database(self: SupportSetRepository, rows: list[SupportImageRow]) -> None:
+        assert len(api.blobs("support-sets")) == 2, "bytes are there before the rows"
+        raise OSError("disk full")
+
+    monkeypatch.setattr(SupportSetRepository, "add_images", lose_the_database)
+    with pytest.raises(OSError, match="disk full"):
+        service.create_support_set(api.resources, form_of(("cat", encode_image(0)), ("dog", encode_image(1))), "", utc_now())
+    assert api.blobs("support-sets") == []
+
+
+def test_images_added_while_a_job_freezes_the_set_are_refused_and_their_bytes_removed(
+    api: Api, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    support_set_id = api.upload()
+    take_form = service._take_form
+
+    def take_while_a_job_starts(*arguments: object) -> None:
+        take_form(*arguments)  # type: ignore[arg-type]
+        api.start_job(support_set_id)
+
+    monkeypatch.setattr(service, "_take_form", take_while_a_job_starts)
+    answer = api.client.post(f"/v1/support-sets/{support_set_id}/images", files=[("cat", ("x.png", encode_image(9)))])
+    assert (answer.status_code, answer.json()["code"]) == (409, "support_set.frozen")
+    assert len(api.blobs("support-sets")) == 2
+
+
+def test_the_same_image_sent_twice_at_once_is_kept_once(api: Api) -> None:
+    support_set_id = api.upload()
+
+    def send(label: str) -> int:
+        form = form_of((label, encode_image(9)))
+        received = service.add_images(api.resources, support_set_id, form, utc_now())
+        return sum(result.status == 201 for result in received.results)
+
+    def send_or_refuse(label: str) -> int:
+        try:
+            return send(label)
+        except service.NothingUsableError:
+            return 0
+
+    with ThreadPoolExecutor(4) as threads:
+        kept = sum(threads.map(send_or_refuse, ["cat", "dog", "cat", "dog"]))
+    assert kept == 1
+    assert len(api.blobs("support-sets")) == 3
+
+
+def test_the_form_limits_leave_room_to_name_images_too_many() -> None:
+    limits = upload_limits(Limits())
+    assert limits.max_parts >= 2 * 200 * 16
+    assert limits.max_file_bytes("archive") > limits.max_file_bytes("cat")
