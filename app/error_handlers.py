@@ -13,6 +13,7 @@ from sqlalchemy.exc import DataError, OperationalError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
+from starlette.routing import Match
 
 from app.domain.errors import (
     BlobMissingError,
@@ -55,6 +56,7 @@ STATUS: dict[type[VttError], int] = {
 }
 """Status of an error class and of those below it that are not named themselves."""
 
+_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _log = structlog.get_logger(__name__)
 
 
@@ -157,9 +159,7 @@ async def _handle_http_exception(request: Request, error: Exception) -> ProblemR
         missing = NotFoundError(expected="a path of this service", got=repr(got), remedy="See /docs for the paths")
         return _respond(request, missing, error.headers)
     if error.status_code == 405:
-        allowed = (error.headers or {}).get("Allow", "another one")
-        facts = {"expected": f"a method among {allowed}", "got": repr(got), "remedy": "See /docs for the methods of each path"}
-        return _respond_plain(request, 405, "request.method_not_allowed", facts, error.headers)
+        return _refuse_method(request)
     if error.status_code == 400:
         malformed = MalformedRequestError(
             expected="a body that can be parsed", got=repr(error.detail), remedy="Check its encoding and Content-Type"
@@ -167,6 +167,22 @@ async def _handle_http_exception(request: Request, error: Exception) -> ProblemR
         return _respond(request, malformed, error.headers)
     facts = {"expected": "a request that can be answered", "got": repr(error.detail), "remedy": "See /docs"}
     return _respond_plain(request, error.status_code, f"http.{error.status_code}", facts, error.headers)
+
+
+def _refuse_method(request: Request) -> ProblemResponse:
+    # Starlette names only the methods of the first route that has the path.
+    allowed = ", ".join(method for method in _METHODS if _is_answered(request, method))
+    facts = {
+        "expected": f"a method among {allowed}",
+        "got": repr(f"{request.method} {request.url.path}"),
+        "remedy": "See /docs for the methods of each path",
+    }
+    return _respond_plain(request, 405, "request.method_not_allowed", facts, {"Allow": allowed})
+
+
+def _is_answered(request: Request, method: str) -> bool:
+    scope = {**request.scope, "method": method}
+    return any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes)
 
 
 async def _handle_database_outage(request: Request, error: Exception) -> ProblemResponse:

@@ -67,7 +67,7 @@ async def _query_form(request: Request, resources: ResourcesDep) -> AsyncIterato
 QueryFormDep = Annotated[SpooledForm, Depends(_query_form)]
 
 
-@router.post("/v1/models/{model}/predict", responses=RESPONSES, openapi_extra=_form_body())
+@router.post("/v1/models/{model}/predict", responses=RESPONSES, response_model_exclude_none=True, openapi_extra=_form_body())
 def predict_with_model(
     model: Annotated[str, id_parameter("Id or alias of a model")],
     form: QueryFormDep,
@@ -85,7 +85,7 @@ def predict_with_model(
         return _answer(service.predict(resources, model, form), counted, response)
 
 
-@router.post("/predict", responses=RESPONSES, openapi_extra=_form_body(service.MODEL_FIELD))
+@router.post("/predict", responses=RESPONSES, response_model_exclude_none=True, openapi_extra=_form_body(service.MODEL_FIELD))
 def predict(form: QueryFormDep, resources: ResourcesDep, counted: MetricsDep, response: Response) -> PredictAnswer:
     """Classify images with the model that the form field `model` names, by its id or an alias.
 

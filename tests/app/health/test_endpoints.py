@@ -1,0 +1,58 @@
+"""Health over HTTP."""
+
+from app.infra.settings import Role
+from app.infra.workers import LiveWorker
+from tests.fixtures.http_api import Api, FakeEngine, MakeApi, encode_image
+from vtt_core.contract.errors import BackboneUnavailableError
+
+WORKER = LiveWorker("machine:1", "cpu", "mini", None)
+
+
+def test_a_live_process_says_so(api: Api) -> None:
+    assert api.client.get("/livez").json() == {"status": "alive"}
+
+
+def test_one_machine_is_ready_once_its_worker_is_there(api: Api) -> None:
+    before = api.client.get("/readyz")
+    assert (before.status_code, before.json()["is_ready"]) == (503, False)
+    assert before.json()["parts"]["worker"]["condition"] == "missing"
+    api.resources.workers.announce(WORKER)
+    after = api.client.get("/readyz")
+    assert (after.status_code, after.json()["is_ready"]) == (200, True)
+    assert set(after.json()["parts"]) == {"database", "store", "queue", "worker", "backbone"}
+    assert "machine:1 on cpu" in after.json()["parts"]["worker"]["detail"]
+
+
+def test_a_control_process_is_ready_without_workers_but_not_without_a_queue(make_api: MakeApi) -> None:
+    ready = make_api(role=Role.CONTROL).client.get("/readyz")
+    assert (ready.status_code, set(ready.json()["parts"])) == (200, {"database", "store", "queue", "worker"})
+    lost = make_api(role=Role.CONTROL, broker_url="redis://127.0.0.1:1/0").client.get("/readyz")
+    assert (lost.status_code, lost.json()["parts"]["queue"]["condition"]) == (503, "missing")
+
+
+def test_a_backbone_out_of_reach_is_named(make_api: MakeApi) -> None:
+    failure = BackboneUnavailableError(expected="weights", got="no network", remedy="Download them")
+    answer = make_api(role=Role.PREDICT, engine=FakeEngine(failure=failure)).client.get("/readyz")
+    assert answer.status_code == 503
+    assert "no network" in answer.json()["parts"]["backbone"]["detail"]
+
+
+def test_metrics_speak_of_jobs_models_and_images(api: Api) -> None:
+    model_id = api.publish()
+    api.start_job()
+    api.client.post(f"/v1/models/{model_id}/predict", files=[("images", ("a", encode_image(1))), ("images", ("b", b""))])
+    api.resources.workers.announce(WORKER)
+    lines = api.client.get("/metrics").text.splitlines()
+    for line in (
+        'vtt_jobs{state="queued"} 1.0',
+        'vtt_jobs{state="succeeded"} 1.0',
+        "vtt_models 1.0",
+        "vtt_queue_messages 2.0",
+        "vtt_live_workers 1.0",
+        "vtt_resident_adapters 1.0",
+        'vtt_predicted_images_total{outcome="answered"} 1.0',
+        'vtt_predicted_images_total{outcome="image.empty"} 1.0',
+        'vtt_received_images_total{outcome="kept"} 4.0',
+        "vtt_predict_seconds_count 1.0",
+    ):
+        assert line in lines

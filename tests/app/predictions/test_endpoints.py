@@ -1,0 +1,85 @@
+"""Predictions over HTTP."""
+
+from __future__ import annotations
+
+import pytest
+
+from app.infra.settings import Role
+from tests.fixtures.http_api import Api, FakeEngine, MakeApi, encode_image
+
+IMAGE = ("images", ("a.png", encode_image(5)))
+
+
+def test_every_image_gets_the_probability_of_every_class(api: Api) -> None:
+    model_id = api.publish()
+    answer = api.client.post(f"/v1/models/{model_id}/predict", files=[IMAGE, ("images", ("b.jpg", encode_image(6)))])
+    assert answer.status_code == 200
+    said = {"status": 200, "label": "cat", "probabilities": {"cat": 0.9, "dog": 0.1}}
+    assert answer.json() == {
+        "model": {"id": model_id, "name": "", "backbone": "mini"},
+        "predictions": [{"file": "a.png", **said}, {"file": "b.jpg", **said}],
+    }
+
+
+def test_the_model_is_named_by_alias_or_by_a_form_field(api: Api) -> None:
+    model_id = api.publish()
+    api.client.put("/v1/aliases/current", json={"model_id": model_id})
+    by_path = api.client.post("/v1/models/current/predict", files=[IMAGE])
+    by_field = api.client.post("/predict", data={"model": "current"}, files=[IMAGE])
+    assert by_path.json() == by_field.json()
+    assert by_path.json()["model"]["id"] == model_id
+
+
+def test_an_adapter_is_read_once(api: Api) -> None:
+    model_id = api.publish()
+    for _ in range(3):
+        assert api.client.post(f"/v1/models/{model_id}/predict", files=[IMAGE]).status_code == 200
+    assert api.engine.num_loads == 1
+
+
+@pytest.mark.parametrize(
+    ("data", "files", "expected"),
+    [
+        ({}, [IMAGE], "model"),
+        ({"model": "current"}, [("image", ("a.png", encode_image(5)))], "`images`"),
+        ({"model": "current", "images": "a.png"}, [IMAGE], "`images`"),
+    ],
+)
+def test_a_wrong_form_is_refused(
+    api: Api, data: dict[str, str], files: list[tuple[str, tuple[str, bytes]]], expected: str
+) -> None:
+    api.client.put("/v1/aliases/current", json={"model_id": api.publish()})
+    answer = api.client.post("/predict", data=data, files=files)
+    assert (answer.status_code, answer.json()["code"]) == (422, "request.invalid")
+    assert expected in answer.json()["expected"]
+
+
+def test_more_images_than_allowed_are_refused(api: Api) -> None:
+    answer = api.client.post(f"/v1/models/{api.publish()}/predict", files=[IMAGE] * 66)
+    assert (answer.status_code, answer.json()["code"]) == (413, "request.too_large")
+
+
+def test_only_unreadable_images_give_a_problem(api: Api) -> None:
+    answer = api.client.post(f"/v1/models/{api.publish()}/predict", files=[("images", ("a.png", b"text"))])
+    assert (answer.status_code, answer.json()["code"]) == (422, "images.nothing_usable")
+    assert answer.json()["results"][0]["code"] == "image.not_an_image"
+
+
+def test_a_process_that_could_not_load_its_engine_says_why(make_api: MakeApi) -> None:
+    api = make_api()
+    model_id = api.publish()
+    assert api.resources.predictor is not None
+    api.resources.predictor._engine = None
+    api.resources.predictor._failure = "no such device"
+    answer = api.client.post(f"/v1/models/{model_id}/predict", files=[IMAGE])
+    assert (answer.status_code, answer.json()["code"]) == (503, "predictions.not_ready")
+    assert "no such device" in answer.json()["got"]
+
+
+def test_a_process_that_only_predicts_sees_what_another_has_published_and_deleted(make_api: MakeApi) -> None:
+    published = make_api()
+    model_id = published.publish()
+    apart = make_api(role=Role.PREDICT, engine=FakeEngine())
+    assert apart.client.post(f"/v1/models/{model_id}/predict", files=[IMAGE]).status_code == 200
+    published.client.delete(f"/v1/models/{model_id}")
+    assert apart.client.post(f"/v1/models/{model_id}/predict", files=[IMAGE]).status_code == 410

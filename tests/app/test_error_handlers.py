@@ -1,0 +1,94 @@
+"""Every failure is a problem document."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from app.error_handlers import problem_of, status_of
+from app.infra.jobs import JobRepository
+from tests.fixtures.http_api import Api
+from vtt_core.contract.errors import EmptyFileError, InputError, TooFewClassesError
+
+
+def check(answer, status: int, code: str) -> dict:
+    problem = answer.json()
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert (answer.status_code, problem["status"], problem["code"]) == (status, status, code)
+    assert problem["type"] == f"urn:vtt:problem:{code}"
+    assert all(problem[key] for key in ("title", "detail", "expected", "got", "remedy", "instance"))
+    return problem
+
+
+def test_an_error_takes_the_status_of_its_nearest_ancestor() -> None:
+    class NewError(TooFewClassesError):
+        code = "new"
+
+    assert status_of(NewError) == status_of(InputError) == 422
+
+
+def test_a_problem_says_what_was_expected_what_came_and_what_to_do() -> None:
+    problem = problem_of(EmptyFileError(expected="an image", got="0 bytes", remedy="Send it again"), "/v1/x")
+    assert problem["detail"] == "Empty file: expected an image, got 0 bytes. Send it again."
+    assert problem["instance"] == "/v1/x"
+
+
+def test_an_unknown_path_and_a_wrong_method(api: Api) -> None:
+    check(api.client.get("/v1/nothing"), 404, "not_found")
+    answer = api.client.put("/v1/jobs", json={})
+    assert "GET" in check(answer, 405, "request.method_not_allowed")["expected"]
+    assert answer.headers["allow"]
+
+
+@pytest.mark.parametrize(
+    ("content", "mention"),
+    [
+        (b"{", "JSON decode error"),
+        (b"[]", "object"),
+        (b'{"seed": 1}', "support_set_id"),
+        (b'{"support_set_id": "\\ud800"}', "support_set_id"),
+        (b'{"support_set_id": "a", "\\ud800": 1}', "body"),
+        (b'{"support_set_id": "a\\u0000"}', "support_set_id"),
+        (b'{"support_set_id": "a", "name": "a\\u0000"}', "control characters"),
+        (b'{"support_set_id": "a", "seed": NaN}', "seed"),
+    ],
+)
+def test_a_wrong_body_is_named_by_its_field(api: Api, content: bytes, mention: str) -> None:
+    answer = api.client.post("/v1/jobs", content=content, headers={"Content-Type": "application/json"})
+    problem = check(answer, 422, "request.invalid")
+    assert mention in problem["expected"]
+    assert problem["mistakes"]
+
+
+def test_bytes_that_are_no_text_are_malformed(api: Api) -> None:
+    answer = api.client.post("/v1/jobs", content=b'{"a": "\xff"}', headers={"Content-Type": "application/json"})
+    check(answer, 400, "request.malformed")
+
+
+def test_a_crash_says_nothing_of_the_inside(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def crash(*_: object) -> None:
+        raise RuntimeError("secret")
+
+    monkeypatch.setattr(JobRepository, "get", crash)
+    answer = api.client.get("/v1/jobs/job_1")
+    check(answer, 500, "internal")
+    assert "secret" not in answer.text
+
+
+def test_a_database_outage_asks_to_try_again(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    def lose(*_: object) -> None:
+        raise OperationalError("SELECT", {}, Exception("gone away"))
+
+    monkeypatch.setattr(JobRepository, "get", lose)
+    answer = api.client.get("/v1/jobs/job_1")
+    check(answer, 503, "database.unavailable")
+    assert answer.headers["retry-after"] == "5"
+
+
+def test_lone_surrogates_stay_escaped(api: Api) -> None:
+    answer = api.client.post(
+        "/v1/jobs", content=b'{"support_set_id": "a", "\\ud800": 1}', headers={"Content-Type": "application/json"}
+    )
+    assert "\\ud800" in json.dumps(answer.json())

@@ -1,0 +1,88 @@
+"""Forms are read part by part into one file, each within its limit."""
+
+from __future__ import annotations
+
+import asyncio
+import io
+import zipfile
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from app.domain.errors import MalformedRequestError, RequestTooLargeError, UnsupportedMediaTypeError
+from app.uploads.form import FormLimits, SpooledForm, spool_form
+from tests.fixtures.http_api import encode_zip
+
+LIMITS = FormLimits(max_parts=10, max_text_bytes=20, max_file_bytes=lambda field: 3_000_000 if field == "archive" else 100)
+
+
+def read(content_type: str, body: bytes, chunk_bytes: int = 7, limits: FormLimits = LIMITS) -> SpooledForm:
+    async def chunks() -> AsyncIterator[bytes]:
+        for start in range(0, len(body), chunk_bytes):
+            yield body[start : start + chunk_bytes]
+
+    return asyncio.run(spool_form(content_type, chunks(), limits))
+
+
+def encode(files: list[tuple[str, tuple[str, bytes]]], data: dict[str, str] | None = None) -> tuple[str, bytes]:
+    request = httpx.Request("POST", "http://test", files=files, data=data)
+    return request.headers["content-type"], request.read()
+
+
+@pytest.mark.parametrize("chunk_bytes", [1, 7, 10_000])
+def test_parts_come_out_as_they_went_in(chunk_bytes: int) -> None:
+    sent = [("Wald \N{SNOWMAN}", ("a.png", b"one\r\n--two")), ("cat", ("b.png", b"")), ("cat", ("c.png", bytes(range(100))))]
+    form = read(*encode(sent, {"model": "x%22y"}), chunk_bytes)
+    assert [(part.field_name, part.file_name, form.read(part)) for part in form.files] == [(n, f, c) for n, (f, c) in sent]
+    assert [(part.field_name, part.text) for part in form.texts] == [("model", "x%22y")]
+    form.close()
+
+
+def test_a_file_over_its_limit_is_counted_and_dropped_and_the_others_stay() -> None:
+    form = read(*encode([("cat", ("a", bytes(101))), ("dog", ("b", b"good"))]))
+    large, good = form.files
+    assert (large.is_kept, large.size_bytes) == (False, 101)
+    assert (good.is_kept, form.read(good)) == (True, b"good")
+    form.close()
+
+
+def test_an_archive_is_opened_in_place() -> None:
+    archive = encode_zip({"cat/1.png": b"1" * 50, "dog/2.png": b"2" * 1_500_000})
+    form = read(*encode([("cat", ("a", b"before")), ("archive", ("a.zip", archive)), ("dog", ("b", b"after"))]), 65_536)
+    with form.open(form.files[1]) as stream, zipfile.ZipFile(stream) as opened:
+        assert opened.read("cat/1.png") == b"1" * 50
+        assert form.read(form.files[2]) == b"after"
+        assert opened.read("dog/2.png") == b"2" * 1_500_000
+        assert stream.seek(-4, io.SEEK_END) == len(archive) - 4
+        with pytest.raises(ValueError, match="within the file"):
+            stream.seek(-1)
+    form.close()
+
+
+@pytest.mark.parametrize(("files", "data"), [([("cat", ("a", b""))] * 11, {}), ([], {"note": "x" * 21})], ids=["parts", "text"])
+def test_too_many_parts_and_long_texts_are_refused(files: list[tuple[str, tuple[str, bytes]]], data: dict[str, str]) -> None:
+    with pytest.raises(RequestTooLargeError):
+        read(*encode(files or [("cat", ("a", b""))], data))
+
+
+@pytest.mark.parametrize(
+    ("content_type", "body"),
+    [
+        ("multipart/form-data", b""),
+        ("multipart/form-data; boundary=b", b""),
+        ("multipart/form-data; boundary=b", b"nonsense"),
+        ("multipart/form-data; boundary=b", b"--b\r\nContent-Disposition: form-data\r\n\r\nx\r\n--b--\r\n"),
+        ("multipart/form-data; boundary=b", b'--b\r\nContent-Disposition: form-data; name="a"\r\n\r\nx\r\n--b\r\n'),
+        ("multipart/form-data; boundary=" + "b" * 300, b"--"),
+    ],
+)
+def test_a_form_that_cannot_be_read_is_malformed(content_type: str, body: bytes) -> None:
+    with pytest.raises(MalformedRequestError):
+        read(content_type, body)
+
+
+@pytest.mark.parametrize("content_type", ["", "application/json", "application/x-www-form-urlencoded"])
+def test_other_media_types_are_refused(content_type: str) -> None:
+    with pytest.raises(UnsupportedMediaTypeError):
+        read(content_type, b"a=b")
