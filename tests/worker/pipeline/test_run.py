@@ -1,0 +1,65 @@
+from datetime import timedelta
+
+import pytest
+
+from app.domain.errors import StaleLeaseError
+from app.infra.clock import utc_now
+from app.infra.leases import Lease, LeaseRepository
+from vtt_core.contract.support_set import SupportSet
+from worker.backbones import BackboneCache
+from worker.context import WorkerContext
+from worker.heartbeat import Heartbeat, StopRequestedError
+from worker.pipeline.fetch import Order
+from worker.pipeline.run import checkpoint_key, open_finetune, run_steps
+from worker.progress import ProgressWriter
+
+
+def test_checkpoints_come_every_so_many_steps_but_not_after_the_last(
+    context: WorkerContext,
+    order: Order,
+    support_set: SupportSet,
+    backbones: BackboneCache,
+    heartbeat: Heartbeat,
+    progress: ProgressWriter,
+) -> None:
+    finetune = open_finetune(order, backbones.get("mini"), support_set, context.store)
+    run_steps(finetune, order, context.store, heartbeat, progress, checkpoint_steps=2)
+    assert finetune.step == 4
+    assert open_finetune(order, backbones.get("mini"), support_set, context.store).step == 2
+
+
+def test_a_stop_keeps_a_checkpoint_of_the_step_it_came_at(
+    context: WorkerContext,
+    order: Order,
+    support_set: SupportSet,
+    backbones: BackboneCache,
+    heartbeat: Heartbeat,
+    progress: ProgressWriter,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    finetune = open_finetune(order, backbones.get("mini"), support_set, context.store)
+    show = progress.show
+    monkeypatch.setattr(progress, "show", lambda report: (context.stop.set() if report.step == 3 else None, show(report))[1])
+    with pytest.raises(StopRequestedError):
+        run_steps(finetune, order, context.store, heartbeat, progress, checkpoint_steps=100)
+    assert open_finetune(order, backbones.get("mini"), support_set, context.store).step == 3
+
+
+def test_a_stale_worker_puts_no_checkpoint(
+    context: WorkerContext,
+    order: Order,
+    support_set: SupportSet,
+    backbones: BackboneCache,
+    heartbeat: Heartbeat,
+    progress: ProgressWriter,
+    lease: Lease,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    finetune = open_finetune(order, backbones.get("mini"), support_set, context.store)
+    with context.session_factory.begin() as session:
+        assert LeaseRepository(session).claim(lease.job_id, "other", 30, utc_now() + timedelta(minutes=1)) is not None
+    monkeypatch.setattr(heartbeat, "check", lambda: None)
+    monkeypatch.setattr(progress, "show", lambda report: False)
+    with pytest.raises(StaleLeaseError):
+        run_steps(finetune, order, context.store, heartbeat, progress, checkpoint_steps=1)
+    assert not context.store.exists(checkpoint_key(lease.job_id))

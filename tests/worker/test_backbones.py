@@ -1,0 +1,39 @@
+import pytest
+import torch
+
+from vtt_core.contract.errors import UnknownBackboneError
+from worker import backbones
+from worker.backbones import BackboneCache, resolve_device
+
+
+def test_the_same_backbone_is_loaded_once_and_another_takes_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    loaded = []
+
+    class Loaded:
+        def __init__(self, backbone_id: str, device: str) -> None:
+            self.backbone_id = backbone_id
+            loaded.append((backbone_id, device))
+
+    monkeypatch.setattr(backbones, "load_backbone", Loaded)
+    cache = BackboneCache("cpu")
+    assert cache.backbone_id is None
+    assert cache.get("one") is cache.get("one")
+    cache.get("two")
+    assert cache.backbone_id == "two"
+    cache.get("one")
+    assert loaded == [("one", "cpu"), ("two", "cpu"), ("one", "cpu")]
+
+
+def test_an_unknown_backbone_leaves_nothing_in_memory() -> None:
+    cache = BackboneCache("cpu")
+    with pytest.raises(UnknownBackboneError):
+        cache.get("no-such/backbone")
+    assert cache.backbone_id is None
+
+
+def test_auto_takes_a_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert resolve_device("auto") == "cpu"
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    assert resolve_device("auto") == "cuda"
+    assert resolve_device("cuda:1") == "cuda:1"

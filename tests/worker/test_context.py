@@ -1,0 +1,19 @@
+from pathlib import Path
+
+import pytest
+
+from app.infra.settings import Settings
+from app.infra.workers import LiveWorker
+from worker.context import open_context
+
+
+def test_a_fresh_data_folder_is_enough(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("VTT_DATABASE_URL", "VTT_BROKER_URL", "VTT_STORE_URL"):
+        monkeypatch.delenv(name, raising=False)
+    settings = Settings(data_dir=tmp_path / "new", device="cpu")
+    context, other = open_context(settings), open_context(settings)
+    assert (tmp_path / "new" / "vtt.sqlite").is_file()
+    assert context.holder != other.holder
+    assert not context.stop.is_set()
+    context.job_id = "job_1"
+    assert context.describe() == LiveWorker(context.holder, "cpu", None, "job_1")

@@ -1,0 +1,92 @@
+import threading
+import time
+from collections.abc import Callable
+from datetime import timedelta
+
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from app.domain.errors import StaleLeaseError
+from app.infra.clock import utc_now
+from app.infra.jobs import JobRepository
+from app.infra.leases import Lease, LeaseRepository
+from app.infra.tables import JobRow
+from tests.worker.conftest import add_job
+from worker.context import WorkerContext
+from worker.heartbeat import CancelRequestedError, Heartbeat, StopRequestedError
+
+
+@pytest.fixture
+def lease(context: WorkerContext) -> Lease:
+    job_id = add_job(context.session_factory)
+    with context.session_factory.begin() as session:
+        held = LeaseRepository(session).claim(job_id, "worker-1", 1, utc_now())
+    assert held is not None
+    return held
+
+
+@pytest.fixture
+def heartbeat(context: WorkerContext, lease: Lease) -> Heartbeat:
+    return Heartbeat(
+        context.session_factory, lease, lease_seconds=30, pause_seconds=0.02, stop=context.stop, clock=context.clock
+    )
+
+
+def wait_for_interruption(heartbeat: Heartbeat) -> None:
+    deadline = time.monotonic() + 5
+    while time.monotonic() < deadline:
+        heartbeat.check()
+        time.sleep(0.01)
+
+
+def test_a_lease_is_kept_as_long_as_the_context_lasts(
+    heartbeat: Heartbeat, lease: Lease, read_job: Callable[[str], JobRow]
+) -> None:
+    before = threading.active_count()
+    with heartbeat:
+        time.sleep(0.2)
+        heartbeat.check()
+        expiry = read_job(lease.job_id).lease_expires_at
+        assert expiry is not None
+        assert expiry > utc_now() + timedelta(seconds=20)
+    assert threading.active_count() == before
+
+
+def test_a_cancel_is_learnt_without_any_other_write(context: WorkerContext, heartbeat: Heartbeat, lease: Lease) -> None:
+    with heartbeat:
+        with context.session_factory.begin() as session:
+            JobRepository(session).request_cancel(lease.job_id, utc_now())
+        with pytest.raises(CancelRequestedError):
+            wait_for_interruption(heartbeat)
+
+
+def test_a_lost_lease_is_learnt_and_stays_lost(context: WorkerContext, heartbeat: Heartbeat, lease: Lease) -> None:
+    with context.session_factory.begin() as session:
+        JobRepository(session).release_expired(utc_now() + timedelta(minutes=1))
+    with heartbeat:
+        with pytest.raises(StaleLeaseError):
+            wait_for_interruption(heartbeat)
+        with pytest.raises(StaleLeaseError):
+            heartbeat.check()
+
+
+def test_a_request_to_stop_is_heeded(context: WorkerContext, heartbeat: Heartbeat) -> None:
+    context.stop.set()
+    with heartbeat, pytest.raises(StopRequestedError):
+        heartbeat.check()
+
+
+def test_a_database_that_is_away_for_a_moment_ends_nothing(heartbeat: Heartbeat, monkeypatch: pytest.MonkeyPatch) -> None:
+    renew, failures = LeaseRepository.renew, []
+
+    def renew_after_outage(self: LeaseRepository, *arguments: object) -> bool:
+        if len(failures) < 3:
+            failures.append(1)
+            raise OperationalError("UPDATE", None, Exception("away"))
+        return renew(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(LeaseRepository, "renew", renew_after_outage)
+    with heartbeat:
+        time.sleep(0.3)
+        heartbeat.check()
+    assert len(failures) == 3
