@@ -10,7 +10,8 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 
-AMBIENT_MODULES = {"os", "time", "datetime", "secrets", "socket", "subprocess"}
+AMBIENT_MODULES = {"time", "datetime", "secrets", "socket", "subprocess"}
+AMBIENT_NAMES = {"environ", "getenv"}
 
 
 def imported_modules(path: Path) -> Iterator[str]:
@@ -45,7 +46,11 @@ def test_the_contract_imports_only_the_standard_library(path: Path) -> None:
 )
 def test_the_method_reads_no_environment_and_no_clock(path: Path) -> None:
     used = {module.split(".")[0] for module in imported_modules(path)} & AMBIENT_MODULES
+    attributes = {
+        node.attr for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if isinstance(node, ast.Attribute)
+    }
     assert not used
+    assert not attributes & AMBIENT_NAMES
 
 
 def test_importing_vtt_core_imports_nothing_else() -> None:

@@ -1,0 +1,105 @@
+"""A zip goes in, a prediction comes out, through the real processes."""
+
+import io
+import json
+import zipfile
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.cli.drawn_images import draw_folders
+from app.cli.service_client import ServiceClient
+
+pytestmark = [pytest.mark.services, pytest.mark.slow]
+
+
+@pytest.fixture(scope="module")
+def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("drawn")
+    draw_folders(folder, num_images=3)
+    return folder
+
+
+def zip_of(folder: Path) -> bytes:
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as archive:
+        for file in sorted(folder.rglob("*.png")):
+            archive.write(file, file.relative_to(folder.parent))
+        archive.writestr(f"{folder.name}/star/broken.png", b"not an image")
+    return content.getvalue()
+
+
+def test_a_zip_becomes_a_model_that_predicts(service_url: str, drawn: Path, tmp_path: Path) -> None:
+    http = httpx.Client(base_url=service_url, timeout=60.0)
+    with http, ServiceClient(service_url) as client:
+        uploaded = http.post("/v1/support-sets", files={"archive": ("set.zip", zip_of(drawn))})
+        assert uploaded.status_code == 207
+        refused = [result for result in uploaded.json()["results"] if result["status"] != 201]
+        assert [(result["file"], result["code"]) for result in refused] == [("star/broken.png", "image.not_an_image")]
+
+        request = {"support_set_id": uploaded.json()["id"], "backbone": "mini", "recipe": {"iterations": 3}, "seed": 7}
+        headers = {"Idempotency-Key": "whole-way"}
+        started = http.post("/v1/jobs", json=request, headers=headers)
+        again = http.post("/v1/jobs", json=request, headers=headers)
+        assert started.status_code == 202
+        job_id = started.json()["id"]
+        assert again.json()["id"] == job_id
+        early = http.post(f"/v1/models/{job_id}/predict", files={"images": (drawn / "star/000.png").read_bytes()})
+        assert (early.status_code, early.json()["code"]) == (409, "model.not_ready")
+
+        events = list(client.events(job_id))
+        states = [payload["state"] for kind, payload in events if kind == "state"]
+        assert states == ["queued", "running", "verifying", "succeeded"]
+        steps = [payload for kind, payload in events if kind == "progress"]
+        assert steps[-1]["step"] == steps[-1]["num_steps"] == 3
+        assert {"classification_loss", "absorption_loss", "conflict_cosine", "is_absorbing", "seconds_left"} <= set(steps[-1])
+
+        model_id = client.job(job_id)["model_id"]
+        model = client.model(model_id)
+        assert model["labels"] == ["chessboard", "polka dots", "rings", "star", "stripes"]
+        assert {"support", "zero_shot", "linear_probe_leave_one_out"} <= set(model["metrics"])
+
+        files = [("images", (name, (drawn / name).read_bytes())) for name in ("rings/000.png", "star/002.png")]
+        first = http.post(f"/v1/models/{model_id}/predict", files=files)
+        assert first.status_code == 200
+        for prediction in first.json()["predictions"]:
+            assert sum(prediction["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+        by_field = http.post("/predict", files=files, data={"model": model_id})
+        assert by_field.json()["predictions"] == first.json()["predictions"]
+
+        export = http.get(f"/v1/models/{model_id}/exports/adapter")
+        with zipfile.ZipFile(io.BytesIO(export.content)) as archive:
+            manifest = json.loads(archive.read("manifest.json"))
+        assert manifest["format_version"] == 1
+        assert manifest["seed"] == 7
+
+        assert http.delete(f"/v1/models/{model_id}").status_code == 204
+        gone = http.post(f"/v1/models/{model_id}/predict", files=files)
+        assert gone.status_code == 410
+        assert gone.headers["content-type"] == "application/problem+json"
+
+
+def test_a_job_of_a_killed_worker_ends_well(service_url: str, drawn: Path) -> None:
+    import psutil
+
+    def workers() -> list[psutil.Process]:
+        return [
+            child
+            for child in psutil.Process().children(recursive=True)
+            if child.is_running() and child.cmdline()[1:3] == ["-m", "worker"]
+        ]
+
+    with ServiceClient(service_url) as client, httpx.Client(base_url=service_url, timeout=60.0) as http:
+        set_id = http.post("/v1/support-sets", files={"archive": ("set.zip", zip_of(drawn))}).json()["id"]
+        job_id = client.start_job({"support_set_id": set_id, "recipe": {"iterations": 12}})
+        killed = 0
+        for kind, payload in client.events(job_id):
+            if kind == "progress" and payload["step"] >= 2 and not killed:
+                for worker in workers():
+                    worker.kill()
+                    killed += 1
+        job = client.job(job_id)
+    assert killed == 1
+    assert job["state"] == "succeeded", job["error"]
+    assert job["attempt"] == 2
