@@ -26,7 +26,7 @@ def test_the_description_is_the_recorded_one() -> None:
     )
 
 
-@pytest.mark.parametrize("operation", operations())
+@pytest.mark.parametrize("operation", list(operations()))
 def test_an_operation_is_documented_for_its_users(operation: dict[str, Any]) -> None:
     assert len(operation["description"]) > 30
     assert operation["tags"]

@@ -1,0 +1,33 @@
+"""What a process opens is closed in the end."""
+
+from __future__ import annotations
+
+import threading
+
+import pytest
+
+from app.infra.settings import Role, Settings
+from app.lifespan import open_resources
+from tests.fixtures.http_api import FakeEngine
+
+
+def reapers() -> list[threading.Thread]:
+    return [thread for thread in threading.enumerate() if thread.name == "reaper"]
+
+
+@pytest.mark.parametrize(
+    ("role", "num_reapers", "predicts"), [(Role.ALL, 1, True), (Role.CONTROL, 1, False), (Role.PREDICT, 0, True)]
+)
+def test_a_role_starts_its_threads_and_stops_them(settings: Settings, role: Role, num_reapers: int, predicts: bool) -> None:
+    with open_resources(settings.model_copy(update={"role": role}), lambda _: FakeEngine()) as resources:
+        assert len(reapers()) == num_reapers
+        assert (resources.predictor is not None) == predicts
+    assert reapers() == []
+
+
+def test_tables_are_made_at_the_start(settings: Settings, tmp_path) -> None:
+    fresh = settings.model_copy(update={"database_url": f"sqlite:///{tmp_path / 'fresh.sqlite'}", "role": Role.CONTROL})
+    with open_resources(fresh, lambda _: FakeEngine()) as resources, resources.readers() as session:
+        from app.infra.jobs import JobRepository
+
+        assert JobRepository(session).list_page(None, 1) == ([], None)

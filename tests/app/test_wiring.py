@@ -1,0 +1,27 @@
+"""Requests share what the lifespan has opened, and sessions are closed before the answer."""
+
+from typing import Annotated
+
+from fastapi import Depends
+from fastapi.testclient import TestClient
+from sqlalchemy import text
+
+from app.wiring import ReadSessionDep, Resources, ResourcesDep
+from tests.fixtures.http_api import Api
+
+
+def test_an_endpoint_gets_resources_and_a_session_that_reads(api: Api) -> None:
+    app = api.client.app
+    seen: list[Resources] = []
+
+    def resources_of(resources: ResourcesDep) -> Resources:
+        seen.append(resources)
+        return resources
+
+    @app.get("/probe")  # type: ignore[attr-defined, untyped-decorator]
+    def probe(session: ReadSessionDep, _: Annotated[Resources, Depends(resources_of)]) -> int:
+        return int(session.scalar(text("SELECT 1")) or 0)
+
+    assert isinstance(api.client, TestClient)
+    assert api.client.get("/probe").json() == 1
+    assert seen == [api.resources]
