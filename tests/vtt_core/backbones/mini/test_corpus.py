@@ -1,0 +1,89 @@
+"""Images, crops and captions that the recipe of `mini` learns from."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from vtt_core.backbones.mini.corpus import EVALUATION_PROMPT, PROMPTS, Captions, crop_batch, epoch_batches, read_corpus
+from vtt_core.backbones.open_clip_import import open_clip
+from vtt_core.contract.errors import ArchiveLayoutError
+
+
+def generator(seed: int = 0) -> torch.Generator:
+    return torch.Generator().manual_seed(seed)
+
+
+class TestReading:
+    def test_every_image_of_the_split_is_decoded_with_its_class(self, tiny_zip: Path) -> None:
+        corpus = read_corpus([tiny_zip], "train")
+        assert corpus.images_IHWC.shape == (60, 64, 64, 3)
+        assert corpus.class_I.tolist() == [0] * 20 + [1] * 20 + [2] * 20
+        assert corpus.names == (("red disc", "circle"), ("green square",), ("blue bar", "stripe", "line"))
+
+    def test_classes_of_several_zips_are_joined(self, tiny_zip: Path) -> None:
+        assert read_corpus([tiny_zip, tiny_zip], "val").class_I.tolist() == [0] * 8 + [1] * 8 + [2] * 8
+
+    def test_a_part_of_each_class_can_be_taken(self, tiny_zip: Path) -> None:
+        assert len(read_corpus([tiny_zip], "train", max_images_per_class=3).class_I) == 9
+
+    def test_a_zip_without_the_split_is_refused(self, tiny_zip: Path) -> None:
+        with pytest.raises(ArchiveLayoutError, match="test/<class>/"):
+            read_corpus([tiny_zip], "test")
+
+
+class TestBatches:
+    def test_an_epoch_shows_each_image_at_most_once(self) -> None:
+        batches = epoch_batches(60, 16, generator())
+        assert batches.shape == (3, 16)
+        assert len(torch.unique(batches)) == 48
+
+    def test_too_few_images_for_a_batch_are_refused(self) -> None:
+        with pytest.raises(ArchiveLayoutError, match="15 images"):
+            epoch_batches(15, 16, generator())
+
+
+class TestCrops:
+    def test_crops_have_the_asked_side_and_clips_scale(self) -> None:
+        images = torch.full((4, 64, 64, 3), 255, dtype=torch.uint8)
+        crops = crop_batch(images, 48, generator())
+        white = (1 - torch.tensor(open_clip.OPENAI_DATASET_MEAN)) / torch.tensor(open_clip.OPENAI_DATASET_STD)
+        torch.testing.assert_close(crops, white[None, :, None, None].expand(4, 3, 48, 48))
+
+    def test_the_same_generator_state_cuts_the_same(self) -> None:
+        images = torch.randint(0, 256, (4, 64, 64, 3), dtype=torch.uint8)
+        assert torch.equal(crop_batch(images, 48, generator(1)), crop_batch(images, 48, generator(1)))
+        assert not torch.equal(crop_batch(images, 48, generator(1)), crop_batch(images, 48, generator(2)))
+
+    def test_a_crop_without_scaling_is_a_piece_of_the_image(self) -> None:
+        images = torch.arange(64).repeat(64, 1)[None, :, :, None].expand(1, 64, 64, 3).to(torch.uint8)
+        mean, std = (torch.tensor(values)[None, :, None, None] for values in _normalisation())
+        row = ((crop_batch(images, 64, generator()) * std + mean) * 255)[0, 0, 0]
+        is_sorted = bool((row.diff() >= 0).all() or (row.diff() <= 0).all())
+        assert is_sorted
+
+
+def _normalisation() -> tuple[tuple[float, ...], tuple[float, ...]]:
+    return open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD
+
+
+class TestCaptions:
+    def test_a_drawn_caption_is_a_prompt_with_a_name_of_the_class(self) -> None:
+        names = (("red disc", "circle"), ("green square",))
+        captions = Captions(names)
+        possible = [{prompt.format(name) for prompt in PROMPTS for name in synonyms} for synonyms in names]
+        known = {tuple(row[row != 0].tolist()) for texts in possible for row in open_clip.SimpleTokenizer()(sorted(texts))}
+        drawn_twice = [captions.draw(torch.tensor([0, 1, 0, 1]), generator(seed)) for seed in range(5)]
+        assert all(tuple(row[row != 0].tolist()) in known for tokens in drawn_twice for row in tokens)
+
+    def test_captions_are_cut_after_the_longest(self) -> None:
+        tokens = Captions([["cat"]]).draw(torch.tensor([0]), generator())
+        assert tokens.shape[1] == int((tokens != 0).sum())
+
+    def test_token_ids_are_those_of_all_captions(self) -> None:
+        ids = Captions([["cat"], ["dog"]]).token_ids.tolist()
+        wanted = open_clip.SimpleTokenizer()([EVALUATION_PROMPT.format("dog")])
+        assert ids == sorted(set(ids))
+        assert set(wanted.flatten().tolist()) <= set(ids)

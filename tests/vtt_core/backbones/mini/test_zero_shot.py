@@ -1,0 +1,31 @@
+"""Zero-shot accuracy, on a model whose answers are known."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+
+from vtt_core.backbones.mini.corpus import read_corpus
+from vtt_core.backbones.mini.zero_shot import zero_shot_accuracy
+
+
+class NamesBrightestChannel(nn.Module):
+    """Red is the first caption, green the second, blue the third."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.visual = nn.Identity()
+        self.visual.image_size = (48, 48)
+
+    def encode_text(self, tokens: Tensor) -> Tensor:
+        return torch.eye(3)[: len(tokens)]
+
+    def encode_image(self, pixels: Tensor) -> Tensor:
+        return pixels.flatten(2).std(dim=2)
+
+
+def test_every_image_is_counted_once_whatever_the_batches(tiny_zip: Path) -> None:
+    corpus = read_corpus([tiny_zip], "val")
+    assert zero_shot_accuracy(NamesBrightestChannel(), corpus, "cpu", batch_size=5) == (12, 12)

@@ -1,0 +1,163 @@
+"""Read Tiny-ImageNet zips into memory and draw the batches that `mini` is trained on.
+
+A zip holds `train/<wnid>/<n>.webp`, `val/<wnid>/<n>.webp` and `classes.json` (wnid -> names, the usual
+one first). Any image format and side works; all images of one corpus have the same side.
+
+Shapes: I images of the corpus, B images of a batch, C classes in a batch, T tokens, H W sides in pixels.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from vtt_core.backbones.open_clip_import import open_clip
+from vtt_core.contract.errors import ArchiveLayoutError
+
+EVALUATION_PROMPT = "a photo of a {}."
+PROMPTS = (
+    EVALUATION_PROMPT,
+    "a photo of the {}.",
+    "a {}.",
+    "a picture of a {}.",
+    "a small photo of a {}.",
+    "a blurry photo of a {}.",
+    "a close-up photo of a {}.",
+    "a photo of many {}.",
+)
+EVALUATION_PROMPT_SHARE = 0.5
+"""Part of the captions that use the prompt of evaluation; the others are drawn evenly."""
+SMALLEST_CROP = 0.6
+"""Side of the smallest crop, as a fraction of the image's side."""
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """Decoded images with the names of their classes."""
+
+    images_IHWC: Tensor
+    """uint8, RGB."""
+    class_I: Tensor
+    """int64, index into names."""
+    names: tuple[tuple[str, ...], ...]
+    """Synonyms of each class, the usual one first."""
+
+
+def read_corpus(zips: Sequence[Path], split: str, max_images_per_class: int | None = None) -> Corpus:
+    """Decode one split of every zip, in the order of class and file name.
+
+    Args:
+        zips: files of the format above; images of the same class in several files are joined.
+        split: "train" or "val".
+        max_images_per_class: take only the first so many of each class.
+
+    Raises:
+        ArchiveLayoutError: there is no image of this split.
+    """
+    encoded: dict[str, list[tuple[str, bytes]]] = {}
+    names: dict[str, list[str]] = {}
+    for path in zips:
+        with zipfile.ZipFile(path) as archive:
+            names.update(json.loads(archive.read("classes.json")))
+            for entry in archive.namelist():
+                parts = entry.split("/")
+                if len(parts) == 3 and parts[0] == split and parts[2]:
+                    encoded.setdefault(parts[1], []).append((parts[2], archive.read(entry)))
+    if not encoded:
+        raise ArchiveLayoutError(
+            expected=f"images under {split}/<class>/",
+            got=f"none in {', '.join(repr(path.name) for path in zips)}",
+            remedy="Give zips of the format that the recipe's header describes",
+        )
+    class_ids = sorted(encoded)
+    images, classes = [], []
+    for index, class_id in enumerate(class_ids):
+        for _, image in sorted(encoded[class_id])[:max_images_per_class]:
+            images.append(np.asarray(Image.open(io.BytesIO(image)).convert("RGB")))
+            classes.append(index)
+    return Corpus(
+        images_IHWC=torch.from_numpy(np.stack(images)),
+        class_I=torch.tensor(classes),
+        names=tuple(tuple(names[class_id]) for class_id in class_ids),
+    )
+
+
+def epoch_batches(num_images: int, batch_size: int, generator: torch.Generator) -> Tensor:
+    """Return the image indices of one pass, one row a batch; each image appears at most once.
+
+    Raises:
+        ArchiveLayoutError: there are fewer images than one batch takes.
+    """
+    num_batches = num_images // batch_size
+    if num_batches == 0:
+        raise ArchiveLayoutError(
+            expected=f"at least one batch of {batch_size} images", got=f"{num_images} images", remedy="Lower the batch size"
+        )
+    order = torch.randperm(num_images, generator=generator)
+    return order[: num_batches * batch_size].reshape(num_batches, batch_size)
+
+
+def crop_batch(images_BHWC: Tensor, side: int, generator: torch.Generator) -> Tensor:
+    """Cut a random square from each image, scale it to `side`, flip half of them and normalise as CLIP does.
+
+    The square's side is drawn once for the batch, its place for each image.
+    """
+    batch, full = images_BHWC.shape[0], images_BHWC.shape[1]
+    cut = int(torch.randint(max(1, round(full * SMALLEST_CROP)), full + 1, (1,), generator=generator))
+    corner = torch.randint(0, full - cut + 1, (2, batch, 1), generator=generator)
+    rows, columns = corner[0] + torch.arange(cut), corner[1] + torch.arange(cut)
+    patch = images_BHWC[torch.arange(batch)[:, None, None], rows[:, :, None], columns[:, None, :]]
+    pixels = patch.permute(0, 3, 1, 2).float() / 255
+    if cut != side:
+        pixels = functional.interpolate(pixels, (side, side), mode="bilinear", antialias=True, align_corners=False)
+    is_flipped = torch.rand(batch, generator=generator) < 0.5
+    pixels = torch.where(is_flipped[:, None, None, None], pixels.flip(3), pixels)
+    mean, std = torch.tensor(open_clip.OPENAI_DATASET_MEAN), torch.tensor(open_clip.OPENAI_DATASET_STD)
+    normalised: Tensor = (pixels - mean[:, None, None]) / std[:, None, None]
+    return normalised
+
+
+class Captions:
+    """Token ids of every prompt with every synonym of every class, and the drawing of one a class.
+
+    Args:
+        names: synonyms of each class.
+    """
+
+    def __init__(self, names: Sequence[Sequence[str]]) -> None:
+        texts = [prompt.format(name) for synonyms in names for name in synonyms for prompt in PROMPTS]
+        self._tokens: Tensor = open_clip.SimpleTokenizer()(texts)
+        self._num_synonyms = [len(synonyms) for synonyms in names]
+        self._first_row = [0]
+        for count in self._num_synonyms[:-1]:
+            self._first_row.append(self._first_row[-1] + count * len(PROMPTS))
+
+    @property
+    def token_ids(self) -> Tensor:
+        """Every token id that any caption can hold, sorted."""
+        ids: Tensor = torch.unique(self._tokens)
+        return ids
+
+    def draw(self, classes_C: Tensor, generator: torch.Generator) -> Tensor:
+        """Return tokens_CT of one caption for each class: half the time the usual name, any synonym else."""
+        rows = []
+        for index, luck in zip(classes_C.tolist(), torch.rand(len(classes_C), 4, generator=generator).tolist(), strict=True):
+            synonym = 0 if luck[0] < 0.5 else int(luck[1] * self._num_synonyms[index])
+            prompt = 0 if luck[2] < EVALUATION_PROMPT_SHARE else int(luck[3] * len(PROMPTS))
+            rows.append(self._first_row[index] + synonym * len(PROMPTS) + prompt)
+        return self._trim(self._tokens[rows])
+
+    @staticmethod
+    def _trim(tokens: Tensor) -> Tensor:
+        """Cut the padding after the longest caption; the causal mask hides it from everything before."""
+        return tokens[:, : int((tokens != 0).sum(dim=1).max())]
