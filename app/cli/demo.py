@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import subprocess
 import sys
 import tempfile
@@ -25,6 +26,7 @@ from app.cli.up import URL_FILE
 from app.domain.errors import JobFailureError, ServiceNotUpError
 from app.infra.child_processes import die_with_parent
 from vtt_core.contract.backbones import MINI
+from vtt_core.contract.errors import TooFewShotsError
 from vtt_core.contract.interval import wilson_half_width
 from vtt_core.contract.recipe import FinetuneRecipe
 
@@ -37,6 +39,9 @@ IMAGES_PER_REQUEST = 50
 NUM_SHOWN = 12
 """Predictions of single images in the table."""
 LOG_LINES = 30
+"""Of the service's output, shown when it does not start."""
+SIGNAL_EXIT = 128
+"""Shells add the number of the signal to it."""
 
 
 def demo(
@@ -51,6 +56,8 @@ def demo(
 ) -> None:
     """Start the service in a temporary folder, teach it classes, predict other images, stop it."""
     console = stderr_console()
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, _stop)
     with tempfile.TemporaryDirectory(prefix="vtt-demo-") as scratch:
         source = images or Path(scratch) / "drawn"
         if images is None:
@@ -59,9 +66,14 @@ def demo(
         for left_out in selection.left_out:
             write_rejection(left_out.name, left_out.error)
         support_set = selection.support_set
-        console.print(
-            f"support set: {support_set.way} classes x {shot} images from {images or 'the drawing table'}", markup=False
-        )
+        if not selection.query_images:
+            raise TooFewShotsError(
+                expected=f"more than {shot} images in at least one class",
+                got=f"no image outside the support set in {str(source)!r}",
+                remedy="Add images to predict, or ask for a smaller --shot",
+            )
+        origin = str(images) if images else "the project's own drawings"
+        console.print(f"support set: {support_set.way} classes x {shot} images from {origin}", markup=False)
         with running_service(Path(scratch) / "data") as url, ServiceClient(url) as client:
             console.print(f"service on {url}", markup=False)
             walk(client, selection, {"backbone": backbone, "recipe": {"iterations": iterations}})
@@ -134,6 +146,11 @@ def write_results(selection: Selection, predictions: Sequence[dict[str, float]])
         f"accuracy {100 * accuracy:.1f} % ± {100 * half:.1f} (95 %) on {num_query} images; chance is {100 * chance:.1f} %"
     )
     return accuracy
+
+
+def _stop(number: int, frame: object) -> None:
+    """End as Ctrl-C does, through every `finally`."""
+    sys.exit(SIGNAL_EXIT + number)
 
 
 @contextmanager

@@ -92,7 +92,7 @@ class Supervisor:
         Returns:
             Exit code: 0 after a signal, else that of an API that could not start.
         """
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
         children = (self._api, self._worker)
         try:
