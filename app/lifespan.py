@@ -16,6 +16,7 @@ from app.infra.settings import Role, Settings
 from app.infra.store import ObjectStore
 from app.infra.workers import WorkerRegistry
 from app.predictions.predictor import PredictionEngine, Predictor
+from app.shutdown import noticing_shutdown
 from app.wiring import Resources
 
 STOP_SECONDS = 30.0
@@ -38,7 +39,8 @@ def make_lifespan(settings: Settings, make_prediction_engine: MakeEngine) -> Cal
         try:
             app.state.resources = resources
             app.state.metrics = Metrics(resources)
-            yield
+            with noticing_shutdown(resources.stopping):
+                yield
         finally:
             await run_in_threadpool(opened.__exit__, None, None, None)
 

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import Depends, Query, Request
@@ -33,6 +34,8 @@ class Resources:
     workers: WorkerRegistry
     predictor: Predictor | None = None
     """None in role `control`, which has no torch."""
+    stopping: threading.Event = field(default_factory=threading.Event)
+    """Set once the process is asked to end."""
 
 
 def _resources(request: Request) -> Resources:

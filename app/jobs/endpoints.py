@@ -117,9 +117,10 @@ async def follow_job(
     """Follow a job as server-sent events, from its beginning or from `Last-Event-ID`.
 
     `state` events carry `state` and `attempt` (in the end also `model_id` or `error`); `progress` events carry step, losses,
-    the gradients' cosine and the seconds left. The stream ends after the final state. `curl -N` shows it.
+    the gradients' cosine and the seconds left. The stream ends after the final state; where the connection
+    is lost before, come back with the last id. `curl -N` shows it.
     """
-    async for event in follow(resources.readers, job_id, last_event_id or 0, resources.settings.event_poll_seconds):
+    async for event in follow(resources, job_id, last_event_id or 0):
         yield event
 
 

@@ -15,21 +15,21 @@ from starlette.concurrency import run_in_threadpool
 from app.domain.jobs import JobState
 from app.infra.database import SessionFactory
 from app.infra.jobs import JobRepository
+from app.wiring import Resources
 
 
-async def follow(
-    readers: SessionFactory, job_id: str, last_event_id: int, poll_seconds: float
-) -> AsyncIterator[ServerSentEvent]:
+async def follow(resources: Resources, job_id: str, last_event_id: int) -> AsyncIterator[ServerSentEvent]:
     """Yield the job's events after an id until it has ended; the last one always names the final state.
 
+    A process that is asked to end closes the stream earlier; the follower comes back with the last id.
+
     Args:
-        readers: where to read.
+        resources: where to read, how long to pause between two looks, and whether the process ends.
         job_id: of a job that exists.
         last_event_id: 0 for all events.
-        poll_seconds: pause between two looks.
     """
-    while True:
-        events, final = await run_in_threadpool(_look, readers, job_id, last_event_id)
+    while not resources.stopping.is_set():
+        events, final = await run_in_threadpool(_look, resources.readers, job_id, last_event_id)
         for event in events:
             yield event
             last_event_id = int(event.id or last_event_id)
@@ -38,7 +38,7 @@ async def follow(
                 yield final
             return
         if not events:
-            await asyncio.sleep(poll_seconds)
+            await asyncio.sleep(resources.settings.event_poll_seconds)
 
 
 def _look(readers: SessionFactory, job_id: str, last_event_id: int) -> tuple[list[ServerSentEvent], ServerSentEvent | None]:

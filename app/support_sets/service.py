@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 
 from sqlalchemy.orm import Session
 
@@ -25,7 +26,6 @@ from vtt_core.contract.errors import (
     BadLabelError,
     ImageTooManyBytesError,
     NotAnImageError,
-    VttError,
 )
 from vtt_core.contract.limits import Limits
 from vtt_core.contract.support_set import clean_label
@@ -192,7 +192,7 @@ def _take_form(intake: Intake, form: SpooledForm, limits: Limits) -> None:
     archive_errors: list[ArchiveError] = []
     for part in form.parts:
         if part.file_name is None:
-            intake.refuse(None, part.field_name, _not_a_file(part))
+            intake.offer(part.field_name, "", partial(_refuse_text, part))
         elif part.field_name == ARCHIVE_FIELD:
             try:
                 _take_archive(intake, form, part, limits)
@@ -265,8 +265,8 @@ def _count(images: list[SupportImageRow]) -> dict[str, int]:
     return shots
 
 
-def _not_a_file(part: FormPart) -> VttError:
-    return NotAnImageError(
+def _refuse_text(part: FormPart) -> bytes:
+    raise NotAnImageError(
         expected="an image file",
         got=f"the text {part.text[:80]!r}",
         remedy="Send the file itself (with curl, @ before its name: -F 'label=@file.jpg')",

@@ -13,7 +13,7 @@ def test_many_followers_of_a_waiting_job_need_no_thread_each(api: Api) -> None:
 
     async def watch() -> list[str]:
         states = []
-        async for event in follow(api.resources.readers, job_id, 0, 0.05):
+        async for event in follow(api.resources, job_id, 0):
             states.append(event.data["state"])
         return states
 
@@ -25,3 +25,16 @@ def test_many_followers_of_a_waiting_job_need_no_thread_each(api: Api) -> None:
         return await asyncio.gather(*watching)
 
     assert asyncio.run(watch_all()) == [["queued", "cancelled"]] * 60
+
+
+def test_a_process_that_is_asked_to_end_closes_its_streams(api: Api) -> None:
+    job_id = api.start_job()
+
+    async def watch() -> list[str]:
+        states = []
+        async for event in follow(api.resources, job_id, 0):
+            states.append(event.data["state"])
+            api.resources.stopping.set()
+        return states
+
+    assert asyncio.run(watch()) == ["queued"]

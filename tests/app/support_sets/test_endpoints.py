@@ -36,7 +36,8 @@ def test_a_zip_has_a_folder_for_each_class(api: Api) -> None:
 
 def test_a_forgotten_at_sign_is_named(api: Api) -> None:
     answer = api.client.post("/v1/support-sets", data={"cat": "cat.jpg"}, files=[("dog", ("a.png", encode_image(0)))])
-    text = next(result for result in answer.json()["results"] if result["status"] == 422)
+    text = next(result for result in answer.json()["results"] if result["code"] == "image.not_an_image")
+    assert answer.json()["empty_classes"] == ["cat"]
     assert (answer.status_code, text["label"]) == (207, "cat")
     assert "'cat.jpg'" in text["got"]
     assert "@" in text["remedy"]
