@@ -7,6 +7,8 @@ from urllib.parse import urlsplit
 import redis
 from celery import Celery
 from kombu.exceptions import OperationalError
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from app.domain.errors import QueueUnavailableError
 from app.domain.messages import FinetuneMessage
@@ -21,7 +23,13 @@ def connect_redis(broker_url: str) -> redis.Redis:
     """Return a client of the broker's Redis, from a URL as celery takes it."""
     parts = urlsplit(broker_url)
     url = f"unix://{parts.path}" if parts.scheme == "redis+socket" else broker_url
-    return redis.Redis.from_url(url, socket_timeout=CONNECT_TIMEOUT_SECONDS, socket_connect_timeout=CONNECT_TIMEOUT_SECONDS)
+    return redis.Redis.from_url(
+        url,
+        socket_timeout=CONNECT_TIMEOUT_SECONDS,
+        socket_connect_timeout=CONNECT_TIMEOUT_SECONDS,
+        # Once, for a connection that a restart of the server has cut; the client's default waits for seconds.
+        retry=Retry(NoBackoff(), 1),
+    )
 
 
 class JobQueue:

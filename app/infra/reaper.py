@@ -71,11 +71,15 @@ class Reaper(threading.Thread):
 
     def run(self) -> None:
         """Sweep until stopped."""
+        is_queue_away = False
         while not self._stopped.is_set():
             try:
                 sweep_once(self._session_factory, self._queue, self._clock())
+                is_queue_away = False
             except QueueUnavailableError as error:
-                _log.warning("reaper_waits_for_queue", reason=error.got)
+                if not is_queue_away:
+                    _log.warning("reaper_waits_for_queue", reason=error.got)
+                is_queue_away = True
             except Exception:
                 _log.exception("sweep_failed")
             self._stopped.wait(self._pause_seconds)

@@ -10,6 +10,8 @@ from pathlib import Path
 from types import TracebackType
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from app.domain.errors import QueueUnavailableError
 from app.infra.child_processes import die_with_parent
@@ -116,7 +118,8 @@ class PrivateRedis:
 
     def _answers(self) -> bool:
         try:
-            with redis.Redis(unix_socket_path=str(self.socket), socket_timeout=1.0) as client:
+            # The client's own retries would make every look at a server that is not there take seconds.
+            with redis.Redis(unix_socket_path=str(self.socket), socket_timeout=1.0, retry=Retry(NoBackoff(), 0)) as client:
                 return bool(client.ping())
         except (redis.RedisError, OSError):
             return False

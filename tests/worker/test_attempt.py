@@ -8,11 +8,12 @@ from sqlalchemy import select
 
 from app.domain.jobs import JobState
 from app.infra.clock import utc_now
+from app.infra.database import make_engine, make_session_factory
 from app.infra.jobs import JobRepository
 from app.infra.leases import LeaseRepository
 from app.infra.store import ObjectStore
 from app.infra.tables import JobRow, ModelRow
-from tests.worker.conftest import SentMessages, add_job
+from tests.worker.conftest import SentMessages, add_job, add_support_set
 from vtt_core.contract.progress import StepReport
 from vtt_core.finetune import Finetune
 from worker import attempt
@@ -70,6 +71,18 @@ def test_a_job_ends_with_a_published_model(context: WorkerContext, read_job: Rea
     assert [event.payload["step"] for event in events if event.kind == "progress"][-1] == 3
     assert not context.store.exists(f"jobs/{job_id}/checkpoint.safetensors")
     assert context.job_id is None
+
+
+@pytest.mark.services
+def test_a_job_runs_on_postgresql_as_well(context: WorkerContext, postgres_url: str) -> None:
+    engine = make_engine(postgres_url)
+    on_postgres = replace(context, session_factory=make_session_factory(engine))
+    add_support_set(on_postgres.session_factory, on_postgres.store)
+    job_id = add_job(on_postgres.session_factory, iterations=2)
+    attempt_job(on_postgres, job_id)
+    [model] = models(on_postgres)
+    assert model.job_id == job_id
+    engine.dispose()
 
 
 def test_the_same_message_twice_runs_once(context: WorkerContext, read_job: ReadJob) -> None:

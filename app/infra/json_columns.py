@@ -1,0 +1,23 @@
+"""Write JSON columns that every reader understands: NaN and infinity are no JSON, and PostgreSQL refuses them."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+
+def dump_json(value: Any) -> str:
+    """Return the value as JSON, with null in place of numbers that JSON does not have."""
+    try:
+        return json.dumps(value, allow_nan=False)
+    except ValueError:
+        return json.dumps(_finite(value), allow_nan=False)
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _finite(entry) for key, entry in value.items()}
+    if isinstance(value, list | tuple):
+        return [_finite(entry) for entry in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
