@@ -3,10 +3,15 @@
 import ast
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
+from contextlib import suppress
+from importlib.metadata import PackageNotFoundError, packages_distributions, requires
 from pathlib import Path
 
 import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,3 +62,32 @@ def test_importing_vtt_core_imports_nothing_else() -> None:
     code = "import sys; before = set(sys.modules); import vtt_core; print(sorted(set(sys.modules) - before))"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)
     assert result.stdout.strip() == "['vtt_core']"
+
+
+def installed_by_setup() -> set[str]:
+    """Return the names of all distributions that pyproject.toml brings, directly or through others."""
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    waiting = [*declared["dependencies"], *(line for extra in declared["optional-dependencies"].values() for line in extra)]
+    found: set[str] = set()
+    while waiting:
+        requirement = Requirement(waiting.pop())
+        name = canonicalize_name(requirement.name)
+        if name in found:
+            continue
+        found.add(name)
+        with suppress(PackageNotFoundError):
+            waiting += [line for line in requires(name) or [] if "extra ==" not in line]
+    return found
+
+
+def test_every_imported_package_is_brought_by_pyproject() -> None:
+    """An environment that has grown by hand hides what a fresh one lacks."""
+    distributions = packages_distributions()
+    brought = installed_by_setup()
+    ours = {"app", "worker", "vtt_core", "migrations", "tests"}
+    files = (path for package in ours for path in (ROOT / package).rglob("*.py"))
+    modules = {module.split(".")[0] for path in files for module in imported_modules(path)} - ours - sys.stdlib_module_names
+    missing = {
+        module for module in modules if not {canonicalize_name(name) for name in distributions.get(module, [])} & brought
+    }
+    assert not missing
