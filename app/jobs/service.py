@@ -19,7 +19,7 @@ from app.infra.support_sets import SupportSetRepository, check_not_deleted
 from app.infra.tables import JobRow, SupportSetRow
 from app.jobs.schemas import JobRequest
 from app.wiring import Resources
-from vtt_core.contract.backbones import check_backbone_id
+from vtt_core.contract.backbones import check_catalogue_id
 from vtt_core.contract.errors import EmptyClassError
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import check_shape
@@ -51,7 +51,8 @@ def create_job(
         idempotency_key=idempotency_key,
         request_sha256=_digest(request),
     )
-    check_backbone_id(new_job.backbone_id)
+    if new_job.backbone_id != resources.settings.default_backbone:  # the operator's choice, which may be a local file
+        check_catalogue_id(new_job.backbone_id)
     with resources.sessions.begin() as session:
         support_sets = SupportSetRepository(session)
         # Locked before the insert: its foreign key takes a weaker lock, and two requests that both

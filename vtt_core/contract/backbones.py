@@ -54,12 +54,23 @@ def check_backbone_id(backbone_id: str) -> None:
     Raises:
         UnknownBackboneError: the name or the tag is unknown; near ones are named.
     """
-    entries = catalogue()
-    known = {entry.backbone_id for entry in entries}
     name, tag = split_backbone_id(backbone_id)
-    names = {split_backbone_id(entry.backbone_id)[0] for entry in entries} - {MINI}
-    is_file = tag.endswith(WEIGHT_FILE_SUFFIX)
-    if backbone_id in known or (name in names and (tag == RANDOM_TAG or is_file)):
+    names = {split_backbone_id(entry.backbone_id)[0] for entry in catalogue()} - {MINI}
+    if name in names and (tag == RANDOM_TAG or tag.endswith(WEIGHT_FILE_SUFFIX)):
+        return
+    check_catalogue_id(backbone_id)
+
+
+def check_catalogue_id(backbone_id: str) -> None:
+    """Refuse an id that the catalogue does not list, such as that of a local file.
+
+    Whoever may only ask a service must not name files of the machine that it runs on.
+
+    Raises:
+        UnknownBackboneError: it is not listed; near ones are named.
+    """
+    known = {entry.backbone_id for entry in catalogue()}
+    if backbone_id in known:
         return
     near = difflib.get_close_matches(backbone_id, sorted(known), n=3, cutoff=0.4) or [MINI, "ViT-B-16-quickgelu/openai"]
     raise UnknownBackboneError(

@@ -20,7 +20,7 @@ from app.infra.tables import SupportImageRow
 from app.jobs import service
 from app.jobs.schemas import JobRequest
 from app.wiring import Resources
-from vtt_core.contract.errors import TooFewClassesError
+from vtt_core.contract.errors import TooFewClassesError, UnknownBackboneError
 
 
 class ListQueue:
@@ -89,3 +89,17 @@ def test_a_refused_job_leaves_no_row_no_message_and_an_open_set(resources: Resou
         assert JobRepository(session).list_page(None, 5) == ([], None)
         assert SupportSetRepository(session).get(set_id).frozen_at is None
     assert resources.queue.messages == []  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize("backbone", ["ViT-B-32//etc/secret.safetensors", "ViT-B-32/random"])
+def test_a_request_cannot_name_a_file_of_the_worker(resources: Resources, backbone: str) -> None:
+    request = JobRequest(support_set_id=add_set(resources, "cat", "dog"), backbone=backbone)
+    with pytest.raises(UnknownBackboneError):
+        service.create_job(resources, request, None, utc_now())
+
+
+def test_the_operator_can_make_a_local_file_the_default_backbone(resources: Resources) -> None:
+    local = "ViT-B-32//data/weights.safetensors"
+    resources.settings = resources.settings.model_copy(update={"default_backbone": local})
+    request = JobRequest(support_set_id=add_set(resources, "cat", "dog"))
+    assert service.create_job(resources, request, None, utc_now())[0].backbone_id == local
