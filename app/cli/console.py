@@ -45,17 +45,21 @@ def write_rejection(name: str, error: VttError) -> None:
     stderr_console().print(f"left out {name}: {error}", style="yellow", markup=False)
 
 
-def describe_step(report: Mapping[str, Any]) -> str:
-    """Return losses, conflict cosine and the state of absorption in one line."""
-    parts = [f"classification loss {report['classification_loss']:.4f}"]
+def describe_step(report: Mapping[str, Any], *, is_short: bool = False) -> str:
+    """Return losses, conflict cosine and the state of absorption in one line.
+
+    Args:
+        report: a step report as JSON.
+        is_short: fit beside a bar in a terminal of 80 columns.
+    """
+    classification, absorption = ("loss", "absorption") if is_short else ("classification loss", "absorption loss")
+    parts = [f"{classification} {report['classification_loss']:.3f}"]
     if report.get("absorption_loss") is not None:
-        parts.append(f"absorption loss {report['absorption_loss']:.4f}")
+        parts.append(f"{absorption} {report['absorption_loss']:.3f}")
     if report.get("conflict_cosine") is not None:
         parts.append(f"cosine {report['conflict_cosine']:+.3f}")
     if report.get("absorption_stopped_at") is not None:
         parts.append(f"absorption off since step {report['absorption_stopped_at']}")
-    elif report.get("is_absorbing"):
-        parts.append("absorbing")
     return "  ".join(parts)
 
 
@@ -66,8 +70,7 @@ class FinetuneBar:
         self._title = title
         self._console = stderr_console()
         columns = (
-            TextColumn("{task.description}"),
-            BarColumn(bar_width=30),
+            BarColumn(bar_width=14),
             MofNCompleteColumn(),
             TimeRemainingColumn(compact=True),
             TextColumn("{task.fields[losses]}"),
@@ -91,9 +94,13 @@ class FinetuneBar:
         Args:
             report: a step report as JSON: step, num_steps, losses, cosine, absorption.
         """
-        step, num_steps, losses = int(report["step"]), int(report["num_steps"]), describe_step(report)
-        self._progress.update(self._task, completed=step, total=num_steps, losses=losses)
+        step, num_steps = int(report["step"]), int(report["num_steps"])
+        self._progress.update(self._task, completed=step, total=num_steps, losses=describe_step(report, is_short=True))
         due = step * NUM_PLAIN_LINES // max(num_steps, 1)
         if not self._console.is_terminal and due > self._lines_written:
             self._lines_written = due
-            self._console.print(f"{self._title} step {step}/{num_steps}  {losses}", markup=False)
+            self._console.print(f"{self._title} step {step}/{num_steps}  {describe_step(report)}", markup=False)
+
+    def say(self, message: str) -> None:
+        """Write a line without disturbing the bar."""
+        self._console.print(message, markup=False)

@@ -103,13 +103,12 @@ def walk(client: ServiceClient, selection: Selection, request: dict[str, Any]) -
 
 def follow(client: ServiceClient, job_id: str) -> None:
     """Show the job's events as a progress bar until it ends."""
-    console = stderr_console()
     with FinetuneBar("fine-tuning") as bar:
         for kind, payload in client.events(job_id):
             if kind == "progress":
                 bar.show(payload)
             elif kind == "state":
-                console.print(f"job is {payload['state']}", markup=False)
+                bar.say(f"job {payload['state']}")
 
 
 def predict_all(client: ServiceClient, model_id: str, query_images: Sequence[LabelledImage]) -> list[dict[str, float]]:

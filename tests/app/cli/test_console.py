@@ -21,7 +21,7 @@ def report() -> StepReport:
 
 
 def test_a_step_is_described_with_losses_and_cosine(report: StepReport) -> None:
-    assert describe_step(report.to_json()) == "classification loss 1.2500  absorption loss -0.5000  cosine +0.125  absorbing"
+    assert describe_step(report.to_json()) == "classification loss 1.250  absorption loss -0.500  cosine +0.125"
 
 
 def test_a_step_says_since_when_absorption_is_off(report: StepReport) -> None:
@@ -31,7 +31,11 @@ def test_a_step_says_since_when_absorption_is_off(report: StepReport) -> None:
         "is_absorbing": False,
         "absorption_stopped_at": 7,
     }
-    assert describe_step(stopped) == "classification loss 1.2500  absorption off since step 7"
+    assert describe_step(stopped) == "classification loss 1.250  absorption off since step 7"
+
+
+def test_beside_a_bar_a_step_leaves_room_in_80_columns(report: StepReport) -> None:
+    assert len(describe_step(report.to_json(), is_short=True)) <= 80 - len("━" * 14 + " 10000/10000 1:00:00 ")
 
 
 def test_without_a_terminal_a_few_lines_are_written(report: StepReport, capsys: pytest.CaptureFixture[str]) -> None:
@@ -41,7 +45,7 @@ def test_without_a_terminal_a_few_lines_are_written(report: StepReport, capsys: 
     output = capsys.readouterr()
     assert output.out == ""
     assert len(output.err.splitlines()) == 10
-    assert "step 20/20  classification loss 1.2500" in output.err
+    assert "step 20/20  classification loss 1.250" in output.err
 
 
 def test_json_goes_to_standard_output_alone(capsys: pytest.CaptureFixture[str]) -> None:
