@@ -16,7 +16,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from vtt_core.backbones.backbone import Backbone
-from vtt_core.contract.errors import AdapterFormatError, BackboneMismatchError
+from vtt_core.contract.errors import AdapterFormatError, BackboneMismatchError, RecipeError
 from vtt_core.contract.manifest import AdapterManifest
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.lora.layers import TowerLora
@@ -80,13 +80,18 @@ def adapter_from_files(files: Mapping[str, bytes]) -> Adapter:
         if name not in files:
             raise _unreadable(f"the file {name!r}", f"only {sorted(files)}")
     try:
-        manifest = AdapterManifest.from_json(json.loads(files[MANIFEST_FILE]))
-        tensors = load(files[TENSORS_FILE])
-    except (SafetensorError, UnicodeDecodeError, json.JSONDecodeError) as error:
-        raise _unreadable("a JSON manifest and a safetensors file", f"{type(error).__name__}: {error}") from error
+        values = json.loads(files[MANIFEST_FILE])
+    except (ValueError, RecursionError) as error:
+        raise _unreadable("a manifest in JSON", f"{type(error).__name__}: {error}") from error
+    manifest = AdapterManifest.from_json(values)
     if hashlib.sha256(files[TENSORS_FILE]).hexdigest() != manifest.tensors_sha256:
         raise _unreadable("tensors with the hash that the manifest states", "others: a file was damaged or exchanged")
-    return _assemble(manifest, tensors)
+    try:
+        tensors = load(files[TENSORS_FILE])
+        recipe = FinetuneRecipe.from_json(manifest.recipe)
+    except (SafetensorError, RecipeError) as error:
+        raise _unreadable("a safetensors file and a known recipe", f"{type(error).__name__}: {error}") from error
+    return _assemble(manifest, recipe, tensors)
 
 
 def save_adapter(adapter: Adapter, folder: Path) -> None:
@@ -106,13 +111,12 @@ def load_adapter(folder: Path) -> Adapter:
     return adapter_from_files({name: (folder / name).read_bytes() for name in names})
 
 
-def _assemble(manifest: AdapterManifest, tensors: dict[str, Tensor]) -> Adapter:
-    recipe = FinetuneRecipe.from_json(manifest.recipe)
+def _assemble(manifest: AdapterManifest, recipe: FinetuneRecipe, tensors: dict[str, Tensor]) -> Adapter:
     prototypes_CD = tensors.pop(PROTOTYPES, None)
     if prototypes_CD is None or prototypes_CD.ndim != 2 or len(prototypes_CD) != len(manifest.labels):
         raise _unreadable(f"one prototype for each of {len(manifest.labels)} classes", "none, or another number")
     first = tensors.get(f"{LORA_PREFIX}layers.0.q_proj.lora_A")
-    if first is None or first.shape[0] != recipe.rank:
+    if first is None or first.ndim != 2 or first.shape[0] != recipe.rank:
         raise _unreadable(f"LoRA tensors of rank {recipe.rank}", "none, or another rank")
     num_layers = sum(name.endswith(".q_proj.lora_A") for name in tensors)
     lora = TowerLora(num_layers, first.shape[1], recipe.rank, recipe.scaling).to(first.dtype).requires_grad_(False)

@@ -14,6 +14,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
+from vtt_core.backbones.backbone import hash_weights
 from vtt_core.contract.errors import CheckpointMismatchError
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.step import TrainingState
@@ -22,6 +23,8 @@ MOMENTS = ("exp_avg", "exp_avg_sq", "step")
 """What AdamW remembers of each parameter."""
 STATE_TENSOR = "state_json"
 """Name of the tensor that holds the scalars as UTF-8 JSON; safetensors' own metadata has no fixed order."""
+HASH_TENSOR = "sha256"
+"""Name of the tensor that holds the hash of all others."""
 
 
 def write_checkpoint(state: TrainingState, recipe: FinetuneRecipe, seed: int) -> bytes:
@@ -47,6 +50,7 @@ def write_checkpoint(state: TrainingState, recipe: FinetuneRecipe, seed: int) ->
     }
     encoded = json.dumps(scalars, sort_keys=True).encode()
     tensors[STATE_TENSOR] = torch.frombuffer(bytearray(encoded), dtype=torch.uint8)
+    tensors[HASH_TENSOR] = torch.frombuffer(bytearray.fromhex(hash_weights(tensors)), dtype=torch.uint8)
     return save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
 
 
@@ -64,9 +68,12 @@ def read_checkpoint(encoded: bytes, state: TrainingState, recipe: FinetuneRecipe
     """
     try:
         tensors = load(encoded)
-        scalars: dict[str, Any] = json.loads(bytes(tensors.pop(STATE_TENSOR).tolist()))
-    except (SafetensorError, KeyError, ValueError) as error:
+        stated = tensors.pop(HASH_TENSOR)
+    except (SafetensorError, KeyError) as error:
         raise _mismatch(f"{type(error).__name__}: {str(error)[:200]}") from error
+    if stated.tolist() != list(bytes.fromhex(hash_weights(tensors))):
+        raise _mismatch("one whose hash differs: it was damaged")
+    scalars: dict[str, Any] = json.loads(bytes(tensors.pop(STATE_TENSOR).tolist()))
     if scalars["recipe"] != recipe.to_json() or scalars["seed"] != seed:
         raise _mismatch(f"one of seed {scalars['seed']} and recipe {scalars['recipe']}")
     with torch.no_grad():

@@ -12,4 +12,4 @@ def class_prompts(labels: Sequence[str], template: str) -> tuple[str, ...]:
         labels: class labels.
         template: with `{}` for the label.
     """
-    return tuple(template.format(label.replace("_", " ")) for label in labels)
+    return tuple(template.replace("{}", label.replace("_", " ")) for label in labels)

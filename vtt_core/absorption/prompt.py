@@ -38,7 +38,7 @@ def make_absorption_prompt(backbone: Backbone, template: str, placeholder: str) 
     Raises:
         PromptError: the placeholder is not one token, or does not occur exactly once.
     """
-    tokens_T = cut_padding(backbone.tokenize([template.format(placeholder)]))[0]
+    tokens_T = cut_padding(backbone.tokenize([template.replace("{}", placeholder)]))[0]
     return AbsorptionPrompt(tokens_T.to(backbone.device), find_placeholder(backbone.tokenize, tokens_T, placeholder))
 
 

@@ -83,9 +83,14 @@ def load_weights(clip: Any, weight_file: Path, backbone_id: str) -> None:
 
 
 def _published(name: str, tag: str, backbone_id: str) -> Any:
-    """Load weights by open_clip's own means: its hub, or a cache of it."""
+    """Load weights by open_clip's own means: its hub, or a cache of it.
+
+    The tag decides the activation: OpenAI's weights were trained with QuickGELU, also where the model's name
+    does not say so, and open_clip alone would run them with another.
+    """
+    needs_quick_gelu = bool((open_clip.get_pretrained_cfg(name, tag) or {}).get("quick_gelu"))
     try:
-        return open_clip.create_model(name, pretrained=tag, require_pretrained=True)
+        return open_clip.create_model(name, pretrained=tag, require_pretrained=True, force_quick_gelu=needs_quick_gelu)
     except Exception as error:  # hub libraries raise errors of many kinds; all mean the same here
         raise BackboneUnavailableError(
             expected=f"the weights of {backbone_id!r} from a hub or a cache",
@@ -114,8 +119,8 @@ def _wrap(backbone_id: str, clip: Any, config: dict[str, Any], device: str) -> B
         side_pixels=config["vision_cfg"]["image_size"],
         resize="squash",
         interpolation="bilinear",
-        mean=config.get("mean", CLIP_MEAN),
-        std=config.get("std", CLIP_STD),
+        mean=tuple(config.get("mean", CLIP_MEAN)),
+        std=tuple(config.get("std", CLIP_STD)),
     )
     tokenize = make_tokenize(config["text_cfg"]["context_length"])
     return Backbone(backbone_id, clip.to(device=device, dtype=torch.float32), tokenize, preprocessing)

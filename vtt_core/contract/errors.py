@@ -28,6 +28,7 @@ VttError
 │   ├── UnsupportedBackboneError          backbone.unsupported
 │   ├── LayerMismatchError                backbone.layer_mismatch
 │   ├── PromptError                       prompt.invalid
+│   ├── CheckpointMismatchError           checkpoint.mismatch
 │   ├── AdapterFormatError                adapter.bad_format
 │   └── BackboneMismatchError             adapter.backbone_mismatch
 └── BackboneUnavailableError              backbone.unavailable: known, but its weights are out of reach

@@ -65,32 +65,41 @@ class AdapterManifest:
         """
         if not isinstance(values, dict):
             raise _malformed("a JSON object", type(values).__name__)
-        if values.get("format_version") != FORMAT_VERSION:
+        version = values.get("format_version")
+        if type(version) is not int or version != FORMAT_VERSION:
             raise AdapterFormatError(
                 expected=f"adapter format version {FORMAT_VERSION}",
-                got=repr(values.get("format_version")),
+                got=repr(version),
                 remedy="Use the release that wrote the adapter, or train it again",
             )
         _check_fields(cls, values)
         preprocessing = values["preprocessing"]
         _check_fields(Preprocessing, preprocessing)
-        try:
-            return cls(
-                **{
-                    **values,
-                    "labels": _strings(values["labels"]),
-                    "prompts": _strings(values["prompts"]),
-                    "preprocessing": Preprocessing(
-                        side_pixels=int(preprocessing["side_pixels"]),
-                        resize=str(preprocessing["resize"]),
-                        interpolation=str(preprocessing["interpolation"]),
-                        mean=_triple(preprocessing["mean"]),
-                        std=_triple(preprocessing["std"]),
-                    ),
-                }
-            )
-        except (TypeError, ValueError) as error:
-            raise _malformed("fields of the documented types", str(error)) from error
+        labels, prompts = _strings(values, "labels"), _strings(values, "prompts")
+        if len(labels) != len(prompts):
+            raise _malformed("one prompt for each label", f"{len(prompts)} for {len(labels)}")
+        read = Preprocessing(**{**preprocessing, "mean": _triple(preprocessing, "mean"), "std": _triple(preprocessing, "std")})
+        return cls(**{**values, "labels": labels, "prompts": prompts, "preprocessing": read})
+
+
+_TYPES: dict[str, tuple[type, ...]] = {
+    "backbone_id": (str,),
+    "backbone_sha256": (str,),
+    "tensors_sha256": (str,),
+    "labels": (list,),
+    "prompts": (list,),
+    "preprocessing": (dict,),
+    "recipe": (dict,),
+    "seed": (int,),
+    "absorption_stopped_at": (int, type(None)),
+    "library_versions": (dict,),
+    "side_pixels": (int,),
+    "resize": (str,),
+    "interpolation": (str,),
+    "mean": (list,),
+    "std": (list,),
+}
+"""JSON types of the fields; exact, since Python's bool is an int."""
 
 
 def _check_fields(kind: type[AdapterManifest] | type[Preprocessing], values: object) -> None:
@@ -99,20 +108,25 @@ def _check_fields(kind: type[AdapterManifest] | type[Preprocessing], values: obj
     if expected != got:
         missing, unknown = sorted(expected - got), sorted(got - expected)
         raise _malformed(f"the fields of {kind.__name__}", f"missing {missing}, unknown {unknown}")
+    assert isinstance(values, dict)
+    for name, value in values.items():
+        if name in _TYPES and type(value) not in _TYPES[name]:
+            names = " or ".join(allowed.__name__ for allowed in _TYPES[name])
+            raise _malformed(f"{name} of type {names}", repr(value)[:200])
+
+
+def _strings(values: dict[str, Any], name: str) -> tuple[str, ...]:
+    if not all(isinstance(value, str) for value in values[name]):
+        raise _malformed(f"{name} as a list of strings", repr(values[name])[:200])
+    return tuple(values[name])
+
+
+def _triple(values: dict[str, Any], name: str) -> tuple[float, float, float]:
+    if len(values[name]) != 3 or not all(type(value) in (int, float) and abs(value) < 1e6 for value in values[name]):
+        raise _malformed(f"{name} as three numbers", repr(values[name])[:200])
+    first, second, third = map(float, values[name])
+    return first, second, third
 
 
 def _malformed(expected: str, got: str) -> AdapterFormatError:
     return AdapterFormatError(expected=expected, got=got, remedy="Take the manifest.json that was written with the adapter")
-
-
-def _strings(values: object) -> tuple[str, ...]:
-    if not isinstance(values, list) or not all(isinstance(value, str) for value in values):
-        raise TypeError(f"expected a list of strings, got {values!r}")
-    return tuple(values)
-
-
-def _triple(values: object) -> tuple[float, float, float]:
-    if not isinstance(values, list) or len(values) != 3:
-        raise TypeError(f"expected three numbers, got {values!r}")
-    first, second, third = (float(value) for value in values)
-    return first, second, third

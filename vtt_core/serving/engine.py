@@ -45,7 +45,7 @@ class Engine:
             UnknownBackboneError: no backbone has this id.
             BackboneUnavailableError: its weights are out of reach.
         """
-        assert self._backbone(backbone_id).weight_sha256
+        _ = self._backbone(backbone_id).weight_sha256
 
     def predict(
         self,
