@@ -1,0 +1,46 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+
+from vtt_core.backbones.backbone import Backbone, hash_weights
+
+
+class TestBackbone:
+    def test_nothing_of_it_wants_gradients(self, tiny_backbone: Backbone) -> None:
+        assert not any(parameter.requires_grad for parameter in tiny_backbone.clip.parameters())
+        assert not tiny_backbone.clip.training
+
+    def test_it_says_its_size_device_and_type(self, tiny_backbone: Backbone) -> None:
+        assert tiny_backbone.joint_size == 64
+        assert tiny_backbone.device == torch.device("cpu")
+        assert tiny_backbone.dtype == torch.float32
+
+    def test_the_same_weights_have_the_same_hash(self, make_backbone: Callable[..., Backbone], tiny_backbone: Backbone) -> None:
+        assert make_backbone(seed=0).weight_sha256 == tiny_backbone.weight_sha256
+        assert make_backbone(seed=1).weight_sha256 != tiny_backbone.weight_sha256
+
+
+class TestHashWeights:
+    TENSORS = {"a": torch.tensor([[1.0, 2.0]]), "b": torch.tensor(3.0)}
+
+    def test_the_order_of_the_names_does_not_matter(self) -> None:
+        assert hash_weights(dict(reversed(self.TENSORS.items()))) == hash_weights(self.TENSORS)
+
+    def test_layout_in_memory_does_not_matter(self) -> None:
+        tensor = torch.arange(6.0).view(2, 3)
+        assert hash_weights({"a": tensor.t()}) == hash_weights({"a": tensor.t().contiguous()})
+
+    @pytest.mark.parametrize(
+        "changed",
+        [
+            {"a": torch.tensor([[1.0, 2.5]])},
+            {"a": torch.tensor([[1.0], [2.0]])},
+            {"a": torch.tensor([[1.0, 2.0]], dtype=torch.float64)},
+            {"a": torch.tensor([[1.0, 2.0]]), "c": torch.tensor(3.0)},
+        ],
+        ids=["value", "shape", "type", "name"],
+    )
+    def test_any_other_change_changes_it(self, changed: dict[str, torch.Tensor]) -> None:
+        rest = {} if "c" in changed else {"b": torch.tensor(3.0)}
+        assert hash_weights(changed | rest) != hash_weights(self.TENSORS)

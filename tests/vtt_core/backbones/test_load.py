@@ -1,0 +1,154 @@
+import copy
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import huggingface_hub.constants
+import pytest
+import torch
+from safetensors.torch import save_file
+from torch import nn
+
+from vtt_core.backbones.backbone import CLIP_MEAN, Backbone
+from vtt_core.backbones.load import backbone_from_files, load_backbone
+from vtt_core.backbones.open_clip_import import open_clip
+from vtt_core.contract.backbones import MINI, catalogue
+from vtt_core.contract.errors import BackboneUnavailableError, UnknownBackboneError, UnsupportedBackboneError
+
+NAME = "ViT-B-32"
+
+
+@pytest.fixture
+def tiny_known_model(tiny_config: dict[str, Any], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Give known names of open_clip the tiny architecture: building the real one takes seconds."""
+    for name, quick_gelu in ((NAME, False), ("ViT-L-14", False), (f"{NAME}-quickgelu", True)):
+        config = copy.deepcopy(tiny_config) | {"quick_gelu": quick_gelu}
+        monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, name, config)
+
+
+@pytest.fixture
+def weight_file(tiny_backbone: Backbone, tmp_path: Path) -> Path:
+    file = tmp_path / "weights.safetensors"
+    save_file(tiny_backbone.clip.state_dict(), file)
+    return file
+
+
+class TestBundled:
+    def test_it_loads_without_a_network_and_is_what_the_list_says(self) -> None:
+        backbone, entry = load_backbone(MINI), catalogue()[0]
+        assert backbone.backbone_id == entry.backbone_id == MINI
+        assert backbone.joint_size == entry.joint_size
+        assert backbone.preprocessing.side_pixels == entry.image_side_pixels
+        assert backbone.vision_tower.num_layers == entry.num_vision_layers
+        assert backbone.text_tower.num_layers == entry.num_text_layers
+
+
+@pytest.mark.usefixtures("tiny_known_model")
+class TestLocalFile:
+    def test_a_safetensors_file_loads_by_name_and_path(self, weight_file: Path, tiny_backbone: Backbone) -> None:
+        backbone = load_backbone(f"{NAME}/{weight_file}")
+        assert f"{NAME}/{weight_file}".startswith(f"{NAME}//")
+        assert backbone.weight_sha256 == tiny_backbone.weight_sha256
+        assert backbone.dtype == torch.float32
+
+    def test_half_precision_weights_become_float32(self, weight_file: Path, tiny_backbone: Backbone) -> None:
+        save_file({name: tensor.half() for name, tensor in tiny_backbone.clip.state_dict().items()}, weight_file)
+        backbone = load_backbone(f"{NAME}/{weight_file}")
+        assert backbone.dtype == torch.float32
+        torch.testing.assert_close(backbone.clip.visual.proj, tiny_backbone.clip.visual.proj, rtol=1e-3, atol=1e-3)
+
+    def test_a_missing_file_is_named(self, tmp_path: Path) -> None:
+        with pytest.raises(BackboneUnavailableError, match="absent.safetensors") as caught:
+            load_backbone(f"{NAME}/{tmp_path}/absent.safetensors")
+        assert "Give the path" in caught.value.remedy
+
+    def test_a_damaged_file_is_refused(self, weight_file: Path) -> None:
+        weight_file.write_bytes(weight_file.read_bytes()[:1000])
+        with pytest.raises(BackboneUnavailableError, match="SafetensorError"):
+            load_backbone(f"{NAME}/{weight_file}")
+
+    def test_weights_of_another_architecture_are_refused(self, weight_file: Path, uneven_backbone: Backbone) -> None:
+        save_file(uneven_backbone.clip.state_dict(), weight_file)
+        with pytest.raises(BackboneUnavailableError, match="resblocks"):
+            load_backbone(f"{NAME}/{weight_file}")
+
+
+@pytest.mark.usefixtures("tiny_known_model")
+class TestRandomWeights:
+    def test_they_are_the_same_each_time(self) -> None:
+        assert load_backbone(f"{NAME}/random").weight_sha256 == load_backbone(f"{NAME}/random").weight_sha256
+
+    def test_drawing_them_leaves_the_global_generator_alone(self) -> None:
+        torch.manual_seed(3)
+        expected = torch.rand(2)
+        torch.manual_seed(3)
+        load_backbone(f"{NAME}/random")
+        assert torch.equal(torch.rand(2), expected)
+
+
+@pytest.mark.usefixtures("tiny_known_model")
+class TestPublished:
+    @pytest.fixture
+    def hub(self, weight_file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        """Answer every download with the tiny weights."""
+        monkeypatch.setattr(open_clip.factory, "download_pretrained", lambda *_args, **_kwargs: str(weight_file))
+
+    @pytest.mark.usefixtures("hub")
+    @pytest.mark.parametrize("backbone_id", [f"{NAME}/openai", f"{NAME}-quickgelu/openai"])
+    def test_weights_of_openai_run_with_the_activation_they_were_trained_with(self, backbone_id: str) -> None:
+        block = load_backbone(backbone_id).clip.visual.transformer.resblocks[0]
+        assert isinstance(block.mlp.gelu, open_clip.transformer.QuickGELU)
+
+    @pytest.mark.usefixtures("hub")
+    def test_other_weights_run_with_the_activation_of_their_model(self) -> None:
+        block = load_backbone(f"{NAME}/laion2b_s34b_b79k").clip.visual.transformer.resblocks[0]
+        assert type(block.mlp.gelu) is nn.GELU
+
+    @pytest.mark.usefixtures("hub")
+    def test_normalisation_is_what_the_weights_were_trained_with(self) -> None:
+        assert load_backbone(f"{NAME}/openai").preprocessing.mean == CLIP_MEAN
+        assert load_backbone("ViT-L-14/laion2b_s32b_b82k").preprocessing.mean == (0.5, 0.5, 0.5)
+
+    def test_weights_out_of_reach_name_the_ways_out(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+        with pytest.raises(BackboneUnavailableError) as caught:
+            load_backbone(f"{NAME}/laion2b_s34b_b79k")
+        for way_out in ("reach the hub", "HF_HOME", "HF_HUB_OFFLINE=1", f"{NAME}//path/to/weights.safetensors", "mini"):
+            assert way_out in caught.value.remedy
+        assert caught.value.code == "backbone.unavailable"
+
+
+def test_an_unknown_id_is_refused_before_anything_is_loaded() -> None:
+    with pytest.raises(UnknownBackboneError, match="'ViT-B-33/openai'"):
+        load_backbone("ViT-B-33/openai")
+
+
+class TestFromFiles:
+    @pytest.fixture
+    def write_config(self, tiny_config: dict[str, Any], tmp_path: Path) -> Callable[..., Path]:
+        def write(**changes: Any) -> Path:
+            file = tmp_path / "model.json"
+            file.write_text(json.dumps(tiny_config | changes), encoding="utf-8")
+            return file
+
+        return write
+
+    def test_weights_come_from_the_file(
+        self, write_config: Callable[..., Path], weight_file: Path, tiny_backbone: Backbone
+    ) -> None:
+        backbone = backbone_from_files("mine", write_config(), weight_file)
+        assert backbone.backbone_id == "mine"
+        assert backbone.weight_sha256 == tiny_backbone.weight_sha256
+
+    def test_an_unsupported_configuration_is_refused(self, write_config: Callable[..., Path]) -> None:
+        config = write_config(embed_dim=32)
+        with pytest.raises(UnsupportedBackboneError, match="text width equal to the joint size"):
+            backbone_from_files("mine", config, None)
+
+    def test_the_configurations_own_normalisation_is_used(self, write_config: Callable[..., Path]) -> None:
+        backbone = backbone_from_files("mine", write_config(mean=[0.5, 0.5, 0.5], std=[0.25, 0.25, 0.25]), None)
+        assert backbone.preprocessing.mean == (0.5, 0.5, 0.5)
+        assert backbone.preprocessing.std == (0.25, 0.25, 0.25)

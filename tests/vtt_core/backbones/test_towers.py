@@ -1,0 +1,90 @@
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from vtt_core.backbones.backbone import Backbone
+from vtt_core.backbones.towers import cut_padding, run_block
+from vtt_core.lora.layers import TowerLora
+
+TEXTS = ["a photo of a dog.", "x", "a photo of a herbaceous vegetation land."]
+EXACT = {"rtol": 1e-12, "atol": 1e-12}
+
+
+@pytest.fixture(scope="module", params=[False, True], ids=["gelu", "quick_gelu"])
+def backbone(
+    request: pytest.FixtureRequest, make_backbone: Callable[..., Backbone], in_float64: Callable[[Backbone], Backbone]
+) -> Backbone:
+    return in_float64(make_backbone(vision_layers=4, text_layers=2, quick_gelu=request.param))
+
+
+@pytest.fixture
+def images_B3HW(backbone: Backbone) -> Tensor:
+    side = backbone.preprocessing.side_pixels
+    return torch.randn(3, 3, side, side, dtype=torch.float64)
+
+
+class TestVisionTower:
+    def test_the_last_layer_is_the_models_own_image_feature(self, backbone: Backbone, images_B3HW: Tensor) -> None:
+        expected = backbone.clip.encode_image(images_B3HW)
+        torch.testing.assert_close(backbone.vision_tower.layer_features(images_B3HW)[:, -1], expected, **EXACT)
+        torch.testing.assert_close(backbone.vision_tower.features(images_B3HW), expected, **EXACT)
+
+    def test_every_layer_is_the_class_token_through_the_final_norm_and_projection(
+        self, backbone: Backbone, images_B3HW: Tensor
+    ) -> None:
+        visual, outputs = backbone.clip.visual, []
+        hooks = [
+            block.register_forward_hook(lambda _block, _inputs, output: outputs.append(output))
+            for block in visual.transformer.resblocks
+        ]
+        backbone.clip.encode_image(images_B3HW)
+        for hook in hooks:
+            hook.remove()
+        expected = torch.stack([visual.ln_post(output[:, 0]) @ visual.proj for output in outputs], dim=1)
+        torch.testing.assert_close(backbone.vision_tower.layer_features(images_B3HW), expected, **EXACT)
+
+    def test_sizes_are_those_of_the_configuration(self, backbone: Backbone) -> None:
+        tower = backbone.vision_tower
+        assert (tower.num_layers, tower.width, tower.joint_size) == (4, 64, 64)
+
+
+class TestTextTower:
+    def test_the_last_layer_is_the_models_own_text_feature(self, backbone: Backbone) -> None:
+        tokens_CT = backbone.tokenize(TEXTS)
+        text_CLD = backbone.text_tower.layer_features(tokens_CT)
+        assert text_CLD.shape == (3, 2, 64)
+        torch.testing.assert_close(text_CLD[:, -1], backbone.clip.encode_text(tokens_CT), **EXACT)
+
+    def test_prompts_cut_after_the_longest_give_what_full_ones_give(self, backbone: Backbone) -> None:
+        tower, tokens_CT = backbone.text_tower, backbone.tokenize(TEXTS)
+        full = tower.layer_features_of_embeddings(tower.embed(tokens_CT), tokens_CT.argmax(dim=-1))
+        torch.testing.assert_close(tower.layer_features(tokens_CT), full, **EXACT)
+
+    def test_a_prompt_alone_gives_what_it_gives_among_longer_ones(self, backbone: Backbone) -> None:
+        tower, tokens_CT = backbone.text_tower, backbone.tokenize(TEXTS)
+        torch.testing.assert_close(tower.layer_features(tokens_CT[1:2]), tower.layer_features(tokens_CT)[1:2], **EXACT)
+
+
+class TestRunBlock:
+    @pytest.mark.parametrize("is_causal", [False, True])
+    def test_it_equals_open_clips_own_forward(self, backbone: Backbone, is_causal: bool) -> None:
+        block = backbone.clip.transformer.resblocks[0]
+        x_BTW = torch.randn(2, 6, 64, dtype=torch.float64)
+        mask = torch.full((6, 6), float("-inf"), dtype=torch.float64).triu(1) if is_causal else None
+        torch.testing.assert_close(run_block(block, x_BTW, is_causal=is_causal), block(x_BTW, attn_mask=mask), **EXACT)
+
+    def test_a_lora_changes_only_its_own_block_and_those_after(self, backbone: Backbone, images_B3HW: Tensor) -> None:
+        lora = TowerLora(4, 64, rank=2, scaling=2.0).double()
+        with torch.no_grad():
+            lora.layer(2).q_proj.lora_B.normal_()
+        frozen, changed = (backbone.vision_tower.layer_features(images_B3HW, change) for change in (None, lora))
+        assert torch.equal(frozen[:, :2], changed[:, :2])
+        assert not torch.allclose(frozen[:, 2], changed[:, 2])
+        assert not torch.allclose(frozen[:, 3], changed[:, 3])
+
+
+def test_padding_is_cut_after_the_last_end_of_text() -> None:
+    tokens_CT = torch.tensor([[8, 1, 9, 0, 0], [8, 1, 2, 9, 0]])
+    assert torch.equal(cut_padding(tokens_CT), tokens_CT[:, :4])

@@ -1,0 +1,46 @@
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from vtt_core.linear_probe import RIDGE, leave_one_out_predictions
+
+
+def refitted_without(index: int, features_BD: Tensor, labels_B: Tensor, num_classes: int) -> int:
+    """Fit a ridge regression on all other images and ask it for this one."""
+    features = functional.normalize(features_BD, dim=-1)
+    design = torch.cat((features, torch.ones(len(features), 1, dtype=torch.float64)), dim=1)
+    others = [other for other in range(len(labels_B)) if other != index]
+    targets = functional.one_hot(labels_B, num_classes).double()[others]
+    # Least squares on the design with the root of the ridge appended below it.
+    padding = RIDGE**0.5 * torch.eye(design.shape[1], dtype=torch.float64)
+    stacked = torch.cat((design[others], padding))
+    coefficients = torch.linalg.lstsq(stacked, torch.cat((targets, targets.new_zeros(len(padding), num_classes)))).solution
+    return int((design[index] @ coefficients).argmax())
+
+
+def test_it_equals_refitting_once_for_every_image() -> None:
+    torch.manual_seed(4)
+    for num_images, size in ((12, 5), (9, 30)):
+        features_BD, labels_B = torch.randn(num_images, size, dtype=torch.float64), torch.arange(num_images) % 3
+        expected = [refitted_without(index, features_BD, labels_B, 3) for index in range(num_images)]
+        assert leave_one_out_predictions(features_BD, labels_B, 3).tolist() == expected
+        assert expected != labels_B.tolist()
+
+
+def test_clusters_are_told_apart() -> None:
+    labels_B = torch.arange(12) % 3
+    features_BD = functional.one_hot(labels_B, 8).float() + 0.05 * torch.randn(12, 8)
+    assert torch.equal(leave_one_out_predictions(features_BD, labels_B, 3), labels_B)
+
+
+def test_the_length_of_a_feature_does_not_matter() -> None:
+    features_BD, labels_B = torch.randn(8, 4, dtype=torch.float64), torch.arange(8) % 2
+    scaled_BD = features_BD * torch.rand(8, 1, dtype=torch.float64).add(0.1)
+    assert torch.equal(leave_one_out_predictions(scaled_BD, labels_B, 2), leave_one_out_predictions(features_BD, labels_B, 2))
+
+
+def test_the_only_image_of_a_class_is_never_given_its_own_class() -> None:
+    # Left out, its class has no example: the probe cannot know the answer.
+    labels_B = torch.tensor([0, 0, 1, 1, 2])
+    predicted_B = leave_one_out_predictions(torch.randn(5, 6), labels_B, 3)
+    assert predicted_B[4] != 2

@@ -1,0 +1,197 @@
+import dataclasses
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor
+
+from vtt_core.absorption.prompt import absorb
+from vtt_core.backbones.backbone import Backbone, hash_weights
+from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.contract.support_set import SupportSet
+from vtt_core.finetune import make_problem, start_state
+from vtt_core.fusion.sequence import interleave_layers
+from vtt_core.losses import absorption_loss, class_logits, classification_loss
+from vtt_core.step import Problem, TrainingState, learning_rate, make_optimiser, train_step
+
+BATCH = torch.tensor([0, 3, 5, 11])
+
+
+@pytest.fixture
+def recipe(make_recipe: Callable[..., FinetuneRecipe]) -> FinetuneRecipe:
+    return make_recipe()
+
+
+@pytest.fixture(params=["even", "uneven"])
+def backbone(
+    request: pytest.FixtureRequest,
+    tiny_backbone: Backbone,
+    uneven_backbone: Backbone,
+    in_float64: Callable[[Backbone], Backbone],
+) -> Backbone:
+    return in_float64(tiny_backbone if request.param == "even" else uneven_backbone)
+
+
+@pytest.fixture
+def problem(backbone: Backbone, support_set: SupportSet, recipe: FinetuneRecipe) -> Problem:
+    return make_problem(backbone, support_set, recipe, seed=0)
+
+
+@pytest.fixture
+def state(backbone: Backbone, recipe: FinetuneRecipe) -> TrainingState:
+    """A start whose B matrices are not zero, so that every LoRA tensor has a gradient."""
+    state = start_state(backbone, recipe, seed=0)
+    with torch.no_grad():
+        for name, parameter in state.lora.named_parameters():
+            if name.endswith("lora_B"):
+                parameter.normal_(std=0.05)
+    return state
+
+
+def losses(problem: Problem, state: TrainingState, recipe: FinetuneRecipe) -> tuple[Tensor, Tensor]:
+    """Compute both losses of a batch, written out once more."""
+    labels_B = problem.labels_V[BATCH]
+    vision_BLD = problem.backbone.vision_tower.layer_features(problem.views_V3HW[BATCH], state.lora)
+    fused_BD = state.fusion(interleave_layers(vision_BLD, problem.text_CLD[labels_B]))
+    absorbed_BD = absorb(problem.backbone.text_tower, problem.prompt, fused_BD)
+    logits_BC = class_logits(vision_BLD[:, -1], problem.prototypes_CD, recipe.logit_scale)
+    return classification_loss(logits_BC, labels_B), absorption_loss(absorbed_BD, vision_BLD[:, -1])
+
+
+class TestGradients:
+    @pytest.mark.parametrize("has_conflict", [False, True])
+    def test_lora_gets_the_projected_and_fusion_the_plain_gradient_of_the_combined_loss(
+        self, problem: Problem, state: TrainingState, recipe: FinetuneRecipe, has_conflict: bool
+    ) -> None:
+        if has_conflict:
+            recipe = dataclasses.replace(recipe, absorption_weight=1000.0, logit_scale=1.0)
+        lora, fusion = list(state.lora.parameters()), list(state.fusion.parameters())
+        loss_ce, loss_vtt = losses(problem, state, recipe)
+        combined = torch.autograd.grad(loss_ce + recipe.absorption_weight * loss_vtt, lora + fusion, retain_graph=True)
+        classification = torch.autograd.grad(loss_ce, lora)
+        expected, cosines = [], []
+        for g_comb, g_ce in zip(combined, classification, strict=False):
+            dot, length = (g_comb * g_ce).sum(), g_ce.norm()
+            cosines.append((dot / (g_comb.norm() * length)).item())
+            expected.append(g_comb - dot / length**2 * g_ce if dot < 0 else g_comb)
+        report = train_step(problem, state, recipe, BATCH, None)
+        for parameter, gradient in zip(lora + fusion, [*expected, *combined[len(lora) :]], strict=True):
+            torch.testing.assert_close(parameter.grad, gradient, rtol=1e-9, atol=1e-12)
+        assert report.conflict_cosine == pytest.approx(sum(cosines) / len(cosines), abs=1e-12)
+        assert max(cosines) > 0
+        assert (min(cosines) < 0) is has_conflict
+        assert report.classification_loss == pytest.approx(loss_ce.item(), rel=1e-12)
+        assert report.absorption_loss == pytest.approx(loss_vtt.item(), rel=1e-12)
+
+    def test_after_the_switch_off_lora_gets_the_plain_classification_gradient(
+        self, problem: Problem, state: TrainingState, recipe: FinetuneRecipe
+    ) -> None:
+        state.dgso.is_absorbing = False
+        lora = list(state.lora.parameters())
+        expected = torch.autograd.grad(losses(problem, state, recipe)[0], lora)
+        report = train_step(problem, state, recipe, BATCH, None)
+        for parameter, gradient in zip(lora, expected, strict=True):
+            torch.testing.assert_close(parameter.grad, gradient, rtol=1e-9, atol=1e-12)
+        assert report.absorption_loss is None
+        assert report.conflict_cosine is None
+
+    def test_the_backbone_gets_none_and_stays_bit_unchanged(
+        self, problem: Problem, state: TrainingState, recipe: FinetuneRecipe, backbone: Backbone
+    ) -> None:
+        before = hash_weights(backbone.clip.state_dict())
+        for _ in range(2):
+            train_step(problem, state, recipe, BATCH, torch.Generator())
+        assert all(parameter.grad is None for parameter in backbone.clip.parameters())
+        assert all(parameter.grad is not None for parameter in state.lora.parameters())
+        assert all(parameter.grad is not None for parameter in state.fusion.parameters())
+        assert hash_weights(backbone.clip.state_dict()) == before
+
+    def test_at_start_gradients_of_a_are_zero_and_count_as_agreement(
+        self, problem: Problem, backbone: Backbone, recipe: FinetuneRecipe
+    ) -> None:
+        fresh = start_state(backbone, recipe, seed=0)
+        report = train_step(problem, fresh, recipe, BATCH, None)
+        for name, parameter in fresh.lora.named_parameters():
+            assert parameter.grad is not None
+            assert bool(parameter.grad.any()) is name.endswith("lora_B")
+        assert report.conflict_cosine is not None
+        assert report.conflict_cosine > -1e-9, "half of the tensors count as +1"
+
+
+class TestSwitchOff:
+    def test_the_step_that_triggers_it_still_uses_its_combined_gradient(
+        self, problem: Problem, state: TrainingState, recipe: FinetuneRecipe
+    ) -> None:
+        state.dgso.queue = [1.0, -1e9]
+        before = hash_weights(state.fusion.state_dict())
+        report = train_step(problem, state, recipe, BATCH, None)
+        assert report.absorption_loss is not None
+        assert not report.is_absorbing
+        assert report.absorption_stopped_at == state.dgso.stopped_at == 2
+        assert hash_weights(state.fusion.state_dict()) != before
+
+    def test_adamw_then_leaves_the_fusion_network_alone_decay_included(
+        self, problem: Problem, state: TrainingState, recipe: FinetuneRecipe
+    ) -> None:
+        recipe = dataclasses.replace(recipe, weight_decay=0.5)
+        state.optimiser = make_optimiser(state.lora, state.fusion, recipe)
+        train_step(problem, state, recipe, BATCH, None)
+        state.dgso.is_absorbing = False
+        fusion, lora = hash_weights(state.fusion.state_dict()), hash_weights(state.lora.state_dict())
+        for _ in range(2):
+            train_step(problem, state, recipe, BATCH, None)
+        assert hash_weights(state.fusion.state_dict()) == fusion
+        assert hash_weights(state.lora.state_dict()) != lora
+
+    def test_the_queue_gets_one_entry_a_step_until_then(
+        self, problem: Problem, state: TrainingState, recipe: FinetuneRecipe
+    ) -> None:
+        reports = [train_step(problem, state, recipe, BATCH, None) for _ in range(2)]
+        assert state.dgso.queue == [1.0, *(report.conflict_cosine for report in reports)]
+        state.dgso.is_absorbing = False
+        train_step(problem, state, recipe, BATCH, None)
+        assert len(state.dgso.queue) == 3
+
+
+class TestLearningRate:
+    @pytest.mark.parametrize("start", [2e-4, 5e-4])
+    def test_it_equals_torchs_cosine_schedule_step_by_step(self, start: float) -> None:
+        recipe = FinetuneRecipe()
+        parameter = torch.nn.Parameter(torch.zeros(1))
+        optimiser = torch.optim.SGD([parameter], lr=start)
+        schedule = torch.optim.lr_scheduler.CosineAnnealingLR(
+            optimiser, T_max=8 * recipe.iterations, eta_min=recipe.min_learning_rate
+        )
+        for step in range(recipe.iterations):
+            assert learning_rate(start, step, recipe) == pytest.approx(schedule.get_last_lr()[0], rel=1e-9)
+            optimiser.step()
+            schedule.step()
+
+    def test_it_ends_at_96_percent_of_its_start(self) -> None:
+        recipe = FinetuneRecipe()
+        assert learning_rate(2e-4, 0, recipe) == 2e-4
+        assert learning_rate(2e-4, 250, recipe) / 2e-4 == pytest.approx(0.962, abs=1e-3)
+
+    def test_each_group_follows_its_own_start(self, problem: Problem, state: TrainingState, recipe: FinetuneRecipe) -> None:
+        recipe = dataclasses.replace(recipe, lora_learning_rate=1e-3, fusion_learning_rate=3e-3)
+        state.optimiser = make_optimiser(state.lora, state.fusion, recipe)
+        for step in range(3):
+            train_step(problem, state, recipe, BATCH, None)
+            rates = [group["lr"] for group in state.optimiser.param_groups]
+            assert rates == [learning_rate(1e-3, step, recipe), learning_rate(3e-3, step, recipe)]
+
+
+def test_the_update_is_adamws(problem: Problem, state: TrainingState, recipe: FinetuneRecipe) -> None:
+    before = [parameter.detach().clone() for parameter in state.lora.parameters()]
+    train_step(problem, state, recipe, BATCH, None)
+    for old, parameter in zip(before, state.lora.parameters(), strict=True):
+        gradient, rate = parameter.grad, recipe.lora_learning_rate
+        assert gradient is not None
+        expected = old * (1 - rate * recipe.weight_decay) - rate * gradient / (gradient.abs() + recipe.adam_epsilon)
+        torch.testing.assert_close(parameter.detach(), expected, rtol=1e-9, atol=1e-12)
+
+
+def test_prototypes_are_unit_text_features_of_the_last_layer(problem: Problem) -> None:
+    torch.testing.assert_close(problem.prototypes_CD.norm(dim=-1), torch.ones(3, dtype=torch.float64))
+    last_CD = problem.text_CLD[:, -1]
+    torch.testing.assert_close(problem.prototypes_CD * last_CD.norm(dim=-1, keepdim=True), last_CD)
