@@ -12,6 +12,7 @@ the only process (solo pool: torch is imported once, and never before a fork):
 
 from __future__ import annotations
 
+import gc
 import logging
 from typing import Any
 
@@ -123,6 +124,8 @@ def _close(**_: Any) -> None:
     if WorkerProcess.presence is not None:
         WorkerProcess.presence.stop()
     _log.info("worker_stopped")
+    # The interpreter's last collections look at all of torch's objects for seconds, in which nothing happens any more.
+    gc.freeze()
 
 
 signals.setup_logging.connect(_set_up_logging)
