@@ -7,6 +7,7 @@ from datetime import datetime
 
 import structlog
 
+from app.domain.errors import StaleLeaseError
 from app.domain.ids import MODEL_PREFIX, new_id
 from app.infra.database import SessionFactory
 from app.infra.leases import Lease, LeaseRepository
@@ -51,26 +52,26 @@ def publish(
     heartbeat.check()
     model_id = new_id(MODEL_PREFIX)
     adapter_key = f"models/{model_id}"
+    for name, content in files.items():
+        store.put(f"{adapter_key}/{name}", content)
+    model = ModelRow(
+        id=model_id,
+        job_id=order.job_id,
+        name=order.name,
+        backbone_id=order.backbone_id,
+        backbone_sha256=adapter.manifest.backbone_sha256,
+        labels=list(adapter.manifest.labels),
+        recipe=order.recipe.to_json(),
+        metrics=metrics,
+        adapter_key=adapter_key,
+        adapter_bytes=sum(map(len, files.values())),
+        created_at=clock(),
+    )
     try:
-        for name, content in files.items():
-            store.put(f"{adapter_key}/{name}", content)
-        model = ModelRow(
-            id=model_id,
-            job_id=order.job_id,
-            name=order.name,
-            backbone_id=order.backbone_id,
-            backbone_sha256=adapter.manifest.backbone_sha256,
-            labels=list(adapter.manifest.labels),
-            recipe=order.recipe.to_json(),
-            metrics=metrics,
-            adapter_key=adapter_key,
-            adapter_bytes=sum(map(len, files.values())),
-            created_at=clock(),
-        )
         with session_factory.begin() as session:
             LeaseRepository(session).succeed(lease, model, clock())
-    except BaseException:
-        # No row names the files, so nobody would ever remove them.
+    except StaleLeaseError:
+        # No row names the files. After any other error the commit may have arrived, and they must stay.
         store.delete_prefix(adapter_key)
         raise
     _log.info("published", model_id=model_id, adapter_bytes=model.adapter_bytes)

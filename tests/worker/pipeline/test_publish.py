@@ -1,7 +1,8 @@
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 import pytest
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
 from app.domain.errors import StaleLeaseError
 from app.domain.jobs import JobState
@@ -73,3 +74,28 @@ def test_a_lease_lost_while_verifying_leaves_neither_row_nor_files(
     with context.session_factory() as session:
         assert session.scalars(select(ModelRow)).all() == []
     assert list((context.settings.data_dir / "blobs").glob("models/*/*")) == []
+
+
+def test_a_connection_that_breaks_after_the_commit_arrived_leaves_the_files_of_the_published_model(
+    context: WorkerContext,
+    finetune: Finetune,
+    support_set: SupportSet,
+    order: Order,
+    lease: Lease,
+    heartbeat: Heartbeat,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    succeed = LeaseRepository.succeed
+
+    def succeed_and_break(repository: LeaseRepository, lease: Lease, model: ModelRow, now: datetime) -> None:
+        succeed(repository, lease, model, now)
+        repository._session.commit()
+        raise OperationalError("COMMIT", {}, ConnectionResetError())
+
+    monkeypatch.setattr(LeaseRepository, "succeed", succeed_and_break)
+    with pytest.raises(OperationalError):
+        call_publish(context, finetune, support_set, order, lease, heartbeat)
+    with context.session_factory() as session:
+        model = session.scalars(select(ModelRow)).one()
+    assert context.store.exists(f"{model.adapter_key}/manifest.json")
+    assert context.store.exists(f"{model.adapter_key}/adapter.safetensors")
