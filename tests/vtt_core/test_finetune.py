@@ -63,6 +63,23 @@ class TestBatches:
         assert not torch.equal(passes[1], passes[2])
 
 
+def test_each_step_drops_out_anew(
+    tiny_backbone: Backbone,
+    support_set: SupportSet,
+    make_recipe: Callable[..., FinetuneRecipe],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    drawn: list[float] = []
+
+    def remember(_problem: Any, state: Any, _recipe: Any, _batch: Any, generator: torch.Generator) -> None:
+        drawn.append(torch.rand(1, generator=generator).item())
+        state.step += 1
+
+    monkeypatch.setattr("vtt_core.finetune.train_step", remember)
+    finished(tiny_backbone, support_set, make_recipe(iterations=6))
+    assert len(set(drawn)) == 6
+
+
 class TestProblem:
     def test_views_and_labels_come_view_by_view_and_image_by_image(
         self, tiny_backbone: Backbone, support_set: SupportSet, make_recipe: Callable[..., FinetuneRecipe]
