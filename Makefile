@@ -3,6 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
+# Threads that spin while they wait ruin each other where cores are shared.
+export OMP_WAIT_POLICY ?= passive
 IMAGES ?=
 NAMES ?=
 

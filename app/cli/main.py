@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 
 import typer
@@ -30,6 +31,9 @@ for command in (up, adapt, predict, backbones, api, worker, demo, draw):
 
 def main() -> None:
     """Run the command line; bad input ends with exit code 2 and says what to do."""
+    # Read when torch loads, here and in the processes started from here. Threads that spin while they wait
+    # ruin each other where cores are shared: 8 steps took over 200 s beside other work, and 10 s so.
+    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
     try:
         cli()
     except VttError as error:
