@@ -42,6 +42,7 @@ class Adapter:
 
         Raises:
             BackboneMismatchError: name or weights differ.
+            AdapterFormatError: its tensors do not fit the backbone that its manifest names.
         """
         if (self.manifest.backbone_id, self.manifest.backbone_sha256) != (backbone.backbone_id, backbone.weight_sha256):
             raise BackboneMismatchError(
@@ -49,6 +50,11 @@ class Adapter:
                 got=f"{backbone.backbone_id!r} with weights {backbone.weight_sha256[:12]}",
                 remedy="Load the backbone that the manifest names, or train an adapter for this one",
             )
+        tower = backbone.vision_tower
+        expected = (tower.num_layers, tower.width, backbone.joint_size)
+        got = (self.lora.num_layers, self.lora.layer(0).q_proj.lora_A.shape[1], self.prototypes_CD.shape[1])
+        if got != expected:
+            raise _unreadable("(layers, width, joint size) " + repr(expected), repr(got))
 
 
 def encode_tensors(lora: TowerLora, prototypes_CD: Tensor) -> bytes:

@@ -7,6 +7,7 @@ seed and the step, so tensors, optimiser moments and the queue are all there is 
 from __future__ import annotations
 
 import json
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -16,7 +17,6 @@ from torch import Tensor
 
 from vtt_core.backbones.backbone import hash_weights
 from vtt_core.contract.errors import CheckpointMismatchError
-from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.step import TrainingState
 
 MOMENTS = ("exp_avg", "exp_avg_sq", "step")
@@ -27,13 +27,25 @@ HASH_TENSOR = "sha256"
 """Name of the tensor that holds the hash of all others."""
 
 
-def write_checkpoint(state: TrainingState, recipe: FinetuneRecipe, seed: int) -> bytes:
+@dataclass(frozen=True)
+class Belonging:
+    """What must be the same where a checkpoint is written and where it is read."""
+
+    recipe: dict[str, Any]
+    """Fields of the FinetuneRecipe."""
+    seed: int
+    backbone_sha256: str
+    """Hash of the backbone's weights."""
+    problem_sha256: str
+    """Hash of the views, labels and text features."""
+
+
+def write_checkpoint(state: TrainingState, belonging: Belonging) -> bytes:
     """Return the state as one safetensors file.
 
     Args:
         state: between two steps.
-        recipe: whose constants must be the same when it is read.
-        seed: likewise.
+        belonging: what the fine-tuning is made of.
     """
     tensors: dict[str, Tensor] = {}
     for name, parameter in _named_parameters(state):
@@ -41,8 +53,7 @@ def write_checkpoint(state: TrainingState, recipe: FinetuneRecipe, seed: int) ->
         for moment, value in state.optimiser.state.get(parameter, {}).items():
             tensors[f"{name}.{moment}"] = value
     scalars = {
-        "recipe": recipe.to_json(),
-        "seed": seed,
+        "belonging": asdict(belonging),
         "step": state.step,
         "is_absorbing": state.dgso.is_absorbing,
         "stopped_at": state.dgso.stopped_at,
@@ -54,17 +65,16 @@ def write_checkpoint(state: TrainingState, recipe: FinetuneRecipe, seed: int) ->
     return save({name: tensor.cpu().contiguous() for name, tensor in tensors.items()})
 
 
-def read_checkpoint(encoded: bytes, state: TrainingState, recipe: FinetuneRecipe, seed: int) -> None:
+def read_checkpoint(encoded: bytes, state: TrainingState, belonging: Belonging) -> None:
     """Put a checkpoint into a state of the same shapes.
 
     Args:
         encoded: what `write_checkpoint` gave.
         state: changed in place.
-        recipe: of the fine-tuning that goes on.
-        seed: likewise.
+        belonging: what the fine-tuning that goes on is made of.
 
     Raises:
-        CheckpointMismatchError: it is damaged, or of another recipe, seed or backbone.
+        CheckpointMismatchError: it is damaged, or of another recipe, seed, backbone or support set.
     """
     try:
         tensors = load(encoded)
@@ -74,8 +84,9 @@ def read_checkpoint(encoded: bytes, state: TrainingState, recipe: FinetuneRecipe
     if stated.tolist() != list(bytes.fromhex(hash_weights(tensors))):
         raise _mismatch("one whose hash differs: it was damaged")
     scalars: dict[str, Any] = json.loads(bytes(tensors.pop(STATE_TENSOR).tolist()))
-    if scalars["recipe"] != recipe.to_json() or scalars["seed"] != seed:
-        raise _mismatch(f"one of seed {scalars['seed']} and recipe {scalars['recipe']}")
+    differing = [name for name, value in asdict(belonging).items() if scalars["belonging"].get(name) != value]
+    if differing:
+        raise _mismatch("another " + ", ".join(f"{name}: {scalars['belonging'].get(name)!r}" for name in differing))
     with torch.no_grad():
         for name, parameter in _named_parameters(state):
             if name not in tensors or tensors[name].shape != parameter.shape:

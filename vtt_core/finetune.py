@@ -12,7 +12,8 @@ from torch import Tensor
 
 from vtt_core.absorption.prompt import make_absorption_prompt
 from vtt_core.backbones.backbone import Backbone
-from vtt_core.checkpoint import read_checkpoint, write_checkpoint
+from vtt_core.checkpoint import Belonging, read_checkpoint, write_checkpoint
+from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
 from vtt_core.contract.progress import StepReport
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import SupportSet, check_shape
@@ -31,7 +32,13 @@ class Finetune:
     """One fine-tuning; `steps` runs it, `checkpoint` can be taken between any two steps."""
 
     def __init__(
-        self, backbone: Backbone, support_set: SupportSet, recipe: FinetuneRecipe, seed: int, checkpoint: bytes | None = None
+        self,
+        backbone: Backbone,
+        support_set: SupportSet,
+        recipe: FinetuneRecipe,
+        seed: int,
+        checkpoint: bytes | None = None,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         """Decode the images, draw their views and the initial weights.
 
@@ -40,7 +47,8 @@ class Finetune:
             support_set: labelled encoded images.
             recipe: constants.
             seed: of every random stream.
-            checkpoint: state to go on from, of the same support set, recipe and seed.
+            checkpoint: state to go on from, of the same backbone, support set, recipe and seed.
+            limits: the bounds in force on way, shot and images.
 
         Raises:
             SupportSetError: way or shot is outside the limits.
@@ -48,15 +56,17 @@ class Finetune:
             PromptError: a class prompt does not fit the text tower.
             CheckpointMismatchError: the checkpoint belongs to another fine-tuning.
         """
-        check_shape([(support_class.label, support_class.shot) for support_class in support_set.classes])
+        check_shape([(support_class.label, support_class.shot) for support_class in support_set.classes], limits)
         self.backbone = backbone
         self.recipe = recipe
         self.seed = seed
         self.labels = support_set.labels
-        self.problem = make_problem(backbone, support_set, recipe, seed)
+        self.limits = limits
+        self.problem = make_problem(backbone, support_set, recipe, seed, limits)
         self.state = start_state(backbone, recipe, seed)
+        self._belonging = Belonging(recipe.to_json(), seed, backbone.weight_sha256, self.problem.sha256())
         if checkpoint is not None:
-            read_checkpoint(checkpoint, self.state, recipe, seed)
+            read_checkpoint(checkpoint, self.state, self._belonging)
 
     @property
     def step(self) -> int:
@@ -77,12 +87,14 @@ class Finetune:
 
     def checkpoint(self) -> bytes:
         """Return the state between two steps as a safetensors file."""
-        return write_checkpoint(self.state, self.recipe, self.seed)
+        return write_checkpoint(self.state, self._belonging)
 
 
-def make_problem(backbone: Backbone, support_set: SupportSet, recipe: FinetuneRecipe, seed: int) -> Problem:
+def make_problem(
+    backbone: Backbone, support_set: SupportSet, recipe: FinetuneRecipe, seed: int, limits: Limits = DEFAULT_LIMITS
+) -> Problem:
     """Return the views, labels, class prompts' layer features and absorption prompt of a support set."""
-    images = [decode_image(image.encoded) for support_class in support_set.classes for image in support_class.images]
+    images = [decode_image(image.encoded, limits) for support_class in support_set.classes for image in support_class.images]
     labels = [index for index, support_class in enumerate(support_set.classes) for _ in support_class.images]
     tokens_CT = backbone.tokenize(class_prompts(support_set.labels, recipe.prompt_template)).to(backbone.device)
     with torch.no_grad():

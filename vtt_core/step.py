@@ -16,7 +16,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from vtt_core.absorption.prompt import AbsorptionPrompt, absorb
-from vtt_core.backbones.backbone import Backbone
+from vtt_core.backbones.backbone import Backbone, hash_weights
 from vtt_core.contract.progress import StepReport
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.dgso.projection import conflict_cosine, project_out
@@ -45,6 +45,10 @@ class Problem:
     def prototypes_CD(self) -> Tensor:
         """Unit text feature of every class."""
         return functional.normalize(self.text_CLD[:, -1], dim=-1)
+
+    def sha256(self) -> str:
+        """Hash of what is learnt from: views, labels and text features."""
+        return hash_weights({"views": self.views_V3HW, "labels": self.labels_V, "text": self.text_CLD})
 
 
 @dataclass

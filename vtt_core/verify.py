@@ -43,7 +43,9 @@ def verify(backbone: Backbone, trained: Finetune, files: Mapping[str, bytes], su
     Raises:
         VerificationError: the reloaded adapter gives other logits.
     """
-    images = [decode_image(image.encoded) for support_class in support_set.classes for image in support_class.images]
+    images = [
+        decode_image(image.encoded, trained.limits) for support_class in support_set.classes for image in support_class.images
+    ]
     labels = [index for index, support_class in enumerate(support_set.classes) for _ in support_class.images]
     labels_B = torch.tensor(labels, device=backbone.device)
     trained_BC = class_logits(

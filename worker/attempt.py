@@ -95,7 +95,7 @@ def _run_pipeline(context: WorkerContext, lease: Lease) -> None:
             order = read_order(session, lease.job_id)
         support_set = fetch_support_set(order, context.store)
         backbone = context.backbones.get(order.backbone_id)
-        finetune = open_finetune(order, backbone, support_set, context.store)
+        finetune = open_finetune(order, backbone, support_set, context.store, settings.limits)
         progress = ProgressWriter(context.session_factory, lease, context.clock, time.monotonic)
         run_steps(finetune, order, context.store, heartbeat, progress, settings.checkpoint_steps)
         publish(

@@ -2,6 +2,7 @@ import dataclasses
 import hashlib
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -81,6 +82,15 @@ class TestBackbone:
         assert other.backbone_id == adapter.manifest.backbone_id
         with pytest.raises(BackboneMismatchError, match=f"got 'tiny-3-3' with weights {other.weight_sha256[:12]}"):
             adapter.check_backbone(other)
+
+    def test_tensors_that_do_not_fit_the_backbone_that_the_manifest_names_are_refused(
+        self, adapter: Adapter, uneven_backbone: Backbone
+    ) -> None:
+        claimed = replace(
+            adapter.manifest, backbone_id=uneven_backbone.backbone_id, backbone_sha256=uneven_backbone.weight_sha256
+        )
+        with pytest.raises(AdapterFormatError, match="layers, width, joint size"):
+            replace(adapter, manifest=claimed).check_backbone(uneven_backbone)
 
     def test_another_backbone_is_refused_with_both_names(self, adapter: Adapter, uneven_backbone: Backbone) -> None:
         with pytest.raises(BackboneMismatchError, match="expected backbone 'tiny-3-3' .*, got 'tiny-4-2'"):

@@ -9,10 +9,10 @@ from safetensors.torch import load, save
 
 from vtt_core.adapter import adapter_to_files
 from vtt_core.backbones.backbone import Backbone
-from vtt_core.checkpoint import HASH_TENSOR, STATE_TENSOR, read_checkpoint
+from vtt_core.checkpoint import HASH_TENSOR, STATE_TENSOR, Belonging, read_checkpoint
 from vtt_core.contract.errors import CheckpointMismatchError
 from vtt_core.contract.recipe import FinetuneRecipe
-from vtt_core.contract.support_set import SupportSet
+from vtt_core.contract.support_set import SupportClass, SupportSet
 from vtt_core.finetune import Finetune
 from vtt_core.strip import strip
 
@@ -88,7 +88,7 @@ class TestRefused:
     def test_one_of_another_seed(
         self, tiny_backbone: Backbone, support_set: SupportSet, recipe: FinetuneRecipe, checkpoints: list[bytes]
     ) -> None:
-        with pytest.raises(CheckpointMismatchError, match="one of seed 0"):
+        with pytest.raises(CheckpointMismatchError, match="another seed: 0"):
             Finetune(tiny_backbone, support_set, recipe, seed=SEED + 1, checkpoint=checkpoints[2])
 
     @pytest.mark.parametrize("change", [{"lora_learning_rate": 2e-2}, {"iterations": STEPS + 1}, {"rank": 2}])
@@ -101,14 +101,24 @@ class TestRefused:
         change: dict[str, float],
     ) -> None:
         other = FinetuneRecipe.from_json(recipe.to_json() | change)
-        with pytest.raises(CheckpointMismatchError, match="and recipe"):
+        with pytest.raises(CheckpointMismatchError, match="another recipe"):
             Finetune(tiny_backbone, support_set, other, seed=SEED, checkpoint=checkpoints[2])
 
     def test_one_of_a_backbone_of_other_size(
         self, uneven_backbone: Backbone, support_set: SupportSet, recipe: FinetuneRecipe, checkpoints: list[bytes]
     ) -> None:
-        with pytest.raises(CheckpointMismatchError, match="no tensor 'lora.layers.3"):
+        with pytest.raises(CheckpointMismatchError, match="another backbone_sha256"):
             Finetune(uneven_backbone, support_set, recipe, seed=SEED, checkpoint=checkpoints[2])
+
+    def test_one_of_another_support_set(
+        self, tiny_backbone: Backbone, support_set: SupportSet, recipe: FinetuneRecipe, checkpoints: list[bytes]
+    ) -> None:
+        first, *others = support_set.classes
+        renamed = SupportSet((SupportClass(label="something else", images=first.images), *others))
+        exchanged = SupportSet((SupportClass(label=first.label, images=others[0].images), *others))
+        for other in (renamed, exchanged):
+            with pytest.raises(CheckpointMismatchError, match="another problem_sha256"):
+                Finetune(tiny_backbone, other, recipe, seed=SEED, checkpoint=checkpoints[2])
 
     @pytest.mark.parametrize("length", [0, 7, 8, 1000, -1])
     def test_one_that_ends_early(self, begin: Begin, checkpoints: list[bytes], length: int) -> None:
@@ -137,7 +147,7 @@ class TestRefused:
             damaged = bytearray(encoded)
             damaged[position] ^= change
             with pytest.raises(CheckpointMismatchError, match="it was damaged"):
-                read_checkpoint(bytes(damaged), fresh.state, recipe, SEED)
+                read_checkpoint(bytes(damaged), fresh.state, Belonging(recipe.to_json(), SEED, "", ""))
 
         check()
 
@@ -145,7 +155,7 @@ class TestRefused:
 def test_it_is_plain_tensors_and_json(checkpoints: list[bytes]) -> None:
     tensors = load(checkpoints[2])
     scalars = json.loads(bytes(tensors[STATE_TENSOR].tolist()))
-    assert set(scalars) == {"recipe", "seed", "step", "is_absorbing", "stopped_at", "queue"}
+    assert set(scalars) == {"belonging", "step", "is_absorbing", "stopped_at", "queue"}
     assert scalars["step"] == 2
     assert len(scalars["queue"]) == 3
     assert tensors[HASH_TENSOR].shape == (32,)

@@ -2,13 +2,15 @@
 
 The registry's torchvision wheel is built for CUDA. Beside a CPU build of torch its operators do not
 load, and its import fails with "operator torchvision::nms does not exist". Declaring the two operators
-that its Python side registers against is enough; nothing here calls them.
+that its Python side registers against is enough; nothing here calls them. Where torchvision's library
+loads, it brings its own operators, and a second declaration would clash with them.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import logging
+from pathlib import Path
 
 import torch
 
@@ -16,8 +18,22 @@ _LIBRARIES: list[torch.library.Library] = []
 """Kept alive: a library's declarations vanish with it."""
 
 
+def _has_operators() -> bool:
+    """Tell whether the installed torchvision's compiled library loads into this torch."""
+    spec = importlib.util.find_spec("torchvision")
+    if spec is None or spec.origin is None:
+        return True  # open_clip's own import says what is missing
+    for library in Path(spec.origin).parent.glob("_C.*"):
+        try:
+            torch.ops.load_library(str(library))
+        except OSError:
+            continue
+        return True
+    return False
+
+
 def _declare_missing_operators() -> None:
-    if importlib.util.find_spec("torchvision") is None or torch.version.cuda is not None:
+    if _has_operators():
         return
     library = torch.library.Library("torchvision", "DEF")
     for name in ("nms", "qnms"):

@@ -7,6 +7,7 @@ import structlog
 from app.infra.store import ObjectStore
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.contract.errors import CheckpointMismatchError
+from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
 from vtt_core.contract.support_set import SupportSet
 from vtt_core.finetune import Finetune
 from worker.heartbeat import Heartbeat, StopRequestedError
@@ -21,18 +22,20 @@ def checkpoint_key(job_id: str) -> str:
     return f"jobs/{job_id}/checkpoint.safetensors"
 
 
-def open_finetune(order: Order, backbone: Backbone, support_set: SupportSet, store: ObjectStore) -> Finetune:
+def open_finetune(
+    order: Order, backbone: Backbone, support_set: SupportSet, store: ObjectStore, limits: Limits = DEFAULT_LIMITS
+) -> Finetune:
     """Return the fine-tuning at the job's last checkpoint, or at its start."""
     key = checkpoint_key(order.job_id)
     if store.exists(key):
         try:
-            finetune = Finetune(backbone, support_set, order.recipe, order.seed, store.get(key))
+            finetune = Finetune(backbone, support_set, order.recipe, order.seed, store.get(key), limits)
         except CheckpointMismatchError as error:
             _log.warning("checkpoint_not_usable", reason=str(error))
         else:
             _log.info("resumed", step=finetune.step)
             return finetune
-    return Finetune(backbone, support_set, order.recipe, order.seed)
+    return Finetune(backbone, support_set, order.recipe, order.seed, limits=limits)
 
 
 def run_steps(

@@ -1,6 +1,7 @@
 import logging
 
 import open_clip as directly_imported
+import torch
 
 from vtt_core.backbones.open_clip_import import open_clip
 
@@ -18,3 +19,7 @@ def test_the_parts_that_are_used_exist() -> None:
 
 def test_timm_does_not_talk_over_the_service() -> None:
     assert logging.getLogger("timm").level == logging.ERROR
+
+
+def test_torchvision_has_the_operator_that_its_import_needs() -> None:
+    assert torch.ops.torchvision.nms is not None
