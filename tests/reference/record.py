@@ -20,7 +20,15 @@ from safetensors.torch import save_file
 from torch import Tensor
 from torch.nn import functional
 
-from tests.reference.recording import FUSION_NAMES, Recording, recorded_backbone, recorded_fusion
+from tests.reference.recording import (
+    FUSION_NAMES,
+    SCALARS_FILE,
+    VALUES_FILE,
+    WEIGHTS_FILE,
+    Recording,
+    recorded_backbone,
+    recorded_fusion,
+)
 from tests.reference.replay import recorded_problem, recorded_recipe, recorded_start, run_trajectory
 from vtt_core.absorption.prompt import absorb, make_absorption_prompt
 from vtt_core.backbones.open_clip_import import open_clip
@@ -58,12 +66,12 @@ def record(folder: Path) -> None:
     for name, settings in TRAJECTORIES.items():
         recording.tensors.update(_trajectory(recording, name, settings))
     folder.mkdir(parents=True, exist_ok=True)
-    save_file(weights, folder / "reference_weights.safetensors")
+    save_file(weights, folder / WEIGHTS_FILE)
     save_file(
         {name: tensor.detach().contiguous() for name, tensor in recording.tensors.items()},
-        folder / "reference_values.safetensors",
+        folder / VALUES_FILE,
     )
-    (folder / "reference_values.json").write_text(json.dumps(scalars, indent=1) + "\n", encoding="utf-8")
+    (folder / SCALARS_FILE).write_text(json.dumps(scalars, indent=1) + "\n", encoding="utf-8")
 
 
 def _draw_weights() -> dict[str, Tensor]:

@@ -21,6 +21,11 @@ from vtt_core.backbones.open_clip_import import open_clip
 from vtt_core.contract.manifest import Preprocessing
 from vtt_core.fusion.network import FusionNetwork
 
+WEIGHTS_FILE, VALUES_FILE, SCALARS_FILE = FILE_NAMES = (
+    "reference_weights.safetensors",
+    "reference_values.safetensors",
+    "reference_values.json",
+)
 VISION_HEAD_WIDTH, TEXT_HEAD_WIDTH = 64, 32
 
 FUSION_NAMES = {
@@ -60,9 +65,9 @@ def read_recording(folder: Path) -> Recording:
         return {name: tensor.double() if tensor.is_floating_point() else tensor for name, tensor in tensors.items()}
 
     return Recording(
-        weights=as_float64(load_file(folder / "reference_weights.safetensors")),
-        tensors=as_float64(load_file(folder / "reference_values.safetensors")),
-        scalars=json.loads((folder / "reference_values.json").read_text(encoding="utf-8")),
+        weights=as_float64(load_file(folder / WEIGHTS_FILE)),
+        tensors=as_float64(load_file(folder / VALUES_FILE)),
+        scalars=json.loads((folder / SCALARS_FILE).read_text(encoding="utf-8")),
     )
 
 

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from tests.reference.recording import Recording, fusion_tensor, read_recording, recorded_backbone, recorded_fusion
+from tests.reference.recording import FILE_NAMES, Recording, fusion_tensor, read_recording, recorded_backbone, recorded_fusion
 from vtt_core.absorption.prompt import absorb, make_absorption_prompt
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.dgso.projection import conflict_cosine, project_out
@@ -201,8 +201,10 @@ def _compare_end(name: str, values: dict[str, Tensor], problem: Problem, state: 
 
 def main(arguments: list[str]) -> int:
     """Print one line for each quantity; return the exit status."""
-    if len(arguments) != 1 or not Path(arguments[0]).is_dir():
-        print(f"usage: python -m tests.reference.replay DIR, got {arguments!r}", file=sys.stderr)
+    missing = [name for name in FILE_NAMES if len(arguments) != 1 or not (Path(arguments[0]) / name).is_file()]
+    if missing:
+        print(f"usage: python -m tests.reference.replay DIR, with {', '.join(FILE_NAMES)} in DIR", file=sys.stderr)
+        print(f"got {arguments!r}, where {', '.join(missing)} cannot be read", file=sys.stderr)
         return 2
     errors = []
     for quantity, error in replay(Path(arguments[0])):
