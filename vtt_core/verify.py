@@ -15,20 +15,13 @@ from torch import Tensor
 from vtt_core.adapter import adapter_from_files
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.classify import image_features, logits
-from vtt_core.contract.errors import VttError
+from vtt_core.contract.errors import VerificationError
 from vtt_core.contract.interval import wilson_half_width
 from vtt_core.contract.support_set import SupportSet
 from vtt_core.finetune import Finetune
 from vtt_core.images import decode_image
 from vtt_core.linear_probe import leave_one_out_predictions
 from vtt_core.losses import class_logits
-
-
-class VerificationError(VttError):
-    """What was written does not answer as what was trained."""
-
-    code = "adapter.verification_failed"
-    title = "Written adapter differs from the trained one"
 
 
 def verify(backbone: Backbone, trained: Finetune, files: Mapping[str, bytes], support_set: SupportSet) -> dict[str, Any]:

@@ -56,7 +56,8 @@ def demo(
 ) -> None:
     """Start the service in a temporary folder, teach it classes, predict other images, stop it."""
     console = stderr_console()
-    for number in (signal.SIGTERM, signal.SIGHUP):
+    # SIGINT too: a shell without job control starts background commands with it ignored.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     with tempfile.TemporaryDirectory(prefix="vtt-demo-") as scratch:
         source = images or Path(scratch) / "drawn"

@@ -87,7 +87,7 @@ def test_a_job_of_a_killed_worker_ends_well(service_url: str, drawn: Path) -> No
         return [
             child
             for child in psutil.Process().children(recursive=True)
-            if child.is_running() and child.cmdline()[1:3] == ["-m", "worker"]
+            if child.status() != psutil.STATUS_ZOMBIE and child.cmdline()[1:3] == ["-m", "worker"]
         ]
 
     with ServiceClient(service_url) as client, httpx.Client(base_url=service_url, timeout=60.0) as http:

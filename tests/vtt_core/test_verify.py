@@ -7,12 +7,12 @@ import pytest
 from vtt_core.adapter import Adapter, adapter_to_files, encode_tensors
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.classify import classify, zero_shot_prototypes
-from vtt_core.contract.errors import AdapterFormatError
+from vtt_core.contract.errors import AdapterFormatError, VerificationError
 from vtt_core.contract.interval import wilson_half_width
 from vtt_core.contract.support_set import SupportSet
 from vtt_core.finetune import Finetune
 from vtt_core.images import decode_image
-from vtt_core.verify import VerificationError, verify
+from vtt_core.verify import verify
 
 
 def test_it_measures_the_adapter_beside_its_baselines(

@@ -31,7 +31,8 @@ VttError
 │   ├── CheckpointMismatchError           checkpoint.mismatch
 │   ├── AdapterFormatError                adapter.bad_format
 │   └── BackboneMismatchError             adapter.backbone_mismatch
-└── BackboneUnavailableError              backbone.unavailable: known, but its weights are out of reach
+├── BackboneUnavailableError              backbone.unavailable: known, but its weights are out of reach
+└── VerificationError                     adapter.verification_failed: what was written answers otherwise than what was trained
 """
 
 from __future__ import annotations
@@ -273,3 +274,10 @@ class BackboneUnavailableError(VttError):
 
     code = "backbone.unavailable"
     title = "Backbone weights out of reach"
+
+
+class VerificationError(VttError):
+    """What was written does not answer as what was trained."""
+
+    code = "adapter.verification_failed"
+    title = "Written adapter differs from the trained one"

@@ -37,12 +37,16 @@ def test_a_service_that_cannot_start_is_told_with_its_last_words(tmp_path: Path,
 @pytest.mark.slow
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
 def test_an_interrupted_demo_stops_what_it_started(number: int) -> None:
-    demo = subprocess.Popen([sys.executable, "-m", "app.cli.main", "demo"], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
-    deadline = time.monotonic() + 60
-    while len(started := psutil.Process(demo.pid).children(recursive=True)) < 4 and time.monotonic() < deadline:
-        time.sleep(0.1)
-    assert len(started) == 4, "vtt up, redis, api and worker"
-    os.kill(demo.pid, number)
-    demo.communicate(timeout=90)
+    command = [sys.executable, "-m", "app.cli.main", "demo"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT) as demo:
+        try:
+            deadline = time.monotonic() + 60
+            while len(started := psutil.Process(demo.pid).children(recursive=True)) < 4 and time.monotonic() < deadline:
+                time.sleep(0.1)
+            assert len(started) == 4, "vtt up, redis, api and worker"
+            os.kill(demo.pid, number)
+            demo.communicate(timeout=90)
+        finally:
+            demo.kill()
     assert demo.returncode != 0
     assert [process for process in started if process.is_running()] == []
