@@ -128,36 +128,24 @@ def crop_batch(images_BHWC: Tensor, side: int, generator: torch.Generator) -> Te
 
 
 class Captions:
-    """Token ids of every prompt with every synonym of every class, and the drawing of one a class.
+    """Every prompt with every synonym of every class, and the drawing of one a class.
 
     Args:
         names: synonyms of each class.
     """
 
     def __init__(self, names: Sequence[Sequence[str]]) -> None:
-        texts = [prompt.format(name) for synonyms in names for name in synonyms for prompt in PROMPTS]
-        self._tokens: Tensor = open_clip.SimpleTokenizer()(texts)
+        self.texts = [prompt.format(name) for synonyms in names for name in synonyms for prompt in PROMPTS]
         self._num_synonyms = [len(synonyms) for synonyms in names]
         self._first_row = [0]
         for count in self._num_synonyms[:-1]:
             self._first_row.append(self._first_row[-1] + count * len(PROMPTS))
 
-    @property
-    def token_ids(self) -> Tensor:
-        """Every token id that any caption can hold, sorted."""
-        ids: Tensor = torch.unique(self._tokens)
-        return ids
-
-    def draw(self, classes_C: Tensor, generator: torch.Generator) -> Tensor:
-        """Return tokens_CT of one caption for each class: half the time the usual name, any synonym else."""
+    def draw(self, generator: torch.Generator) -> list[int]:
+        """Return the row in `texts` of one caption for each class: half the time the usual name, any synonym else."""
         rows = []
-        for index, luck in zip(classes_C.tolist(), torch.rand(len(classes_C), 4, generator=generator).tolist(), strict=True):
+        for index, luck in enumerate(torch.rand(len(self._num_synonyms), 4, generator=generator).tolist()):
             synonym = 0 if luck[0] < 0.5 else int(luck[1] * self._num_synonyms[index])
             prompt = 0 if luck[2] < EVALUATION_PROMPT_SHARE else int(luck[3] * len(PROMPTS))
             rows.append(self._first_row[index] + synonym * len(PROMPTS) + prompt)
-        return self._trim(self._tokens[rows])
-
-    @staticmethod
-    def _trim(tokens: Tensor) -> Tensor:
-        """Cut the padding after the longest caption; the causal mask hides it from everything before."""
-        return tokens[:, : int((tokens != 0).sum(dim=1).max())]
+        return rows

@@ -15,6 +15,16 @@ class PretrainRecipe:
 
     seed: int = 0
     """Decides the initial weights, the order of images, crops, captions and dropped patches."""
+    text_steps: int = 800
+    """Steps of the first stage, which teaches the text tower alone."""
+    text_batch_size: int = 128
+    """Captions in a step of the first stage."""
+    text_learning_rate: float = 1e-3
+    """Of the first stage, after its warm-up; it falls along a cosine."""
+    num_words: int = 6000
+    """Frequent words that the first stage teaches beside the names of the classes."""
+    num_pairs: int = 6000
+    """Pairs of those words that it teaches."""
     batch_size: int = 64
     """Images in a step."""
     learning_rate: float = 1e-3
@@ -28,17 +38,11 @@ class PretrainRecipe:
     patch_dropout: float = 0.5
     """Part of the patches that the vision tower does not see, until the last half of the decay."""
     label_smoothing: float = 0.1
-    """Probability spread evenly over the classes of the batch."""
-    scale_steps: int = 2000
-    """Steps over which the factor on the cosine rises from 1 / 0.07 to 100, where CLIP ends."""
+    """Probability spread evenly over the classes."""
+    logit_scale: float = 30.0
+    """Factor on the cosine between an image and the captions of all classes."""
     gradient_norm: float = 1.0
     """Bound of the gradient's norm."""
-
-
-def logit_scale(step: int, recipe: PretrainRecipe) -> float:
-    """Return the factor on the cosine at a step: geometric from 1 / 0.07 to 100."""
-    start = 1 / 0.07
-    return float(start * (100 / start) ** min(1.0, step / recipe.scale_steps))
 
 
 def learning_rate(step: int, num_steps: int, recipe: PretrainRecipe) -> float:

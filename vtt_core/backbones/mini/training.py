@@ -1,11 +1,10 @@
-"""Train a CLIP on images and the captions of their classes, one resumable step at a time.
+"""Train the vision tower towards the captions of its images' classes, one resumable step at a time.
 
-An image is pulled towards the caption of its class and away from those of the other classes in the
-batch. (Letting older features stand in for the classes that are not in the batch saves nothing: the
-text tower then learns to tell fresh features from old ones, and the loss stops at that.) All
+The text tower has been taught before (text_stage.py) and stays as it is: an image is pulled towards the
+caption of its class and away from those of all other classes, whose features are computed once. All
 randomness of a step follows from the seed and the step's number.
 
-Shapes: B images, C classes in the batch, T tokens, D joint size, V token ids in use.
+Shapes: B images, C classes, D joint size, R captions of all classes.
 """
 
 from __future__ import annotations
@@ -23,8 +22,8 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vtt_core.backbones.mini.corpus import Captions, Corpus, crop_batch, epoch_batches
-from vtt_core.backbones.mini.model import build_mini, encode_short_text
-from vtt_core.backbones.mini.recipe import PretrainRecipe, decay_start, learning_rate, logit_scale
+from vtt_core.backbones.mini.recipe import PretrainRecipe, decay_start, learning_rate
+from vtt_core.backbones.mini.text_stage import encode_text
 from vtt_core.backbones.open_clip_import import open_clip
 from vtt_core.contract.errors import RecipeError
 
@@ -32,32 +31,27 @@ METADATA_KEY = "training"
 """One key only: safetensors writes several in random order, and equal runs would differ in their bytes."""
 
 
-class Pretraining:
-    """A training that can be stopped after any step and resumed.
+CLIP_LOGIT_SCALE = 100.0
+"""Factor on the cosine that the written weights state; CLIP ends its training with it."""
 
-    Only the embeddings of tokens that a caption can hold are trained; the rest of the table keeps
-    its first values, which costs neither gradients nor optimiser state.
+
+class Pretraining:
+    """A training of the vision tower that can be stopped after any step and resumed.
 
     Args:
+        model: `open_clip.model.CLIP` whose text tower has been taught; its vision tower is trained in place.
         corpus: images to learn from.
         recipe: the numbers.
         num_steps: length of the whole run.
-        device: where to compute.
     """
 
-    def __init__(self, corpus: Corpus, recipe: PretrainRecipe, num_steps: int, device: str = "cpu") -> None:
-        self.corpus, self.recipe, self.num_steps, self.device = corpus, recipe, num_steps, device
+    def __init__(self, model: Any, corpus: Corpus, recipe: PretrainRecipe, num_steps: int) -> None:
+        self.model, self.corpus, self.recipe, self.num_steps = model, corpus, recipe, num_steps
+        self.device: torch.device = model.visual.proj.device
         self.step = 0
         self.captions = Captions(corpus.names)
-        with torch.random.fork_rng():
-            torch.manual_seed(recipe.seed)
-            self.model = build_mini().to(device)
-        token_ids_V = self.captions.token_ids
-        self._all_embeddings = self.model.token_embedding.weight.detach().clone()
-        self._token_ids_V = token_ids_V.to(device)
-        self.model.token_embedding = nn.Embedding.from_pretrained(self._all_embeddings[self._token_ids_V], freeze=False)
-        self.model.logit_scale.requires_grad_(False)
-        self._parameters = {name: value for name, value in self.model.named_parameters() if value.requires_grad}
+        self._text_RD = _caption_features(model, self.captions.texts)
+        self._parameters = {name: value for name, value in model.visual.named_parameters() if value.requires_grad}
         self._optimizer = torch.optim.AdamW(self._parameter_groups(), lr=recipe.learning_rate, betas=(0.9, 0.98))
         self._batches: tuple[int, Tensor] | None = None
 
@@ -76,17 +70,16 @@ class Pretraining:
         generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
         epoch, row = divmod(step, self.steps_per_epoch)
         chosen_B = self._epoch(epoch)[row]
-        classes_C, target_B = torch.unique(self.corpus.class_I[chosen_B], return_inverse=True)
+        target_B = self.corpus.class_I[chosen_B].to(self.device)
         pixels = crop_batch(self.corpus.images_IHWC[chosen_B], self.model.visual.image_size[0], generator).to(self.device)
-        tokens_CT = self.captions.draw(classes_C, generator).to(self.device)
+        text_CD = self._text_RD[self.captions.draw(generator)]
         is_late = step >= (decay_start(self.num_steps, recipe) + self.num_steps) / 2
         with torch.random.fork_rng():
             torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
             self.model.visual.patch_dropout = open_clip.transformer.PatchDropout(0.0 if is_late else recipe.patch_dropout)
             image_BD = functional.normalize(self.model.visual(pixels), dim=-1)
-        text_CD = functional.normalize(encode_short_text(self.model, tokens_CT, self._token_ids_V), dim=-1)
-        logits_BC = logit_scale(step, recipe) * image_BD @ text_CD.T
-        loss = functional.cross_entropy(logits_BC, target_B.to(self.device), label_smoothing=recipe.label_smoothing)
+        logits_BC = recipe.logit_scale * image_BD @ text_CD.T
+        loss = functional.cross_entropy(logits_BC, target_B, label_smoothing=recipe.label_smoothing)
         self._optimizer.zero_grad()
         loss.backward()
         nn.utils.clip_grad_norm_(self._parameters.values(), recipe.gradient_norm)
@@ -98,12 +91,8 @@ class Pretraining:
 
     def weights(self) -> bytes:
         """Return the whole CLIP, rounded to half precision, as safetensors."""
-        state = {name: value.detach() for name, value in self.model.state_dict().items()}
-        table = self._all_embeddings.clone()
-        table[self._token_ids_V] = state["token_embedding.weight"]
-        state["token_embedding.weight"] = table
-        state["logit_scale"] = torch.tensor(logit_scale(self.step, self.recipe)).log()
-        return save({name: value.half().cpu().contiguous() for name, value in state.items()}, {"format": "pt"})
+        state = self.model.state_dict() | {"logit_scale": torch.tensor(CLIP_LOGIT_SCALE).log()}
+        return save({name: value.detach().half().cpu().contiguous() for name, value in state.items()}, {"format": "pt"})
 
     def checkpoint(self) -> bytes:
         """Return all that resuming needs, as safetensors."""
@@ -137,7 +126,7 @@ class Pretraining:
                 got=f"{self.num_steps} steps",
                 remedy="Resume with more epochs or start anew",
             )
-        tensors = load_file(path, device=self.device)
+        tensors = load_file(path, device=str(self.device))
         with torch.no_grad():
             for name, value in self._parameters.items():
                 value.copy_(tensors[f"parameter/{name}"])
@@ -161,3 +150,10 @@ class Pretraining:
             rows = epoch_batches(len(self.corpus.class_I), self.recipe.batch_size, generator)
             self._batches = (epoch, rows)
         return self._batches[1]
+
+
+@torch.no_grad()
+def _caption_features(model: Any, texts: list[str], chunk: int = 512) -> Tensor:
+    """Return text_RD of all captions, unit length."""
+    tokens = open_clip.SimpleTokenizer()(texts).to(model.visual.proj.device)
+    return functional.normalize(torch.cat([encode_text(model, part) for part in tokens.split(chunk)]), dim=-1)

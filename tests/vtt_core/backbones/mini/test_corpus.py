@@ -70,20 +70,14 @@ def _normalisation() -> tuple[tuple[float, ...], tuple[float, ...]]:
 
 
 class TestCaptions:
-    def test_a_drawn_caption_is_a_prompt_with_a_name_of_the_class(self) -> None:
+    def test_a_drawn_caption_is_a_prompt_with_a_name_of_its_class(self) -> None:
         names = (("red disc", "circle"), ("green square",))
         captions = Captions(names)
         possible = [{prompt.format(name) for prompt in PROMPTS for name in synonyms} for synonyms in names]
-        known = {tuple(row[row != 0].tolist()) for texts in possible for row in open_clip.SimpleTokenizer()(sorted(texts))}
-        drawn_twice = [captions.draw(torch.tensor([0, 1, 0, 1]), generator(seed)) for seed in range(5)]
-        assert all(tuple(row[row != 0].tolist()) in known for tokens in drawn_twice for row in tokens)
+        drawn = [[captions.texts[row] for row in captions.draw(generator(seed))] for seed in range(50)]
+        assert all(first in possible[0] and second in possible[1] for first, second in drawn)
+        assert {first for first, _ in drawn} > {EVALUATION_PROMPT.format("red disc")}
 
-    def test_captions_are_cut_after_the_longest(self) -> None:
-        tokens = Captions([["cat"]]).draw(torch.tensor([0]), generator())
-        assert tokens.shape[1] == int((tokens != 0).sum())
-
-    def test_token_ids_are_those_of_all_captions(self) -> None:
-        ids = Captions([["cat"], ["dog"]]).token_ids.tolist()
-        wanted = open_clip.SimpleTokenizer()([EVALUATION_PROMPT.format("dog")])
-        assert ids == sorted(set(ids))
-        assert set(wanted.flatten().tolist()) <= set(ids)
+    def test_there_is_a_text_for_every_prompt_and_synonym(self) -> None:
+        texts = Captions([["cat"], ["dog", "hound"]]).texts
+        assert len(set(texts)) == len(texts) == 3 * len(PROMPTS)

@@ -1,4 +1,4 @@
-"""The model of model.json, and its short way of encoding captions."""
+"""The model of model.json, and the weights that are bundled."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 import torch
 from safetensors.torch import load_file
-from torch import nn
 
-from vtt_core.backbones.mini.model import MODEL_FILE, build_mini, encode_short_text
+from vtt_core.backbones.mini.model import MODEL_FILE, build_mini
 from vtt_core.backbones.open_clip_import import open_clip
 
 
@@ -21,16 +20,6 @@ def mini() -> Any:
 def test_both_towers_have_twelve_layers(mini: Any) -> None:
     assert (len(mini.visual.transformer.resblocks), len(mini.transformer.resblocks)) == (12, 12)
     assert mini.visual.image_size == (48, 48)
-
-
-def test_short_captions_encode_as_padded_ones_do(mini: Any) -> None:
-    tokens = open_clip.SimpleTokenizer()(["a photo of a cat.", "a blurry photo of a golden retriever."])
-    token_ids = torch.unique(tokens)
-    with torch.no_grad():
-        expected = mini.encode_text(tokens)
-        mini.token_embedding = nn.Embedding.from_pretrained(mini.token_embedding.weight[token_ids])
-        length = int((tokens != 0).sum(dim=1).max())
-        torch.testing.assert_close(encode_short_text(mini, tokens[:, :length], token_ids), expected, rtol=1e-4, atol=1e-5)
 
 
 class TestBundledWeights:

@@ -3,14 +3,30 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import pytest
 import torch
 
+from vtt_core.backbones.mini import pretrain
 from vtt_core.backbones.mini.pretrain import main
+from vtt_core.backbones.mini.recipe import PretrainRecipe
 
 pytestmark = pytest.mark.usefixtures("small_towers")
+
+
+@pytest.fixture(autouse=True)
+def _small_first_stage(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A first stage of three steps, taught by random directions: the sentence encoder is no dependency of the tests."""
+
+    def directions(phrases: list[str], joint_size: int) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(len(phrases))
+        return torch.nn.functional.normalize(torch.randn(len(phrases), joint_size, generator=generator), dim=-1)
+
+    monkeypatch.setattr(pretrain, "teacher_features", directions)
+    small = partial(PretrainRecipe, text_steps=3, text_batch_size=8, num_words=20, num_pairs=5)
+    monkeypatch.setattr(pretrain, "PretrainRecipe", small)
 
 
 def options(tiny_zip: Path, *more: str) -> list[str]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vtt_core.backbones.mini.recipe import PretrainRecipe, decay_start, learning_rate, logit_scale
+from vtt_core.backbones.mini.recipe import PretrainRecipe, decay_start, learning_rate
 
 RECIPE = PretrainRecipe(learning_rate=1.0, warmup_steps=10)
 
@@ -22,9 +22,3 @@ def test_before_the_decay_the_length_of_the_run_does_not_matter() -> None:
     assert [learning_rate(step, 500, RECIPE) for step in range(until)] == [
         learning_rate(step, 900, RECIPE) for step in range(until)
     ]
-
-
-def test_the_logit_scale_rises_to_that_of_clip() -> None:
-    assert logit_scale(0, RECIPE) == pytest.approx(1 / 0.07)
-    assert logit_scale(RECIPE.scale_steps, RECIPE) == pytest.approx(100)
-    assert logit_scale(10 * RECIPE.scale_steps, RECIPE) == pytest.approx(100)
