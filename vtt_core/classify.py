@@ -1,7 +1,7 @@
 """Classify images with an adapter on its backbone, or with the backbone alone (zero-shot).
 
 Shapes: B images, C classes, D joint size.
-Source: method.md, row "classifier at test".
+Source: METHOD.md, row "classifier at test".
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Fine-tune a LoRA on a support set: draw the views, run the steps, stop and go on at any of them.
 
-Source: Zhang et al. 2026, arXiv:2603.05235; method.md, "Protocol" and row "iterations".
+Source: Zhang et al. 2026, arXiv:2603.05235; METHOD.md, rows "the loop" and "iterations".
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The two losses of a step.
 
 Shapes: B images, C classes, D joint size.
-Source: Zhang et al. 2026, arXiv:2603.05235; method.md, steps 2 and 4.
+Source: Zhang et al. 2026, arXiv:2603.05235; METHOD.md, steps 2 and 4.
 """
 
 from __future__ import annotations

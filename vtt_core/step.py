@@ -1,7 +1,7 @@
 """Take one training step: forward, two gradients, DGSO, AdamW. The page to read beside the paper.
 
 Shapes: B images, C classes, L layers, D joint size, V views.
-Source: Zhang et al. 2026, arXiv:2603.05235; method.md, "One training step"; zhenyuZ-HUST/CVPR26-VtT@93e79e7.
+Source: Zhang et al. 2026, arXiv:2603.05235; METHOD.md, "One training step"; zhenyuZ-HUST/CVPR26-VtT@93e79e7.
 Differs: the authors encode the support images once more without using the result, and run in fp16 with
     loss scaling, whose first steps overflow and are skipped. Neither is done here.
 """

@@ -1,7 +1,7 @@
 """Strip a fine-tuning to what serving needs: the LoRA, the class prototypes and a manifest.
 
 Fusion network, absorption prompt, optimiser and queue are dropped.
-Source: Zhang et al. 2026, arXiv:2603.05235; method.md, "After the last step".
+Source: Zhang et al. 2026, arXiv:2603.05235; METHOD.md, row "after the last step".
 """
 
 from __future__ import annotations

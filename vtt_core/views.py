@@ -1,7 +1,7 @@
 """Turn decoded images into the tensors that a backbone reads: plain ones, and the fixed views of training.
 
 Shapes: B images, V views, H = W side in pixels.
-Source: method.md, row "views"; zhenyuZ-HUST/CVPR26-VtT@93e79e7.
+Source: METHOD.md, row "views"; zhenyuZ-HUST/CVPR26-VtT@93e79e7.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Find the placeholder in the absorption prompt's token ids and put vectors in its place.
 
 Shapes: B images, T prompt positions, W text width, D joint size (equal to W), L text layers.
-Source: Zhang et al. 2026, arXiv:2603.05235, text-information absorption; method.md, row "prompt".
+Source: Zhang et al. 2026, arXiv:2603.05235, text-information absorption; METHOD.md, row "prompt".
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ A layer's feature is its class token (image) or end-of-text token (text) put thr
 norm and projection, not normalised; the last layer's equals the model's own output.
 
 Shapes: B images or prompts, C classes, L layers, T tokens, W tower width, D joint size, H heads.
-Source: method.md, step 1; zhenyuZ-HUST/CVPR26-VtT@93e79e7.
+Source: METHOD.md, step 1; zhenyuZ-HUST/CVPR26-VtT@93e79e7.
 Differs: the authors run all text positions; a causal tower's end-of-text feature does not depend on
     what follows it, so prompts are cut after the longest one.
 """

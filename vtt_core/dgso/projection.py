@@ -1,6 +1,6 @@
 """Compare the combined gradient with the classification gradient, and resolve their conflict.
 
-Source: Zhang et al. 2026, arXiv:2603.05235, DGSO; method.md, step 5 and row "gradient cosine".
+Source: Zhang et al. 2026, arXiv:2603.05235, DGSO; METHOD.md, step 5 and row "gradient cosine".
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Remember recent gradient conflict and switch absorption off, once and for good.
 
 DGSO = dynamic gradient supervised optimization.
-Source: Zhang et al. 2026, arXiv:2603.05235, DGSO; method.md, row "queue"; zhenyuZ-HUST/CVPR26-VtT@93e79e7.
+Source: Zhang et al. 2026, arXiv:2603.05235, DGSO; METHOD.md, row "queue"; zhenyuZ-HUST/CVPR26-VtT@93e79e7.
 Differs: paper and released code disagree at the edge: the paper switches off below zero, the code at or
     below zero. This follows the code.
 """

@@ -1,7 +1,7 @@
 """The state-space block: parameters named as in mamba-ssm's `Mamba`, scanned in four directions.
 
 Shapes: B images, S scan steps, D channels (expand 1), N state size, R rank of the step size.
-Source: method.md, rows "scan" and "Mamba block"; zhenyuZ-HUST/CVPR26-VtT@93e79e7;
+Source: METHOD.md, rows "scan" and "Mamba block"; zhenyuZ-HUST/CVPR26-VtT@93e79e7;
     initial values as in state-spaces/mamba, `mamba_ssm/modules/mamba_simple.py`.
 Differs: the authors put the outputs of the four directions back into one order before adding them; only
     their mean over the steps is used, which no order changes.

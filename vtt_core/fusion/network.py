@@ -1,7 +1,7 @@
 """Fuse the layers of both towers into one vector per image.
 
 Shapes: B images, S scan steps, D joint size, M = 2D width of the stem.
-Source: Zhang et al. 2026, arXiv:2603.05235, vision-text fusion; method.md, rows "residual branch" and
+Source: Zhang et al. 2026, arXiv:2603.05235, vision-text fusion; METHOD.md, rows "residual branch" and
     "SSM branch"; zhenyuZ-HUST/CVPR26-VtT@93e79e7.
 Differs: the authors' 1x1 convolutions on a 5x5 grid are linear layers on tokens, and their normalisation
     over [2D, 5, 5] is one over [S, 2D]: the same numbers in another order.

@@ -2,7 +2,7 @@
 
 Shapes: B sequences, S scan steps, D channels, N state size.
 Source: Gu & Dao 2023, arXiv:2312.00752, equations 1 and 2 with the discretisation of section 2;
-    method.md, row "Mamba block".
+    METHOD.md, row "Mamba block".
 """
 
 from __future__ import annotations

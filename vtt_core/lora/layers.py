@@ -3,7 +3,7 @@
 The tower receives the LoRA as an argument, so one frozen tower serves any number of them.
 
 Shapes: B images, T tokens, W tower width, R rank.
-Source: method.md's released column; Zanella & Ben Ayed 2024, arXiv:2405.18541 (CLIP-LoRA); the scaling
+Source: METHOD.md, row "LoRA"; Zanella & Ben Ayed 2024, arXiv:2405.18541 (CLIP-LoRA); the scaling
     alpha / sqrt(rank) is Kalajdzievski 2023, arXiv:2312.03732.
 """
 
