@@ -103,7 +103,9 @@ def _open(encoded: bytes, limits: Limits) -> Image.Image:
         return Image.open(io.BytesIO(encoded), formats=FORMATS)
     except Image.DecompressionBombError as error:  # Pillow's own bound, far above ours by default
         raise ImageDimensionsError(
-            expected=f"at most {limits.max_image_pixels} pixels", got=str(error), remedy="Scale the image down"
+            expected=f"at most {limits.max_image_pixels} pixels",
+            got=f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} announced in the header",
+            remedy="Scale the image down",
         ) from error
     except MemoryError:
         raise
