@@ -3,8 +3,8 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
-# Threads that spin while they wait ruin each other where cores are shared.
-export OMP_WAIT_POLICY ?= passive
+# As app/cli/main.py does: more threads ruin each other where cores are shared.
+export OMP_NUM_THREADS ?= $(shell $(PYTHON) -c 'import os; print(max(1, (os.cpu_count() or 1) // 2))')
 IMAGES ?=
 NAMES ?=
 

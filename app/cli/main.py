@@ -31,9 +31,10 @@ for command in (up, adapt, predict, backbones, api, worker, demo, draw):
 
 def main() -> None:
     """Run the command line; bad input ends with exit code 2 and says what to do."""
-    # Read when torch loads, here and in the processes started from here. Threads that spin while they wait
-    # ruin each other where cores are shared: 8 steps took over 200 s beside other work, and 10 s so.
-    os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+    # Read when torch loads, here and in the processes started from here. Half the cores, since API and worker share them.
+    # On 2 cores, a step of `mini`, median: beside one busy process 0.82 s with one thread, 1.9 s with two, 1.1 s with two that
+    # sleep while they wait; alone 0.8, 0.6 and 1.6 s. Beside much other work two threads took 12 s.
+    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // 2)))
     try:
         cli()
     except VttError as error:
