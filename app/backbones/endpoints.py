@@ -14,10 +14,7 @@ router = APIRouter(prefix="/v1/backbones", tags=["backbones"])
 
 @router.get("", responses=problem_responses())
 def list_backbones(resources: ResourcesDep) -> BackboneList:
-    """List the backbones that a job can adapt, the bundled one first.
-
-    Beside these a job takes `NAME/FILE.safetensors`, weights of that open_clip model on the workers' disks.
-    """
+    """List the backbones that a job can adapt, the bundled one first."""
     default = resources.settings.default_backbone
     items = [
         BackboneAnswer(

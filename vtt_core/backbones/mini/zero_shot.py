@@ -9,27 +9,43 @@ from typing import Any
 
 import torch
 from PIL import Image
+from torch import Tensor
 from torch.nn import functional
 
-from vtt_core.backbones.mini.corpus import EVALUATION_PROMPT, Corpus
+from vtt_core.backbones.mini.corpus import Corpus
+from vtt_core.backbones.mini.phrases import EVALUATION_PROMPT
 from vtt_core.backbones.open_clip_import import open_clip
 
 
 @torch.no_grad()
-def zero_shot_accuracy(model: Any, corpus: Corpus, device: str, batch_size: int = 200) -> tuple[int, int]:
+def zero_shot_accuracy(model: Any, corpus: Corpus, device: str) -> tuple[int, int]:
     """Return the number of images whose nearest caption is their class's, and the number of images.
 
-    Captions use the first name of each class; images go through open_clip's preprocessing.
+    Captions use the first name of each class.
     """
-    model.eval()
-    side = model.visual.image_size[0]
-    preprocess = open_clip.image_transform(side, is_train=False)
     tokens = open_clip.SimpleTokenizer()([EVALUATION_PROMPT.format(names[0]) for names in corpus.names])
     text_CD = functional.normalize(model.encode_text(tokens.to(device)), dim=-1)
+    return count_nearest(model.visual, corpus, text_CD), len(corpus.class_I)
+
+
+@torch.no_grad()
+def count_nearest(visual: Any, corpus: Corpus, names_CD: Tensor, batch_size: int = 200) -> int:
+    """Return the number of images that lie nearest to the name of their class.
+
+    Args:
+        visual: `open_clip.transformer.VisionTransformer`; images go through open_clip's preprocessing for it.
+        corpus: images with their classes.
+        names_CD: where the names lie, unit length.
+        batch_size: images at a time.
+    """
+    was_training = visual.training
+    visual.eval()
+    preprocess = open_clip.image_transform(visual.image_size[0], is_train=False)
     correct = 0
     for first in range(0, len(corpus.class_I), batch_size):
         chosen = slice(first, first + batch_size)
         pixels = torch.stack([preprocess(Image.fromarray(image.numpy())) for image in corpus.images_IHWC[chosen]])
-        image_BD = functional.normalize(model.encode_image(pixels.to(device)), dim=-1)
-        correct += int(((image_BD @ text_CD.T).argmax(dim=-1).cpu() == corpus.class_I[chosen]).sum())
-    return correct, len(corpus.class_I)
+        nearest = (visual(pixels.to(names_CD.device)) @ names_CD.T).argmax(dim=-1)
+        correct += int((nearest.cpu() == corpus.class_I[chosen]).sum())
+    visual.train(was_training)
+    return correct

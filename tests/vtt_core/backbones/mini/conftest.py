@@ -6,10 +6,17 @@ import io
 import json
 import random
 import zipfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image, ImageDraw
+from torch.nn import functional
+
+from vtt_core.backbones.mini import pretrain
+from vtt_core.backbones.mini.recipe import PretrainRecipe
 
 NAMES = {"n01": ["red disc", "circle"], "n02": ["green square"], "n03": ["blue bar", "stripe", "line"]}
 
@@ -54,3 +61,25 @@ def small_towers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = tmp_path / "small.json"
     path.write_text(json.dumps(shape), encoding="utf-8")
     monkeypatch.setattr("vtt_core.backbones.mini.model.MODEL_FILE", path)
+
+
+@pytest.fixture
+def train_mini(small_towers: None, tiny_zip: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
+    """Run the command into a folder, with few words and early growth.
+
+    Random directions teach it: the sentence encoder is no dependency of the tests.
+    """
+
+    def directions(phrases: tuple[str, ...], joint_size: int, num_typical: int) -> torch.Tensor:
+        generator = torch.Generator().manual_seed(num_typical)
+        return functional.normalize(torch.randn(len(phrases), joint_size, generator=generator), dim=-1)
+
+    def train(out: Path, *more: str) -> None:
+        threads = str(torch.get_num_threads())
+        common = ["--data", str(tiny_zip), "--out", str(out), "--batch-size", "16", "--threads", threads, "--device", "cpu"]
+        pretrain.main([*common, "--no-wordnet", "--text-steps", "3", *more])
+
+    monkeypatch.setattr(pretrain, "teacher_features", directions)
+    small = partial(PretrainRecipe, num_words=20, text_batch_size=8, growth=((0, 1), (2, 2)), warmup_steps=2)
+    monkeypatch.setattr(pretrain, "PretrainRecipe", small)
+    return train

@@ -1,4 +1,4 @@
-"""Images, crops and captions that the recipe of `mini` learns from."""
+"""Images, crops and names that the recipe of `mini` learns from."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from vtt_core.backbones.mini.corpus import EVALUATION_PROMPT, PROMPTS, Captions, crop_batch, epoch_batches, read_corpus
+from vtt_core.backbones.mini.corpus import ClassNames, crop_batch, epoch_batches, read_corpus
 from vtt_core.backbones.open_clip_import import open_clip
 from vtt_core.contract.errors import ArchiveLayoutError
 
@@ -69,15 +69,14 @@ def _normalisation() -> tuple[tuple[float, ...], tuple[float, ...]]:
     return open_clip.OPENAI_DATASET_MEAN, open_clip.OPENAI_DATASET_STD
 
 
-class TestCaptions:
-    def test_a_drawn_caption_is_a_prompt_with_a_name_of_its_class(self) -> None:
-        names = (("red disc", "circle"), ("green square",))
-        captions = Captions(names)
-        possible = [{prompt.format(name) for prompt in PROMPTS for name in synonyms} for synonyms in names]
-        drawn = [[captions.texts[row] for row in captions.draw(generator(seed))] for seed in range(50)]
-        assert all(first in possible[0] and second in possible[1] for first, second in drawn)
-        assert {first for first, _ in drawn} > {EVALUATION_PROMPT.format("red disc")}
+class TestClassNames:
+    def test_a_drawn_row_is_a_name_of_its_class_and_mostly_the_usual_one(self) -> None:
+        names = ClassNames([["red disc", "circle", "round"], ["green square"]])
+        drawn = [[names.texts[row] for row in names.draw(generator(seed)).tolist()] for seed in range(200)]
+        assert {first for first, _ in drawn} == {"red disc", "circle", "round"}
+        assert {second for _, second in drawn} == {"green square"}
+        assert 100 < sum(first == "red disc" for first, _ in drawn) < 170
 
-    def test_there_is_a_text_for_every_prompt_and_synonym(self) -> None:
-        texts = Captions([["cat"], ["dog", "hound"]]).texts
-        assert len(set(texts)) == len(texts) == 3 * len(PROMPTS)
+    def test_the_usual_row_is_the_first_name(self) -> None:
+        names = ClassNames([["cat"], ["dog", "hound"], ["cow", "cattle", "ox"]])
+        assert [names.texts[row] for row in names.usual.tolist()] == ["cat", "dog", "cow"]

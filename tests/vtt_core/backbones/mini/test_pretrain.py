@@ -1,55 +1,51 @@
-"""The command that trains and measures `mini`."""
+"""The command that trains `mini`."""
 
 from __future__ import annotations
 
 import json
-from functools import partial
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import torch
+from safetensors.torch import load_file
 
 from vtt_core.backbones.mini import pretrain
-from vtt_core.backbones.mini.pretrain import main
-from vtt_core.backbones.mini.recipe import PretrainRecipe
+from vtt_core.backbones.mini.model import build_mini
 
 pytestmark = pytest.mark.usefixtures("small_towers")
+TrainMini = Callable[..., None]
 
 
-@pytest.fixture(autouse=True)
-def _small_first_stage(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A first stage of three steps, taught by random directions: the sentence encoder is no dependency of the tests."""
-
-    def directions(phrases: list[str], joint_size: int) -> torch.Tensor:
-        generator = torch.Generator().manual_seed(len(phrases))
-        return torch.nn.functional.normalize(torch.randn(len(phrases), joint_size, generator=generator), dim=-1)
-
-    monkeypatch.setattr(pretrain, "teacher_features", directions)
-    small = partial(PretrainRecipe, text_steps=3, text_batch_size=8, num_words=20, num_pairs=5)
-    monkeypatch.setattr(pretrain, "PretrainRecipe", small)
-
-
-def options(tiny_zip: Path, *more: str) -> list[str]:
-    return ["--data", str(tiny_zip), "--batch-size", "16", "--threads", str(torch.get_num_threads()), *more]
-
-
-def test_it_trains_goes_on_and_measures(tiny_zip: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    whole, parts = str(tmp_path / "whole"), str(tmp_path / "parts")
-    main(options(tiny_zip, "--out", whole, "--epochs", "1.1", "--save-every", "1"))
-    main(options(tiny_zip, "--out", parts, "--epochs", "0"))
-    main(options(tiny_zip, "--out", parts, "--epochs", "1.1"))
-    weights = tmp_path / "whole" / "weights.safetensors"
-    assert weights.read_bytes() == (tmp_path / "parts" / "weights.safetensors").read_bytes()
+def test_a_stopped_run_goes_on_to_the_bytes_of_an_undisturbed_one(train_mini: TrainMini, tmp_path: Path) -> None:
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    train_mini(whole, "--epochs", "1.1", "--save-every", "1")
+    train_mini(parts, "--epochs", "0.3", "--stage", "images", "--save-every", "1")
+    assert not (parts / "weights.safetensors").exists()
+    train_mini(parts, "--epochs", "1.1", "--stage", "text")
+    with (parts / "log.jsonl").open("a", encoding="utf-8") as log:
+        log.write('{"step": 99, "loss": 0.0}\n')  # of a run that was killed between log and checkpoint
+    train_mini(parts, "--epochs", "1.1", "--save-every", "1")
+    for name in ("weights.safetensors", "text.safetensors"):
+        assert (whole / name).read_bytes() == (parts / name).read_bytes()
+    steps = [json.loads(line)["step"] for line in (parts / "log.jsonl").read_text().splitlines()]
+    assert steps == [1, 2, 3, 4]
     assert not list(tmp_path.glob("*/*.partial"))
-    assert "60 images of 3 classes" in capsys.readouterr().err
-    main(options(tiny_zip, "--evaluate", str(weights)))
-    answer = json.loads(capsys.readouterr().out)
-    assert (answer["way"], answer["images"]) == (3, 12)
-    assert answer["zero_shot_top1"] == answer["correct"] / 12
 
 
-def test_training_without_a_folder_is_refused(tiny_zip: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    with pytest.raises(SystemExit) as stop:
-        main(options(tiny_zip))
-    assert stop.value.code == 2
-    assert "--out is needed" in capsys.readouterr().err
+def test_the_weights_are_those_of_both_stages_in_half_precision(train_mini: TrainMini, tmp_path: Path) -> None:
+    train_mini(tmp_path / "out", "--epochs", "1.1")
+    weights = load_file(tmp_path / "out" / "weights.safetensors")
+    assert {value.dtype for value in weights.values()} == {torch.float16}
+    assert weights["logit_scale"].exp().item() == pytest.approx(100, rel=1e-2)
+    taught = load_file(tmp_path / "out" / "text.safetensors")
+    assert all(torch.equal(weights[name], value.half()) for name, value in taught.items())
+    build_mini().load_state_dict(weights)
+
+
+def test_zips_without_validation_images_are_enough_to_train(tiny_zip: Path, tmp_path: Path) -> None:
+    assert pretrain.validation_images([tiny_zip], 2) is not None
+    empty = tmp_path / "empty.zip"
+    empty.write_bytes(b"PK\x05\x06" + bytes(18))
+    with pytest.raises(KeyError):
+        pretrain.validation_images([empty], 2)

@@ -9,14 +9,14 @@ import pytest
 import torch
 from torch.nn import functional
 
-from vtt_core.backbones.mini.corpus import PROMPTS
 from vtt_core.backbones.mini.model import build_mini
+from vtt_core.backbones.mini.phrases import PROMPTS, Phrases
 from vtt_core.backbones.mini.recipe import PretrainRecipe
-from vtt_core.backbones.mini.text_stage import encode_text, teach_text
+from vtt_core.backbones.mini.text_stage import draw_captions, encode_text, teach_text
 from vtt_core.backbones.open_clip_import import open_clip
 
 pytestmark = pytest.mark.usefixtures("small_towers")
-PHRASES = ["cat", "dog", "red fish", "river"]
+PHRASES = Phrases(names=("cat", "dog"), words=("red fish", "river"))
 RECIPE = PretrainRecipe(text_steps=60, text_batch_size=16, text_learning_rate=3e-3)
 
 
@@ -28,13 +28,13 @@ def model() -> Any:
 
 @pytest.fixture
 def targets() -> torch.Tensor:
-    return torch.eye(32)[: len(PHRASES)]
+    return torch.eye(32)[: len(PHRASES.all)]
 
 
 def test_captions_move_to_the_direction_of_their_phrase(model: Any, targets: torch.Tensor) -> None:
-    losses = list(teach_text(model, PHRASES, targets, 2, RECIPE))
+    losses = list(teach_text(model, PHRASES, targets, RECIPE))
     assert losses[-1] < 0.5 * losses[0]
-    tokens = open_clip.SimpleTokenizer()([PROMPTS[0].format(phrase) for phrase in PHRASES])
+    tokens = open_clip.SimpleTokenizer()([PROMPTS[0].format(phrase) for phrase in PHRASES.all])
     cosine = functional.normalize(encode_text(model, tokens), dim=-1) @ targets.T
     assert cosine.argmax(dim=1).tolist() == [0, 1, 2, 3]
 
@@ -42,7 +42,7 @@ def test_captions_move_to_the_direction_of_their_phrase(model: Any, targets: tor
 def test_the_same_seed_teaches_the_same_and_leaves_the_vision_tower_alone(model: Any, targets: torch.Tensor) -> None:
     other, before = copy.deepcopy(model), copy.deepcopy(model.visual.state_dict())
     short = PretrainRecipe(text_steps=3, text_batch_size=8)
-    assert list(teach_text(model, PHRASES, targets, 2, short)) == list(teach_text(other, PHRASES, targets, 2, short))
+    assert list(teach_text(model, PHRASES, targets, short)) == list(teach_text(other, PHRASES, targets, short))
     assert all(torch.equal(value, before[name]) for name, value in model.visual.state_dict().items())
 
 
@@ -50,3 +50,23 @@ def test_encoding_without_padding_equals_open_clips(model: Any) -> None:
     tokens = open_clip.SimpleTokenizer()(["a photo of a cat.", "a blurry photo of a golden retriever."])
     with torch.no_grad():
         torch.testing.assert_close(encode_text(model, tokens), model.encode_text(tokens), rtol=1e-4, atol=1e-5)
+
+
+class TestDrawing:
+    phrases = Phrases(("cat", "dog"), ("red", "blue", "green"), ("pill bottle",), ("a fungal disease of leaves",))
+
+    def test_a_caption_is_a_prompt_with_its_phrase_or_a_gloss_alone(self) -> None:
+        for seed in range(20):
+            for index, caption in zip(*draw_captions(self.phrases, 16, seed), strict=True):
+                phrase = self.phrases.all[index]
+                assert caption in ({phrase} if index == 6 else {prompt.format(phrase) for prompt in PROMPTS})
+
+    def test_every_phrase_is_drawn_and_none_twice_in_a_batch(self) -> None:
+        draws = [draw_captions(self.phrases, 16, seed)[0] for seed in range(20)]
+        assert {index for chosen in draws for index in chosen} == set(range(7))
+        assert all(len(set(chosen)) == len(chosen) for chosen in draws)
+
+    def test_the_share_of_absent_kinds_goes_to_the_words(self) -> None:
+        words = tuple(f"word{number}" for number in range(10_000))
+        chosen, _ = draw_captions(Phrases(("cat",), words), 400, 0)
+        assert len(chosen) > 1 + 0.7 * 400

@@ -8,7 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from vtt_core.backbones.mini.corpus import read_corpus
-from vtt_core.backbones.mini.zero_shot import zero_shot_accuracy
+from vtt_core.backbones.mini.zero_shot import count_nearest, zero_shot_accuracy
 
 
 class NamesBrightestChannel(nn.Module):
@@ -16,16 +16,29 @@ class NamesBrightestChannel(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.visual = nn.Identity()
-        self.visual.image_size = (48, 48)
+        self.visual = ChannelSpread()
 
     def encode_text(self, tokens: Tensor) -> Tensor:
         return torch.eye(3)[: len(tokens)]
 
-    def encode_image(self, pixels: Tensor) -> Tensor:
+
+class ChannelSpread(nn.Module):
+    """How much each channel varies over the image."""
+
+    image_size = (48, 48)
+
+    def forward(self, pixels: Tensor) -> Tensor:
         return pixels.flatten(2).std(dim=2)
 
 
 def test_every_image_is_counted_once_whatever_the_batches(tiny_zip: Path) -> None:
     corpus = read_corpus([tiny_zip], "val")
-    assert zero_shot_accuracy(NamesBrightestChannel(), corpus, "cpu", batch_size=5) == (12, 12)
+    assert zero_shot_accuracy(NamesBrightestChannel(), corpus, "cpu") == (12, 12)
+    assert count_nearest(ChannelSpread(), corpus, torch.eye(3), batch_size=5) == 12
+    assert count_nearest(ChannelSpread(), corpus, torch.eye(3).roll(1, 0), batch_size=5) == 0
+
+
+def test_a_tower_in_training_goes_back_to_it(tiny_zip: Path) -> None:
+    tower = ChannelSpread()
+    count_nearest(tower, read_corpus([tiny_zip], "val"), torch.eye(3))
+    assert tower.training

@@ -1,0 +1,185 @@
+"""Train the vision tower towards the names of its images' classes, one resumable step at a time.
+
+Where a name lies was decided by a sentence encoder (teacher.py), which teaches the text tower the same (text_stage.py):
+an image is pulled towards its class's name and away from those of all other classes. All randomness of
+a step follows from the seed and the step's number.
+
+Shapes: B images, C classes, D joint size, W vision width, R names of all classes.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import safe_open
+from safetensors.torch import load_file, save
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vtt_core.backbones.mini.corpus import ClassNames, Corpus, crop_batch, epoch_batches
+from vtt_core.backbones.mini.growth import first_blocks, grow, silence_blocks
+from vtt_core.backbones.mini.optimisers import (
+    global_norm_clip,
+    make_optimisers,
+    optimiser_state,
+    restore_optimiser_state,
+    take_step,
+)
+from vtt_core.backbones.mini.recipe import PretrainRecipe, decay_start, learning_rate_factor, vision_depth
+from vtt_core.backbones.mini.zero_shot import count_nearest
+from vtt_core.backbones.open_clip_import import open_clip
+from vtt_core.contract.errors import RecipeError
+
+METADATA_KEY = "training"
+"""One key only: safetensors writes several in random order, and equal runs would differ in their bytes."""
+
+
+class ImageStage:
+    """A training of the vision tower that can be stopped after any step and resumed.
+
+    Args:
+        model: `open_clip.model.CLIP`; its vision tower is trained in place, its text tower left alone.
+        corpus: images to learn from.
+        names_RD: where the names of the classes lie, in the order of `ClassNames.texts`, unit length.
+        recipe: the numbers.
+        num_steps: length of the whole run.
+    """
+
+    def __init__(self, model: Any, corpus: Corpus, names_RD: Tensor, recipe: PretrainRecipe, num_steps: int) -> None:
+        self.visual, self.corpus, self.recipe, self.num_steps = model.visual, corpus, recipe, num_steps
+        self.device: torch.device = model.visual.proj.device
+        self.step = 0
+        self._names, self._names_RD = ClassNames(corpus.names), names_RD.to(self.device)
+        silence_blocks(self.visual, vision_depth(0, recipe))
+        self._head = _fresh_head(self.visual.proj.shape[0], len(corpus.names), recipe.seed).to(self.device)
+        self._parameters = {name: value for name, value in self.visual.named_parameters() if value.requires_grad}
+        self._parameters |= {f"head.{name}": value for name, value in self._head.named_parameters()}
+        self._optimisers = make_optimisers(
+            self._parameters, recipe.matrix_learning_rate, recipe.learning_rate, recipe.weight_decay
+        )
+        self._batches: tuple[int, Tensor] | None = None
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Number of batches in one pass over the corpus."""
+        return len(self.corpus.class_I) // self.recipe.batch_size
+
+    def run(self) -> Iterator[float]:
+        """Train to the end, giving the loss of every step."""
+        while self.step < self.num_steps:
+            yield self._run_step()
+
+    def _run_step(self) -> float:
+        recipe, step = self.recipe, self.step
+        depth = vision_depth(step, recipe)
+        if step > 0 and depth != vision_depth(step - 1, recipe):
+            grow(self.visual, vision_depth(step - 1, recipe), depth)
+        generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
+        epoch, row = divmod(step, self.steps_per_epoch)
+        chosen_B = self._epoch(epoch)[row]
+        target_B = self.corpus.class_I[chosen_B].to(self.device)
+        pixels = crop_batch(self.corpus.images_IHWC[chosen_B], self.visual.image_size[0], generator).to(self.device)
+        names_CD = self._names_RD[self._names.draw(generator).to(self.device)]
+        with torch.random.fork_rng():
+            torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
+            loss, logged = self._losses(pixels, target_B, names_CD, depth)
+        for value in self._parameters.values():
+            value.grad = None
+        loss.backward()
+        global_norm_clip(self._optimisers, recipe.gradient_norm)
+        take_step(self._optimisers, learning_rate_factor(step, self.num_steps, recipe))
+        self.step += 1
+        return float(logged)
+
+    def _losses(self, pixels: Tensor, target_B: Tensor, names_CD: Tensor, depth: int) -> tuple[Tensor, Tensor]:
+        """Return what is minimised, and its part that matters: the cross-entropy of image against names.
+
+        The other part is that of a linear head without geometry, which is thrown away in the end.
+        """
+        recipe, visual = self.recipe, self.visual
+        is_late = self.step >= (decay_start(self.num_steps, recipe) + self.num_steps) / 2
+        visual.patch_dropout = open_clip.transformer.PatchDropout(0.0 if is_late else recipe.patch_dropout)
+        is_half = self.device.type == "cuda"
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=is_half), first_blocks(visual, depth):
+            pooled_BW = _before_projection(visual, pixels)
+        pooled_BW = pooled_BW.float()
+        image_BD = functional.normalize(pooled_BW @ visual.proj, dim=-1)
+        smoothing = recipe.label_smoothing
+        named = functional.cross_entropy(recipe.logit_scale * image_BD @ names_CD.T, target_B, label_smoothing=smoothing)
+        labelled = functional.cross_entropy(self._head(pooled_BW), target_B, label_smoothing=smoothing)
+        return named + labelled, named.detach()
+
+    def accuracy(self, images: Corpus) -> float:
+        """Return the part of the images that lie nearest to the usual name of their class."""
+        names_CD = self._names_RD[self._names.usual.to(self.device)]
+        return count_nearest(self.visual, images, names_CD) / len(images.class_I)
+
+    def checkpoint(self) -> bytes:
+        """Return all that resuming needs, as safetensors."""
+        tensors = {f"parameter/{name}": value.detach().cpu().contiguous() for name, value in self._parameters.items()}
+        facts = {"step": self.step, "num_steps": self.num_steps, "recipe": _plain(self.recipe)}
+        return save(tensors | optimiser_state(self._optimisers, self._parameters), {METADATA_KEY: json.dumps(facts)})
+
+    def resume(self, path: Path) -> None:
+        """Continue from a checkpoint of a run with the same recipe, of the same or another length.
+
+        Raises:
+            RecipeError: the recipe differs, or the checkpoint is past the point where the length mattered.
+        """
+        with safe_open(path, framework="pt") as file:
+            facts = json.loads(file.metadata()[METADATA_KEY])
+        if facts["recipe"] != _plain(self.recipe):
+            raise RecipeError(
+                expected=f"the recipe of the checkpoint, {facts['recipe']}",
+                got=str(_plain(self.recipe)),
+                remedy="Use the same options, or another folder",
+            )
+        step, old_num_steps = facts["step"], facts["num_steps"]
+        free_until = min(decay_start(num_steps, self.recipe) for num_steps in (old_num_steps, self.num_steps))
+        if old_num_steps != self.num_steps and step > free_until:
+            raise RecipeError(
+                expected=f"a length whose decay begins at step {step} or later, or the checkpoint's {old_num_steps} steps",
+                got=f"{self.num_steps} steps",
+                remedy="Resume with more epochs or start anew",
+            )
+        tensors = load_file(path, device=str(self.device))
+        with torch.no_grad():
+            for name, value in self._parameters.items():
+                value.copy_(tensors[f"parameter/{name}"])
+        moments = {key: value for key, value in tensors.items() if not key.startswith("parameter/")}
+        restore_optimiser_state(self._optimisers, self._parameters, moments)
+        self.step = step
+
+    def _epoch(self, epoch: int) -> Tensor:
+        if self._batches is None or self._batches[0] != epoch:
+            generator = torch.Generator().manual_seed(self.recipe.seed * 7_919 + epoch)
+            rows = epoch_batches(len(self.corpus.class_I), self.recipe.batch_size, generator)
+            self._batches = (epoch, rows)
+        return self._batches[1]
+
+
+def _before_projection(visual: Any, pixels: Tensor) -> Tensor:
+    """Return pooled_BW of the tower, where its projection into the joint space would follow."""
+    projection, visual.proj = visual.proj, None
+    try:
+        pooled_BW: Tensor = visual(pixels)
+    finally:
+        visual.proj = projection
+    return pooled_BW
+
+
+def _fresh_head(width: int, num_classes: int, seed: int) -> nn.Linear:
+    with torch.random.fork_rng():
+        torch.manual_seed(seed)
+        return nn.Linear(width, num_classes)
+
+
+def _plain(recipe: PretrainRecipe) -> dict[str, Any]:
+    """Return the recipe as JSON would give it back."""
+    plain: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
+    return plain

@@ -1,0 +1,1 @@
+"""Measure methods on few-shot episodes."""
