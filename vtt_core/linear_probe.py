@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-RIDGE = 1.0
+RIDGE = 0.1
 """Weight of the squared norm of the coefficients; features have unit length."""
 
 

@@ -96,22 +96,51 @@ def epoch_batches(num_images: int, batch_size: int, generator: torch.Generator) 
     return order[: num_batches * batch_size].reshape(num_batches, batch_size)
 
 
-def crop_batch(images_BHWC: Tensor, side: int, generator: torch.Generator) -> Tensor:
-    """Cut a random square from each image, scale it to `side`, flip half of them and normalise as CLIP does.
+@dataclass(frozen=True)
+class Crops:
+    """Which square is cut from each image of a batch, and whether it is flipped."""
 
-    The square's side is drawn once for the batch, its place for each image.
+    side: int
+    """The same for the whole batch, in pixels of the image."""
+    top_B: Tensor
+    left_B: Tensor
+    is_flipped_B: Tensor
+
+    def __getitem__(self, rows: slice) -> Crops:
+        """Return those of some rows of the batch."""
+        return Crops(self.side, self.top_B[rows], self.left_B[rows], self.is_flipped_B[rows])
+
+    def to(self, device: torch.device) -> Crops:
+        """Return them where the images are."""
+        return Crops(self.side, self.top_B.to(device), self.left_B.to(device), self.is_flipped_B.to(device))
+
+
+def draw_crops(batch_size: int, full: int, generator: torch.Generator) -> Crops:
+    """Draw the crops of a batch.
+
+    Args:
+        batch_size: number of images.
+        full: side of the images in pixels.
+        generator: the CPU's, so that a seed means the same on every device.
     """
-    batch, full = images_BHWC.shape[0], images_BHWC.shape[1]
-    cut = int(torch.randint(max(1, round(full * SMALLEST_CROP)), full + 1, (1,), generator=generator))
-    corner = torch.randint(0, full - cut + 1, (2, batch, 1), generator=generator)
-    rows, columns = corner[0] + torch.arange(cut), corner[1] + torch.arange(cut)
-    patch = images_BHWC[torch.arange(batch)[:, None, None], rows[:, :, None], columns[:, None, :]]
-    pixels = patch.permute(0, 3, 1, 2).float() / 255
-    if cut != side:
+    side = int(torch.randint(max(1, round(full * SMALLEST_CROP)), full + 1, (1,), generator=generator))
+    corner_2B = torch.randint(0, full - side + 1, (2, batch_size), generator=generator)
+    return Crops(side, corner_2B[0], corner_2B[1], torch.rand(batch_size, generator=generator) < 0.5)
+
+
+def cut_crops(images_BHWC: Tensor, crops: Crops, side: int) -> Tensor:
+    """Cut the squares from the images, scale them to `side`, flip them and normalise as CLIP does."""
+    device = images_BHWC.device
+    rows = crops.top_B[:, None] + torch.arange(crops.side, device=device)
+    columns = crops.left_B[:, None] + torch.arange(crops.side, device=device)
+    batch = torch.arange(len(images_BHWC), device=device)[:, None, None]
+    cut_BHWC = images_BHWC[batch, rows[:, :, None], columns[:, None, :]]
+    pixels = cut_BHWC.permute(0, 3, 1, 2).float() / 255
+    if crops.side != side:
         pixels = functional.interpolate(pixels, (side, side), mode="bilinear", antialias=True, align_corners=False)
-    is_flipped = torch.rand(batch, generator=generator) < 0.5
-    pixels = torch.where(is_flipped[:, None, None, None], pixels.flip(3), pixels)
-    mean, std = torch.tensor(open_clip.OPENAI_DATASET_MEAN), torch.tensor(open_clip.OPENAI_DATASET_STD)
+    pixels = torch.where(crops.is_flipped_B[:, None, None, None], pixels.flip(3), pixels)
+    mean = torch.tensor(open_clip.OPENAI_DATASET_MEAN, device=device)
+    std = torch.tensor(open_clip.OPENAI_DATASET_STD, device=device)
     normalised: Tensor = (pixels - mean[:, None, None]) / std[:, None, None]
     return normalised
 

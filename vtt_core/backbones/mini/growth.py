@@ -7,12 +7,9 @@ copy of an earlier one but for those projections, which Muon fills within a few 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from typing import Any
 
 import torch
-from torch import nn
 
 
 @torch.no_grad()
@@ -42,14 +39,3 @@ def grow(visual: Any, old_depth: int, depth: int) -> None:
     for index in range(old_depth, depth):
         blocks[index].load_state_dict(blocks[index % old_depth].state_dict())
     silence_blocks(visual, old_depth)
-
-
-@contextmanager
-def first_blocks(visual: Any, depth: int) -> Iterator[None]:
-    """Run only the first `depth` blocks of the tower inside the context."""
-    blocks = visual.transformer.resblocks
-    visual.transformer.resblocks = nn.ModuleList(list(blocks)[:depth])
-    try:
-        yield
-    finally:
-        visual.transformer.resblocks = blocks

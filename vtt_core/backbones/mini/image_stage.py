@@ -4,14 +4,14 @@ Where a name lies was decided by a sentence encoder (teacher.py), which teaches 
 an image is pulled towards its class's name and away from those of all other classes. All randomness of
 a step follows from the seed and the step's number.
 
-Shapes: B images, C classes, D joint size, W vision width, R names of all classes.
+Shapes: B images, C classes, D joint size, K kept patches, R names of all classes, W vision width.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +21,8 @@ from safetensors.torch import load_file, save
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vtt_core.backbones.mini.corpus import ClassNames, Corpus, crop_batch, epoch_batches
-from vtt_core.backbones.mini.growth import first_blocks, grow, silence_blocks
+from vtt_core.backbones.mini.corpus import ClassNames, Corpus, Crops, cut_crops, draw_crops, epoch_batches
+from vtt_core.backbones.mini.growth import grow, silence_blocks
 from vtt_core.backbones.mini.optimisers import (
     global_norm_clip,
     make_optimisers,
@@ -31,8 +31,9 @@ from vtt_core.backbones.mini.optimisers import (
     take_step,
 )
 from vtt_core.backbones.mini.recipe import PretrainRecipe, decay_start, learning_rate_factor, vision_depth
+from vtt_core.backbones.mini.side_by_side import SideBySide
+from vtt_core.backbones.mini.tower_pass import TowerPass, fast_precision
 from vtt_core.backbones.mini.zero_shot import count_nearest
-from vtt_core.backbones.open_clip_import import open_clip
 from vtt_core.contract.errors import RecipeError
 
 METADATA_KEY = "training"
@@ -48,11 +49,22 @@ class ImageStage:
         names_RD: where the names of the classes lie, in the order of `ClassNames.texts`, unit length.
         recipe: the numbers.
         num_steps: length of the whole run.
+        threads: compute the parts of each batch.
     """
 
-    def __init__(self, model: Any, corpus: Corpus, names_RD: Tensor, recipe: PretrainRecipe, num_steps: int) -> None:
+    def __init__(
+        self,
+        model: Any,
+        corpus: Corpus,
+        names_RD: Tensor,
+        recipe: PretrainRecipe,
+        num_steps: int,
+        threads: SideBySide,
+    ) -> None:
         self.visual, self.corpus, self.recipe, self.num_steps = model.visual, corpus, recipe, num_steps
         self.device: torch.device = model.visual.proj.device
+        num_heads = model.visual.transformer.resblocks[0].attn.num_heads
+        self._threads, self._pass = threads, TowerPass(num_heads, False, fast_precision(self.device))
         self.step = 0
         self._names, self._names_RD = ClassNames(corpus.names), names_RD.to(self.device)
         silence_blocks(self.visual, vision_depth(0, recipe))
@@ -60,7 +72,7 @@ class ImageStage:
         self._parameters = {name: value for name, value in self.visual.named_parameters() if value.requires_grad}
         self._parameters |= {f"head.{name}": value for name, value in self._head.named_parameters()}
         self._optimisers = make_optimisers(
-            self._parameters, recipe.matrix_learning_rate, recipe.learning_rate, recipe.weight_decay
+            self._parameters, recipe.matrix_learning_rate, recipe.learning_rate, recipe.weight_decay, threads.num_threads
         )
         self._batches: tuple[int, Tensor] | None = None
 
@@ -80,38 +92,42 @@ class ImageStage:
         if step > 0 and depth != vision_depth(step - 1, recipe):
             grow(self.visual, vision_depth(step - 1, recipe), depth)
         generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
-        epoch, row = divmod(step, self.steps_per_epoch)
-        chosen_B = self._epoch(epoch)[row]
-        target_B = self.corpus.class_I[chosen_B].to(self.device)
-        pixels = crop_batch(self.corpus.images_IHWC[chosen_B], self.visual.image_size[0], generator).to(self.device)
+        batch = self._batch(generator)
         names_CD = self._names_RD[self._names.draw(generator).to(self.device)]
-        with torch.random.fork_rng():
-            torch.manual_seed(int(torch.randint(2**62, (1,), generator=generator)))
-            loss, logged = self._losses(pixels, target_B, names_CD, depth)
-        for value in self._parameters.values():
-            value.grad = None
-        loss.backward()
+        logged = self._threads.gradients(
+            lambda rows: self._losses(batch[rows], names_CD, depth), recipe.batch_size, list(self._parameters.values())
+        )
         global_norm_clip(self._optimisers, recipe.gradient_norm)
-        take_step(self._optimisers, learning_rate_factor(step, self.num_steps, recipe))
+        take_step(self._optimisers, learning_rate_factor(step, self.num_steps, recipe), self._threads)
         self.step += 1
-        return float(logged)
+        return logged
 
-    def _losses(self, pixels: Tensor, target_B: Tensor, names_CD: Tensor, depth: int) -> tuple[Tensor, Tensor]:
+    def _batch(self, generator: torch.Generator) -> _Batch:
+        """Draw what this step shows."""
+        recipe = self.recipe
+        epoch, row = divmod(self.step, self.steps_per_epoch)
+        chosen_B = self._epoch(epoch)[row]
+        is_whole = self.step >= self.num_steps * (1 - recipe.whole_images_share)
+        num_patches = self.visual.positional_embedding.shape[0] - 1
+        num_kept = num_patches if is_whole else max(1, round(num_patches * (1 - recipe.patch_dropout)))
+        return _Batch(
+            images_BHWC=self.corpus.images_IHWC[chosen_B].to(self.device),
+            class_B=self.corpus.class_I[chosen_B].to(self.device),
+            crops=draw_crops(len(chosen_B), self.corpus.images_IHWC.shape[1], generator).to(self.device),
+            kept_BK=torch.rand(len(chosen_B), num_patches, generator=generator).topk(num_kept, dim=1).indices.to(self.device),
+        )
+
+    def _losses(self, batch: _Batch, names_CD: Tensor, depth: int) -> tuple[Tensor, Tensor]:
         """Return what is minimised, and its part that matters: the cross-entropy of image against names.
 
         The other part is that of a linear head without geometry, which is thrown away in the end.
         """
-        recipe, visual = self.recipe, self.visual
-        is_late = self.step >= (decay_start(self.num_steps, recipe) + self.num_steps) / 2
-        visual.patch_dropout = open_clip.transformer.PatchDropout(0.0 if is_late else recipe.patch_dropout)
-        is_half = self.device.type == "cuda"
-        with torch.autocast(self.device.type, torch.bfloat16, enabled=is_half), first_blocks(visual, depth):
-            pooled_BW = _before_projection(visual, pixels)
-        pooled_BW = pooled_BW.float()
-        image_BD = functional.normalize(pooled_BW @ visual.proj, dim=-1)
-        smoothing = recipe.label_smoothing
-        named = functional.cross_entropy(recipe.logit_scale * image_BD @ names_CD.T, target_B, label_smoothing=smoothing)
-        labelled = functional.cross_entropy(self._head(pooled_BW), target_B, label_smoothing=smoothing)
+        recipe, smoothing = self.recipe, self.recipe.label_smoothing
+        pixels = cut_crops(batch.images_BHWC, batch.crops, self.visual.image_size[0])
+        pooled_BW = self._pass.image_features(self._parameters, pixels, batch.kept_BK, depth)
+        cosine_BC = functional.normalize(pooled_BW @ self.visual.proj, dim=-1) @ names_CD.T
+        named = functional.cross_entropy(recipe.logit_scale * cosine_BC, batch.class_B, label_smoothing=smoothing)
+        labelled = functional.cross_entropy(self._head(pooled_BW), batch.class_B, label_smoothing=smoothing)
         return named + labelled, named.detach()
 
     def accuracy(self, images: Corpus) -> float:
@@ -163,14 +179,17 @@ class ImageStage:
         return self._batches[1]
 
 
-def _before_projection(visual: Any, pixels: Tensor) -> Tensor:
-    """Return pooled_BW of the tower, where its projection into the joint space would follow."""
-    projection, visual.proj = visual.proj, None
-    try:
-        pooled_BW: Tensor = visual(pixels)
-    finally:
-        visual.proj = projection
-    return pooled_BW
+@dataclass(frozen=True)
+class _Batch:
+    """What one step shows, or some rows of it."""
+
+    images_BHWC: Tensor
+    class_B: Tensor
+    crops: Crops
+    kept_BK: Tensor
+
+    def __getitem__(self, rows: slice) -> _Batch:
+        return _Batch(self.images_BHWC[rows], self.class_B[rows], self.crops[rows], self.kept_BK[rows])
 
 
 def _fresh_head(width: int, num_classes: int, seed: int) -> nn.Linear:

@@ -12,12 +12,18 @@ import torch
 from torch import Tensor
 from torch.optim import AdamW, Muon, Optimizer
 
+from vtt_core.backbones.mini.side_by_side import SideBySide
+
 MATRICES_OF_MUON = ("resblocks.", "proj")
 """What the names of Muon's matrices hold or equal: the blocks' weights and the vision tower's projection."""
 
 
 def make_optimisers(
-    parameters: Mapping[str, Tensor], matrix_learning_rate: float, learning_rate: float, weight_decay: float
+    parameters: Mapping[str, Tensor],
+    matrix_learning_rate: float,
+    learning_rate: float,
+    weight_decay: float,
+    num_threads: int = 1,
 ) -> list[Optimizer]:
     """Return the optimisers of some parameters, each parameter in one of them.
 
@@ -26,6 +32,7 @@ def make_optimisers(
         matrix_learning_rate: Muon's.
         learning_rate: AdamW's.
         weight_decay: of Muon's matrices, and of AdamW's but embeddings.
+        num_threads: number of Muons that share the matrices, since a matrix moves by itself and takes its time.
     """
     matrices = [value for name, value in parameters.items() if is_of_muon(name, value)]
     others = {name: value for name, value in parameters.items() if not is_of_muon(name, value)}
@@ -33,7 +40,10 @@ def make_optimisers(
     kept = [value for name, value in others.items() if value.ndim < 2 or "embedding" in name]
     groups = [{"params": decayed, "weight_decay": weight_decay}, {"params": kept, "weight_decay": 0.0}]
     optimisers: list[Optimizer] = [
-        Muon(matrices, lr=matrix_learning_rate, weight_decay=weight_decay),
+        *(
+            Muon(matrices[first::num_threads], lr=matrix_learning_rate, weight_decay=weight_decay)
+            for first in range(num_threads)
+        ),
         AdamW([group for group in groups if group["params"]], lr=learning_rate, betas=(0.9, 0.98)),
     ]
     for optimiser in optimisers:
@@ -47,17 +57,18 @@ def is_of_muon(name: str, value: Tensor) -> bool:
     return value.ndim == 2 and (MATRICES_OF_MUON[0] in name or name == MATRICES_OF_MUON[1])
 
 
-def take_step(optimisers: Sequence[Optimizer], learning_rate_factor: float) -> None:
+def take_step(optimisers: Sequence[Optimizer], learning_rate_factor: float, threads: SideBySide) -> None:
     """Move all parameters that have a gradient.
 
     Args:
         optimisers: of `make_optimisers`.
         learning_rate_factor: of each optimiser's own learning rate.
+        threads: run the optimisers side by side.
     """
     for optimiser in optimisers:
         for group in optimiser.param_groups:
             group["lr"] = learning_rate_factor * group["initial_lr"]
-        optimiser.step()
+    threads.call([optimiser.step for optimiser in optimisers])
 
 
 def optimiser_state(optimisers: Sequence[Optimizer], parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:

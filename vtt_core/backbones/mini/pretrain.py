@@ -32,6 +32,7 @@ from vtt_core.backbones.mini.image_stage import ImageStage
 from vtt_core.backbones.mini.model import build_mini
 from vtt_core.backbones.mini.phrases import Phrases, gather_phrases
 from vtt_core.backbones.mini.recipe import PretrainRecipe
+from vtt_core.backbones.mini.side_by_side import SideBySide
 from vtt_core.backbones.mini.teacher import teacher_features
 from vtt_core.backbones.mini.text_stage import teach_text
 from vtt_core.contract.errors import ArchiveLayoutError
@@ -70,11 +71,13 @@ def fresh_model(seed: int, device: str) -> Any:
         return build_mini().to(device)
 
 
-def run_text_stage(model: Any, phrases: Phrases, targets_PD: Tensor, recipe: PretrainRecipe, out: Path) -> None:
+def run_text_stage(
+    model: Any, phrases: Phrases, targets_PD: Tensor, recipe: PretrainRecipe, threads: SideBySide, out: Path
+) -> None:
     """Teach the text tower, unless `out` holds one that has been taught, and keep it there."""
     if (out / TEXT_NAME).exists():
         return
-    for _ in progress("text", teach_text(model, phrases, targets_PD, recipe), 0, recipe.text_steps):
+    for _ in progress("text", teach_text(model, phrases, targets_PD, recipe, threads), 0, recipe.text_steps):
         pass
     tower = {name: value for name, value in model.state_dict().items() if not name.startswith(("visual.", "logit_scale"))}
     write_atomically(out / TEXT_NAME, save({name: value.cpu().contiguous() for name, value in tower.items()}))
@@ -98,15 +101,10 @@ def run_image_stage(stage: ImageStage, validation: Corpus | None, out: Path, sav
     for loss in progress("images", stage.run(), stage.step, stage.num_steps):
         losses.append(loss)
         if stage.step % save_every == 0 or stage.step == stage.num_steps:
-            lines.append(
-                {"step": stage.step, "images": stage.step * stage.recipe.batch_size, "loss": sum(losses) / len(losses)}
-            )
-            if validation is not None:
-                lines[-1]["validation_top1"] = stage.accuracy(validation)
+            lines.append(_log_line(stage, losses, validation))
             losses = []
             write_atomically(out / LOG_NAME, "".join(json.dumps(line) + "\n" for line in lines).encode())
             write_atomically(out / CHECKPOINT_NAME, stage.checkpoint())
-    write_atomically(out / CHECKPOINT_NAME, stage.checkpoint())
 
 
 def _log_line(stage: ImageStage, losses: list[float], validation: Corpus | None) -> dict[str, float]:
@@ -169,11 +167,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--batch-size", type=int, default=defaults.batch_size)
     parser.add_argument("--text-steps", type=int, default=defaults.text_steps)
     parser.add_argument("--images-per-class", type=int, help="use only the first so many of each class")
-    parser.add_argument("--save-every", type=int, default=500, help="steps between two saves")
-    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    parser.add_argument("--save-every", type=int, default=1000, help="steps between two saves")
+    parser.add_argument(
+        "--threads", type=int, default=os.cpu_count() or 1, help="parts of a batch side by side, on a CPU"
+    )
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args(arguments)
-    torch.set_num_threads(options.threads)
+    threads = SideBySide(1 if options.device.startswith("cuda") else options.threads)
     recipe = replace(defaults, seed=options.seed, batch_size=options.batch_size, text_steps=options.text_steps)
     options.out.mkdir(parents=True, exist_ok=True)
     corpus = read_corpus(options.data, "train", options.images_per_class)
@@ -181,10 +181,10 @@ def main(arguments: list[str] | None = None) -> None:
     model = fresh_model(recipe.seed, options.device)
     targets_PD = known_targets(phrases, model.text_projection.shape[1], options.out).to(options.device)
     if options.stage in ("all", "text"):
-        run_text_stage(model, phrases, targets_PD, recipe, options.out)
+        run_text_stage(model, phrases, targets_PD, recipe, threads, options.out)
     if options.stage in ("all", "images"):
         num_steps = round(options.epochs * len(corpus.class_I) / recipe.batch_size)
-        stage = ImageStage(model, corpus, targets_PD[: len(phrases.names)], recipe, num_steps)
+        stage = ImageStage(model, corpus, targets_PD[: len(phrases.names)], recipe, num_steps, threads)
         run_image_stage(stage, validation_images(options.data, VALIDATION_IMAGES_PER_CLASS), options.out, options.save_every)
     if (options.out / TEXT_NAME).exists() and (options.out / CHECKPOINT_NAME).exists():
         write_atomically(options.out / WEIGHTS_NAME, whole_weights(model, options.out))

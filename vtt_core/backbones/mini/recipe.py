@@ -6,6 +6,7 @@ run does not depend on its length.
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass
 
 
@@ -35,12 +36,14 @@ class PretrainRecipe:
     """Of both optimisers, on matrices other than embeddings, in the image stage."""
     warmup_steps: int = 100
     """Steps of the linear warm-up of the image stage."""
-    decay_share: float = 0.35
+    decay_share: float = 0.65
     """Part of the image stage, at its end, in which the learning rate falls to zero."""
-    growth: tuple[tuple[int, int], ...] = ((0, 3), (2000, 6), (5000, 12))
+    growth: tuple[tuple[int, int], ...] = ((0, 3), (3000, 6), (9000, 12))
     """(first step, number of vision blocks that learn); the blocks above pass their input on."""
     patch_dropout: float = 0.5
-    """Part of the patches that the vision tower does not see, until the last half of the decay."""
+    """Part of the patches that the vision tower does not see."""
+    whole_images_share: float = 0.08
+    """Part of the image stage, at its end, that drops no patch."""
     label_smoothing: float = 0.1
     """Probability spread evenly over the classes."""
     logit_scale: float = 30.0
@@ -50,10 +53,10 @@ class PretrainRecipe:
 
 
 def learning_rate_factor(step: int, num_steps: int, recipe: PretrainRecipe) -> float:
-    """Return a step's share of the learning rate: linear warm-up, stable, then linearly to zero."""
+    """Return a step's share of the learning rate: linear warm-up, stable, then 1 - sqrt to zero."""
     start = decay_start(num_steps, recipe)
     fall = max(0, step - start) / max(1, num_steps - start)
-    return min(1.0, (step + 1) / recipe.warmup_steps) * (1 - fall)
+    return min(1.0, (step + 1) / recipe.warmup_steps) * (1 - math.sqrt(fall))
 
 
 def decay_start(num_steps: int, recipe: PretrainRecipe) -> int:

@@ -19,6 +19,8 @@ from torch.nn import functional
 from vtt_core.backbones.mini.optimisers import make_optimisers, take_step
 from vtt_core.backbones.mini.phrases import PROMPTS, Phrases
 from vtt_core.backbones.mini.recipe import PretrainRecipe
+from vtt_core.backbones.mini.side_by_side import SideBySide
+from vtt_core.backbones.mini.tower_pass import TowerPass, fast_precision
 from vtt_core.backbones.open_clip_import import open_clip
 
 CONTRAST_SCALE = 20.0
@@ -27,7 +29,9 @@ SHARES = {"names": 0.25, "words": 0.2, "nouns": 0.4, "glosses": 0.15}
 """Parts of a batch; that of phrases that are not there goes to the words."""
 
 
-def teach_text(model: Any, phrases: Phrases, targets_PD: Tensor, recipe: PretrainRecipe) -> Iterator[float]:
+def teach_text(
+    model: Any, phrases: Phrases, targets_PD: Tensor, recipe: PretrainRecipe, threads: SideBySide
+) -> Iterator[float]:
     """Train the text tower in place, giving the loss of every step.
 
     Args:
@@ -35,20 +39,24 @@ def teach_text(model: Any, phrases: Phrases, targets_PD: Tensor, recipe: Pretrai
         phrases: what captions are made of.
         targets_PD: where the caption of each of `phrases.all` shall lie, unit length.
         recipe: numbers of the stage.
+        threads: compute the parts of each batch.
     """
     device, tokenizer = targets_PD.device, open_clip.SimpleTokenizer()
     parameters = {name: value for name, value in model.named_parameters() if not name.startswith(("visual.", "logit_scale"))}
-    optimisers = make_optimisers(parameters, recipe.matrix_learning_rate, recipe.text_learning_rate, weight_decay=0.0)
+    optimisers = make_optimisers(parameters, recipe.matrix_learning_rate, recipe.text_learning_rate, 0.0, threads.num_threads)
+    blocks = model.transformer.resblocks
+    tower = TowerPass(blocks[0].attn.num_heads, True, fast_precision(device))
     for step in range(recipe.text_steps):
         chosen, captions = draw_captions(phrases, recipe.text_batch_size, recipe.seed * 1_000_033 + step)
-        with torch.autocast(device.type, torch.bfloat16, enabled=device.type == "cuda"):
-            text_BD = encode_text(model, tokenizer(captions).to(device))
-        loss = _loss(text_BD.float(), targets_PD[chosen])
-        for value in parameters.values():
-            value.grad = None
-        loss.backward()
-        take_step(optimisers, _learning_rate_factor(step, recipe.text_steps))
-        yield float(loss.detach())
+        tokens_BT, targets_BD = tokenizer(captions).to(device), targets_PD[chosen]
+
+        def part_loss(rows: slice, tokens_BT: Tensor = tokens_BT, targets_BD: Tensor = targets_BD) -> tuple[Tensor, Tensor]:
+            loss = _loss(tower.text_features(parameters, tokens_BT[rows], len(blocks)), targets_BD, rows)
+            return loss, loss.detach()
+
+        logged = threads.gradients(part_loss, len(chosen), list(parameters.values()))
+        take_step(optimisers, _learning_rate_factor(step, recipe.text_steps), threads)
+        yield logged
 
 
 def draw_captions(phrases: Phrases, batch_size: int, seed: int) -> tuple[list[int], list[str]]:
@@ -77,20 +85,12 @@ def draw_captions(phrases: Phrases, batch_size: int, seed: int) -> tuple[list[in
     ]
 
 
-def encode_text(model: Any, tokens_BT: Tensor) -> Tensor:
-    """Return text_BD as open_clip's encode_text, without the padding, which the causal mask hides."""
-    end_B = tokens_BT.argmax(dim=-1)
-    length = int(end_B.max()) + 1
-    hidden_BTW = model.token_embedding(tokens_BT[:, :length]) + model.positional_embedding[:length]
-    hidden_BTW = model.ln_final(model.transformer(hidden_BTW, attn_mask=model.attn_mask[:length, :length]))
-    text_BD: Tensor = hidden_BTW[torch.arange(len(end_B), device=end_B.device), end_B] @ model.text_projection
-    return text_BD
-
-
-def _loss(text_BD: Tensor, targets_BD: Tensor) -> Tensor:
-    cosine_BB = functional.normalize(text_BD, dim=-1) @ targets_BD.T
-    own_B = torch.arange(len(cosine_BB), device=cosine_BB.device)
-    return functional.cross_entropy(CONTRAST_SCALE * cosine_BB, own_B) + 1 - cosine_BB.diagonal().mean()
+def _loss(text_PD: Tensor, targets_BD: Tensor, rows: slice) -> Tensor:
+    """Return the mean loss of some rows of a batch, whose captions are told from all the batch's phrases."""
+    cosine_PB = functional.normalize(text_PD, dim=-1) @ targets_BD.T
+    own_P = torch.arange(rows.start, rows.stop, device=cosine_PB.device)
+    own_cosine = cosine_PB.gather(1, own_P[:, None]).mean()
+    return functional.cross_entropy(CONTRAST_SCALE * cosine_PB, own_P) + 1 - own_cosine
 
 
 def _shares(phrases: Phrases) -> dict[str, float]:

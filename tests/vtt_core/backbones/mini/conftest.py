@@ -75,11 +75,10 @@ def train_mini(small_towers: None, tiny_zip: Path, monkeypatch: pytest.MonkeyPat
         return functional.normalize(torch.randn(len(phrases), joint_size, generator=generator), dim=-1)
 
     def train(out: Path, *more: str) -> None:
-        threads = str(torch.get_num_threads())
-        common = ["--data", str(tiny_zip), "--out", str(out), "--batch-size", "16", "--threads", threads, "--device", "cpu"]
+        common = ["--data", str(tiny_zip), "--out", str(out), "--batch-size", "16", "--threads", "2", "--device", "cpu"]
         pretrain.main([*common, "--no-wordnet", "--text-steps", "3", *more])
 
     monkeypatch.setattr(pretrain, "teacher_features", directions)
-    small = partial(PretrainRecipe, num_words=20, text_batch_size=8, growth=((0, 1), (2, 2)), warmup_steps=2)
+    small = partial(PretrainRecipe, num_words=20, text_batch_size=8, growth=((0, 1), (2, 2)), warmup_steps=2, decay_share=0.35)
     monkeypatch.setattr(pretrain, "PretrainRecipe", small)
     return train

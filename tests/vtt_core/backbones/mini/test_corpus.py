@@ -7,9 +7,13 @@ from pathlib import Path
 import pytest
 import torch
 
-from vtt_core.backbones.mini.corpus import ClassNames, crop_batch, epoch_batches, read_corpus
+from vtt_core.backbones.mini.corpus import ClassNames, cut_crops, draw_crops, epoch_batches, read_corpus
 from vtt_core.backbones.open_clip_import import open_clip
 from vtt_core.contract.errors import ArchiveLayoutError
+
+
+def cropped(images: torch.Tensor, side: int, luck: torch.Generator) -> torch.Tensor:
+    return cut_crops(images, draw_crops(len(images), images.shape[1], luck), side)
 
 
 def generator(seed: int = 0) -> torch.Generator:
@@ -48,19 +52,24 @@ class TestBatches:
 class TestCrops:
     def test_crops_have_the_asked_side_and_clips_scale(self) -> None:
         images = torch.full((4, 64, 64, 3), 255, dtype=torch.uint8)
-        crops = crop_batch(images, 48, generator())
+        crops = cropped(images, 48, generator())
         white = (1 - torch.tensor(open_clip.OPENAI_DATASET_MEAN)) / torch.tensor(open_clip.OPENAI_DATASET_STD)
         torch.testing.assert_close(crops, white[None, :, None, None].expand(4, 3, 48, 48))
 
     def test_the_same_generator_state_cuts_the_same(self) -> None:
         images = torch.randint(0, 256, (4, 64, 64, 3), dtype=torch.uint8)
-        assert torch.equal(crop_batch(images, 48, generator(1)), crop_batch(images, 48, generator(1)))
-        assert not torch.equal(crop_batch(images, 48, generator(1)), crop_batch(images, 48, generator(2)))
+        assert torch.equal(cropped(images, 48, generator(1)), cropped(images, 48, generator(1)))
+        assert not torch.equal(cropped(images, 48, generator(1)), cropped(images, 48, generator(2)))
+
+    def test_the_crops_of_some_rows_are_those_of_the_whole_batch(self) -> None:
+        images = torch.randint(0, 256, (4, 64, 64, 3), dtype=torch.uint8)
+        crops, rows = draw_crops(4, 64, generator()), slice(1, 3)
+        assert torch.equal(cut_crops(images[rows], crops[rows], 48), cut_crops(images, crops, 48)[rows])
 
     def test_a_crop_without_scaling_is_a_piece_of_the_image(self) -> None:
         images = torch.arange(64).repeat(64, 1)[None, :, :, None].expand(1, 64, 64, 3).to(torch.uint8)
         mean, std = (torch.tensor(values)[None, :, None, None] for values in _normalisation())
-        row = ((crop_batch(images, 64, generator()) * std + mean) * 255)[0, 0, 0]
+        row = ((cropped(images, 64, generator()) * std + mean) * 255)[0, 0, 0]
         is_sorted = bool((row.diff() >= 0).all() or (row.diff() <= 0).all())
         assert is_sorted
 

@@ -13,11 +13,12 @@ from vtt_core.backbones.mini.corpus import ClassNames, Corpus, read_corpus
 from vtt_core.backbones.mini.image_stage import ImageStage
 from vtt_core.backbones.mini.model import build_mini
 from vtt_core.backbones.mini.recipe import PretrainRecipe
+from vtt_core.backbones.mini.side_by_side import SideBySide
 from vtt_core.contract.errors import RecipeError
 
 pytestmark = pytest.mark.usefixtures("small_towers")
 
-RECIPE = PretrainRecipe(batch_size=8, warmup_steps=2, growth=((0, 1), (3, 2)))
+RECIPE = PretrainRecipe(batch_size=8, warmup_steps=2, decay_share=0.35, growth=((0, 1), (3, 2)))
 
 
 @pytest.fixture(scope="module")
@@ -30,7 +31,7 @@ def begin(corpus: Corpus, num_steps: int, recipe: PretrainRecipe = RECIPE) -> Im
         torch.manual_seed(recipe.seed)
         model = build_mini()
     num_names = len(ClassNames(corpus.names).texts)
-    return ImageStage(model, corpus, torch.eye(32)[:num_names], recipe, num_steps)
+    return ImageStage(model, corpus, torch.eye(32)[:num_names], recipe, num_steps, SideBySide(2))
 
 
 def finished(corpus: Corpus, num_steps: int, recipe: PretrainRecipe = RECIPE) -> ImageStage:
@@ -107,7 +108,7 @@ def test_the_text_tower_is_left_alone(corpus: Corpus) -> None:
     torch.manual_seed(0)
     model = build_mini()
     before = {name: value.clone() for name, value in model.state_dict().items()}
-    list(ImageStage(model, corpus, torch.eye(32)[:6], RECIPE, 4).run())
+    list(ImageStage(model, corpus, torch.eye(32)[:6], RECIPE, 4, SideBySide(1)).run())
     changed = {name for name, value in model.state_dict().items() if not torch.equal(value, before[name])}
     assert changed
     assert all(name.startswith("visual.") for name in changed)

@@ -16,6 +16,7 @@ from vtt_core.backbones.mini.optimisers import (
     restore_optimiser_state,
     take_step,
 )
+from vtt_core.backbones.mini.side_by_side import SideBySide
 
 pytestmark = pytest.mark.usefixtures("small_towers")
 
@@ -39,10 +40,10 @@ def test_muon_moves_the_matrices_of_blocks_and_the_projection_alone() -> None:
 
 def test_every_parameter_is_moved_by_one_optimiser() -> None:
     values = parameters()
-    muon, adamw = make_optimisers(values, 0.02, 1e-3, 0.0)
-    assert isinstance(muon, Muon)
+    *muons, adamw = make_optimisers(values, 0.02, 1e-3, 0.0, num_threads=2)
+    assert [type(muon) for muon in muons] == [Muon, Muon]
     assert isinstance(adamw, AdamW)
-    owned = [id(value) for optimiser in (muon, adamw) for group in optimiser.param_groups for value in group["params"]]
+    owned = [id(value) for optimiser in (*muons, adamw) for group in optimiser.param_groups for value in group["params"]]
     assert sorted(owned) == sorted(map(id, values.values()))
 
 
@@ -50,7 +51,7 @@ def test_a_learning_rate_of_zero_moves_nothing() -> None:
     values = parameters()
     before = copy.deepcopy(values)
     give_gradients(values, 0)
-    take_step(make_optimisers(values, 0.02, 1e-3, 0.05), 0.0)
+    take_step(make_optimisers(values, 0.02, 1e-3, 0.05), 0.0, SideBySide(1))
     assert all(torch.equal(values[name], before[name]) for name in values)
 
 
@@ -58,11 +59,11 @@ def test_a_restored_state_goes_on_as_the_original() -> None:
     values = parameters()
     optimisers = make_optimisers(values, 0.02, 1e-3, 0.05)
     give_gradients(values, 0)
-    take_step(optimisers, 1.0)
+    take_step(optimisers, 1.0, SideBySide(1))
     others = {name: value.detach().clone().requires_grad_() for name, value in values.items()}
-    resumed = make_optimisers(others, 0.02, 1e-3, 0.05)
+    resumed = make_optimisers(others, 0.02, 1e-3, 0.05, num_threads=2)
     restore_optimiser_state(resumed, others, optimiser_state(optimisers, values))
     for each, whose in ((optimisers, values), (resumed, others)):
         give_gradients(whose, 1)
-        take_step(each, 0.5)
+        take_step(each, 0.5, SideBySide(2))
     assert all(torch.equal(values[name], others[name]) for name in values)
