@@ -44,7 +44,7 @@ def make_optimisers(
             Muon(matrices[first::num_threads], lr=matrix_learning_rate, weight_decay=weight_decay)
             for first in range(num_threads)
         ),
-        AdamW([group for group in groups if group["params"]], lr=learning_rate, betas=(0.9, 0.98)),
+        AdamW([group for group in groups if group["params"]], lr=learning_rate, betas=(0.9, 0.98), fused=True),
     ]
     for optimiser in optimisers:
         for group in optimiser.param_groups:

@@ -34,16 +34,19 @@ from vtt_core.backbones.mini.phrases import Phrases, gather_phrases
 from vtt_core.backbones.mini.recipe import PretrainRecipe
 from vtt_core.backbones.mini.side_by_side import SideBySide
 from vtt_core.backbones.mini.teacher import teacher_features
-from vtt_core.backbones.mini.text_stage import teach_text
+from vtt_core.backbones.mini.text_stage import KINDS, UNSEEN_EVERY, measure_unseen, teach_text
 from vtt_core.contract.errors import ArchiveLayoutError
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
 WEIGHTS_NAME = "weights.safetensors"
 TARGETS_NAME = "targets.safetensors"
 TEXT_NAME = "text.safetensors"
+TEXT_FACTS_NAME = "text.json"
 LOG_NAME = "log.jsonl"
 WORDNET = Path("/usr/share/wordnet/data.noun")
 VALIDATION_IMAGES_PER_CLASS = 10
+TEXT_LOSSES = 100
+"""Last losses of the text stage whose mean is kept."""
 CLIP_LOGIT_SCALE = 100.0
 """Factor on the cosine that the written weights state; CLIP ends its training with it."""
 
@@ -72,13 +75,23 @@ def fresh_model(seed: int, device: str) -> Any:
 
 
 def run_text_stage(
-    model: Any, phrases: Phrases, targets_PD: Tensor, recipe: PretrainRecipe, threads: SideBySide, out: Path
+    model: Any,
+    phrases: Phrases,
+    targets_PD: Tensor,
+    recipe: PretrainRecipe,
+    threads: SideBySide,
+    kinds: list[str],
+    out: Path,
 ) -> None:
-    """Teach the text tower, unless `out` holds one that has been taught, and keep it there."""
+    """Teach the text tower some kinds of phrases, unless `out` holds one that has been taught, and keep it there."""
     if (out / TEXT_NAME).exists():
         return
-    for _ in progress("text", teach_text(model, phrases, targets_PD, recipe, threads), 0, recipe.text_steps):
-        pass
+    losses = teach_text(model, phrases, targets_PD, recipe, threads, kinds)
+    recent = list(progress("text", losses, 0, recipe.text_steps))[-TEXT_LOSSES:]
+    facts = {"kinds": kinds, "steps": recipe.text_steps, "loss": sum(recent) / len(recent)}
+    if len(phrases.nouns) >= UNSEEN_EVERY:
+        facts |= measure_unseen(model, phrases, targets_PD)
+    write_atomically(out / TEXT_FACTS_NAME, json.dumps(facts).encode())
     tower = {name: value for name, value in model.state_dict().items() if not name.startswith(("visual.", "logit_scale"))}
     write_atomically(out / TEXT_NAME, save({name: value.cpu().contiguous() for name, value in tower.items()}))
 
@@ -163,14 +176,13 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--stage", choices=("all", "text", "images"), default="all")
     parser.add_argument("--wordnet", type=Path, default=WORDNET, help="WordNet's data.noun")
     parser.add_argument("--no-wordnet", action="store_true", help="teach the text tower names and frequent words only")
+    parser.add_argument("--teach", nargs="+", choices=KINDS, default=list(KINDS), help="phrases that the text tower learns")
     parser.add_argument("--seed", type=int, default=defaults.seed)
     parser.add_argument("--batch-size", type=int, default=defaults.batch_size)
     parser.add_argument("--text-steps", type=int, default=defaults.text_steps)
     parser.add_argument("--images-per-class", type=int, help="use only the first so many of each class")
     parser.add_argument("--save-every", type=int, default=1000, help="steps between two saves")
-    parser.add_argument(
-        "--threads", type=int, default=os.cpu_count() or 1, help="parts of a batch side by side, on a CPU"
-    )
+    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="parts of a batch side by side, on a CPU")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args(arguments)
     threads = SideBySide(1 if options.device.startswith("cuda") else options.threads)
@@ -181,7 +193,7 @@ def main(arguments: list[str] | None = None) -> None:
     model = fresh_model(recipe.seed, options.device)
     targets_PD = known_targets(phrases, model.text_projection.shape[1], options.out).to(options.device)
     if options.stage in ("all", "text"):
-        run_text_stage(model, phrases, targets_PD, recipe, threads, options.out)
+        run_text_stage(model, phrases, targets_PD, recipe, threads, options.teach, options.out)
     if options.stage in ("all", "images"):
         num_steps = round(options.epochs * len(corpus.class_I) / recipe.batch_size)
         stage = ImageStage(model, corpus, targets_PD[: len(phrases.names)], recipe, num_steps, threads)

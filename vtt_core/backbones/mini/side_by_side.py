@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import reduce
 
 import torch
 from torch import Tensor
@@ -43,7 +44,7 @@ class SideBySide:
         logged, parts = zip(*self._pool.map(run, slices), strict=True)
         for parameter, *gradients in zip(parameters, *parts, strict=True):
             reached = [gradient for gradient in gradients if gradient is not None]
-            parameter.grad = torch.stack(reached).sum(dim=0) if len(reached) > 1 else reached[0] if reached else None
+            parameter.grad = reduce(torch.add, reached) if reached else None
         return float(sum(logged))
 
     def call(self, functions: Sequence[Callable[[], object]]) -> None:

@@ -3,13 +3,13 @@
 Captions of class names alone would teach it a table of names; and a text tower that learns beside an
 untrained vision tower maps all captions to nearly one point.
 
-Shapes: P phrases, B captions of a batch, T tokens, D joint size.
+Shapes: P phrases, B captions of a batch, U nouns that are not taught, T tokens, D joint size.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import torch
@@ -17,20 +17,23 @@ from torch import Tensor
 from torch.nn import functional
 
 from vtt_core.backbones.mini.optimisers import make_optimisers, take_step
-from vtt_core.backbones.mini.phrases import PROMPTS, Phrases
+from vtt_core.backbones.mini.phrases import EVALUATION_PROMPT, PROMPTS, Phrases
 from vtt_core.backbones.mini.recipe import PretrainRecipe
 from vtt_core.backbones.mini.side_by_side import SideBySide
 from vtt_core.backbones.mini.tower_pass import TowerPass, fast_precision
 from vtt_core.backbones.open_clip_import import open_clip
 
+KINDS = ("names", "words", "nouns", "glosses")
 CONTRAST_SCALE = 20.0
 """Factor on the cosine between a caption and the phrases of its batch."""
 SHARES = {"names": 0.25, "words": 0.2, "nouns": 0.4, "glosses": 0.15}
-"""Parts of a batch; that of phrases that are not there goes to the words."""
+"""Parts of a batch; that of phrases that are not taught goes to the words."""
+UNSEEN_EVERY = 50
+"""One noun of so many is never taught, and measures what the tower makes of words that it has not seen."""
 
 
 def teach_text(
-    model: Any, phrases: Phrases, targets_PD: Tensor, recipe: PretrainRecipe, threads: SideBySide
+    model: Any, phrases: Phrases, targets_PD: Tensor, recipe: PretrainRecipe, threads: SideBySide, kinds: Sequence[str] = KINDS
 ) -> Iterator[float]:
     """Train the text tower in place, giving the loss of every step.
 
@@ -40,6 +43,7 @@ def teach_text(
         targets_PD: where the caption of each of `phrases.all` shall lie, unit length.
         recipe: numbers of the stage.
         threads: compute the parts of each batch.
+        kinds: fields of the phrases that are taught.
     """
     device, tokenizer = targets_PD.device, open_clip.SimpleTokenizer()
     parameters = {name: value for name, value in model.named_parameters() if not name.startswith(("visual.", "logit_scale"))}
@@ -47,8 +51,10 @@ def teach_text(
     blocks = model.transformer.resblocks
     tower = TowerPass(blocks[0].attn.num_heads, True, fast_precision(device))
     for step in range(recipe.text_steps):
-        chosen, captions = draw_captions(phrases, recipe.text_batch_size, recipe.seed * 1_000_033 + step)
-        tokens_BT, targets_BD = tokenizer(captions).to(device), targets_PD[chosen]
+        chosen, captions = draw_captions(phrases, recipe.text_batch_size, recipe.seed * 1_000_033 + step, kinds)
+        tokens_BT = tokenizer(captions)
+        order_B = spread_lengths(tokens_BT, threads.num_threads)
+        tokens_BT, targets_BD = tokens_BT[order_B].to(device), targets_PD[chosen][order_B.to(device)]
 
         def part_loss(rows: slice, tokens_BT: Tensor = tokens_BT, targets_BD: Tensor = targets_BD) -> tuple[Tensor, Tensor]:
             loss = _loss(tower.text_features(parameters, tokens_BT[rows], len(blocks)), targets_BD, rows)
@@ -59,21 +65,33 @@ def teach_text(
         yield logged
 
 
-def draw_captions(phrases: Phrases, batch_size: int, seed: int) -> tuple[list[int], list[str]]:
+def spread_lengths(tokens_BT: Tensor, num_parts: int) -> Tensor:
+    """Return order_B of a batch: its parts are alike, and within each the captions become longer.
+
+    A few long captions would otherwise make all of them as long.
+    """
+    by_length_B = tokens_BT.argmax(dim=-1).argsort(stable=True)
+    return torch.cat([by_length_B[part::num_parts] for part in range(num_parts)])
+
+
+def draw_captions(phrases: Phrases, batch_size: int, seed: int, kinds: Sequence[str] = KINDS) -> tuple[list[int], list[str]]:
     """Return the indices into `phrases.all` of a batch, each once, and their captions.
 
     Args:
         phrases: to draw from, evenly within each kind.
         batch_size: how many are drawn; those drawn twice are taken once.
         seed: decides the draw.
+        kinds: fields of the phrases that are drawn from.
     """
     generator = torch.Generator().manual_seed(seed)
     drawn: set[int] = set()
     first = 0
-    for kind, share in _shares(phrases).items():
+    for kind, share in _shares(phrases, kinds).items():
         count = len(getattr(phrases, kind))
         if count:
-            places = torch.randint(count, (round(share * batch_size),), generator=generator)
+            taught = torch.arange(count)
+            taught = taught[~_is_unseen(taught)] if kind == "nouns" else taught
+            places = taught[torch.randint(len(taught), (round(share * batch_size),), generator=generator)]
             drawn.update((first + places).tolist())
         first += count
     chosen = sorted(drawn)
@@ -93,9 +111,40 @@ def _loss(text_PD: Tensor, targets_BD: Tensor, rows: slice) -> Tensor:
     return functional.cross_entropy(CONTRAST_SCALE * cosine_PB, own_P) + 1 - own_cosine
 
 
-def _shares(phrases: Phrases) -> dict[str, float]:
+@torch.no_grad()
+def measure_unseen(model: Any, phrases: Phrases, targets_PD: Tensor) -> dict[str, float]:
+    """Return how near the captions of the nouns that were not taught come to where they should lie.
+
+    Args:
+        model: `open_clip.model.CLIP`.
+        phrases: with at least one such noun.
+        targets_PD: as in `teach_text`.
+
+    Returns:
+        unseen_nouns, their number; unseen_top1, the part that lies nearest to its own place among theirs;
+        unseen_cosine, the mean cosine with it.
+    """
+    numbers = torch.arange(len(phrases.nouns))
+    numbers = numbers[_is_unseen(numbers)]
+    targets_UD = targets_PD[len(phrases.names) + len(phrases.words) + numbers]
+    captions = [EVALUATION_PROMPT.format(phrases.nouns[number]) for number in numbers.tolist()]
+    tokens = open_clip.SimpleTokenizer()(captions).to(targets_PD.device)
+    cosine_UU = functional.normalize(model.encode_text(tokens), dim=-1) @ targets_UD.T
+    own_U = torch.arange(len(numbers), device=cosine_UU.device)
+    return {
+        "unseen_nouns": len(numbers),
+        "unseen_top1": float((cosine_UU.argmax(dim=1) == own_U).double().mean()),
+        "unseen_cosine": float(cosine_UU.diagonal().mean()),
+    }
+
+
+def _is_unseen(numbers: Tensor) -> Tensor:
+    return numbers % UNSEEN_EVERY == UNSEEN_EVERY - 1
+
+
+def _shares(phrases: Phrases, kinds: Sequence[str]) -> dict[str, float]:
     """Return each kind's part of a batch, in the order of the fields."""
-    absent = [kind for kind in ("names", "nouns", "glosses") if not getattr(phrases, kind)]
+    absent = [kind for kind in ("names", "nouns", "glosses") if kind not in kinds or not getattr(phrases, kind)]
     return SHARES | dict.fromkeys(absent, 0.0) | {"words": SHARES["words"] + sum(SHARES[kind] for kind in absent)}
 
 

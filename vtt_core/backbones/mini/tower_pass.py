@@ -22,6 +22,7 @@ from torch.nn import functional
 
 Weights = Mapping[str, Tensor]
 BLOCKS = "transformer.resblocks."
+CAPTIONS_TOGETHER = 32
 
 
 @dataclass(frozen=True)
@@ -109,13 +110,18 @@ class TowerPass:
         return normalised(weights, "ln_post", self.read_token(weights, hidden_BTW, depth, class_B))
 
     def text_features(self, weights: Weights, tokens_BT: Tensor, depth: int) -> Tensor:
-        """Return text_BD of captions, without the padding, which the causal mask hides."""
+        """Return text_BD of captions, without the padding, which the causal mask hides.
+
+        Neighbours go through the tower together, as long as the longest of them: it pays to sort captions by length.
+        """
         end_B = tokens_BT.argmax(dim=-1)
-        length = int(end_B.max()) + 1
-        embedded_BTW = functional.embedding(tokens_BT[:, :length], weights["token_embedding.weight"])
-        hidden_BTW = embedded_BTW + weights["positional_embedding"][:length]
-        read_BW = normalised(weights, "ln_final", self.read_token(weights, hidden_BTW, depth, end_B))
-        return read_BW @ weights["text_projection"]
+        embedded_BTW = functional.embedding(tokens_BT[:, : int(end_B.max()) + 1], weights["token_embedding.weight"])
+        reads = []
+        for some_BTW, some_end_B in zip(embedded_BTW.split(CAPTIONS_TOGETHER), end_B.split(CAPTIONS_TOGETHER), strict=True):
+            length = int(some_end_B.max()) + 1
+            hidden_BTW = some_BTW[:, :length] + weights["positional_embedding"][:length]
+            reads.append(self.read_token(weights, hidden_BTW, depth, some_end_B))
+        return normalised(weights, "ln_final", torch.cat(reads)) @ weights["text_projection"]
 
 
 def normalised(weights: Weights, name: str, tokens: Tensor) -> Tensor:
