@@ -13,7 +13,7 @@ from vtt_core.backbones.mini.model import build_mini
 from vtt_core.backbones.mini.phrases import PROMPTS, Phrases
 from vtt_core.backbones.mini.recipe import PretrainRecipe
 from vtt_core.backbones.mini.side_by_side import SideBySide
-from vtt_core.backbones.mini.text_stage import draw_captions, teach_text
+from vtt_core.backbones.mini.text_stage import draw_captions, measure_unseen, spread_lengths, teach_text
 from vtt_core.backbones.open_clip_import import open_clip
 
 pytestmark = pytest.mark.usefixtures("small_towers")
@@ -49,6 +49,25 @@ def test_the_same_seed_teaches_the_same_and_leaves_the_vision_tower_alone(model:
     assert all(torch.equal(value, before[name]) for name, value in model.visual.state_dict().items())
 
 
+def test_nouns_that_were_not_taught_are_measured_by_how_near_their_own_place_they_come(model: Any) -> None:
+    nouns = tuple(f"cat {number}" for number in range(100))
+    phrases = Phrases(("dog",), ("river",), nouns)
+    tokens = open_clip.SimpleTokenizer()([PROMPTS[0].format(phrase) for phrase in phrases.all])
+    with torch.no_grad():
+        own_places = functional.normalize(model.encode_text(tokens), dim=-1)
+    perfect = measure_unseen(model, phrases, own_places)
+    assert perfect == {"unseen_nouns": 2, "unseen_top1": 1.0, "unseen_cosine": pytest.approx(1.0, abs=1e-5)}
+    assert measure_unseen(model, phrases, -own_places)["unseen_top1"] == 0.0
+
+
+def test_parts_of_a_batch_are_alike_and_ordered_by_length() -> None:
+    tokens = torch.zeros(7, 10, dtype=torch.int64)
+    ends = [9, 2, 5, 2, 7, 3, 4]
+    tokens[torch.arange(7), torch.tensor(ends)] = 1
+    order = spread_lengths(tokens, 2)
+    assert [ends[row] for row in order.tolist()] == [2, 3, 5, 9, 2, 4, 7]
+
+
 class TestDrawing:
     phrases = Phrases(("cat", "dog"), ("red", "blue", "green"), ("pill bottle",), ("a fungal disease of leaves",))
 
@@ -62,6 +81,16 @@ class TestDrawing:
         draws = [draw_captions(self.phrases, 16, seed)[0] for seed in range(20)]
         assert {index for chosen in draws for index in chosen} == set(range(7))
         assert all(len(set(chosen)) == len(chosen) for chosen in draws)
+
+    def test_kinds_that_are_not_taught_are_not_drawn(self) -> None:
+        chosen = {index for seed in range(20) for index in draw_captions(self.phrases, 16, seed, ("words", "glosses"))[0]}
+        assert chosen == {2, 3, 4, 6}
+
+    def test_one_noun_of_fifty_is_never_drawn(self) -> None:
+        nouns = tuple(f"noun{number}" for number in range(100))
+        phrases = Phrases(("cat",), ("red",), nouns)
+        chosen = {index for seed in range(40) for index in draw_captions(phrases, 200, seed)[0]}
+        assert set(range(102)) - chosen == {2 + 49, 2 + 99}
 
     def test_the_share_of_absent_kinds_goes_to_the_words(self) -> None:
         words = tuple(f"word{number}" for number in range(10_000))
