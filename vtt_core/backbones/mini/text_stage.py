@@ -27,7 +27,7 @@ KINDS = ("names", "words", "nouns", "glosses")
 CONTRAST_SCALE = 20.0
 """Factor on the cosine between a caption and the phrases of its batch."""
 SHARES = {"names": 0.25, "words": 0.2, "nouns": 0.4, "glosses": 0.15}
-"""Parts of a batch; that of phrases that are not taught goes to the words."""
+"""Parts of a batch; that of phrases that are not taught is divided among the others."""
 UNSEEN_EVERY = 50
 """One noun of so many is never taught, and measures what the tower makes of words that it has not seen."""
 
@@ -144,8 +144,8 @@ def _is_unseen(numbers: Tensor) -> Tensor:
 
 def _shares(phrases: Phrases, kinds: Sequence[str]) -> dict[str, float]:
     """Return each kind's part of a batch, in the order of the fields."""
-    absent = [kind for kind in ("names", "nouns", "glosses") if kind not in kinds or not getattr(phrases, kind)]
-    return SHARES | dict.fromkeys(absent, 0.0) | {"words": SHARES["words"] + sum(SHARES[kind] for kind in absent)}
+    taught = {kind: SHARES[kind] for kind in KINDS if kind in kinds and getattr(phrases, kind)}
+    return {kind: taught.get(kind, 0.0) / sum(taught.values()) for kind in KINDS}
 
 
 def _learning_rate_factor(step: int, num_steps: int) -> float:
