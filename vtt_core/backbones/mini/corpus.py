@@ -11,8 +11,8 @@ from __future__ import annotations
 import io
 import json
 import zipfile
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -98,25 +98,49 @@ def epoch_batches(num_images: int, batch_size: int, generator: torch.Generator) 
 
 @dataclass(frozen=True)
 class Crops:
-    """Which square is cut from each image of a batch, and whether it is flipped."""
+    """Which square is cut from each image of a batch, and how it is shown."""
 
     side: int
     """The same for the whole batch, in pixels of the image."""
     top_B: Tensor
     left_B: Tensor
-    is_flipped_B: Tensor
+    is_mirrored_B: Tensor
+    is_upside_down_B: Tensor
+    is_transposed_B: Tensor
+    is_grey_B: Tensor
 
     def __getitem__(self, rows: slice) -> Crops:
         """Return those of some rows of the batch."""
-        return Crops(self.side, self.top_B[rows], self.left_B[rows], self.is_flipped_B[rows])
+        return self._each(lambda value: value[rows])
 
     def to(self, device: torch.device) -> Crops:
         """Return them where the images are."""
-        return Crops(self.side, self.top_B.to(device), self.left_B.to(device), self.is_flipped_B.to(device))
+        return self._each(lambda value: value.to(device))
+
+    def turned(self, turned_share: float, grey_share: float, generator: torch.Generator) -> Crops:
+        """Return them with some images in any of eight orientations, and some without colour.
+
+        Args:
+            turned_share: part of the images that are turned; an eighth of these stays upright.
+            grey_share: part of the images that lose their colours.
+            generator: the CPU's.
+        """
+        luck_4B = torch.rand(4, len(self.top_B), generator=generator)
+        is_turned_B = luck_4B[0] < turned_share
+        return replace(
+            self,
+            is_upside_down_B=is_turned_B & (luck_4B[1] < 0.5),
+            is_transposed_B=is_turned_B & (luck_4B[2] < 0.5),
+            is_grey_B=luck_4B[3] < grey_share,
+        )
+
+    def _each(self, change: Callable[[Tensor], Tensor]) -> Crops:
+        flags = (self.is_mirrored_B, self.is_upside_down_B, self.is_transposed_B, self.is_grey_B)
+        return Crops(self.side, *(change(value) for value in (self.top_B, self.left_B, *flags)))
 
 
 def draw_crops(batch_size: int, full: int, generator: torch.Generator) -> Crops:
-    """Draw the crops of a batch.
+    """Draw the crops of a batch, upright and in colour, half of them mirrored.
 
     Args:
         batch_size: number of images.
@@ -125,11 +149,13 @@ def draw_crops(batch_size: int, full: int, generator: torch.Generator) -> Crops:
     """
     side = int(torch.randint(max(1, round(full * SMALLEST_CROP)), full + 1, (1,), generator=generator))
     corner_2B = torch.randint(0, full - side + 1, (2, batch_size), generator=generator)
-    return Crops(side, corner_2B[0], corner_2B[1], torch.rand(batch_size, generator=generator) < 0.5)
+    is_mirrored_B = torch.rand(batch_size, generator=generator) < 0.5
+    never_B = torch.zeros(batch_size, dtype=torch.bool)
+    return Crops(side, corner_2B[0], corner_2B[1], is_mirrored_B, never_B, never_B, never_B)
 
 
 def cut_crops(images_BHWC: Tensor, crops: Crops, side: int) -> Tensor:
-    """Cut the squares from the images, scale them to `side`, flip them and normalise as CLIP does."""
+    """Cut the squares from the images, scale them to `side`, show them as drawn and normalise as CLIP does."""
     device = images_BHWC.device
     rows = crops.top_B[:, None] + torch.arange(crops.side, device=device)
     columns = crops.left_B[:, None] + torch.arange(crops.side, device=device)
@@ -138,7 +164,10 @@ def cut_crops(images_BHWC: Tensor, crops: Crops, side: int) -> Tensor:
     pixels = cut_BHWC.permute(0, 3, 1, 2).float() / 255
     if crops.side != side:
         pixels = functional.interpolate(pixels, (side, side), mode="bilinear", antialias=True, align_corners=False)
-    pixels = torch.where(crops.is_flipped_B[:, None, None, None], pixels.flip(3), pixels)
+    pixels = torch.where(crops.is_mirrored_B[:, None, None, None], pixels.flip(3), pixels)
+    pixels = torch.where(crops.is_upside_down_B[:, None, None, None], pixels.flip(2), pixels)
+    pixels = torch.where(crops.is_transposed_B[:, None, None, None], pixels.transpose(2, 3), pixels)
+    pixels = torch.where(crops.is_grey_B[:, None, None, None], pixels.mean(dim=1, keepdim=True), pixels)
     mean = torch.tensor(open_clip.OPENAI_DATASET_MEAN, device=device)
     std = torch.tensor(open_clip.OPENAI_DATASET_STD, device=device)
     normalised: Tensor = (pixels - mean[:, None, None]) / std[:, None, None]

@@ -92,8 +92,13 @@ class ImageStage:
         if step > 0 and depth != vision_depth(step - 1, recipe):
             grow(self.visual, vision_depth(step - 1, recipe), depth)
         generator = torch.Generator().manual_seed(recipe.seed * 1_000_003 + step)
-        batch = self._batch(generator)
+        chosen_B = self._epoch(step // self.steps_per_epoch)[step % self.steps_per_epoch]
+        crops = draw_crops(recipe.batch_size, self.corpus.images_IHWC.shape[1], generator)
+        kept_BK = self._draw_patches(generator)
         names_CD = self._names_RD[self._names.draw(generator).to(self.device)]
+        if step >= recipe.turning_step:
+            crops = crops.turned(recipe.turned_share, recipe.grey_share, generator)
+        batch = _Batch(self.corpus.images_IHWC[chosen_B], self.corpus.class_I[chosen_B], crops, kept_BK).to(self.device)
         logged = self._threads.gradients(
             lambda rows: self._losses(batch[rows], names_CD, depth), recipe.batch_size, list(self._parameters.values())
         )
@@ -102,20 +107,12 @@ class ImageStage:
         self.step += 1
         return logged
 
-    def _batch(self, generator: torch.Generator) -> _Batch:
-        """Draw what this step shows."""
-        recipe = self.recipe
-        epoch, row = divmod(self.step, self.steps_per_epoch)
-        chosen_B = self._epoch(epoch)[row]
+    def _draw_patches(self, generator: torch.Generator) -> Tensor:
+        """Return kept_BK, the patches of each image that this step shows."""
+        recipe, num_patches = self.recipe, self.visual.positional_embedding.shape[0] - 1
         is_whole = self.step >= self.num_steps * (1 - recipe.whole_images_share)
-        num_patches = self.visual.positional_embedding.shape[0] - 1
         num_kept = num_patches if is_whole else max(1, round(num_patches * (1 - recipe.patch_dropout)))
-        return _Batch(
-            images_BHWC=self.corpus.images_IHWC[chosen_B].to(self.device),
-            class_B=self.corpus.class_I[chosen_B].to(self.device),
-            crops=draw_crops(len(chosen_B), self.corpus.images_IHWC.shape[1], generator).to(self.device),
-            kept_BK=torch.rand(len(chosen_B), num_patches, generator=generator).topk(num_kept, dim=1).indices.to(self.device),
-        )
+        return torch.rand(recipe.batch_size, num_patches, generator=generator).topk(num_kept, dim=1).indices
 
     def _losses(self, batch: _Batch, names_CD: Tensor, depth: int) -> tuple[Tensor, Tensor]:
         """Return what is minimised, and its part that matters: the cross-entropy of image against names.
@@ -190,6 +187,9 @@ class _Batch:
 
     def __getitem__(self, rows: slice) -> _Batch:
         return _Batch(self.images_BHWC[rows], self.class_B[rows], self.crops[rows], self.kept_BK[rows])
+
+    def to(self, device: torch.device) -> _Batch:
+        return _Batch(self.images_BHWC.to(device), self.class_B.to(device), self.crops.to(device), self.kept_BK.to(device))
 
 
 def _fresh_head(width: int, num_classes: int, seed: int) -> nn.Linear:

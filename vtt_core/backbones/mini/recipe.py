@@ -44,6 +44,12 @@ class PretrainRecipe:
     """Part of the patches that the vision tower does not see."""
     whole_images_share: float = 0.08
     """Part of the image stage, at its end, that drops no patch."""
+    turning_step: int = 14_000
+    """First step that shows turned and grey images."""
+    turned_share: float = 0.5
+    """Part of the images that are then shown in any of eight orientations."""
+    grey_share: float = 0.15
+    """Part of the images that then lose their colours."""
     label_smoothing: float = 0.1
     """Probability spread evenly over the classes."""
     logit_scale: float = 30.0

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -60,6 +61,28 @@ class TestCrops:
         images = torch.randint(0, 256, (4, 64, 64, 3), dtype=torch.uint8)
         assert torch.equal(cropped(images, 48, generator(1)), cropped(images, 48, generator(1)))
         assert not torch.equal(cropped(images, 48, generator(1)), cropped(images, 48, generator(2)))
+
+    def test_turned_crops_show_every_orientation_and_some_without_colour(self) -> None:
+        image = torch.randint(0, 256, (1, 64, 64, 3), dtype=torch.uint8)
+        crops = replace(
+            draw_crops(400, 64, generator()), side=64, top_B=torch.zeros(400).long(), left_B=torch.zeros(400).long()
+        )
+        upright = cut_crops(image, replace(crops, is_mirrored_B=torch.zeros(400).bool())[:1], 64)[0]
+        turns = [upright.rot90(quarter, (1, 2)) for quarter in range(4)]
+        orientations = torch.stack(turns + [turn.flip(2) for turn in turns])
+        shown = cut_crops(image.expand(400, -1, -1, -1), crops.turned(1.0, 0.0, generator(1)), 64)
+        found = (shown[:, None] == orientations).flatten(2).all(dim=2)
+        assert found.any(dim=1).all()
+        assert (found.sum(dim=0) > 20).all()
+        assert crops.turned(0.5, 0.0, generator(1)).is_transposed_B.double().mean() == pytest.approx(0.25, abs=0.07)
+
+    def test_a_grey_image_has_one_value_a_pixel(self) -> None:
+        images = torch.randint(0, 256, (100, 64, 64, 3), dtype=torch.uint8)
+        crops = draw_crops(100, 64, generator()).turned(0.0, 0.3, generator(1))
+        mean, std = (torch.tensor(values)[None, :, None, None] for values in _normalisation())
+        spread = (cut_crops(images, crops, 48) * std + mean).std(dim=1).amax(dim=(1, 2))
+        assert torch.equal(spread < 1e-5, crops.is_grey_B)
+        assert 15 < int(crops.is_grey_B.sum()) < 45
 
     def test_the_crops_of_some_rows_are_those_of_the_whole_batch(self) -> None:
         images = torch.randint(0, 256, (4, 64, 64, 3), dtype=torch.uint8)

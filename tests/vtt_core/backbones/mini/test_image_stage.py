@@ -18,7 +18,7 @@ from vtt_core.contract.errors import RecipeError
 
 pytestmark = pytest.mark.usefixtures("small_towers")
 
-RECIPE = PretrainRecipe(batch_size=8, warmup_steps=2, decay_share=0.35, growth=((0, 1), (3, 2)))
+RECIPE = PretrainRecipe(batch_size=8, warmup_steps=2, decay_share=0.35, growth=((0, 1), (3, 2)), turning_step=2)
 
 
 @pytest.fixture(scope="module")
