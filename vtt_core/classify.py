@@ -6,7 +6,7 @@ Source: METHOD.md, row "classifier at test".
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from PIL import Image
@@ -33,11 +33,20 @@ def image_features(backbone: Backbone, images: Sequence[Image.Image], lora: Towe
         images: of any size; resized and normalised here.
         lora: low-rank layers of the vision tower, or None for the frozen tower.
     """
+    return _in_chunks(backbone, images, lambda pixels: backbone.vision_tower.features(pixels, lora))
+
+
+def unprojected_features(backbone: Backbone, images: Sequence[Image.Image]) -> Tensor:
+    """Return pooled_BW of RGB images: the frozen tower's, before the projection into the joint space."""
+    return _in_chunks(backbone, images, backbone.vision_tower.unprojected_features)
+
+
+def _in_chunks(backbone: Backbone, images: Sequence[Image.Image], features_of: Callable[[Tensor], Tensor]) -> Tensor:
     chunks = []
     for start in range(0, len(images), CHUNK_IMAGES):
         pixels = preprocess(images[start : start + CHUNK_IMAGES], backbone.preprocessing)
         with torch.inference_mode():
-            chunks.append(backbone.vision_tower.features(pixels.to(backbone.device, backbone.dtype), lora))
+            chunks.append(features_of(pixels.to(backbone.device, backbone.dtype)))
     return torch.cat(chunks)
 
 

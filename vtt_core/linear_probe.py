@@ -1,6 +1,6 @@
 """A closed-form linear probe on frozen image features: the baseline that any fine-tuning should beat.
 
-Shapes: B images, S support images, Q queries, C classes, D joint size.
+Shapes: B images, S support images, Q queries, C classes, D size of a feature.
 Source: ridge regression on one-hot labels; its leave-one-out residuals are exact without refitting
     (Hastie, Tibshirani & Friedman, "The Elements of Statistical Learning", equation 7.64).
 """
@@ -11,8 +11,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-RIDGE = 0.1
-"""Weight of the squared norm of the coefficients; features have unit length."""
+RIDGES = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
+"""Weights of the squared norm of the coefficients to choose from; features have unit length."""
 
 
 def probe_predictions(support_SD: Tensor, labels_S: Tensor, query_QD: Tensor, num_classes: int) -> Tensor:
@@ -24,9 +24,9 @@ def probe_predictions(support_SD: Tensor, labels_S: Tensor, query_QD: Tensor, nu
         query_QD: image features, not normalised.
         num_classes: number of classes C.
     """
-    design = _design(support_SD)
-    coefficients = torch.linalg.solve(_gram(design), design.t() @ functional.one_hot(labels_S, num_classes).to(design.dtype))
-    predicted_Q: Tensor = (_design(query_QD) @ coefficients).argmax(dim=-1)
+    design, targets_SC = _design(support_SD), _targets(labels_S, num_classes)
+    gram = _gram(design, _chosen_ridge(design, targets_SC))
+    predicted_Q: Tensor = (_design(query_QD) @ torch.linalg.solve(gram, design.t() @ targets_SC)).argmax(dim=-1)
     return predicted_Q
 
 
@@ -38,13 +38,31 @@ def leave_one_out_predictions(features_BD: Tensor, labels_B: Tensor, num_classes
         labels_B: class index of each image.
         num_classes: number of classes C.
     """
-    design = _design(features_BD)
-    targets_BC = functional.one_hot(labels_B, num_classes).to(design.dtype)
-    hat_BB = design @ torch.linalg.solve(_gram(design), design.t())
-    leverage_B1 = hat_BB.diagonal()[:, None]
-    held_out_BC = (hat_BB @ targets_BC - leverage_B1 * targets_BC) / (1 - leverage_B1)
-    predicted_B: Tensor = held_out_BC.argmax(dim=-1)
+    design, targets_BC = _design(features_BD), _targets(labels_B, num_classes)
+    predicted_B: Tensor = _held_out(design, targets_BC, _chosen_ridge(design, targets_BC)).argmax(dim=-1)
     return predicted_B
+
+
+def chosen_ridge(features_BD: Tensor, labels_B: Tensor, num_classes: int) -> float:
+    """Return the one of RIDGES with the smallest squared error on images that are left out one at a time."""
+    return _chosen_ridge(_design(features_BD), _targets(labels_B, num_classes))
+
+
+def _chosen_ridge(design: Tensor, targets_BC: Tensor) -> float:
+    return min(RIDGES, key=lambda ridge: float((_held_out(design, targets_BC, ridge) - targets_BC).square().sum()))
+
+
+def _held_out(design: Tensor, targets_BC: Tensor, ridge: float) -> Tensor:
+    """Return what a probe trained on all other images says of each image."""
+    hat_BB = design @ torch.linalg.solve(_gram(design, ridge), design.t())
+    leverage_B1 = hat_BB.diagonal()[:, None]
+    held_out_BC: Tensor = (hat_BB @ targets_BC - leverage_B1 * targets_BC) / (1 - leverage_B1)
+    return held_out_BC
+
+
+def _targets(labels_B: Tensor, num_classes: int) -> Tensor:
+    targets_BC: Tensor = functional.one_hot(labels_B, num_classes).double()
+    return targets_BC
 
 
 def _design(features_BD: Tensor) -> Tensor:
@@ -53,5 +71,7 @@ def _design(features_BD: Tensor) -> Tensor:
     return torch.cat((features_BD, features_BD.new_ones(len(features_BD), 1)), dim=1)
 
 
-def _gram(design: Tensor) -> Tensor:
-    return design.t() @ design + RIDGE * torch.eye(design.shape[1], dtype=design.dtype, device=design.device)
+def _gram(design: Tensor, ridge: float) -> Tensor:
+    penalty = ridge * design.new_ones(design.shape[1])
+    penalty[-1] = 0.0  # images of one domain share most of their features: the intercept takes that up for free
+    return design.t() @ design + penalty.diag()

@@ -7,7 +7,7 @@ from PIL import Image
 from vtt_core import classify as classify_module
 from vtt_core.adapter import Adapter
 from vtt_core.backbones.backbone import Backbone
-from vtt_core.classify import classify, image_features, logits, zero_shot_prototypes
+from vtt_core.classify import classify, image_features, logits, unprojected_features, zero_shot_prototypes
 from vtt_core.contract.errors import BackboneMismatchError
 from vtt_core.finetune import Finetune
 from vtt_core.views import preprocess
@@ -36,6 +36,8 @@ def test_logits_are_scaled_cosines_with_the_adapters_prototypes(
 def test_without_a_lora_features_are_the_frozen_models(tiny_backbone: Backbone, images: list[Image.Image]) -> None:
     expected = tiny_backbone.clip.encode_image(preprocess(images, tiny_backbone.preprocessing))
     torch.testing.assert_close(image_features(tiny_backbone, images), expected, rtol=1e-4, atol=1e-5)
+    projected_BD = unprojected_features(tiny_backbone, images) @ tiny_backbone.clip.visual.proj
+    torch.testing.assert_close(projected_BD, expected, rtol=1e-4, atol=1e-5)
 
 
 def test_many_images_are_read_in_chunks_with_the_same_answer(

@@ -2,27 +2,29 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vtt_core.linear_probe import RIDGE, leave_one_out_predictions, probe_predictions
+from vtt_core.linear_probe import RIDGES, chosen_ridge, leave_one_out_predictions, probe_predictions
 
 
-def refitted_without(index: int, features_BD: Tensor, labels_B: Tensor, num_classes: int) -> int:
+def refitted_without(index: int, features_BD: Tensor, labels_B: Tensor, ridge: float) -> Tensor:
     """Fit a ridge regression on all other images and ask it for this one."""
     features = functional.normalize(features_BD, dim=-1)
     design = torch.cat((features, torch.ones(len(features), 1, dtype=torch.float64)), dim=1)
     others = [other for other in range(len(labels_B)) if other != index]
-    targets = functional.one_hot(labels_B, num_classes).double()[others]
-    # Least squares on the design with the root of the ridge appended below it.
-    padding = RIDGE**0.5 * torch.eye(design.shape[1], dtype=torch.float64)
+    targets = functional.one_hot(labels_B, 3).double()[others]
+    # Least squares on the design with the root of the ridge appended below it, but for the intercept.
+    padding = ridge**0.5 * torch.eye(design.shape[1], dtype=torch.float64)[:-1]
     stacked = torch.cat((design[others], padding))
-    coefficients = torch.linalg.lstsq(stacked, torch.cat((targets, targets.new_zeros(len(padding), num_classes)))).solution
-    return int((design[index] @ coefficients).argmax())
+    coefficients = torch.linalg.lstsq(stacked, torch.cat((targets, targets.new_zeros(len(padding), 3)))).solution
+    answer_C: Tensor = design[index] @ coefficients
+    return answer_C
 
 
 def test_it_equals_refitting_once_for_every_image() -> None:
     torch.manual_seed(4)
     for num_images, size in ((12, 5), (9, 30)):
         features_BD, labels_B = torch.randn(num_images, size, dtype=torch.float64), torch.arange(num_images) % 3
-        expected = [refitted_without(index, features_BD, labels_B, 3) for index in range(num_images)]
+        ridge = chosen_ridge(features_BD, labels_B, 3)
+        expected = [int(refitted_without(index, features_BD, labels_B, ridge).argmax()) for index in range(num_images)]
         assert leave_one_out_predictions(features_BD, labels_B, 3).tolist() == expected
         assert expected != labels_B.tolist()
 
@@ -51,5 +53,25 @@ def test_a_probe_of_other_images_equals_least_squares_with_the_ridge_below() -> 
     support_SD, labels_S = torch.randn(12, 5, dtype=torch.float64), torch.arange(12) % 3
     query_QD = torch.randn(7, 5, dtype=torch.float64)
     labels_with_query = torch.cat((labels_S, labels_S[:1]))  # the label of what is left out does not matter
-    expected = [refitted_without(12, torch.cat((support_SD, query[None])), labels_with_query, 3) for query in query_QD]
+    ridge = chosen_ridge(support_SD, labels_S, 3)
+    refitted = [refitted_without(12, torch.cat((support_SD, query[None])), labels_with_query, ridge) for query in query_QD]
+    expected = [int(answer_C.argmax()) for answer_C in refitted]
     assert probe_predictions(support_SD, labels_S, query_QD, 3).tolist() == expected
+
+
+def test_the_chosen_ridge_errs_least_on_images_that_are_left_out() -> None:
+    torch.manual_seed(6)
+    chosen = set()
+    for noise in (0.01, 1.0):
+        labels_B = torch.arange(15) % 3
+        features_BD = functional.one_hot(labels_B, 6).double() + noise * torch.randn(15, 6, dtype=torch.float64)
+        targets_BC = functional.one_hot(labels_B, 3).double()
+
+        def error(ridge: float, features_BD: Tensor = features_BD, targets_BC: Tensor = targets_BC) -> float:
+            labels_B = targets_BC.argmax(dim=1)
+            answers = torch.stack([refitted_without(index, features_BD, labels_B, ridge) for index in range(15)])
+            return float((answers - targets_BC).square().sum())
+
+        assert chosen_ridge(features_BD, labels_B, 3) == min(RIDGES, key=error)
+        chosen.add(chosen_ridge(features_BD, labels_B, 3))
+    assert len(chosen) == 2

@@ -81,6 +81,14 @@ class VisionTower:
         """Return the image features f_BD: the last layer's, not normalised."""
         return self.layer_features(images_B3HW, lora)[:, -1]
 
+    def unprojected_features(self, images_B3HW: Tensor) -> Tensor:
+        """Return pooled_BW of the frozen tower: what the projection into the joint space would read."""
+        x_BTW = self._visual._embeds(images_B3HW)
+        for block in self._blocks:
+            x_BTW = run_block(block, x_BTW, is_causal=False)
+        pooled_BW: Tensor = self._visual.ln_post(x_BTW[:, 0])
+        return pooled_BW
+
 
 class TextTower:
     """The text half of a CLIP."""

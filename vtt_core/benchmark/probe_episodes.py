@@ -1,6 +1,7 @@
 """Measure frozen image features by a linear probe on few-shot episodes of a labelled data set.
 
-Shapes: I images, D joint size.
+Shapes: I images, W tower width.
+Source: Radford et al. 2021, arXiv:2103.00020, section 3.2: CLIP's image features before the projection into the joint space.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from torch import Tensor
 from vtt_core.archives import open_images
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.benchmark.episodes import Protocol, draw_episodes
-from vtt_core.classify import image_features
+from vtt_core.classify import unprojected_features
 from vtt_core.contract.interval import mean_half_width
 from vtt_core.images import decode_image
 from vtt_core.linear_probe import probe_predictions
@@ -28,7 +29,7 @@ def patient_of(name: str) -> str:
 def labelled_features(
     backbone: Backbone, data: Path, group_of: Callable[[str], str] | None = None
 ) -> tuple[Tensor, list[int], list[str] | None]:
-    """Return features_ID, the class of each image, and what each belongs to.
+    """Return features_IW, the class of each image, and what each belongs to.
 
     Args:
         backbone: frozen.
@@ -39,15 +40,15 @@ def labelled_features(
         labels = sorted({file.label for file in contents.files})
         classes = [labels.index(file.label) for file in contents.files]
         groups = None if group_of is None else [group_of(file.name) for file in contents.files]
-        features_ID = image_features(backbone, [decode_image(file.read()) for file in contents.files])
-    return features_ID.cpu(), classes, groups
+        features_IW = unprojected_features(backbone, [decode_image(file.read()) for file in contents.files])
+    return features_IW.cpu(), classes, groups
 
 
-def probe_accuracy(features_ID: Tensor, classes: list[int], groups: list[str] | None, protocol: Protocol) -> dict[str, float]:
+def probe_accuracy(features_IW: Tensor, classes: list[int], groups: list[str] | None, protocol: Protocol) -> dict[str, float]:
     """Return the mean accuracy over the episodes, and half of its 95 % interval.
 
     Args:
-        features_ID: of all images, not normalised.
+        features_IW: of all images, not normalised.
         classes: class of each image.
         groups: what must not be on both sides of an episode.
         protocol: what episodes to draw.
@@ -55,7 +56,7 @@ def probe_accuracy(features_ID: Tensor, classes: list[int], groups: list[str] | 
     accuracies = []
     for episode in draw_episodes(classes, protocol, groups):
         predicted_Q = probe_predictions(
-            features_ID[episode.support_S], episode.support_labels_S, features_ID[episode.query_Q], protocol.way
+            features_IW[episode.support_S], episode.support_labels_S, features_IW[episode.query_Q], protocol.way
         )
         accuracies.append(float((predicted_Q == episode.query_labels_Q).double().mean()))
     return {"accuracy": mean(accuracies), "ci95": mean_half_width(accuracies), "episodes": len(accuracies)}

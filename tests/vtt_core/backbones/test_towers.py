@@ -30,6 +30,8 @@ class TestVisionTower:
         expected = backbone.clip.encode_image(images_B3HW)
         torch.testing.assert_close(backbone.vision_tower.layer_features(images_B3HW)[:, -1], expected, **EXACT)
         torch.testing.assert_close(backbone.vision_tower.features(images_B3HW), expected, **EXACT)
+        unprojected_BW = backbone.vision_tower.unprojected_features(images_B3HW)
+        torch.testing.assert_close(unprojected_BW @ backbone.clip.visual.proj, expected, **EXACT)
 
     def test_every_layer_is_the_class_token_through_the_final_norm_and_projection(
         self, backbone: Backbone, images_B3HW: Tensor

@@ -50,10 +50,10 @@ def measure(weights: Path, validation: Corpus, domains: list[Path], device: str)
     zero_shot = {"accuracy": correct / total, "ci95": wilson_half_width(correct, total), "images": total}
     probes = {}
     for path in domains:
-        features_ID, classes, groups = labelled_features(backbone, path, GROUPS.get(path.stem))
-        probes[path.stem] = probe_accuracy(features_ID, classes, None, Protocol())
+        features_IW, classes, groups = labelled_features(backbone, path, GROUPS.get(path.stem))
+        probes[path.stem] = probe_accuracy(features_IW, classes, None, Protocol())
         if groups is not None:
-            probes[f"{path.stem}, by patient"] = probe_accuracy(features_ID, classes, groups, Protocol())
+            probes[f"{path.stem}, by patient"] = probe_accuracy(features_IW, classes, groups, Protocol())
     content = weights.read_bytes()
     return {
         "sha256": hashlib.sha256(content).hexdigest(),

@@ -87,8 +87,8 @@ def run_text_stage(
     if (out / TEXT_NAME).exists():
         return
     losses = teach_text(model, phrases, targets_PD, recipe, threads, kinds)
-    recent = list(progress("text", losses, 0, recipe.text_steps))[-TEXT_LOSSES:]
-    facts = {"kinds": kinds, "steps": recipe.text_steps, "loss": sum(recent) / len(recent)}
+    recent = list(progress("text", losses, 0, recipe.text_steps + recipe.naming_steps))[-TEXT_LOSSES:]
+    facts = {"kinds": kinds, "steps": recipe.text_steps + recipe.naming_steps, "loss": sum(recent) / len(recent)}
     if len(phrases.nouns) >= UNSEEN_EVERY:
         facts |= measure_unseen(model, phrases, targets_PD)
     write_atomically(out / TEXT_FACTS_NAME, json.dumps(facts).encode())

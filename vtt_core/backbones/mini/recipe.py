@@ -20,7 +20,11 @@ class PretrainRecipe:
     num_words: int = 6000
     """Frequent words of the tokenizer that the text stage teaches beside the names of the classes."""
     text_steps: int = 3000
-    """Steps of the text stage."""
+    """Steps of the text stage that teach everything alike."""
+    naming_steps: int = 400
+    """Steps after these that teach mostly the names of the classes."""
+    naming_learning_rate_factor: float = 0.3
+    """Of the learning rates of the text stage, in those steps."""
     text_batch_size: int = 128
     """Captions in a step of the text stage."""
     text_learning_rate: float = 1e-3

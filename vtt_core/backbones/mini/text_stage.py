@@ -9,7 +9,8 @@ Shapes: P phrases, B captions of a batch, U nouns that are not taught, T tokens,
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -27,7 +28,9 @@ KINDS = ("names", "words", "nouns", "glosses")
 CONTRAST_SCALE = 20.0
 """Factor on the cosine between a caption and the phrases of its batch."""
 SHARES = {"names": 0.25, "words": 0.2, "nouns": 0.4, "glosses": 0.15}
-"""Parts of a batch; that of phrases that are not taught is divided among the others."""
+"""Parts of a batch."""
+NAMING_SHARES = {"names": 0.6, "words": 0.1, "nouns": 0.2, "glosses": 0.1}
+"""The same towards the end, where the names come to lie just where the vision tower learns to look for them."""
 UNSEEN_EVERY = 50
 """One noun of so many is never taught, and measures what the tower makes of words that it has not seen."""
 
@@ -45,13 +48,39 @@ def teach_text(
         threads: compute the parts of each batch.
         kinds: fields of the phrases that are taught.
     """
+    for number, shares in enumerate((SHARES, NAMING_SHARES)):
+        taught = {kind: share for kind, share in shares.items() if kind in kinds}
+        yield from _teach_round(model, phrases, targets_PD, recipe, threads, Round.of(recipe, number, taught))
+
+
+@dataclass(frozen=True)
+class Round:
+    """A part of the stage with a schedule of its own."""
+
+    first_step: int
+    num_steps: int
+    learning_rate_factor: float
+    shares: Mapping[str, float]
+
+    @classmethod
+    def of(cls, recipe: PretrainRecipe, number: int, shares: Mapping[str, float]) -> Round:
+        """Return the first round, of all that there is to know, or the second, mostly of the names of the classes."""
+        if number == 0:
+            return cls(0, recipe.text_steps, 1.0, shares)
+        return cls(recipe.text_steps, recipe.naming_steps, recipe.naming_learning_rate_factor, shares)
+
+
+def _teach_round(
+    model: Any, phrases: Phrases, targets_PD: Tensor, recipe: PretrainRecipe, threads: SideBySide, part: Round
+) -> Iterator[float]:
     device, tokenizer = targets_PD.device, open_clip.SimpleTokenizer()
     parameters = {name: value for name, value in model.named_parameters() if not name.startswith(("visual.", "logit_scale"))}
     optimisers = make_optimisers(parameters, recipe.matrix_learning_rate, recipe.text_learning_rate, 0.0, threads.num_threads)
     blocks = model.transformer.resblocks
     tower = TowerPass(blocks[0].attn.num_heads, True, fast_precision(device))
-    for step in range(recipe.text_steps):
-        chosen, captions = draw_captions(phrases, recipe.text_batch_size, recipe.seed * 1_000_033 + step, kinds)
+    for step in range(part.num_steps):
+        seed = recipe.seed * 1_000_033 + part.first_step + step
+        chosen, captions = draw_captions(phrases, recipe.text_batch_size, seed, part.shares)
         tokens_BT = tokenizer(captions)
         order_B = spread_lengths(tokens_BT, threads.num_threads)
         tokens_BT, targets_BD = tokens_BT[order_B].to(device), targets_PD[chosen][order_B.to(device)]
@@ -61,7 +90,7 @@ def teach_text(
             return loss, loss.detach()
 
         logged = threads.gradients(part_loss, len(chosen), list(parameters.values()))
-        take_step(optimisers, _learning_rate_factor(step, recipe.text_steps), threads)
+        take_step(optimisers, part.learning_rate_factor * _learning_rate_factor(step, part.num_steps), threads)
         yield logged
 
 
@@ -74,19 +103,21 @@ def spread_lengths(tokens_BT: Tensor, num_parts: int) -> Tensor:
     return torch.cat([by_length_B[part::num_parts] for part in range(num_parts)])
 
 
-def draw_captions(phrases: Phrases, batch_size: int, seed: int, kinds: Sequence[str] = KINDS) -> tuple[list[int], list[str]]:
+def draw_captions(
+    phrases: Phrases, batch_size: int, seed: int, shares: Mapping[str, float] = SHARES
+) -> tuple[list[int], list[str]]:
     """Return the indices into `phrases.all` of a batch, each once, and their captions.
 
     Args:
         phrases: to draw from, evenly within each kind.
         batch_size: how many are drawn; those drawn twice are taken once.
         seed: decides the draw.
-        kinds: fields of the phrases that are drawn from.
+        shares: parts of the batch, by kind; that of phrases that are not there is divided among the others.
     """
     generator = torch.Generator().manual_seed(seed)
     drawn: set[int] = set()
     first = 0
-    for kind, share in _shares(phrases, kinds).items():
+    for kind, share in _shares(phrases, shares).items():
         count = len(getattr(phrases, kind))
         if count:
             taught = torch.arange(count)
@@ -142,10 +173,10 @@ def _is_unseen(numbers: Tensor) -> Tensor:
     return numbers % UNSEEN_EVERY == UNSEEN_EVERY - 1
 
 
-def _shares(phrases: Phrases, kinds: Sequence[str]) -> dict[str, float]:
+def _shares(phrases: Phrases, shares: Mapping[str, float]) -> dict[str, float]:
     """Return each kind's part of a batch, in the order of the fields."""
-    taught = {kind: SHARES[kind] for kind in KINDS if kind in kinds and getattr(phrases, kind)}
-    return {kind: taught.get(kind, 0.0) / sum(taught.values()) for kind in KINDS}
+    drawn = {kind: share for kind, share in shares.items() if getattr(phrases, kind)}
+    return {kind: drawn.get(kind, 0.0) / sum(drawn.values()) for kind in KINDS}
 
 
 def _learning_rate_factor(step: int, num_steps: int) -> float:

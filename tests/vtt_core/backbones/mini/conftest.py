@@ -79,6 +79,14 @@ def train_mini(small_towers: None, tiny_zip: Path, monkeypatch: pytest.MonkeyPat
         pretrain.main([*common, "--no-wordnet", "--text-steps", "3", *more])
 
     monkeypatch.setattr(pretrain, "teacher_features", directions)
-    small = partial(PretrainRecipe, num_words=20, text_batch_size=8, growth=((0, 1), (2, 2)), warmup_steps=2, decay_share=0.35)
+    small = partial(
+        PretrainRecipe,
+        num_words=20,
+        naming_steps=2,
+        text_batch_size=8,
+        growth=((0, 1), (2, 2)),
+        warmup_steps=2,
+        decay_share=0.35,
+    )
     monkeypatch.setattr(pretrain, "PretrainRecipe", small)
     return train
