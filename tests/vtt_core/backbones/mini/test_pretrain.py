@@ -43,6 +43,15 @@ def test_the_weights_are_those_of_both_stages_in_half_precision(train_mini: Trai
     build_mini().load_state_dict(weights)
 
 
+def test_a_run_that_is_too_short_for_all_blocks_says_so(
+    train_mini: TrainMini, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    train_mini(tmp_path / "short", "--epochs", "0.3", "--stage", "images")
+    assert "Only 1 of 2 vision blocks learn in 1 steps; all do from step 2 on" in capsys.readouterr().err
+    train_mini(tmp_path / "long", "--epochs", "1.1", "--stage", "images")
+    assert "Only" not in capsys.readouterr().err
+
+
 def test_zips_without_validation_images_are_enough_to_train(train_mini: TrainMini, tiny_zip: Path, tmp_path: Path) -> None:
     training_only = tmp_path / "training.zip"
     with zipfile.ZipFile(tiny_zip) as whole, zipfile.ZipFile(training_only, "w") as part:
