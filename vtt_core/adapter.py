@@ -52,14 +52,14 @@ class Adapter:
             )
         tower = backbone.vision_tower
         expected = (tower.num_layers, tower.width, backbone.joint_size)
-        got = (self.lora.num_layers, self.lora.layer(0).q_proj.lora_A.shape[1], self.prototypes_CD.shape[1])
+        got = (self.lora.num_layers, self.lora.width, self.prototypes_CD.shape[1])
         if got != expected:
             raise _unreadable("(layers, width, joint size) " + repr(expected), repr(got))
 
 
 def encode_tensors(lora: TowerLora, prototypes_CD: Tensor) -> bytes:
     """Return the safetensors file of a LoRA and its prototypes."""
-    tensors = {LORA_PREFIX + name: tensor for name, tensor in lora.state_dict().items()}
+    tensors = {LORA_PREFIX + name: tensor for name, tensor in lora.matrices().items()}
     tensors[PROTOTYPES] = prototypes_CD
     return save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
 
@@ -127,8 +127,8 @@ def _assemble(manifest: AdapterManifest, recipe: FinetuneRecipe, tensors: dict[s
     num_layers = sum(name.endswith(".q_proj.lora_A") for name in tensors)
     lora = TowerLora(num_layers, first.shape[1], recipe.rank, recipe.scaling).to(first.dtype).requires_grad_(False)
     try:
-        lora.load_state_dict({name.removeprefix(LORA_PREFIX): tensor for name, tensor in tensors.items()}, strict=True)
-    except RuntimeError as error:
+        lora.load_matrices({name.removeprefix(LORA_PREFIX): tensor for name, tensor in tensors.items()})
+    except ValueError as error:
         raise _unreadable(f"LoRA tensors of {num_layers} layers", str(error)[:300]) from error
     return Adapter(manifest, lora.eval(), prototypes_CD)
 

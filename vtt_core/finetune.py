@@ -18,13 +18,16 @@ from vtt_core.contract.progress import StepReport
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import SupportSet, check_shape
 from vtt_core.dgso.schedule import Dgso
+from vtt_core.fast_gradients import FastGradients
 from vtt_core.fusion.network import FusionNetwork
 from vtt_core.fusion.sequence import num_scan_steps
+from vtt_core.gradients import Problem
 from vtt_core.images import decode_image
-from vtt_core.lora.layers import TowerLora
+from vtt_core.lora.dropout import Dropout, draw_dropout
+from vtt_core.lora.layers import PROJECTIONS, TowerLora
 from vtt_core.prompts import class_prompts
 from vtt_core.seeding import make_generator, seeded
-from vtt_core.step import Problem, TrainingState, make_optimiser, train_step
+from vtt_core.step import TrainingState, make_optimiser, train_step
 from vtt_core.views import make_views
 
 
@@ -39,6 +42,7 @@ class Finetune:
         seed: int,
         checkpoint: bytes | None = None,
         limits: Limits = DEFAULT_LIMITS,
+        num_threads: int = 1,
     ) -> None:
         """Decode the images, draw their views and the initial weights.
 
@@ -49,6 +53,7 @@ class Finetune:
             seed: of every random stream.
             checkpoint: state to go on from, of the same backbone, support set, recipe and seed.
             limits: the bounds in force on way, shot and images.
+            num_threads: cores to compute with; the result depends on it by rounding.
 
         Raises:
             SupportSetError: way or shot is outside the limits.
@@ -64,6 +69,7 @@ class Finetune:
         self.limits = limits
         self.problem = make_problem(backbone, support_set, recipe, seed, limits)
         self.state = start_state(backbone, recipe, seed)
+        self._gradients_of = FastGradients(self.problem, num_threads)
         self._belonging = Belonging(recipe.to_json(), seed, backbone.weight_sha256, self.problem.sha256())
         if checkpoint is not None:
             read_checkpoint(checkpoint, self.state, self._belonging)
@@ -81,9 +87,17 @@ class Finetune:
             return torch.randperm(num_views, generator=make_generator(self.seed, "order", pass_index))
 
         while self.state.step < self.recipe.iterations:
-            batch_B = batch_of_step(self.state.step, len(self.problem.labels_V), self.recipe.batch_size, order)
-            dropout = make_generator(self.seed, "dropout", self.state.step, self.backbone.device)
-            yield train_step(self.problem, self.state, self.recipe, batch_B.to(self.backbone.device), dropout)
+            views_B = batch_of_step(self.state.step, len(self.problem.labels_V), self.recipe.batch_size, order)
+            dropout = self._draw_dropout(len(views_B))
+            yield train_step(
+                self.problem, self.state, self.recipe, views_B.to(self.backbone.device), dropout, self._gradients_of
+            )
+
+    def _draw_dropout(self, num_images: int) -> Dropout | None:
+        tower, lora = self.backbone.vision_tower, self.state.lora
+        shape = (tower.num_layers, len(PROJECTIONS), num_images, tower.num_tokens, tower.width)
+        generator = make_generator(self.seed, "dropout", self.state.step, self.backbone.device)
+        return draw_dropout(lora.dropout, shape, generator)
 
     def checkpoint(self) -> bytes:
         """Return the state between two steps as a safetensors file."""

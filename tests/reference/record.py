@@ -176,12 +176,12 @@ def _trajectory(recording: Recording, name: str, settings: dict[str, float]) -> 
         "class_tokens": backbone.tokenize([f"a photo of a {label}." for label in LABELS]),
     }
     lora = TowerLora(NUM_LAYERS, WIDTH, recipe.rank, recipe.scaling).double()
-    values |= {f"lora_init.{_recorded_lora_name(key)}": tensor.clone() for key, tensor in lora.state_dict().items()}
+    values |= {f"lora_init.{_recorded_lora_name(key)}": tensor.clone() for key, tensor in lora.matrices().items()}
     problem = recorded_problem(recording, values, recipe)
     state = recorded_start(recording, values, problem, recipe)
     scalars |= run_trajectory(problem, state, recipe, scalars["permutations"])
     recording.scalars[name] = scalars
-    values |= {f"lora_final.{_recorded_lora_name(key)}": tensor.detach() for key, tensor in state.lora.state_dict().items()}
+    values |= {f"lora_final.{_recorded_lora_name(key)}": tensor.detach() for key, tensor in state.lora.matrices().items()}
     kept = {key: tensor for key, tensor in state.fusion.state_dict().items() if key in KEPT_FUSION}
     values |= {f"fusion_final.{key}": tensor for key, tensor in _as_recorded(kept)}
     with torch.no_grad():

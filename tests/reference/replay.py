@@ -1,4 +1,4 @@
-"""Replay recorded values in float64 and print each quantity's relative error.
+"""Replay recorded values in float64, with the plain code and with the fast, and print each quantity's relative error.
 
     python -m tests.reference.replay DIR
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from itertools import chain
 from pathlib import Path
 
 import torch
@@ -17,15 +18,21 @@ from torch import Tensor
 from torch.nn import functional
 
 from tests.reference.recording import FILE_NAMES, Recording, fusion_tensor, read_recording, recorded_backbone, recorded_fusion
+from vtt_core.absorption.cached_prefix import CachedPrompt
 from vtt_core.absorption.prompt import absorb, make_absorption_prompt
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.dgso.projection import conflict_cosine, project_out
 from vtt_core.dgso.schedule import Dgso
+from vtt_core.fast_gradients import FastGradients
 from vtt_core.finetune import batch_of_step
+from vtt_core.fusion.fast_network import fast_fuse
+from vtt_core.gradients import GradientsOf, Problem, plain_gradients
 from vtt_core.lora.layers import TowerLora
-from vtt_core.step import Problem, TrainingState, make_optimiser, train_step
+from vtt_core.step import TrainingState, make_optimiser, train_step
 
 TOLERANCE = 1e-8
+PLAIN, FAST = "plain", "fast"
+"""The two paths; what only one of them has is replayed once."""
 
 Line = tuple[str, float]
 """A quantity and its relative error."""
@@ -43,11 +50,11 @@ def replay(folder: Path) -> Iterator[Line]:
     """Replay every quantity of a folder."""
     recording = read_recording(folder)
     yield from replay_features(recording)
-    yield from replay_fusion(recording)
-    yield from replay_absorption(recording)
     yield from replay_projection(recording)
-    for name in recording.trajectories:
-        yield from replay_trajectory(recording, name)
+    for path in (PLAIN, FAST):
+        lines = [replay_fusion(recording, path), replay_absorption(recording, path)]
+        lines += [replay_trajectory(recording, name, path) for name in recording.trajectories]
+        yield from ((f"{path}.{quantity}", error) for quantity, error in chain.from_iterable(lines))
 
 
 def replay_features(recording: Recording) -> Iterator[Line]:
@@ -61,11 +68,11 @@ def replay_features(recording: Recording) -> Iterator[Line]:
     yield "features.text_final", relative_error(text_CLD[:, -1], values["text_final"])
 
 
-def replay_fusion(recording: Recording) -> Iterator[Line]:
+def replay_fusion(recording: Recording, path: str) -> Iterator[Line]:
     """Compare the fusion network's output and every gradient."""
     network, values = recorded_fusion(recording), recording.group("fusion_io.")
-    sequence_BSD = values["tokens"].requires_grad_()
-    fused_BD = network(sequence_BSD)
+    sequence_BSD = values["tokens"].clone().requires_grad_()
+    fused_BD = network(sequence_BSD) if path == PLAIN else fast_fuse(network, sequence_BSD)
     yield "fusion_io.output", relative_error(fused_BD, values["output"])
     fused_BD.backward(values["cotangent"])
     assert sequence_BSD.grad is not None
@@ -78,7 +85,7 @@ def replay_fusion(recording: Recording) -> Iterator[Line]:
         yield f"fusion_io.grad.{name}", relative_error(gradient, recorded_here)
 
 
-def replay_absorption(recording: Recording) -> Iterator[Line]:
+def replay_absorption(recording: Recording, path: str) -> Iterator[Line]:
     """Compare the absorbed feature and the gradient of the vector that was absorbed."""
     backbone, values = recorded_backbone(recording), recording.group("absorption.")
     prompt = make_absorption_prompt(backbone, FinetuneRecipe().prompt_template, FinetuneRecipe().placeholder)
@@ -87,8 +94,11 @@ def replay_absorption(recording: Recording) -> Iterator[Line]:
         "absorption.tokens",
         relative_error(prompt.tokens_T.expand_as(recorded_tokens_BT).double(), recorded_tokens_BT.double()),
     )
-    fused_BD = values["absorption_token"].requires_grad_()
-    absorbed_BD = absorb(backbone.text_tower, prompt, fused_BD)
+    fused_BD = values["absorption_token"].clone().requires_grad_()
+    if path == PLAIN:
+        absorbed_BD = absorb(backbone.text_tower, prompt, fused_BD)
+    else:
+        absorbed_BD = CachedPrompt(backbone.text_tower, prompt).absorb(fused_BD)
     yield "absorption.output", relative_error(absorbed_BD, values["output"])
     absorbed_BD.backward(values["cotangent"])
     assert fused_BD.grad is not None
@@ -103,21 +113,23 @@ def replay_projection(recording: Recording) -> Iterator[Line]:
     for name, recorded in recording.group("dgso.projected.").items():
         combined = gradients_ce[name] + beta * gradients_vtt[name]
         if name.startswith("lora"):
-            cosine = conflict_cosine(combined, gradients_ce[name])
-            cosines.append(cosine)
-            combined = project_out(combined, gradients_ce[name], cosine)
+            g_comb, g_ce = (gradient.reshape(1, -1) for gradient in (combined, gradients_ce[name]))  # some are vectors
+            cosine = conflict_cosine(g_comb, g_ce)
+            cosines.append(cosine.squeeze())
+            combined = project_out(g_comb, g_ce, cosine).view(combined.shape)
         yield f"dgso.projected.{name}", relative_error(combined, recorded)
     recorded_mean = torch.tensor(recording.scalars["dgso"]["mean_cosine"], dtype=torch.float64)
     yield "dgso.mean_cosine", relative_error(torch.stack(cosines).mean(), recorded_mean)
 
 
-def replay_trajectory(recording: Recording, name: str) -> Iterator[Line]:
+def replay_trajectory(recording: Recording, name: str, path: str) -> Iterator[Line]:
     """Run a recorded fine-tuning and compare every step and what it ends with."""
     scalars, values = recording.scalars[name], recording.group(f"trajectory.{name}.")
     recipe = recorded_recipe(scalars)
     problem = recorded_problem(recording, values, recipe)
     state = recorded_start(recording, values, problem, recipe)
-    steps = run_trajectory(problem, state, recipe, scalars["permutations"])
+    gradients_of = plain_gradients if path == PLAIN else FastGradients(problem, num_threads=2)
+    steps = run_trajectory(problem, state, recipe, scalars["permutations"], gradients_of)
     for quantity, ours in steps.items():
         recorded_steps = torch.tensor(scalars[quantity], dtype=torch.float64)
         yield f"{name}.{quantity}", relative_error(torch.tensor(ours, dtype=torch.float64), recorded_steps)
@@ -125,14 +137,18 @@ def replay_trajectory(recording: Recording, name: str) -> Iterator[Line]:
 
 
 def run_trajectory(
-    problem: Problem, state: TrainingState, recipe: FinetuneRecipe, permutations: list[list[int]]
+    problem: Problem,
+    state: TrainingState,
+    recipe: FinetuneRecipe,
+    permutations: list[list[int]],
+    gradients_of: GradientsOf = plain_gradients,
 ) -> dict[str, list[float]]:
     """Run every step; all lists but the first end with the step that switches absorption off."""
     orders = [torch.tensor(permutation) for permutation in permutations]
     steps: dict[str, list[float]] = {"cross_entropy": [], "combined_loss": [], "gradient_cosine": [], "beta_after_step": []}
     for step in range(recipe.iterations):
         batch_B = batch_of_step(step, len(problem.labels_V), recipe.batch_size, orders.__getitem__)
-        report = train_step(problem, state, recipe, batch_B, generator=None)
+        report = train_step(problem, state, recipe, batch_B, None, gradients_of)
         steps["cross_entropy"].append(report.classification_loss)
         if report.absorption_loss is not None and report.conflict_cosine is not None:
             steps["combined_loss"].append(report.classification_loss + recipe.absorption_weight * report.absorption_loss)
@@ -174,7 +190,7 @@ def recorded_start(recording: Recording, values: dict[str, Tensor], problem: Pro
     tower = problem.backbone.vision_tower
     lora = TowerLora(tower.num_layers, tower.width, recipe.rank, recipe.scaling).double()
     start = {name[10:]: tensor for name, tensor in values.items() if name.startswith("lora_init.")}
-    lora.load_state_dict({_lora_name(name): tensor for name, tensor in start.items()}, strict=True)
+    lora.load_matrices({_lora_name(name): tensor for name, tensor in start.items()})
     fusion = recorded_fusion(recording)
     return TrainingState(lora, fusion, make_optimiser(lora, fusion, recipe), Dgso(recipe.conflict_window))
 
@@ -186,7 +202,7 @@ def _lora_name(recorded: str) -> str:
 
 
 def _compare_end(name: str, values: dict[str, Tensor], problem: Problem, state: TrainingState) -> Iterator[Line]:
-    lora, fusion = dict(state.lora.named_parameters()), dict(state.fusion.named_parameters())
+    lora, fusion = state.lora.matrices(), dict(state.fusion.named_parameters())
     for key, recorded in values.items():
         if key.startswith("lora_final."):
             yield f"{name}.{key}", relative_error(lora[_lora_name(key[11:])], recorded)

@@ -13,6 +13,7 @@ from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import SupportClass, SupportImage, SupportSet
 from vtt_core.finetune import Finetune, batch_of_step, make_problem, start_state
 from vtt_core.images import decode_image
+from vtt_core.lora.dropout import Dropout
 from vtt_core.strip import strip
 from vtt_core.views import make_views
 
@@ -51,8 +52,8 @@ class TestBatches:
     ) -> None:
         batches: list[torch.Tensor] = []
 
-        def remember(_problem: Any, state: Any, _recipe: Any, batch_B: torch.Tensor, _generator: Any) -> None:
-            batches.append(batch_B)
+        def remember(_problem: Any, state: Any, _recipe: Any, views_B: torch.Tensor, *_: Any) -> None:
+            batches.append(views_B)
             state.step += 1
 
         monkeypatch.setattr("vtt_core.finetune.train_step", remember)
@@ -69,10 +70,10 @@ def test_each_step_drops_out_anew(
     make_recipe: Callable[..., FinetuneRecipe],
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    drawn: list[float] = []
+    drawn: list[bytes] = []
 
-    def remember(_problem: Any, state: Any, _recipe: Any, _batch: Any, generator: torch.Generator) -> None:
-        drawn.append(torch.rand(1, generator=generator).item())
+    def remember(_problem: Any, state: Any, _recipe: Any, _views: Any, dropout: Dropout, _gradients: Any) -> None:
+        drawn.append(dropout.bytes_LPBTW[0, 0, 0].numpy().tobytes())
         state.step += 1
 
     monkeypatch.setattr("vtt_core.finetune.train_step", remember)
@@ -110,7 +111,7 @@ class TestStart:
     ) -> None:
         state = start_state(uneven_backbone, make_recipe(rank=3, state_size_ratio=0.25, convolution_width=2), seed=0)
         assert state.lora.num_layers == 4
-        assert state.lora.layer(0).q_proj.lora_A.shape == (3, 64)
+        assert state.lora.lora_A.shape == (4, 3, 3, 64)
         assert state.fusion.pos_embed.shape == (9, 64)
         assert state.fusion.block.A_log.shape == (64, 16)
         assert state.fusion.block.conv1d.weight.shape[-1] == 2

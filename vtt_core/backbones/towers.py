@@ -17,11 +17,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vtt_core.lora.layers import AttentionLora, TowerLora
+from vtt_core.lora.dropout import Dropout, LayerDropout
+from vtt_core.lora.layers import LayerLora, TowerLora
 
 
 def run_block(
-    block: Any, x_BTW: Tensor, *, is_causal: bool, lora: AttentionLora | None = None, generator: torch.Generator | None = None
+    block: Any, x_BTW: Tensor, *, is_causal: bool, lora: LayerLora | None = None, dropout: LayerDropout | None = None
 ) -> Tensor:
     """Run one residual attention block of open_clip, with a LoRA on its q, k and v.
 
@@ -30,13 +31,13 @@ def run_block(
         x_BTW: input tokens.
         is_causal: whether a token sees only itself and those before it.
         lora: low-rank change of q, k and v, or None.
-        generator: source of the LoRA's dropout; None means no dropout.
+        dropout: of the LoRA's inputs; None means that all are kept.
     """
     attention: nn.MultiheadAttention = block.attn
     normed_BTW = block.ln_1(x_BTW)
     qkv = functional.linear(normed_BTW, attention.in_proj_weight, attention.in_proj_bias)
     if lora is not None:
-        qkv = qkv + lora(normed_BTW, generator)
+        qkv = qkv + lora.change(normed_BTW, dropout)
     q_BHTE, k_BHTE, v_BHTE = qkv.unflatten(-1, (3, attention.num_heads, -1)).permute(2, 0, 3, 1, 4)
     read_BHTE = functional.scaled_dot_product_attention(q_BHTE, k_BHTE, v_BHTE, is_causal=is_causal)
     x_BTW = x_BTW + block.ls_1(attention.out_proj(read_BHTE.transpose(1, 2).flatten(2)))
@@ -50,31 +51,40 @@ class VisionTower:
     def __init__(self, visual: Any) -> None:
         """Wrap `open_clip.transformer.VisionTransformer`, whose weights stay where they are."""
         self._visual = visual
-        self._blocks = list(visual.transformer.resblocks)
-        self.num_layers = len(self._blocks)
+        self.blocks = list(visual.transformer.resblocks)
+        self.num_layers = len(self.blocks)
         self.width: int = visual.class_embedding.shape[0]
         self.joint_size: int = visual.output_dim
+        self.num_tokens: int = visual.positional_embedding.shape[0]
 
-    def layer_features(
-        self, images_B3HW: Tensor, lora: TowerLora | None = None, generator: torch.Generator | None = None
-    ) -> Tensor:
+    def layer_features(self, images_B3HW: Tensor, lora: TowerLora | None = None, dropout: Dropout | None = None) -> Tensor:
         """Return the projected class token after every block, layer 1 first.
 
         Args:
             images_B3HW: preprocessed images.
             lora: low-rank layers of this tower, or None for the frozen one.
-            generator: source of the LoRA's dropout while training; None means no dropout.
+            dropout: of the LoRA's inputs while training; None means that all are kept.
 
         Returns:
             vision_BLD, not normalised.
         """
-        x_BTW = self._visual._embeds(images_B3HW)
+        x_BTW = self.embed(images_B3HW)
         class_tokens = []
-        for index, block in enumerate(self._blocks):
+        for index, block in enumerate(self.blocks):
             block_lora = lora.layer(index) if lora is not None else None
-            x_BTW = run_block(block, x_BTW, is_causal=False, lora=block_lora, generator=generator)
+            block_dropout = dropout.layer(index) if dropout is not None else None
+            x_BTW = run_block(block, x_BTW, is_causal=False, lora=block_lora, dropout=block_dropout)
             class_tokens.append(x_BTW[:, 0])
-        vision_BLD: Tensor = self._visual.ln_post(torch.stack(class_tokens, dim=1)) @ self._visual.proj
+        return self.project(torch.stack(class_tokens, dim=1))
+
+    def embed(self, images_B3HW: Tensor) -> Tensor:
+        """Return x_BTW, what enters the first block: the class token and the patches, with positions, normalised."""
+        x_BTW: Tensor = self._visual._embeds(images_B3HW)
+        return x_BTW
+
+    def project(self, class_BLW: Tensor) -> Tensor:
+        """Put class tokens of any layer through the final norm and projection."""
+        vision_BLD: Tensor = self._visual.ln_post(class_BLW) @ self._visual.proj
         return vision_BLD
 
     def features(self, images_B3HW: Tensor, lora: TowerLora | None = None) -> Tensor:
@@ -83,8 +93,8 @@ class VisionTower:
 
     def unprojected_features(self, images_B3HW: Tensor) -> Tensor:
         """Return pooled_BW of the frozen tower: what the projection into the joint space would read."""
-        x_BTW = self._visual._embeds(images_B3HW)
-        for block in self._blocks:
+        x_BTW = self.embed(images_B3HW)
+        for block in self.blocks:
             x_BTW = run_block(block, x_BTW, is_causal=False)
         pooled_BW: Tensor = self._visual.ln_post(x_BTW[:, 0])
         return pooled_BW
@@ -96,8 +106,8 @@ class TextTower:
     def __init__(self, clip: Any) -> None:
         """Wrap the text side of `open_clip.model.CLIP`, whose weights stay where they are."""
         self._clip = clip
-        self._blocks = list(clip.transformer.resblocks)
-        self.num_layers = len(self._blocks)
+        self.blocks = list(clip.transformer.resblocks)
+        self.num_layers = len(self.blocks)
         self.width: int = clip.token_embedding.weight.shape[1]
 
     def embed(self, tokens_CT: Tensor) -> Tensor:
@@ -121,13 +131,22 @@ class TextTower:
             embeddings_CTW: token embeddings, before the positional embedding.
             end_C: position of the end-of-text token of every prompt.
         """
-        x_CTW = embeddings_CTW + self._clip.positional_embedding[: embeddings_CTW.shape[1]]
+        x_CTW = embeddings_CTW + self.positions(embeddings_CTW.shape[1])
         rows_C = torch.arange(len(x_CTW), device=x_CTW.device)
         end_tokens = []
-        for block in self._blocks:
+        for block in self.blocks:
             x_CTW = run_block(block, x_CTW, is_causal=True)
             end_tokens.append(x_CTW[rows_C, end_C])
-        text_CLD: Tensor = self._clip.ln_final(torch.stack(end_tokens, dim=1)) @ self._clip.text_projection
+        return self.project(torch.stack(end_tokens, dim=1))
+
+    def positions(self, num_tokens: int) -> Tensor:
+        """Return the positional embedding (T, W) of the first tokens."""
+        positions_TW: Tensor = self._clip.positional_embedding[:num_tokens]
+        return positions_TW
+
+    def project(self, end_CLW: Tensor) -> Tensor:
+        """Put end-of-text tokens of any layer through the final norm and projection."""
+        text_CLD: Tensor = self._clip.ln_final(end_CLW) @ self._clip.text_projection
         return text_CLD
 
 

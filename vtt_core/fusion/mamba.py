@@ -65,12 +65,17 @@ class Mamba(nn.Module):
     def _scan_one_direction(self, x_BSD: Tensor, z_BSD: Tensor) -> Tensor:
         num_steps = x_BSD.shape[1]
         u_BSD = functional.silu(self.conv1d(x_BSD.transpose(1, 2))[..., :num_steps].transpose(1, 2))
-        state_size = self.A_log.shape[1]
-        low_rank_BSR, B_BSN, C_BSN = self.x_proj(u_BSD).split([self.dt_proj.in_features, state_size, state_size], dim=-1)
+        low_rank_BSR, B_BSN, C_BSN = self.split_projection(u_BSD)
         step_BSD = functional.softplus(self.dt_proj(low_rank_BSR))
         y_BSD = selective_scan(u_BSD, step_BSD, -torch.exp(self.A_log), B_BSN, C_BSN, self.D)
         output_BSD: Tensor = self.out_proj(y_BSD * functional.silu(z_BSD))
         return output_BSD
+
+    def split_projection(self, u_BSD: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the step sizes before their second projection (R), and B and C of every step (N each)."""
+        state_size = self.A_log.shape[1]
+        low_rank_BSR, B_BSN, C_BSN = self.x_proj(u_BSD).split([self.dt_proj.in_features, state_size, state_size], dim=-1)
+        return low_rank_BSR, B_BSN, C_BSN
 
 
 def grid_orders(num_steps: int) -> list[Tensor]:

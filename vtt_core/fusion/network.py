@@ -40,7 +40,7 @@ class FusionNetwork(nn.Module):
         self.stem_out = nn.Linear(2 * width, width, bias=False)
         self.pos_embed = nn.Parameter(nn.init.trunc_normal_(self.stem_in.weight.new_empty(num_steps, width), std=POSITION_STD))
         self.block = Mamba(width, state_size, step_rank, convolution_width)
-        self._orders = grid_orders(num_steps)
+        self.orders = grid_orders(num_steps)
 
     def forward(self, sequence_BSD: Tensor) -> Tensor:
         """Return the fused vector mu_BD of each image.
@@ -49,7 +49,11 @@ class FusionNetwork(nn.Module):
             sequence_BSD: layers of both towers, see `interleave_layers`.
         """
         residual_BD = self.residual_proj(sequence_BSD.mean(dim=1))
-        hidden_BSM = functional.leaky_relu(self.stem_norm(self.stem_in(sequence_BSD)), NEGATIVE_SLOPE)
-        tokens_BSD = self.stem_out(hidden_BSM) + self.pos_embed
-        fused_BD: Tensor = residual_BD + self.block(tokens_BSD, self._orders).mean(dim=1)
+        fused_BD: Tensor = residual_BD + self.block(self.tokens(sequence_BSD), self.orders).mean(dim=1)
         return fused_BD
+
+    def tokens(self, sequence_BSD: Tensor) -> Tensor:
+        """Return what the state-space block reads: the stem's output and the positions."""
+        hidden_BSM = functional.leaky_relu(self.stem_norm(self.stem_in(sequence_BSD)), NEGATIVE_SLOPE)
+        tokens_BSD: Tensor = self.stem_out(hidden_BSM) + self.pos_embed
+        return tokens_BSD

@@ -80,7 +80,7 @@ class TestRunBlock:
     def test_a_lora_changes_only_its_own_block_and_those_after(self, backbone: Backbone, images_B3HW: Tensor) -> None:
         lora = TowerLora(4, 64, rank=2, scaling=2.0).double()
         with torch.no_grad():
-            lora.layer(2).q_proj.lora_B.normal_()
+            lora.lora_B[2, 0].normal_()
         frozen, changed = (backbone.vision_tower.layer_features(images_B3HW, change) for change in (None, lora))
         assert torch.equal(frozen[:, :2], changed[:, :2])
         assert not torch.allclose(frozen[:, 2], changed[:, 2])

@@ -4,13 +4,13 @@ from torch import Tensor
 
 from vtt_core.dgso.projection import conflict_cosine, project_out
 
-CLASSIFICATION = torch.tensor([2.0, 0.0], dtype=torch.float64)
+CLASSIFICATION = torch.tensor([[2.0, 0.0]], dtype=torch.float64)
 
 
 def both(combined: list[float], classification: Tensor = CLASSIFICATION) -> tuple[float, list[float]]:
-    gradient = torch.tensor(combined, dtype=torch.float64)
+    gradient = torch.tensor([combined], dtype=torch.float64)
     cosine = conflict_cosine(gradient, classification)
-    return cosine.item(), project_out(gradient, classification, cosine).tolist()
+    return cosine.item(), project_out(gradient, classification, cosine)[0].tolist()
 
 
 class TestTwoDimensionsByHand:
@@ -34,7 +34,7 @@ class TestTwoDimensionsByHand:
         assert projected == [3.0, 4.0]
 
     def test_a_zero_classification_gradient_counts_as_agreement(self) -> None:
-        assert both([-3.0, 4.0], torch.zeros(2, dtype=torch.float64)) == (1.0, [-3.0, 4.0])
+        assert both([-3.0, 4.0], torch.zeros(1, 2, dtype=torch.float64)) == (1.0, [-3.0, 4.0])
 
     def test_a_zero_combined_gradient_counts_as_agreement(self) -> None:
         assert both([0.0, 0.0]) == (1.0, [0.0, 0.0])
@@ -45,7 +45,21 @@ def test_what_is_left_of_a_matrix_is_orthogonal_to_the_classification_gradient()
     combined = combined - 3 * classification
     cosine = conflict_cosine(combined, classification)
     expected = torch.nn.functional.cosine_similarity(combined.flatten(), classification.flatten(), dim=0)
-    torch.testing.assert_close(cosine, expected)
+    torch.testing.assert_close(cosine, expected.view(1, 1))
     assert cosine < 0
     projected = project_out(combined, classification, cosine)
     assert (projected * classification).sum().item() == pytest.approx(0, abs=1e-12)
+
+
+def test_each_of_several_matrices_is_compared_on_its_own() -> None:
+    combined, classification = torch.randn(2, 4, 3, 2, 5, dtype=torch.float64)
+    cosines = conflict_cosine(combined, classification)
+    assert cosines.shape == (4, 3, 1, 1)
+    assert cosines.min() < 0 < cosines.max()
+    projected = project_out(combined, classification, cosines)
+    for layer in range(4):
+        for index in range(3):
+            g_comb, g_ce = combined[layer, index], classification[layer, index]
+            alone = conflict_cosine(g_comb, g_ce)
+            torch.testing.assert_close(cosines[layer, index], alone)
+            torch.testing.assert_close(projected[layer, index], project_out(g_comb, g_ce, alone))

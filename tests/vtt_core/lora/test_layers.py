@@ -7,7 +7,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from vtt_core.backbones.backbone import Backbone
-from vtt_core.lora.layers import PROJECTIONS, AttentionLora, LoraLinear, TowerLora
+from vtt_core.lora.dropout import LayerDropout
+from vtt_core.lora.layers import PROJECTIONS, LayerLora, TowerLora, matrices_by_name
 
 
 def lora_for(backbone: Backbone, *, changed: bool) -> TowerLora:
@@ -15,9 +16,7 @@ def lora_for(backbone: Backbone, *, changed: bool) -> TowerLora:
     lora = TowerLora(tower.num_layers, tower.width, rank=4, scaling=2.0, dropout=0.25).to(backbone.dtype)
     if changed:
         with torch.no_grad():
-            for name, parameter in lora.named_parameters():
-                if name.endswith("lora_B"):
-                    parameter.normal_()
+            lora.lora_B.normal_()
     return lora
 
 
@@ -31,16 +30,11 @@ class TestAtStart:
         images, tower = random_images(tiny_backbone), tiny_backbone.vision_tower
         assert torch.equal(tower.layer_features(images, lora_for(tiny_backbone, changed=False)), tower.layer_features(images))
 
-    def test_neither_does_it_with_dropout(self, tiny_backbone: Backbone) -> None:
-        images, tower = random_images(tiny_backbone), tiny_backbone.vision_tower
-        with_dropout = tower.layer_features(images, lora_for(tiny_backbone, changed=False), torch.Generator())
-        assert torch.equal(with_dropout, tower.layer_features(images))
-
     def test_a_is_kaiming_uniform_and_b_zero(self) -> None:
-        layer = LoraLinear(64, rank=16, scaling=2.0, dropout=0.0)
+        lora = TowerLora(2, 64, rank=16, scaling=2.0)
         bound = 1 / math.sqrt(64)  # gain sqrt(2 / (1 + 5)) times sqrt(3 / fan_in)
-        assert bound * 0.95 < layer.lora_A.abs().max().item() <= bound
-        assert not layer.lora_B.any()
+        assert bound * 0.95 < lora.lora_A.abs().max().item() <= bound
+        assert not lora.lora_B.any()
 
 
 class TestMerged:
@@ -57,54 +51,56 @@ class TestMerged:
         assert not torch.allclose(unmerged_BLD, backbone.vision_tower.layer_features(images))
 
     def test_the_packed_change_holds_q_then_k_then_v(self) -> None:
-        lora = AttentionLora(8, rank=2, scaling=3.0, dropout=0.0).double()
-        for name in PROJECTIONS:
-            torch.nn.init.normal_(getattr(lora, name).lora_B)
+        A_PRW, B_PWR = torch.randn(3, 2, 8, dtype=torch.float64), torch.randn(3, 8, 2, dtype=torch.float64)
+        lora = LayerLora(A_PRW, B_PWR, scaling=3.0)
         x_BTW = torch.randn(2, 5, 8, dtype=torch.float64)
-        thirds = lora(x_BTW, None).chunk(3, dim=-1)
-        for name, third, delta in zip(PROJECTIONS, thirds, lora.delta().chunk(3), strict=True):
-            layer = getattr(lora, name)
-            torch.testing.assert_close(delta, 3.0 * layer.lora_B @ layer.lora_A)
+        thirds = lora.change(x_BTW).chunk(3, dim=-1)
+        for index, (third, delta) in enumerate(zip(thirds, lora.delta().chunk(3), strict=True)):
+            torch.testing.assert_close(delta, 3.0 * B_PWR[index] @ A_PRW[index])
             torch.testing.assert_close(third, functional.linear(x_BTW, delta))
 
+    def test_dropped_inputs_are_those_of_the_projection(self) -> None:
+        A_PRW, B_PWR = torch.randn(3, 2, 8), torch.randn(3, 8, 2)
+        x_BTW = torch.randn(2, 5, 8)
+        bytes_PBTW = torch.randint(0, 256, (3, 2, 5, 8), dtype=torch.uint8)
+        dropout = LayerDropout(bytes_PBTW, num_dropped=128)
+        thirds = LayerLora(A_PRW, B_PWR, scaling=3.0).change(x_BTW, dropout).chunk(3, dim=-1)
+        for index, third in enumerate(thirds):
+            kept_BTW = x_BTW * (bytes_PBTW[index] >= 128) * 2
+            torch.testing.assert_close(third, 3.0 * kept_BTW @ A_PRW[index].t() @ B_PWR[index].t())
 
-class TestDropout:
-    def test_it_is_drawn_separately_for_q_k_and_v(self) -> None:
-        # Identity factors show the mask that each third was multiplied with.
-        lora = AttentionLora(16, rank=16, scaling=1.0, dropout=0.5)
-        for name in PROJECTIONS:
-            torch.nn.init.eye_(getattr(lora, name).lora_A)
-            torch.nn.init.eye_(getattr(lora, name).lora_B)
-        masks = lora(torch.ones(2, 8, 16), torch.Generator().manual_seed(0)).chunk(3, dim=-1)
-        for mask in masks:
-            assert set(mask.unique().tolist()) == {0.0, 2.0}
-        assert not torch.equal(masks[0], masks[1])
-        assert not torch.equal(masks[1], masks[2])
-        assert not torch.equal(masks[0], masks[2])
 
-    def test_it_zeroes_the_stated_share_and_keeps_the_mean(self) -> None:
-        layer = LoraLinear(64, rank=64, scaling=1.0, dropout=0.25)
-        torch.nn.init.eye_(layer.lora_A)
-        torch.nn.init.eye_(layer.lora_B)
-        dropped = layer(torch.ones(100, 10, 64), torch.Generator().manual_seed(0))
-        assert (dropped == 0).double().mean().item() == pytest.approx(0.25, abs=0.01)
-        assert dropped.mean().item() == pytest.approx(1.0, abs=0.01)
+class TestMatrices:
+    def test_they_bear_the_names_of_files(self) -> None:
+        lora = TowerLora(2, 8, rank=2, scaling=1.0)
+        matrices = lora.matrices()
+        assert len(matrices) == 2 * len(PROJECTIONS) * 2
+        assert torch.equal(matrices["layers.1.k_proj.lora_A"], lora.lora_A[1, 1])
+        assert torch.equal(matrices["layers.0.v_proj.lora_B"], lora.lora_B[0, 2])
 
-    def test_without_a_generator_nothing_is_dropped(self, tiny_backbone: Backbone) -> None:
-        images, lora = random_images(tiny_backbone), lora_for(tiny_backbone, changed=True)
-        tower = tiny_backbone.vision_tower
-        assert torch.equal(tower.layer_features(images, lora.train()), tower.layer_features(images, lora.eval()))
+    def test_what_was_taken_out_can_be_put_in(self) -> None:
+        lora, other = TowerLora(2, 8, rank=2, scaling=1.0), TowerLora(2, 8, rank=2, scaling=1.0)
+        drawn = matrices_by_name(torch.randn(2, 3, 2, 8), torch.randn(2, 3, 8, 2))
+        lora.load_matrices(drawn)
+        other.load_matrices(lora.matrices())
+        assert all(torch.equal(matrix, drawn[name]) for name, matrix in other.matrices().items())
+        assert not other.lora_A.grad_fn
 
-    def test_the_same_generator_seed_drops_the_same(self, tiny_backbone: Backbone) -> None:
-        images, lora = random_images(tiny_backbone), lora_for(tiny_backbone, changed=True)
-        first, again, other = (
-            tiny_backbone.vision_tower.layer_features(images, lora, torch.Generator().manual_seed(seed)) for seed in (1, 1, 2)
-        )
-        assert torch.equal(first, again)
-        assert not torch.equal(first, other)
+    @pytest.mark.parametrize("wrong", ["missing", "shape", "foreign"])
+    def test_others_are_refused(self, wrong: str) -> None:
+        lora = TowerLora(2, 8, rank=2, scaling=1.0)
+        matrices = lora.matrices()
+        if wrong == "missing":
+            del matrices["layers.1.k_proj.lora_A"]
+        elif wrong == "shape":
+            matrices["layers.1.k_proj.lora_A"] = torch.zeros(3, 8)
+        else:
+            matrices["layers.9.k_proj.lora_A"] = torch.zeros(2, 8)
+        with pytest.raises(ValueError, match="expected"):
+            lora.load_matrices(matrices)
 
 
 def test_it_has_the_released_number_of_parameters() -> None:
     lora = TowerLora(num_layers=12, width=768, rank=16, scaling=2.0)
     assert sum(parameter.numel() for parameter in lora.parameters()) == 884_736
-    assert len(list(lora.parameters())) == 72
+    assert len(lora.matrices()) == 72

@@ -1,0 +1,35 @@
+import torch
+
+from vtt_core.finetune import Finetune
+from vtt_core.gradients import Batch, plain_gradients
+from vtt_core.lora.dropout import draw_dropout
+
+
+def batch_of(trained: Finetune, *, is_absorbing: bool) -> Batch:
+    tower = trained.backbone.vision_tower
+    shape = (tower.num_layers, 3, 4, tower.num_tokens, tower.width)
+    dropout = draw_dropout(0.5, shape, torch.Generator().manual_seed(0))
+    return Batch(torch.tensor([0, 3, 5, 11]), dropout, is_absorbing)
+
+
+def test_without_absorption_only_the_classification_loss_is_computed(trained: Finetune) -> None:
+    state = trained.state
+    on, off = (
+        plain_gradients(trained.problem, state.lora, state.fusion, trained.recipe, batch_of(trained, is_absorbing=flag))
+        for flag in (True, False)
+    )
+    assert torch.equal(on.classification_loss, off.classification_loss)
+    for got, expected in zip(off.lora_classification, on.lora_classification, strict=True):
+        torch.testing.assert_close(got, expected)
+    assert len(on.lora_absorption) == 2
+    assert len(on.fusion_absorption) == len(list(state.fusion.parameters()))
+    assert (off.absorption_loss, off.lora_absorption, off.fusion_absorption) == (None, (), ())
+
+
+def test_a_part_of_a_batch_keeps_its_dropout(trained: Finetune) -> None:
+    whole = batch_of(trained, is_absorbing=True)
+    part = whole.rows(slice(1, 3))
+    assert part.views_B.tolist() == [3, 5]
+    assert whole.dropout is not None
+    assert part.dropout is not None
+    assert torch.equal(part.dropout.bytes_LPBTW, whole.dropout.bytes_LPBTW[:, :, 1:3])

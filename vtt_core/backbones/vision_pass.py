@@ -1,0 +1,329 @@
+"""Run the vision tower forward once and backward for several cotangents at once, by hand: the fast path of training.
+
+`VisionTower.layer_features` with autograd gives the same numbers. What is saved here:
+- the cotangents of all losses go back stacked, so slopes and attention weights are computed once for all of them;
+- no gradient of a frozen weight is computed, and none of what enters the first block;
+- of the last block only the class token is computed;
+- the backward pass ends at the first block's LoRA.
+
+Rows of the batch may have LoRAs of their own: each group of them says which rows.
+
+Shapes: B images, T tokens, R tokens that are read (all, or the class token alone), W tower width, H heads, E width of a head,
+    L layers, K cotangents, P = 3 projections, N = B T rows of a matrix; in LoRA matrices, R is the rank.
+Source: METHOD.md, "One training step"; open_clip 3.3.0, transformer.py, `ResidualAttentionBlock`; the derivatives are
+    those of layer norm, softmax and (Quick)GELU.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from vtt_core.backbones.towers import VisionTower
+from vtt_core.lora.compiled_dropout import add_kept, keep
+from vtt_core.lora.dropout import Dropout
+from vtt_core.lora.layers import TowerLora
+
+QUICK_GELU_SLOPE = 1.702
+"""Factor in QuickGELU(x) = x sigmoid(1.702 x). Source: OpenAI's CLIP."""
+
+
+@dataclass(frozen=True)
+class LoraRows:
+    """Some rows of the batch, and the LoRA that they go through."""
+
+    rows: slice
+    lora: TowerLora
+    dropout: Dropout | None
+    """Of these rows only."""
+
+
+@dataclass(frozen=True)
+class LoraGradients:
+    """Gradients of one LoRA for every cotangent."""
+
+    A_KLPRW: Tensor
+    B_KLPWR: Tensor
+
+
+class VisionPass:
+    """Forward and backward passes over one frozen vision tower."""
+
+    def __init__(self, tower: VisionTower) -> None:
+        """Take the tower's weights; they are not copied, but for a block with layer scale."""
+        self._tower = tower
+        self._blocks = [_Block.of(block) for block in tower.blocks]
+
+    def forward(self, images_B3HW: Tensor, groups: Sequence[LoraRows]) -> tuple[Tensor, Trace]:
+        """Return the class token after every block and what the backward pass needs.
+
+        Args:
+            images_B3HW: preprocessed images.
+            groups: covers every row once.
+        """
+        with torch.no_grad():
+            x_BTW = self._tower.embed(images_B3HW)
+            class_tokens, traces = [], []
+            for index, block in enumerate(self._blocks):
+                num_read = 1 if index == len(self._blocks) - 1 else x_BTW.shape[1]
+                x_BTW, trace = block.forward(x_BTW, num_read, index, groups)
+                class_tokens.append(x_BTW[:, 0])
+                traces.append(trace)
+            return torch.stack(class_tokens, dim=1), Trace(list(groups), traces)
+
+    def backward(self, trace: Trace, cotangents_KBLW: Tensor) -> list[LoraGradients]:
+        """Return the gradients of every group's LoRA; the trace is used up.
+
+        Args:
+            trace: of the forward pass.
+            cotangents_KBLW: of the class token after every block, for each loss.
+        """
+        with torch.no_grad():
+            num_cotangents = len(cotangents_KBLW)
+            gradients = [_zeros(group.lora, num_cotangents) for group in trace.groups]
+            gradient_KBTW: Tensor | None = None
+            for index in range(len(self._blocks) - 1, -1, -1):
+                of_class_KBW = cotangents_KBLW[:, :, index]
+                if gradient_KBTW is None:
+                    gradient_KBTW = of_class_KBW[:, :, None]
+                else:
+                    gradient_KBTW[:, :, 0] += of_class_KBW
+                block, block_trace = self._blocks[index], trace.blocks.pop()
+                gradient_KBTW = block.backward(block_trace, gradient_KBTW, index, trace.groups, gradients)
+            return gradients
+
+
+@dataclass
+class Trace:
+    """What a forward pass leaves for its backward pass."""
+
+    groups: list[LoraRows]
+    blocks: list[_BlockTrace]
+
+
+@dataclass
+class _LoraTrace:
+    kept_NW: Tensor
+    """Input of A, after dropout."""
+    low_NR: Tensor
+    """Output of A."""
+
+
+@dataclass
+class _BlockTrace:
+    x_BTW: Tensor
+    mean1: Tensor
+    deviation1: Tensor
+    lora: list[list[_LoraTrace]]
+    """For each group and projection."""
+    q_BHRE: Tensor
+    """Already scaled."""
+    k_BHTE: Tensor
+    v_BHTE: Tensor
+    weights_BHRT: Tensor
+    """Attention after softmax."""
+    y_BRW: Tensor
+    mean2: Tensor
+    deviation2: Tensor
+    slope: Tensor
+    """Derivative of the activation."""
+
+
+@dataclass(frozen=True)
+class _Block:
+    """One residual attention block's weights."""
+
+    norm1: nn.LayerNorm
+    norm2: nn.LayerNorm
+    qkv_weight: Tensor
+    qkv_bias: Tensor
+    out_weight: Tensor
+    out_bias: Tensor
+    up_weight: Tensor
+    up_bias: Tensor
+    down_weight: Tensor
+    down_bias: Tensor
+    num_heads: int
+    is_quick: bool
+    """Whether the activation is QuickGELU."""
+
+    @classmethod
+    def of(cls, block: Any) -> _Block:
+        """Take the weights of `open_clip.transformer.ResidualAttentionBlock`."""
+        attention, activation = block.attn, block.mlp.gelu
+        out_weight, out_bias = _with_layer_scale(attention.out_proj, block.ls_1)
+        down_weight, down_bias = _with_layer_scale(block.mlp.c_proj, block.ls_2)
+        return cls(
+            norm1=block.ln_1,
+            norm2=block.ln_2,
+            qkv_weight=attention.in_proj_weight,
+            qkv_bias=attention.in_proj_bias,
+            out_weight=out_weight,
+            out_bias=out_bias,
+            up_weight=block.mlp.c_fc.weight,
+            up_bias=block.mlp.c_fc.bias,
+            down_weight=down_weight,
+            down_bias=down_bias,
+            num_heads=attention.num_heads,
+            is_quick=not isinstance(activation, nn.GELU),
+        )
+
+    def forward(self, x_BTW: Tensor, num_read: int, index: int, groups: Sequence[LoraRows]) -> tuple[Tensor, _BlockTrace]:
+        """Return the output of the first `num_read` tokens, and the trace."""
+        num_images, num_tokens, width = x_BTW.shape
+        normed_BTW, mean1, deviation1 = _norm(self.norm1, x_BTW)
+        is_whole = num_read == num_tokens
+        if is_whole:
+            q, k, v = _linear(normed_BTW, self.qkv_weight, self.qkv_bias).split(width, dim=-1)
+        else:
+            q = _linear(normed_BTW[:, :num_read], self.qkv_weight[:width], self.qkv_bias[:width])
+            k, v = _linear(normed_BTW, self.qkv_weight[width:], self.qkv_bias[width:]).split(width, dim=-1)
+        lora_trace = [_add_lora(group, index, normed_BTW, (q, k, v)) for group in groups]
+        q_BHRE = _heads(q, self.num_heads).mul(self._attention_scale(width))
+        k_BHTE, v_BHTE = _heads(k, self.num_heads).contiguous(), _heads(v, self.num_heads).contiguous()
+        weights_BHRT = (q_BHRE @ k_BHTE.transpose(-1, -2)).softmax(dim=-1)
+        read_BRW = (weights_BHRT @ v_BHTE).transpose(1, 2).flatten(2)
+        y_BRW = _linear(read_BRW, self.out_weight, self.out_bias).add_(x_BTW[:, :num_read])
+        normed_BRW, mean2, deviation2 = _norm(self.norm2, y_BRW)
+        active, slope = self._activate(_linear(normed_BRW, self.up_weight, self.up_bias))
+        output_BRW = _linear(active, self.down_weight, self.down_bias).add_(y_BRW)
+        trace = _BlockTrace(
+            x_BTW, mean1, deviation1, lora_trace, q_BHRE, k_BHTE, v_BHTE, weights_BHRT, y_BRW, mean2, deviation2, slope
+        )
+        return output_BRW, trace
+
+    def backward(
+        self, trace: _BlockTrace, gradient_KBRW: Tensor, index: int, groups: list[LoraRows], gradients: list[LoraGradients]
+    ) -> Tensor:
+        """Enter the LoRAs' gradients and return that of the block's input (of the first block: anything)."""
+        width = gradient_KBRW.shape[-1]
+        inner = (gradient_KBRW @ self.down_weight).mul_(trace.slope)
+        gradient_y_KBRW = _norm_backward(self.norm2, inner @ self.up_weight, trace.y_BRW, trace.mean2, trace.deviation2)
+        gradient_y_KBRW += gradient_KBRW
+        read_KBHRE = _heads(gradient_y_KBRW @ self.out_weight, self.num_heads)
+        q_KBRW, k_KBTW, v_KBTW = self._attention_backward(trace, read_KBHRE.contiguous(), width)
+        is_first, is_whole = index == 0, gradient_KBRW.shape[2] == trace.x_BTW.shape[1]
+        if is_whole:
+            packed = torch.cat((q_KBRW, k_KBTW, v_KBTW), dim=-1)
+            q_KBRW, k_KBTW, v_KBTW = packed.split(width, dim=-1)
+            normed_KBTW = gradient_KBRW if is_first else packed @ self.qkv_weight
+        else:
+            normed_KBTW = torch.cat((k_KBTW, v_KBTW), dim=-1) @ self.qkv_weight[width:]
+            normed_KBTW[:, :, : q_KBRW.shape[2]] += q_KBRW @ self.qkv_weight[:width]
+        for group, lora_trace, gradient in zip(groups, trace.lora, gradients, strict=True):
+            _lora_backward(group, index, lora_trace, (q_KBRW, k_KBTW, v_KBTW), gradient, None if is_first else normed_KBTW)
+        if is_first:
+            return normed_KBTW
+        gradient_x_KBTW = _norm_backward(self.norm1, normed_KBTW, trace.x_BTW, trace.mean1, trace.deviation1)
+        gradient_x_KBTW[:, :, : gradient_y_KBRW.shape[2]] += gradient_y_KBRW
+        return gradient_x_KBTW
+
+    def _attention_backward(self, trace: _BlockTrace, read_KBHRE: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
+        weights_BHRT = trace.weights_BHRT
+        v_KBHTE = weights_BHRT.transpose(-1, -2) @ read_KBHRE
+        scores_KBHRT = (read_KBHRE @ trace.v_BHTE.transpose(-1, -2)).mul_(weights_BHRT)
+        scores_KBHRT -= weights_BHRT * scores_KBHRT.sum(dim=-1, keepdim=True)
+        q_KBHRE = (scores_KBHRT @ trace.k_BHTE).mul_(self._attention_scale(width))
+        k_KBHTE = scores_KBHRT.transpose(-1, -2) @ trace.q_BHRE
+        return _unheads(q_KBHRE), _unheads(k_KBHTE), _unheads(v_KBHTE)
+
+    def _attention_scale(self, width: int) -> float:
+        return float((width // self.num_heads) ** -0.5)
+
+    def _activate(self, inner: Tensor) -> tuple[Tensor, Tensor]:
+        """Return the activation and its derivative."""
+        if self.is_quick:
+            gate = torch.sigmoid(QUICK_GELU_SLOPE * inner)
+            active = inner * gate
+            return active, torch.addcmul(gate, active, 1 - gate, value=QUICK_GELU_SLOPE)
+        return nn.functional.gelu(inner), torch.ops.aten.gelu_backward(torch.ones_like(inner), inner)
+
+
+def _add_lora(group: LoraRows, index: int, normed_BTW: Tensor, projected: tuple[Tensor, ...]) -> list[_LoraTrace]:
+    """Add a LoRA's change to its rows of q, k and v."""
+    A_PRW, B_PWR, scaling = group.lora.layer(index)
+    dropout = group.dropout.layer(index) if group.dropout is not None else None
+    traces = []
+    for projection, output_BTW in enumerate(projected):
+        rows_BTW = output_BTW[group.rows]
+        kept_NW = keep(normed_BTW[group.rows, : rows_BTW.shape[1]], dropout, projection).flatten(0, 1)
+        low_NR = kept_NW @ A_PRW[projection].t()
+        _as_matrix(rows_BTW).addmm_(low_NR, B_PWR[projection].t(), alpha=scaling)
+        traces.append(_LoraTrace(kept_NW, low_NR))
+    return traces
+
+
+def _lora_backward(
+    group: LoraRows,
+    index: int,
+    traces: list[_LoraTrace],
+    projected: tuple[Tensor, ...],
+    gradients: LoraGradients,
+    normed_KBTW: Tensor | None,
+) -> None:
+    """Enter the gradients of A and B, and add that of the LoRA's input where it is wanted."""
+    A_PRW, B_PWR, scaling = group.lora.layer(index)
+    dropout = group.dropout.layer(index) if group.dropout is not None else None
+    for projection, (trace, output_KBTW) in enumerate(zip(traces, projected, strict=True)):
+        for cotangent, output_BTW in enumerate(output_KBTW):
+            output_NW = _as_matrix(output_BTW[group.rows])
+            low_NR = (output_NW @ B_PWR[projection]).mul_(scaling)
+            gradients.B_KLPWR[cotangent, index, projection] = (output_NW.t() @ trace.low_NR).mul_(scaling)
+            torch.mm(low_NR.t(), trace.kept_NW, out=gradients.A_KLPRW[cotangent, index, projection])
+            if normed_KBTW is not None:
+                rows_BTW = normed_KBTW[cotangent, group.rows, : output_BTW.shape[1]]
+                add_kept(rows_BTW, (low_NR @ A_PRW[projection]).view(rows_BTW.shape), dropout, projection)
+
+
+def _zeros(lora: TowerLora, num_cotangents: int) -> LoraGradients:
+    A_LPRW, B_LPWR = lora.lora_A, lora.lora_B
+    return LoraGradients(A_LPRW.new_zeros(num_cotangents, *A_LPRW.shape), B_LPWR.new_zeros(num_cotangents, *B_LPWR.shape))
+
+
+def _linear(rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
+    output: Tensor = nn.functional.linear(rows, weight, bias)
+    return output
+
+
+def _norm(norm: nn.LayerNorm, x_BTW: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    normed: tuple[Tensor, Tensor, Tensor] = torch.native_layer_norm(
+        x_BTW, norm.normalized_shape, norm.weight, norm.bias, norm.eps
+    )
+    return normed
+
+
+def _norm_backward(norm: nn.LayerNorm, gradient_KBTW: Tensor, x_BTW: Tensor, mean: Tensor, deviation: Tensor) -> Tensor:
+    inputs = [
+        torch.ops.aten.native_layer_norm_backward(
+            gradient_BTW, x_BTW, norm.normalized_shape, mean, deviation, norm.weight, norm.bias, (True, False, False)
+        )[0]
+        for gradient_BTW in gradient_KBTW
+    ]
+    return torch.stack(inputs)
+
+
+def _heads(rows: Tensor, num_heads: int) -> Tensor:
+    """Turn (..., T, W) into (..., H, T, E)."""
+    return rows.unflatten(-1, (num_heads, -1)).transpose(-2, -3)
+
+
+def _unheads(heads: Tensor) -> Tensor:
+    """Turn (..., H, T, E) into (..., T, W)."""
+    return heads.transpose(-2, -3).flatten(-2)
+
+
+def _as_matrix(rows_BTW: Tensor) -> Tensor:
+    """Return the (N, W) view of a part of the columns of packed rows."""
+    num_images, num_tokens, width = rows_BTW.shape
+    return rows_BTW.as_strided((num_images * num_tokens, width), (rows_BTW.stride(1), 1))
+
+
+def _with_layer_scale(linear: nn.Linear, scale: Any) -> tuple[Tensor, Tensor]:
+    gamma_W = getattr(scale, "gamma", None)
+    if gamma_W is None:
+        return linear.weight, linear.bias
+    return linear.weight * gamma_W[:, None], linear.bias * gamma_W

@@ -1,0 +1,57 @@
+"""Run the fusion network with what its four directions share computed once: the same numbers as `FusionNetwork.forward`.
+
+The stem, the input projection and the gate do not depend on the direction; the directions are scanned as one batch; the output
+projection is linear, so it is applied to the mean over steps and directions.
+
+Shapes: B images, S scan steps, O = 4 directions, D joint size.
+Source: METHOD.md, rows "residual branch", "SSM branch" and "scan".
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from vtt_core.fusion.compiled_scan import fast_selective_scan
+from vtt_core.fusion.mamba import Mamba
+from vtt_core.fusion.network import FusionNetwork
+
+
+def fast_fuse(network: FusionNetwork, sequence_BSD: Tensor) -> Tensor:
+    """Return the fused vector mu_BD of each image.
+
+    Args:
+        network: whose parameters are used.
+        sequence_BSD: layers of both towers, see `interleave_layers`.
+    """
+    residual_BD = network.residual_proj(sequence_BSD.mean(dim=1))
+    block = network.block
+    x_BSD, z_BSD = block.in_proj(network.tokens(sequence_BSD)).chunk(2, dim=-1)
+    orders_OS = torch.stack(network.orders).to(sequence_BSD.device)
+    y_BOSD = _scan_directions(block, x_BSD[:, orders_OS])
+    gated_BD = (y_BOSD * functional.silu(z_BSD)[:, orders_OS]).sum(dim=(1, 2)) / sequence_BSD.shape[1]
+    fused_BD: Tensor = residual_BD + block.out_proj(gated_BD)
+    return fused_BD
+
+
+def _scan_directions(block: Mamba, x_BOSD: Tensor) -> Tensor:
+    """Return y_BOSD of every direction, each in its own order, before the gate."""
+    u_BOSD = functional.silu(_convolve(block, x_BOSD))
+    low_rank, B, C = block.split_projection(u_BOSD)
+    step_BOSD = functional.softplus(block.dt_proj(low_rank))
+    u, step, B, C = (tensor.flatten(0, 1) for tensor in (u_BOSD, step_BOSD, B, C))
+    y = fast_selective_scan(u, step, -torch.exp(block.A_log), B, C, block.D)
+    return y.view(x_BOSD.shape)
+
+
+def _convolve(block: Mamba, x_BOSD: Tensor) -> Tensor:
+    """Return the causal depthwise convolution: a sum of few shifted products, which costs less than a general one."""
+    kernel_DF, num_steps = block.conv1d.weight[:, 0], x_BOSD.shape[2]
+    num_taps = kernel_DF.shape[1]
+    padded = functional.pad(x_BOSD, (0, 0, num_taps - 1, 0))
+    assert block.conv1d.bias is not None
+    total_BOSD = block.conv1d.bias.expand(x_BOSD.shape)
+    for tap in range(num_taps):
+        total_BOSD = torch.addcmul(total_BOSD, padded[:, :, tap : tap + num_steps], kernel_DF[:, tap])
+    return total_BOSD

@@ -1,0 +1,75 @@
+"""Apply a layer's dropout in one pass over memory: the same numbers as `LayerDropout.apply`.
+
+Shapes: B images, T tokens, W tower width.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from vtt_core.compiled import compiled
+from vtt_core.lora.dropout import LayerDropout
+
+
+def keep(x_BTW: Tensor, dropout: LayerDropout | None, projection: int) -> Tensor:
+    """Return the inputs that a projection keeps, scaled, and zeros.
+
+    Args:
+        x_BTW: input of the projection.
+        dropout: None means that all are kept.
+        projection: 0 for q, 1 for k, 2 for v.
+    """
+    if dropout is None:
+        return x_BTW
+    if x_BTW.device.type != "cpu":
+        return dropout.apply(x_BTW, projection)
+    kept_BTW = torch.empty(x_BTW.shape, dtype=x_BTW.dtype)
+    bytes_BTW = dropout.bytes_PBTW[projection, :, : x_BTW.shape[1]]
+    _keep(kept_BTW.numpy(), x_BTW.numpy(), bytes_BTW.numpy(), dropout.num_dropped, _factor(x_BTW, dropout))
+    return kept_BTW
+
+
+def add_kept(total_BTW: Tensor, gradient_BTW: Tensor, dropout: LayerDropout | None, projection: int) -> None:
+    """Add to the total the gradient of what was kept, scaled.
+
+    Args:
+        total_BTW: changed in place.
+        gradient_BTW: with respect to what `keep` returned.
+        dropout: None means that all were kept.
+        projection: 0 for q, 1 for k, 2 for v.
+    """
+    if dropout is None:
+        total_BTW += gradient_BTW
+    elif total_BTW.device.type != "cpu":
+        total_BTW += dropout.apply(gradient_BTW, projection)
+    else:
+        bytes_BTW = dropout.bytes_PBTW[projection, :, : total_BTW.shape[1]]
+        factor = _factor(total_BTW, dropout)
+        _add_kept(total_BTW.numpy(), gradient_BTW.numpy(), bytes_BTW.numpy(), dropout.num_dropped, factor)
+
+
+def _factor(x_BTW: Tensor, dropout: LayerDropout) -> Any:
+    return np.float32(dropout.scale) if x_BTW.dtype == torch.float32 else np.float64(dropout.scale)
+
+
+@compiled
+def _keep(kept: Any, x: Any, drawn: Any, num_dropped: Any, factor: Any) -> None:
+    num_images, num_tokens, width = x.shape
+    for b in range(num_images):
+        for t in range(num_tokens):
+            for w in range(width):
+                kept[b, t, w] = x[b, t, w] * factor if drawn[b, t, w] >= num_dropped else 0
+
+
+@compiled
+def _add_kept(total: Any, gradient: Any, drawn: Any, num_dropped: Any, factor: Any) -> None:
+    num_images, num_tokens, width = total.shape
+    for b in range(num_images):
+        for t in range(num_tokens):
+            for w in range(width):
+                if drawn[b, t, w] >= num_dropped:
+                    total[b, t, w] += gradient[b, t, w] * factor
