@@ -40,7 +40,7 @@ class FastGradients:
         self._pass = VisionPass(problem.backbone.vision_tower)
         self._prompt = CachedPrompt(problem.backbone.text_tower, problem.prompt)
         self._num_threads = num_threads
-        self._pool = ThreadPoolExecutor(num_threads, initializer=torch.set_num_threads, initargs=(1,))
+        self._pool = ThreadPoolExecutor(num_threads, initializer=_prepare_thread)
 
     def __call__(
         self, problem: Problem, lora: TowerLora, fusion: FusionNetwork, recipe: FinetuneRecipe, batch: Batch
@@ -52,11 +52,10 @@ class FastGradients:
             share = (rows.stop - rows.start) / num_images
             return self._gradients(problem, lora, fusion, recipe, batch.rows(rows), share)
 
-        if self._num_threads == 1:
-            return part(slice(0, num_images))
         bounds = [num_images * index // self._num_threads for index in range(self._num_threads + 1)]
         slices = [slice(first, end) for first, end in zip(bounds, bounds[1:], strict=False) if end > first]
-        return _sum(list(self._pool.map(part, slices)))
+        parts = list(self._pool.map(part, slices))
+        return parts[0] if len(parts) == 1 else _sum(parts)
 
     def _gradients(
         self,
@@ -86,6 +85,12 @@ class FastGradients:
         (of_lora,) = self._pass.backward(trace, torch.stack((of_ce, of_vtt)))
         on_ce, on_vtt = zip(of_lora.A_KLPRW, of_lora.B_KLPWR, strict=True)
         return StepGradients(loss_ce.detach(), on_ce, loss_vtt.detach(), on_vtt, tuple(of_fusion))
+
+
+def _prepare_thread() -> None:
+    torch.set_num_threads(1)
+    # A scan's gradient decays to numbers so small that a processor takes twice the time for them; they become zero.
+    torch.set_flush_denormal(True)
 
 
 def _sum(parts: list[StepGradients]) -> StepGradients:

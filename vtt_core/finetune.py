@@ -5,7 +5,10 @@ Source: Zhang et al. 2026, arXiv:2603.05235; METHOD.md, rows "the loop" and "ite
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from itertools import count
 
 import torch
 from torch import Tensor
@@ -28,7 +31,7 @@ from vtt_core.lora.layers import PROJECTIONS, TowerLora
 from vtt_core.prompts import class_prompts
 from vtt_core.seeding import make_generator, seeded
 from vtt_core.step import TrainingState, make_optimiser, train_step
-from vtt_core.views import make_views
+from vtt_core.views import Views, stack_views
 
 
 class Finetune:
@@ -42,7 +45,7 @@ class Finetune:
         seed: int,
         checkpoint: bytes | None = None,
         limits: Limits = DEFAULT_LIMITS,
-        num_threads: int = 1,
+        num_threads: int | None = None,
     ) -> None:
         """Decode the images, draw their views and the initial weights.
 
@@ -53,7 +56,8 @@ class Finetune:
             seed: of every random stream.
             checkpoint: state to go on from, of the same backbone, support set, recipe and seed.
             limits: the bounds in force on way, shot and images.
-            num_threads: cores to compute with; the result depends on it by rounding.
+            num_threads: cores to compute with, None for as many as torch uses; the result depends on it by rounding. A GPU
+                takes whole batches whatever it is.
 
         Raises:
             SupportSetError: way or shot is outside the limits.
@@ -69,7 +73,7 @@ class Finetune:
         self.limits = limits
         self.problem = make_problem(backbone, support_set, recipe, seed, limits)
         self.state = start_state(backbone, recipe, seed)
-        self._gradients_of = FastGradients(self.problem, num_threads)
+        self._gradients_of = FastGradients(self.problem, _num_parts(backbone.device, num_threads))
         self._belonging = Belonging(recipe.to_json(), seed, backbone.weight_sha256, self.problem.sha256())
         if checkpoint is not None:
             read_checkpoint(checkpoint, self.state, self._belonging)
@@ -88,16 +92,11 @@ class Finetune:
 
         while self.state.step < self.recipe.iterations:
             views_B = batch_of_step(self.state.step, len(self.problem.labels_V), self.recipe.batch_size, order)
-            dropout = self._draw_dropout(len(views_B))
+            generator = make_generator(self.seed, "dropout", self.state.step, self.backbone.device)
+            dropout = draw_step_dropout(self.backbone, self.state.lora, len(views_B), generator)
             yield train_step(
                 self.problem, self.state, self.recipe, views_B.to(self.backbone.device), dropout, self._gradients_of
             )
-
-    def _draw_dropout(self, num_images: int) -> Dropout | None:
-        tower, lora = self.backbone.vision_tower, self.state.lora
-        shape = (tower.num_layers, len(PROJECTIONS), num_images, tower.num_tokens, tower.width)
-        generator = make_generator(self.seed, "dropout", self.state.step, self.backbone.device)
-        return draw_dropout(lora.dropout, shape, generator)
 
     def checkpoint(self) -> bytes:
         """Return the state between two steps as a safetensors file."""
@@ -108,14 +107,18 @@ def make_problem(
     backbone: Backbone, support_set: SupportSet, recipe: FinetuneRecipe, seed: int, limits: Limits = DEFAULT_LIMITS
 ) -> Problem:
     """Return the views, labels, class prompts' layer features and absorption prompt of a support set."""
-    images = [decode_image(image.encoded, limits) for support_class in support_set.classes for image in support_class.images]
+    images = [image for support_class in support_set.classes for image in support_class.images]
+    views = Views(backbone.preprocessing, recipe, seed)
     labels = [index for index, support_class in enumerate(support_set.classes) for _ in support_class.images]
     tokens_CT = backbone.tokenize(class_prompts(support_set.labels, recipe.prompt_template)).to(backbone.device)
-    with torch.no_grad():
+    with ThreadPoolExecutor(os.cpu_count()) as pool, torch.no_grad():
+        # Decoding holds no interpreter lock, so the images are ready when the text tower is.
+        drawn = pool.map(lambda image, index: views.of_image(decode_image(image.encoded, limits), index), images, count())
         text_CLD = backbone.text_tower.layer_features(tokens_CT)
+        views_V3HW = stack_views(list(drawn))
     return Problem(
         backbone=backbone,
-        views_V3HW=make_views(images, backbone.preprocessing, recipe, seed).to(backbone.device, backbone.dtype),
+        views_V3HW=views_V3HW.to(backbone.device, backbone.dtype),
         labels_V=torch.tensor(labels, device=backbone.device).repeat(recipe.num_views),
         text_CLD=text_CLD,
         prompt=make_absorption_prompt(backbone, recipe.prompt_template, recipe.placeholder),
@@ -140,6 +143,33 @@ def start_state(backbone: Backbone, recipe: FinetuneRecipe, seed: int) -> Traini
     fusion.to(backbone.device, backbone.dtype)
     dgso = Dgso(window=recipe.conflict_window, is_absorbing=recipe.uses_absorption)
     return TrainingState(lora, fusion, make_optimiser(lora, fusion, recipe), dgso)
+
+
+def warm_up(backbone: Backbone) -> None:
+    """Take the gradients of one drawn batch, so that the first fine-tuning does not wait for loops to be compiled."""
+    side, recipe = backbone.preprocessing.side_pixels, FinetuneRecipe()
+    tokens_CT = backbone.tokenize(class_prompts(("one", "two"), recipe.prompt_template)).to(backbone.device)
+    with torch.no_grad():
+        text_CLD = backbone.text_tower.layer_features(tokens_CT)
+    views_V3HW = torch.zeros(2, 3, side, side, device=backbone.device, dtype=backbone.dtype)
+    prompt = make_absorption_prompt(backbone, recipe.prompt_template, recipe.placeholder)
+    problem = Problem(backbone, views_V3HW, torch.arange(2, device=backbone.device), text_CLD, prompt)
+    state = start_state(backbone, recipe, seed=0)
+    dropout = draw_step_dropout(backbone, state.lora, 2, make_generator(0, "dropout", 0, backbone.device))
+    train_step(problem, state, recipe, torch.arange(2, device=backbone.device), dropout, FastGradients(problem))
+
+
+def _num_parts(device: torch.device, num_threads: int | None) -> int:
+    if device.type != "cpu":
+        return 1
+    return num_threads if num_threads is not None else torch.get_num_threads()
+
+
+def draw_step_dropout(backbone: Backbone, lora: TowerLora, num_images: int, generator: torch.Generator) -> Dropout | None:
+    """Return what one step drops of the inputs of a vision tower's LoRA."""
+    tower = backbone.vision_tower
+    shape = (tower.num_layers, len(PROJECTIONS), num_images, tower.num_tokens, tower.width)
+    return draw_dropout(lora.dropout, shape, generator)
 
 
 def batch_of_step(step: int, num_views: int, batch_size: int, order: Callable[[int], Tensor]) -> Tensor:

@@ -45,25 +45,42 @@ def to_tensor(image: Image.Image, preprocessing: Preprocessing) -> Tensor:
     return (channels_3HW - mean_311) / std_311
 
 
-def make_views(images: Sequence[Image.Image], preprocessing: Preprocessing, recipe: FinetuneRecipe, seed: int) -> Tensor:
-    """Return the fixed views of every image, drawn once.
+class Views:
+    """Draws the fixed views of a fine-tuning; one image does not wait for another."""
+
+    def __init__(self, preprocessing: Preprocessing, recipe: FinetuneRecipe, seed: int) -> None:
+        """Remember what to draw.
+
+        Args:
+            preprocessing: of the backbone.
+            recipe: number of views and the strength of each change.
+            seed: of the fine-tuning.
+        """
+        self._preprocessing = preprocessing
+        self._recipe = recipe
+        self._seed = seed
+
+    def of_image(self, image: Image.Image, index: int) -> Tensor:
+        """Return the views (of one image, 3, H, W), the plain one first.
+
+        Args:
+            image: RGB support image.
+            index: its place in the support set.
+        """
+        small, views = resize(image, self._preprocessing), []
+        for kind, draw_view in enumerate(VIEW_KINDS[: self._recipe.num_views]):
+            source = Random(derived_seed(self._seed, f"view {kind}", index))
+            views.append(to_tensor(draw_view(small, self._recipe, source), self._preprocessing))
+        return torch.stack(views)
+
+
+def stack_views(views: Sequence[Tensor]) -> Tensor:
+    """Return views_V3HW of all images in the order (view, image): all plain ones first.
 
     Args:
-        images: RGB support images.
-        preprocessing: of the backbone.
-        recipe: number of views and the strength of each change.
-        seed: of the fine-tuning.
-
-    Returns:
-        views_V3HW in the order (view, image): all plain ones first.
+        views: of each image, what `Views.of_image` gave.
     """
-    small = [resize(image, preprocessing) for image in images]
-    views = []
-    for kind, draw_view in enumerate(VIEW_KINDS[: recipe.num_views]):
-        for index, image in enumerate(small):
-            source = Random(derived_seed(seed, f"view {kind}", index))
-            views.append(to_tensor(draw_view(image, recipe, source), preprocessing))
-    return torch.stack(views)
+    return torch.stack(list(views), dim=1).flatten(0, 1)
 
 
 def _plain(image: Image.Image, recipe: FinetuneRecipe, source: Random) -> Image.Image:

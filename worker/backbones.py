@@ -9,12 +9,13 @@ import torch
 
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.load import load_backbone
+from vtt_core.finetune import warm_up
 
 _log = structlog.get_logger(__name__)
 
 
 class BackboneCache:
-    """Loads a backbone when it is another than the last one.
+    """Loads a backbone when it is another than the last one, and makes it ready to be trained on.
 
     Args:
         device: torch device.
@@ -37,7 +38,9 @@ class BackboneCache:
             gc.collect()
             if self.device.startswith("cuda"):
                 torch.cuda.empty_cache()
-            self._kept = load_backbone(backbone_id, device=self.device)
+            backbone = load_backbone(backbone_id, device=self.device)
+            warm_up(backbone)
+            self._kept = backbone
             _log.info("backbone_loaded", backbone_id=backbone_id, device=self.device)
         return self._kept
 

@@ -11,11 +11,11 @@ from vtt_core.classify import classify
 from vtt_core.contract.errors import ImageError, PromptError, TooFewClassesError
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import SupportClass, SupportImage, SupportSet
-from vtt_core.finetune import Finetune, batch_of_step, make_problem, start_state
+from vtt_core.finetune import Finetune, batch_of_step, make_problem, start_state, warm_up
 from vtt_core.images import decode_image
 from vtt_core.lora.dropout import Dropout
 from vtt_core.strip import strip
-from vtt_core.views import make_views
+from vtt_core.views import Views, stack_views
 
 
 def finished(backbone: Backbone, support_set: SupportSet, recipe: FinetuneRecipe, seed: int = 0) -> Finetune:
@@ -88,7 +88,9 @@ class TestProblem:
         problem = make_problem(tiny_backbone, support_set, make_recipe(), seed=5)
         assert problem.labels_V.tolist() == [0, 0, 1, 1, 2, 2] * 5
         images = [decode_image(image.encoded) for cls in support_set.classes for image in cls.images]
-        assert torch.equal(problem.views_V3HW, make_views(images, tiny_backbone.preprocessing, make_recipe(), 5))
+        views = Views(tiny_backbone.preprocessing, make_recipe(), 5)
+        expected = stack_views([views.of_image(image, index) for index, image in enumerate(images)])
+        assert torch.equal(problem.views_V3HW, expected)
 
     def test_text_features_are_those_of_the_class_prompts(
         self, tiny_backbone: Backbone, support_set: SupportSet, make_recipe: Callable[..., FinetuneRecipe]
@@ -228,3 +230,24 @@ class TestRefused:
         wordy = dataclasses.replace(support_set.classes[0], label="very " * 19 + "long")
         with pytest.raises(PromptError, match="a prompt of at most 22 tokens"):
             Finetune(tiny_backbone, SupportSet((*support_set.classes, wordy)), make_recipe(), seed=0)
+
+
+def test_warming_up_changes_nothing(tiny_backbone: Backbone) -> None:
+    before = tiny_backbone.weight_sha256, torch.random.get_rng_state()
+    warm_up(tiny_backbone)
+    assert hash_weights(tiny_backbone.clip.state_dict()) == before[0]
+    assert torch.equal(torch.random.get_rng_state(), before[1])
+
+
+@pytest.mark.parametrize("num_threads", [1, 3])
+def test_the_number_of_threads_changes_the_result_by_rounding_alone(
+    tiny_backbone: Backbone, support_set: SupportSet, make_recipe: Callable[..., FinetuneRecipe], num_threads: int
+) -> None:
+    recipe = make_recipe(iterations=2, lora_learning_rate=1e-4)
+    loras = []
+    for threads in (1, num_threads):
+        finetune = Finetune(tiny_backbone, support_set, recipe, seed=0, num_threads=threads)
+        list(finetune.steps())
+        loras.append(finetune.state.lora)
+    torch.testing.assert_close(loras[0].lora_A, loras[1].lora_A, rtol=1e-4, atol=1e-5)
+    assert torch.equal(loras[0].lora_A, loras[1].lora_A) is (num_threads == 1)

@@ -8,7 +8,7 @@ from torch import Tensor
 
 from vtt_core.contract.manifest import Preprocessing
 from vtt_core.contract.recipe import FinetuneRecipe
-from vtt_core.views import VIEW_KINDS, make_views, preprocess
+from vtt_core.views import VIEW_KINDS, Views, preprocess, stack_views
 
 PREPROCESSING = Preprocessing(32, "squash", "bilinear", (0.5, 0.25, 0.75), (0.5, 0.25, 0.125))
 UNNORMALISED = Preprocessing(32, "squash", "bilinear", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0))
@@ -18,6 +18,11 @@ PLAIN, ALL_THREE, ROTATED, JITTERED, FLIPPED = range(5)
 @pytest.fixture(scope="module")
 def images(draw_image: Callable[..., Image.Image]) -> list[Image.Image]:
     return [draw_image(0), draw_image(1, size=(90, 33)), draw_image(2, size=(32, 32))]
+
+
+def make_views(images: list[Image.Image], preprocessing: Preprocessing, recipe: FinetuneRecipe, seed: int) -> Tensor:
+    views = Views(preprocessing, recipe, seed)
+    return stack_views([views.of_image(image, index) for index, image in enumerate(images)])
 
 
 def as_bytes(view_3HW: Tensor) -> np.ndarray:

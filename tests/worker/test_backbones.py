@@ -14,7 +14,9 @@ def test_the_same_backbone_is_loaded_once_and_another_takes_its_place(monkeypatc
             self.backbone_id = backbone_id
             loaded.append((backbone_id, device))
 
+    warmed = []
     monkeypatch.setattr(backbones, "load_backbone", Loaded)
+    monkeypatch.setattr(backbones, "warm_up", lambda backbone: warmed.append(backbone.backbone_id))
     cache = BackboneCache("cpu")
     assert cache.backbone_id is None
     assert cache.get("one") is cache.get("one")
@@ -22,6 +24,7 @@ def test_the_same_backbone_is_loaded_once_and_another_takes_its_place(monkeypatc
     assert cache.backbone_id == "two"
     cache.get("one")
     assert loaded == [("one", "cpu"), ("two", "cpu"), ("one", "cpu")]
+    assert warmed == ["one", "two", "one"]
 
 
 def test_an_unknown_backbone_leaves_nothing_in_memory() -> None:

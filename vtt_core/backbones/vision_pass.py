@@ -23,13 +23,11 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from vtt_core.backbones.compiled_activation import activate
 from vtt_core.backbones.towers import VisionTower
 from vtt_core.lora.compiled_dropout import add_kept, keep
 from vtt_core.lora.dropout import Dropout
 from vtt_core.lora.layers import TowerLora
-
-QUICK_GELU_SLOPE = 1.702
-"""Factor in QuickGELU(x) = x sigmoid(1.702 x). Source: OpenAI's CLIP."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +187,7 @@ class _Block:
         read_BRW = (weights_BHRT @ v_BHTE).transpose(1, 2).flatten(2)
         y_BRW = _linear(read_BRW, self.out_weight, self.out_bias).add_(x_BTW[:, :num_read])
         normed_BRW, mean2, deviation2 = _norm(self.norm2, y_BRW)
-        active, slope = self._activate(_linear(normed_BRW, self.up_weight, self.up_bias))
+        active, slope = activate(_linear(normed_BRW, self.up_weight, self.up_bias), is_quick=self.is_quick)
         output_BRW = _linear(active, self.down_weight, self.down_bias).add_(y_BRW)
         trace = _BlockTrace(
             x_BTW, mean1, deviation1, lora_trace, q_BHRE, k_BHTE, v_BHTE, weights_BHRT, y_BRW, mean2, deviation2, slope
@@ -205,14 +203,16 @@ class _Block:
         gradient_y_KBRW = _norm_backward(self.norm2, inner @ self.up_weight, trace.y_BRW, trace.mean2, trace.deviation2)
         gradient_y_KBRW += gradient_KBRW
         read_KBHRE = _heads(gradient_y_KBRW @ self.out_weight, self.num_heads)
-        q_KBRW, k_KBTW, v_KBTW = self._attention_backward(trace, read_KBHRE.contiguous(), width)
+        q, k, v = self._attention_backward(trace, read_KBHRE.contiguous(), width)
         is_first, is_whole = index == 0, gradient_KBRW.shape[2] == trace.x_BTW.shape[1]
         if is_whole:
-            packed = torch.cat((q_KBRW, k_KBTW, v_KBTW), dim=-1)
+            packed = _unheads(q, k, v)
             q_KBRW, k_KBTW, v_KBTW = packed.split(width, dim=-1)
             normed_KBTW = gradient_KBRW if is_first else packed @ self.qkv_weight
         else:
-            normed_KBTW = torch.cat((k_KBTW, v_KBTW), dim=-1) @ self.qkv_weight[width:]
+            q_KBRW, packed = _unheads(q), _unheads(k, v)
+            k_KBTW, v_KBTW = packed.split(width, dim=-1)
+            normed_KBTW = packed @ self.qkv_weight[width:]
             normed_KBTW[:, :, : q_KBRW.shape[2]] += q_KBRW @ self.qkv_weight[:width]
         for group, lora_trace, gradient in zip(groups, trace.lora, gradients, strict=True):
             _lora_backward(group, index, lora_trace, (q_KBRW, k_KBTW, v_KBTW), gradient, None if is_first else normed_KBTW)
@@ -229,18 +229,10 @@ class _Block:
         scores_KBHRT -= weights_BHRT * scores_KBHRT.sum(dim=-1, keepdim=True)
         q_KBHRE = (scores_KBHRT @ trace.k_BHTE).mul_(self._attention_scale(width))
         k_KBHTE = scores_KBHRT.transpose(-1, -2) @ trace.q_BHRE
-        return _unheads(q_KBHRE), _unheads(k_KBHTE), _unheads(v_KBHTE)
+        return q_KBHRE, k_KBHTE, v_KBHTE
 
     def _attention_scale(self, width: int) -> float:
         return float((width // self.num_heads) ** -0.5)
-
-    def _activate(self, inner: Tensor) -> tuple[Tensor, Tensor]:
-        """Return the activation and its derivative."""
-        if self.is_quick:
-            gate = torch.sigmoid(QUICK_GELU_SLOPE * inner)
-            active = inner * gate
-            return active, torch.addcmul(gate, active, 1 - gate, value=QUICK_GELU_SLOPE)
-        return nn.functional.gelu(inner), torch.ops.aten.gelu_backward(torch.ones_like(inner), inner)
 
 
 def _add_lora(group: LoraRows, index: int, normed_BTW: Tensor, projected: tuple[Tensor, ...]) -> list[_LoraTrace]:
@@ -308,12 +300,17 @@ def _norm_backward(norm: nn.LayerNorm, gradient_KBTW: Tensor, x_BTW: Tensor, mea
 
 def _heads(rows: Tensor, num_heads: int) -> Tensor:
     """Turn (..., T, W) into (..., H, T, E)."""
-    return rows.unflatten(-1, (num_heads, -1)).transpose(-2, -3)
+    heads: Tensor = rows.unflatten(-1, (num_heads, -1)).transpose(-2, -3)
+    return heads
 
 
-def _unheads(heads: Tensor) -> Tensor:
-    """Turn (..., H, T, E) into (..., T, W)."""
-    return heads.transpose(-2, -3).flatten(-2)
+def _unheads(*parts: Tensor) -> Tensor:
+    """Turn P times (K, B, H, T, E) into (K, B, T, P W)."""
+    num_cotangents, num_images, num_heads, num_tokens, head_width = parts[0].shape
+    packed = parts[0].new_empty(num_cotangents, num_images, num_tokens, len(parts), num_heads, head_width)
+    for index, part in enumerate(parts):
+        packed[:, :, :, index].copy_(part.transpose(-2, -3))
+    return packed.flatten(3)
 
 
 def _as_matrix(rows_BTW: Tensor) -> Tensor:
