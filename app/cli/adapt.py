@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -57,6 +58,7 @@ def adapt(
     method: Annotated[str, typer.Option(metavar="NAME", help="clip-lora or clip-lora+vtt.")] = FinetuneRecipe().method,
     names: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON: folder name to class name.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
+    threads: Annotated[int | None, typer.Option(metavar="N", min=1, help="Cores to use; without it, all.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> None:
     """Adapt a backbone to a folder or zip of labelled images and write the adapter.
@@ -69,7 +71,8 @@ def adapt(
     selection = select_images(source, shot=shot, query=query, names_path=names)
     for left_out in selection.left_out:
         write_rejection(left_out.name, left_out.error)
-    report = run_adapt(selection, recipe, backbone_id=backbone, seed=seed, out=out, device=device)
+    num_threads = threads or os.cpu_count() or 1
+    report = run_adapt(selection, recipe, backbone_id=backbone, seed=seed, out=out, device=device, num_threads=num_threads)
     if as_json:
         write_json(asdict(report))
     else:
@@ -77,7 +80,14 @@ def adapt(
 
 
 def run_adapt(
-    selection: Selection, recipe: FinetuneRecipe, *, backbone_id: str, seed: int, out: Path, device: str = "auto"
+    selection: Selection,
+    recipe: FinetuneRecipe,
+    *,
+    backbone_id: str,
+    seed: int,
+    out: Path,
+    device: str = "auto",
+    num_threads: int | None = None,
 ) -> AdaptReport:
     """Fine-tune, strip, save, reload and measure.
 
@@ -88,6 +98,7 @@ def run_adapt(
         seed: start of the random numbers.
         out: folder of the adapter.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        num_threads: cores to fine-tune with; None for as many as torch uses.
     """
     # torch takes seconds to import; `vtt --help` and the service's control role do without it.
     from vtt_core.adapter import load_adapter, save_adapter  # noqa: PLC0415
@@ -97,7 +108,7 @@ def run_adapt(
 
     frozen = load_backbone(backbone_id, device=resolve_device(device))
     started = time.monotonic()
-    finetune = Finetune(frozen, selection.support_set, recipe, seed)
+    finetune = Finetune(frozen, selection.support_set, recipe, seed, num_threads=num_threads)
     zero_shot = strip(finetune)
     with FinetuneBar("fine-tuning") as bar:
         for step_report in finetune.steps():
