@@ -40,7 +40,7 @@ class FastGradients:
         self._pass = VisionPass(problem.backbone.vision_tower)
         self._prompt = CachedPrompt(problem.backbone.text_tower, problem.prompt)
         self._num_threads = num_threads
-        self._pool = ThreadPoolExecutor(num_threads, initializer=_prepare_thread)
+        self._pool = ThreadPoolExecutor(num_threads, initializer=prepare_thread)
 
     def __call__(
         self, problem: Problem, lora: TowerLora, fusion: FusionNetwork, recipe: FinetuneRecipe, batch: Batch
@@ -52,9 +52,7 @@ class FastGradients:
             share = (rows.stop - rows.start) / num_images
             return self._gradients(problem, lora, fusion, recipe, batch.rows(rows), share)
 
-        bounds = [num_images * index // self._num_threads for index in range(self._num_threads + 1)]
-        slices = [slice(first, end) for first, end in zip(bounds, bounds[1:], strict=False) if end > first]
-        parts = list(self._pool.map(part, slices))
+        parts = list(self._pool.map(part, split_rows(num_images, self._num_threads)))
         return parts[0] if len(parts) == 1 else _sum(parts)
 
     def _gradients(
@@ -87,7 +85,14 @@ class FastGradients:
         return StepGradients(loss_ce.detach(), on_ce, loss_vtt.detach(), on_vtt, tuple(of_fusion))
 
 
-def _prepare_thread() -> None:
+def split_rows(num_rows: int, num_parts: int) -> list[slice]:
+    """Return at most so many parts of about the same size, none of them empty."""
+    bounds = [num_rows * index // num_parts for index in range(num_parts + 1)]
+    return [slice(first, end) for first, end in zip(bounds, bounds[1:], strict=False) if end > first]
+
+
+def prepare_thread() -> None:
+    """Make a thread one of several that each compute a part of a batch."""
     torch.set_num_threads(1)
     # A scan's gradient decays to numbers so small that a processor takes twice the time for them; they become zero.
     torch.set_flush_denormal(True)

@@ -10,6 +10,7 @@ import typer
 from app.cli.adapt import adapt
 from app.cli.api import api
 from app.cli.backbones import backbones
+from app.cli.bench import bench
 from app.cli.console import BAD_INPUT_EXIT, FAILURE_EXIT, write_error
 from app.cli.demo import demo
 from app.cli.draw import draw
@@ -27,6 +28,7 @@ cli = typer.Typer(
 )
 for command in (up, adapt, predict, backbones, api, worker, demo, draw):
     cli.command()(command)
+cli.add_typer(bench, name="bench")
 
 
 def main() -> None:

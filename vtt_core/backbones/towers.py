@@ -68,7 +68,10 @@ class VisionTower:
         Returns:
             vision_BLD, not normalised.
         """
-        x_BTW = self.embed(images_B3HW)
+        return self.layer_features_of_tokens(self.embed(images_B3HW), lora, dropout)
+
+    def layer_features_of_tokens(self, x_BTW: Tensor, lora: TowerLora | None = None, dropout: Dropout | None = None) -> Tensor:
+        """Do the same for images that `embed` has turned into tokens."""
         class_tokens = []
         for index, block in enumerate(self.blocks):
             block_lora = lora.layer(index) if lora is not None else None
@@ -109,6 +112,7 @@ class TextTower:
         self.blocks = list(clip.transformer.resblocks)
         self.num_layers = len(self.blocks)
         self.width: int = clip.token_embedding.weight.shape[1]
+        self.context_length: int = clip.positional_embedding.shape[0]
 
     def embed(self, tokens_CT: Tensor) -> Tensor:
         """Return the token embeddings, before the positional embedding."""
