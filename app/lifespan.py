@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
@@ -15,6 +16,7 @@ from app.infra.reaper import Reaper
 from app.infra.settings import Role, Settings
 from app.infra.store import ObjectStore
 from app.infra.workers import WorkerRegistry
+from app.models.service import load_pinned
 from app.predictions.predictor import PredictionEngine, Predictor
 from app.shutdown import noticing_shutdown
 from app.wiring import Resources
@@ -63,7 +65,9 @@ def open_resources(settings: Settings, make_prediction_engine: MakeEngine) -> It
     )
     reaper = Reaper(sessions, resources.queue, settings.reaper_seconds) if settings.role is not Role.PREDICT else None
     if settings.role is not Role.CONTROL:
-        resources.predictor = Predictor(lambda: make_prediction_engine(settings), settings.default_backbone)
+        resources.predictor = Predictor(
+            lambda: make_prediction_engine(settings), settings.default_backbone, partial(load_pinned, resources)
+        )
         resources.predictor.start()
     try:
         if reaper is not None:
@@ -73,7 +77,7 @@ def open_resources(settings: Settings, make_prediction_engine: MakeEngine) -> It
         if reaper is not None:
             reaper.stop()
         if resources.predictor is not None:
-            resources.predictor.wait(STOP_SECONDS)
+            resources.predictor.close(STOP_SECONDS)
         resources.queue.close()
         resources.workers.close()
         engine.dispose()

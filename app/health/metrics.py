@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import structlog
 from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
-from prometheus_client.core import GaugeMetricFamily
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric, SummaryMetricFamily
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
@@ -16,6 +16,9 @@ from app.infra.jobs import JobRepository
 from app.infra.models import ModelRepository
 from app.wiring import Resources
 from vtt_core.contract.errors import VttError
+
+if TYPE_CHECKING:
+    from app.predictions.predictor import PredictionEngine
 
 LATENCY_BUCKETS_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 _log = structlog.get_logger(__name__)
@@ -45,7 +48,7 @@ class StateCollector(Collector):
     def __init__(self, resources: Resources) -> None:
         self._resources = resources
 
-    def collect(self) -> Iterator[GaugeMetricFamily]:
+    def collect(self) -> Iterator[Metric]:
         """Yield what can be read; a part that is down is left out, and /readyz says so."""
         for read in (self._rows, self._queue, self._workers, self._adapters):
             try:
@@ -69,10 +72,23 @@ class StateCollector(Collector):
     def _workers(self) -> Iterator[GaugeMetricFamily]:
         yield GaugeMetricFamily("vtt_live_workers", "Workers alive", value=len(self._resources.workers.live_workers()))
 
-    def _adapters(self) -> Iterator[GaugeMetricFamily]:
-        if self._resources.predictor is not None:
-            num_adapters = len(self._resources.predictor.resident())
-            yield GaugeMetricFamily("vtt_resident_adapters", "Adapters in this process's memory", value=num_adapters)
+    def _adapters(self) -> Iterator[Metric]:
+        if self._resources.predictor is not None and self._resources.predictor.loaded is not None:
+            yield from _engine_metrics(self._resources.predictor.loaded)
+
+
+def _engine_metrics(engine: PredictionEngine) -> Iterator[Metric]:
+    resident, adapters, batches = engine.resident(), engine.adapter_counts, engine.batch_counts
+    yield GaugeMetricFamily("vtt_resident_adapters", "Adapters in this process's memory", value=len(resident))
+    size_bytes = sum(adapter.size_bytes for adapter in resident)
+    yield GaugeMetricFamily("vtt_resident_adapter_bytes", "Memory of these adapters", value=size_bytes)
+    num_pinned = sum(adapter.is_pinned for adapter in resident)
+    yield GaugeMetricFamily("vtt_pinned_adapters", "Adapters in this process's memory that stay", value=num_pinned)
+    yield CounterMetricFamily("vtt_adapter_hits", "Adapters found in memory", value=adapters.hits)
+    yield CounterMetricFamily("vtt_adapter_evictions", "Adapters that left for want of room", value=adapters.evictions)
+    yield SummaryMetricFamily("vtt_adapter_load_seconds", "Reading adapters", adapters.loads, adapters.load_seconds)
+    yield SummaryMetricFamily("vtt_batch_images", "Images in a batch", batches.batches, batches.images)
+    yield SummaryMetricFamily("vtt_batch_seconds", "Duration of a batch", batches.batches, batches.seconds)
 
 
 class Metrics:

@@ -95,6 +95,23 @@ class ModelRepository:
         self._session.flush()
         return row
 
+    def set_pinned(self, model_id: str, is_pinned: bool) -> ModelRow:
+        """Pin a model or let it go.
+
+        Raises:
+            NotFoundError: there was never a model with this id.
+            GoneError: it was deleted.
+        """
+        row = self.get(model_id)
+        row.is_pinned = is_pinned
+        self._session.flush()
+        return row
+
+    def pinned(self) -> list[ModelRow]:
+        """Return the models that are pinned, the oldest first."""
+        statement = select(ModelRow).where(ModelRow.is_pinned, ModelRow.deleted_at.is_(None)).order_by(ModelRow.created_at)
+        return list(self._session.scalars(statement))
+
     def count(self) -> int:
         """Return how many models were not deleted."""
         return self._session.scalar(select(func.count()).select_from(ModelRow).where(ModelRow.deleted_at.is_(None))) or 0

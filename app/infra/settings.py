@@ -8,6 +8,7 @@ import tempfile
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
+from typing import Literal
 
 from pydantic import Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -67,7 +68,18 @@ class Settings(BaseSettings):
     max_request_bytes: int = 600 * 2**20
     """Size of a multipart body, in bytes; other bodies have `max_json_bytes`."""
     max_json_bytes: int = 2**20
-    max_resident_adapters: int = 256
+    adapter_memory_bytes: int = 2**30
+    """Memory of the adapters that predictions keep, in bytes; pinned ones stay beyond it."""
+    adapter_precision: Literal["float32", "float16"] = "float32"
+    """Of the adapters in memory; float16 halves it and rounds them."""
+    batch_max_images: int = 32
+    """Images that predictions send through the backbone at once."""
+    batch_wait_seconds: float = 0.002
+    """How long an image waits for others to share a batch with."""
+    batch_max_seconds: float = 0.5
+    """How long a batch may take, by estimate."""
+    decode_threads: int = 2
+    """Query images that are decoded at once."""
     event_poll_seconds: float = 0.5
     """Pause between two looks for new job events, for each follower of a stream."""
     limits: Limits = Field(default_factory=Limits)

@@ -6,6 +6,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, Integer, MetaData, String, UniqueConstraint
+from sqlalchemy import false as sql_false
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
@@ -130,7 +131,7 @@ class JobEventRow(Base):
 
 
 class ModelRow(Base):
-    """A published adapter; immutable but for its deletion."""
+    """A published adapter; immutable but for its pin and its deletion."""
 
     __tablename__ = "models"
 
@@ -145,6 +146,8 @@ class ModelRow(Base):
     adapter_key: Mapped[str] = mapped_column(String(200))
     """Prefix of the adapter's files in the store."""
     adapter_bytes: Mapped[int]
+    is_pinned: Mapped[bool] = mapped_column(default=False, server_default=sql_false())
+    """Whether it stays in the memory of every process that predicts with it."""
     created_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
 

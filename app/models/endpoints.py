@@ -12,6 +12,7 @@ from app.domain.errors import (
     GoneError,
     ModelNotReadyError,
     NotFoundError,
+    PredictorNotReadyError,
     RequestTooLargeError,
 )
 from app.infra.clock import utc_now
@@ -20,7 +21,8 @@ from app.models import service
 from app.models.schemas import AliasAnswer, AliasRequest, ModelAnswer, ModelLinks, ModelPage
 from app.names import id_parameter
 from app.problems import problem_responses
-from app.wiring import CursorQuery, LimitQuery, ReadSessionDep, ResourcesDep
+from app.wiring import CursorQuery, LimitQuery, ReadSessionDep, Resources, ResourcesDep
+from vtt_core.contract.errors import BackboneMismatchError, BackboneUnavailableError
 
 router = APIRouter(tags=["models"])
 
@@ -36,25 +38,45 @@ AliasName = Annotated[
         description="Lower-case letters, digits, `.` and `-`",
     ),
 ]
+PIN_RESPONSES = problem_responses(
+    NotFoundError, GoneError, BlobMissingError, PredictorNotReadyError, BackboneUnavailableError, BackboneMismatchError
+)
 
 
 @router.get(PREFIX, responses=problem_responses(BadCursorError))
-def list_models(session: ReadSessionDep, cursor: CursorQuery = None, limit: LimitQuery = 20) -> ModelPage:
-    """List the models, newest first, a page at a time."""
+def list_models(
+    session: ReadSessionDep, resources: ResourcesDep, cursor: CursorQuery = None, limit: LimitQuery = 20
+) -> ModelPage:
+    """List the models, newest first, a page at a time; `resident` tells whose adapters are in memory."""
     found, next_cursor = service.list_models(session, cursor, limit)
-    return ModelPage(items=[_answer(row, aliases) for row, aliases in found], next_cursor=next_cursor)
+    return ModelPage(items=[_answer(resources, row, aliases) for row, aliases in found], next_cursor=next_cursor)
 
 
 @router.get(PREFIX + "/{model}", responses=problem_responses(NotFoundError, GoneError, ModelNotReadyError))
-def get_model(model: ModelReference, session: ReadSessionDep) -> ModelAnswer:
+def get_model(model: ModelReference, session: ReadSessionDep, resources: ResourcesDep) -> ModelAnswer:
     """Show a model by its id or an alias: its classes, its recipe, and what was measured before it was published."""
-    return _answer(*service.find_model(session, model))
+    return _answer(resources, *service.find_model(session, model))
 
 
 @router.delete(PREFIX + "/{model}", status_code=204, responses=problem_responses(NotFoundError, GoneError))
 def delete_model(model: ModelId, resources: ResourcesDep) -> None:
     """Delete a model by its id; from then on it answers 410. Aliases that point to it do so too, until they are moved."""
     service.delete_model(resources, model, utc_now())
+
+
+@router.put(PREFIX + "/{model}/pin", responses=PIN_RESPONSES)
+def pin_model(model: ModelId, resources: ResourcesDep) -> ModelAnswer:
+    """Keep a model's adapter in memory, whatever else is asked for: its first prediction waits for no file.
+
+    Where several processes predict, each of the others learns it with its next prediction or start.
+    """
+    return _answer(resources, *service.set_pinned(resources, model, True))
+
+
+@router.delete(PREFIX + "/{model}/pin", responses=PIN_RESPONSES)
+def unpin_model(model: ModelId, resources: ResourcesDep) -> ModelAnswer:
+    """Let a model's adapter leave the memory again when others need the room."""
+    return _answer(resources, *service.set_pinned(resources, model, False))
 
 
 @router.get(
@@ -82,7 +104,8 @@ def point_alias(name: AliasName, request: AliasRequest, resources: ResourcesDep)
     return AliasAnswer(name=row.name, model_id=row.model_id, updated_at=row.updated_at)
 
 
-def _answer(row: ModelRow, aliases: list[str]) -> ModelAnswer:
+def _answer(resources: Resources, row: ModelRow, aliases: list[str]) -> ModelAnswer:
+    predictor = resources.predictor
     here = f"{PREFIX}/{row.id}"
     return ModelAnswer(
         id=row.id,
@@ -96,6 +119,8 @@ def _answer(row: ModelRow, aliases: list[str]) -> ModelAnswer:
         recipe=row.recipe,
         metrics=row.metrics,
         adapter_bytes=row.adapter_bytes,
+        pinned=row.is_pinned,
+        resident=None if predictor is None else row.id in predictor.resident_ids(),
         created_at=row.created_at,
         links=ModelLinks(self=here, predict=f"{here}/predict", adapter=f"{here}/exports/adapter", job=f"/v1/jobs/{row.job_id}"),
     )

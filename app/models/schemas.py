@@ -31,6 +31,8 @@ class ModelAnswer(BaseModel):
     recipe: dict[str, Any]
     metrics: dict[str, Any]
     adapter_bytes: int
+    pinned: bool = Field(description="Whether its adapter stays in memory")
+    resident: bool | None = Field(description="Whether its adapter is in this process's memory; null where none predicts")
     created_at: datetime
     links: ModelLinks
 

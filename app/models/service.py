@@ -5,13 +5,22 @@ from __future__ import annotations
 import io
 import zipfile
 from datetime import datetime
+from functools import partial
+from typing import TYPE_CHECKING
 
+import structlog
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.infra.models import ModelRepository
 from app.infra.tables import AliasRow, ModelRow
 from app.wiring import Resources
+from vtt_core.contract.errors import VttError
+
+if TYPE_CHECKING:
+    from app.predictions.predictor import PredictionEngine
+
+_log = structlog.get_logger(__name__)
 
 ADAPTER_FILES = ("manifest.json", "adapter.safetensors")
 """Names of an adapter's files, in the store and in an export."""
@@ -52,6 +61,40 @@ def delete_model(resources: Resources, model_id: str, now: datetime) -> None:
     if resources.predictor is not None:
         resources.predictor.evict(row.id)
     resources.store.delete_prefix(row.adapter_key)
+
+
+def set_pinned(resources: Resources, model_id: str, is_pinned: bool) -> tuple[ModelRow, list[str]]:
+    """Keep a model's adapter in memory, or let it leave again; other processes learn it with their next prediction.
+
+    Raises:
+        NotFoundError: there was never a model with this id.
+        GoneError: it was deleted.
+        BlobMissingError: the store has lost its files.
+        PredictorNotReadyError: the process is still loading.
+        BackboneUnavailableError: the weights of its backbone are out of reach.
+        BackboneMismatchError: this process has other weights of the backbone than the model was made on.
+    """
+    with resources.sessions.begin() as session:
+        repository = ModelRepository(session)
+        row = repository.set_pinned(model_id, is_pinned)
+        aliases = repository.aliases([row.id]).get(row.id, [])
+    if resources.predictor is not None:
+        resources.predictor.engine.set_pinned(row.id, is_pinned)
+        if is_pinned:
+            resources.predictor.engine.adapter(row.id, row.backbone_id, lambda: read_adapter(resources, row))
+    return row, aliases
+
+
+def load_pinned(resources: Resources, engine: PredictionEngine) -> None:
+    """Bring the pinned models' adapters into memory; one that cannot be read is left to those who ask for it."""
+    with resources.readers() as session:
+        rows = ModelRepository(session).pinned()
+    for row in rows:
+        engine.set_pinned(row.id, True)
+        try:
+            engine.adapter(row.id, row.backbone_id, partial(read_adapter, resources, row))
+        except VttError as error:
+            _log.warning("pinned_model_not_loaded", model_id=row.id, reason=str(error))
 
 
 def point_alias(resources: Resources, name: str, model_id: str, now: datetime) -> AliasRow:

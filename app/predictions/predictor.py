@@ -4,14 +4,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Mapping, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import structlog
-from PIL import Image
 
 from app.domain.errors import PredictorNotReadyError
 from vtt_core.contract.errors import VttError
+from vtt_core.contract.limits import Limits
 
+LoadFiles = Callable[[], Mapping[str, bytes]]
 _log = structlog.get_logger(__name__)
 
 
@@ -23,26 +24,92 @@ class Probabilities(Protocol):
         """Probability of every label, the likeliest first."""
 
 
+class ResidentAdapter(Protocol):
+    """An adapter in memory."""
+
+    @property
+    def model_id(self) -> str:
+        """Whose it is."""
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory of its tensors."""
+
+    @property
+    def is_pinned(self) -> bool:
+        """Whether it stays."""
+
+
+class AdapterCounts(Protocol):
+    """What has happened to adapters since the start."""
+
+    @property
+    def hits(self) -> int:
+        """Found in memory."""
+
+    @property
+    def loads(self) -> int:
+        """Read from their files."""
+
+    @property
+    def evictions(self) -> int:
+        """Left for want of room."""
+
+    @property
+    def load_seconds(self) -> float:
+        """Sum over all loads."""
+
+
+class BatchCounts(Protocol):
+    """What has happened in batches since the start."""
+
+    @property
+    def batches(self) -> int:
+        """Number of batches."""
+
+    @property
+    def images(self) -> int:
+        """Images in all of them."""
+
+    @property
+    def seconds(self) -> float:
+        """Sum over all batches."""
+
+
 class PredictionEngine(Protocol):
     """The part of `vtt_core.serving.engine.Engine` that is used here."""
 
     def warm(self, backbone_id: str) -> None:
         """Load a backbone."""
 
-    def predict(
-        self,
-        model_id: str,
-        backbone_id: str,
-        load_files: Callable[[], Mapping[str, bytes]],
-        images: Sequence[Image.Image],
-    ) -> Sequence[Probabilities]:
+    def read_images(self, backbone_id: str, encoded: Sequence[Callable[[], bytes]], limits: Limits) -> Sequence[Any | VttError]:
+        """Return each image as its backbone reads it, or why it cannot be used."""
+
+    def predict(self, model_id: str, backbone_id: str, load_files: LoadFiles, images: Sequence[Any]) -> Sequence[Probabilities]:
         """Classify images."""
+
+    def adapter(self, model_id: str, backbone_id: str, load_files: LoadFiles) -> object:
+        """Bring an adapter into memory."""
+
+    def set_pinned(self, model_id: str, is_pinned: bool) -> None:
+        """Keep an adapter in memory once it is there, or let it leave again."""
 
     def evict(self, model_id: str) -> None:
         """Forget an adapter."""
 
-    def resident(self) -> list[str]:
-        """Return the ids of the adapters in memory."""
+    def resident(self) -> Sequence[ResidentAdapter]:
+        """Return the adapters in memory."""
+
+    @property
+    def adapter_counts(self) -> AdapterCounts:
+        """How often adapters were found in memory, read and evicted."""
+
+    @property
+    def batch_counts(self) -> BatchCounts:
+        """How many batches there were, and how large."""
+
+    def close(self) -> None:
+        """Finish what is queued."""
 
 
 class Predictor:
@@ -54,10 +121,17 @@ class Predictor:
     Args:
         make_engine: imports torch and builds the engine.
         backbone_id: what to load at the start.
+        then: brings further things into memory.
     """
 
-    def __init__(self, make_engine: Callable[[], PredictionEngine], backbone_id: str) -> None:
+    def __init__(
+        self,
+        make_engine: Callable[[], PredictionEngine],
+        backbone_id: str,
+        then: Callable[[PredictionEngine], None] = lambda engine: None,
+    ) -> None:
         self._make_engine = make_engine
+        self._then = then
         self._backbone_id = backbone_id
         self._engine: PredictionEngine | None = None
         self._failure: str | None = None
@@ -101,9 +175,20 @@ class Predictor:
         if self._engine is not None:
             self._engine.evict(model_id)
 
-    def resident(self) -> list[str]:
-        """Return the ids of the adapters in memory."""
-        return self._engine.resident() if self._engine is not None else []
+    @property
+    def loaded(self) -> PredictionEngine | None:
+        """The engine, or None until it is there."""
+        return self._engine
+
+    def resident_ids(self) -> set[str]:
+        """Return the ids of the models whose adapters are in memory."""
+        return {adapter.model_id for adapter in self._engine.resident()} if self._engine is not None else set()
+
+    def close(self, timeout_seconds: float) -> None:
+        """Wait for a loading, then finish what is queued."""
+        self.wait(timeout_seconds)
+        if self._engine is not None and not self._thread.is_alive():
+            self._engine.close()
 
     def _warm(self) -> None:
         try:
@@ -112,6 +197,7 @@ class Predictor:
             self._engine = engine
             engine.warm(self._backbone_id)
             self._is_warm = True
+            self._then(engine)
         except VttError as error:
             self._failure = str(error)
             _log.error("backbone_not_loaded", backbone_id=self._backbone_id, reason=str(error))

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Sequence
 from dataclasses import dataclass
-
-from PIL import Image
+from functools import partial
+from threading import Lock
+from typing import Any
 
 from app.domain.errors import InvalidRequestError, NothingUsableError
 from app.infra.models import ModelRepository
 from app.infra.tables import ModelRow
 from app.models.service import read_adapter
 from app.names import shown_file_name
+from app.predictions.predictor import PredictionEngine, Probabilities
 from app.predictions.schemas import ANSWERED, ImagePrediction
 from app.uploads.form import FormLimits, FormPart, SpooledForm
 from app.wiring import Resources
 from vtt_core.contract.errors import ImageTooManyBytesError, VttError
 from vtt_core.contract.limits import Limits
-from vtt_core.images import decode_image
 
 IMAGES_FIELD = "images"
 MODEL_FIELD = "model"
-MAX_PIXELS_AT_ONCE = 50_000_000
-"""Decoded pixels that are in memory together, some 150 MB; more images wait for their turn."""
 
 
 @dataclass(frozen=True)
@@ -77,10 +76,7 @@ def predict(resources: Resources, reference: str, form: SpooledForm) -> Answer:
     with resources.readers() as session:
         model = ModelRepository(session).resolve(reference)
     _check_fields(form)
-    results: list[ImagePrediction | None] = [None] * len(form.files)
-    for batch in _batches(form, resources.settings.limits, results):
-        _classify(resources, model, batch, results)
-    predictions = [result for result in results if result is not None]
+    predictions = _answers(resources, model, form)
     if all(prediction.status != ANSWERED for prediction in predictions):
         raise NothingUsableError(
             results=[prediction.model_dump(exclude_none=True) for prediction in predictions],
@@ -102,43 +98,36 @@ def _check_fields(form: SpooledForm) -> None:
         )
 
 
-def _batches(
-    form: SpooledForm, limits: Limits, results: list[ImagePrediction | None]
-) -> Iterator[list[tuple[int, str, Image.Image]]]:
-    """Yield (slot, file name, image) of the readable images, few enough at once; note the others in the results."""
-    batch: list[tuple[int, str, Image.Image]] = []
-    num_pixels = 0
-    for slot, part in enumerate(form.files):
-        name = shown_file_name(part.file_name or "")
-        try:
-            image = decode_image(_read(form, part, limits), limits)
-        except VttError as error:
-            results[slot] = ImagePrediction.refused(name, error)
-            continue
-        if batch and num_pixels + image.width * image.height > MAX_PIXELS_AT_ONCE:
-            yield batch
-            batch, num_pixels = [], 0
-        batch.append((slot, name, image))
-        num_pixels += image.width * image.height
-    if batch:
-        yield batch
-
-
-def _classify(
-    resources: Resources, model: ModelRow, batch: list[tuple[int, str, Image.Image]], results: list[ImagePrediction | None]
-) -> None:
+def _answers(resources: Resources, model: ModelRow, form: SpooledForm) -> list[ImagePrediction]:
+    """Return what each image was taken for, or why it could not be read."""
     assert resources.predictor is not None
-    answers = resources.predictor.engine.predict(
-        model.id, model.backbone_id, lambda: read_adapter(resources, model), [image for _, _, image in batch]
+    engine, limits = resources.predictor.engine, resources.settings.limits
+    names = [shown_file_name(part.file_name or "") for part in form.files]
+    spool_lock = Lock()
+    read = engine.read_images(
+        model.backbone_id, [partial(_read, form, part, limits, spool_lock) for part in form.files], limits
     )
-    for (slot, name, _), answer in zip(batch, answers, strict=True):
-        likeliest = next(iter(answer.probabilities))
-        results[slot] = ImagePrediction(file=name, status=ANSWERED, label=likeliest, probabilities=answer.probabilities)
+    engine.set_pinned(model.id, model.is_pinned)
+    images = [image for image in read if not isinstance(image, VttError)]
+    answers = iter(_classify(resources, engine, model, images) if images else [])
+    return [
+        ImagePrediction.refused(name, image) if isinstance(image, VttError) else _answered(name, next(answers).probabilities)
+        for name, image in zip(names, read, strict=True)
+    ]
 
 
-def _read(form: SpooledForm, part: FormPart, limits: Limits) -> bytes:
+def _classify(resources: Resources, engine: PredictionEngine, model: ModelRow, images: list[Any]) -> Sequence[Probabilities]:
+    return engine.predict(model.id, model.backbone_id, lambda: read_adapter(resources, model), images)
+
+
+def _answered(name: str, probabilities: dict[str, float]) -> ImagePrediction:
+    return ImagePrediction(file=name, status=ANSWERED, label=next(iter(probabilities)), probabilities=probabilities)
+
+
+def _read(form: SpooledForm, part: FormPart, limits: Limits, spool_lock: Lock) -> bytes:
     if not part.is_kept:
         raise ImageTooManyBytesError(
             expected=f"at most {limits.max_image_bytes} bytes", got=f"{part.size_bytes} bytes", remedy="Save it smaller"
         )
-    return form.read(part)
+    with spool_lock:  # the images of a form share one file
+        return form.read(part)

@@ -19,10 +19,12 @@ def reapers() -> list[threading.Thread]:
     ("role", "num_reapers", "predicts"), [(Role.ALL, 1, True), (Role.CONTROL, 1, False), (Role.PREDICT, 0, True)]
 )
 def test_a_role_starts_its_threads_and_stops_them(settings: Settings, role: Role, num_reapers: int, predicts: bool) -> None:
-    with open_resources(settings.model_copy(update={"role": role}), lambda _: FakeEngine()) as resources:
+    engine = FakeEngine()
+    with open_resources(settings.model_copy(update={"role": role}), lambda _: engine) as resources:
         assert len(reapers()) == num_reapers
         assert (resources.predictor is not None) == predicts
     assert reapers() == []
+    assert engine.is_closed == predicts
 
 
 def test_tables_are_made_at_the_start(settings: Settings, tmp_path) -> None:

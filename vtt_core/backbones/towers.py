@@ -11,18 +11,38 @@ Differs: the authors run all text positions; a causal tower's end-of-text featur
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
 from vtt_core.lora.dropout import Dropout, LayerDropout
-from vtt_core.lora.layers import LayerLora, TowerLora
+from vtt_core.lora.layers import TowerLora
+
+
+class AnyLayerLora(Protocol):
+    """What changes a block's q, k and v."""
+
+    def add_to(self, packed_BT3W: Tensor, x_BTW: Tensor, dropout: LayerDropout | None = None) -> Tensor:
+        """Return the packed projection with its change."""
+
+
+class AnyLora(Protocol):
+    """One LoRA for a batch, or one for each of its images."""
+
+    def layer(self, index: int) -> AnyLayerLora:
+        """Return the LoRA of block `index`, 0 first."""
 
 
 def run_block(
-    block: Any, x_BTW: Tensor, *, is_causal: bool, lora: LayerLora | None = None, dropout: LayerDropout | None = None
+    block: Any,
+    x_BTW: Tensor,
+    *,
+    is_causal: bool,
+    lora: AnyLayerLora | None = None,
+    dropout: LayerDropout | None = None,
+    num_read: int | None = None,
 ) -> Tensor:
     """Run one residual attention block of open_clip, with a LoRA on its q, k and v.
 
@@ -32,13 +52,17 @@ def run_block(
         is_causal: whether a token sees only itself and those before it.
         lora: low-rank change of q, k and v, or None.
         dropout: of the LoRA's inputs; None means that all are kept.
+        num_read: the first tokens, whose output alone is wanted; None means all. They still see every token.
     """
     attention: nn.MultiheadAttention = block.attn
     normed_BTW = block.ln_1(x_BTW)
     qkv = functional.linear(normed_BTW, attention.in_proj_weight, attention.in_proj_bias)
     if lora is not None:
-        qkv = qkv + lora.change(normed_BTW, dropout)
+        qkv = lora.add_to(qkv, normed_BTW, dropout)
     q_BHTE, k_BHTE, v_BHTE = qkv.unflatten(-1, (3, attention.num_heads, -1)).permute(2, 0, 3, 1, 4)
+    if num_read is not None:
+        assert not is_causal
+        q_BHTE, x_BTW = q_BHTE[:, :, :num_read], x_BTW[:, :num_read]
     read_BHTE = functional.scaled_dot_product_attention(q_BHTE, k_BHTE, v_BHTE, is_causal=is_causal)
     x_BTW = x_BTW + block.ls_1(attention.out_proj(read_BHTE.transpose(1, 2).flatten(2)))
     output_BTW: Tensor = x_BTW + block.ls_2(block.mlp(block.ln_2(x_BTW)))
@@ -90,9 +114,14 @@ class VisionTower:
         vision_BLD: Tensor = self._visual.ln_post(class_BLW) @ self._visual.proj
         return vision_BLD
 
-    def features(self, images_B3HW: Tensor, lora: TowerLora | None = None) -> Tensor:
-        """Return the image features f_BD: the last layer's, not normalised."""
-        return self.layer_features(images_B3HW, lora)[:, -1]
+    def features(self, images_B3HW: Tensor, lora: AnyLora | None = None) -> Tensor:
+        """Return the image features f_BD: the last layer's, not normalised; of its block only the class token is computed."""
+        x_BTW = self.embed(images_B3HW)
+        for index, block in enumerate(self.blocks):
+            is_last = index == self.num_layers - 1
+            block_lora = lora.layer(index) if lora is not None else None
+            x_BTW = run_block(block, x_BTW, is_causal=False, lora=block_lora, num_read=1 if is_last else None)
+        return self.project(x_BTW[:, 0])
 
     def unprojected_features(self, images_B3HW: Tensor) -> Tensor:
         """Return pooled_BW of the frozen tower: what the projection into the joint space would read."""

@@ -1,7 +1,7 @@
 """Compare the time and memory of a training step: released order of work, plain, fast, and the floor under all of them.
 
-The floor is what no order of work avoids: a forward pass of the frozen vision tower, and a backward pass for activations alone for
-each loss, two with absorption and one after the switch-off, by autograd.
+The floor is what no order of work avoids: a forward pass of the frozen vision tower, and for each loss a backward pass for
+activations alone, by autograd: two with absorption, one after the switch-off.
 
 Shapes: B images, C classes.
 Source: METHOD.md, "One training step".

@@ -42,6 +42,10 @@ class LayerLora(NamedTuple):
             changes.append(kept_BTW @ self.A_PRW[index].t() @ self.B_PWR[index].t() * self.scaling)
         return torch.cat(changes, dim=-1)
 
+    def add_to(self, packed_BT3W: Tensor, x_BTW: Tensor, dropout: LayerDropout | None = None) -> Tensor:
+        """Return the packed projection with its change; the other arguments are those of `change`."""
+        return packed_BT3W + self.change(x_BTW, dropout)
+
     def delta(self) -> Tensor:
         """Return the (3W, W) matrix that merging adds to the packed frozen weight."""
         return (self.B_PWR @ self.A_PRW * self.scaling).flatten(0, 1)

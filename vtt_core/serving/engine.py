@@ -1,18 +1,38 @@
-"""Answer for many adapters on each backbone, which is in memory once."""
+"""Answer for many adapters on each backbone, which is in memory once.
+
+STEP 1 read      images are decoded and resized in a bounded pool, so that large ones cannot fill the memory
+STEP 2 adapter   taken from memory, or read by the caller's own thread: others do not wait for it
+STEP 3 batch     images of all callers go through the tower together, each with its own adapter
+
+Shapes: B images, C classes, D joint size, H = W side in pixels.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from threading import Lock
+from typing import NamedTuple
 
-from PIL import Image
+import torch
+from torch import Tensor
 
 from vtt_core.adapter import adapter_from_files
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.load import load_backbone
-from vtt_core.classify import classify
-from vtt_core.serving.store import AdapterStore
+from vtt_core.contract.errors import VttError
+from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
+from vtt_core.images import decode_image
+from vtt_core.losses import class_logits
+from vtt_core.serving.batcher import Batcher, Batching
+from vtt_core.serving.mixed_lora import MixedLora
+from vtt_core.serving.served import Precision, ServedAdapter, make_served
+from vtt_core.serving.store import AdapterStore, Resident, StoreCounts
+from vtt_core.views import preprocess
+
+LoadFiles = Callable[[], Mapping[str, bytes]]
+ReadBytes = Callable[[], bytes]
 
 
 @dataclass(frozen=True)
@@ -23,20 +43,62 @@ class Prediction:
     """Probability of every label, the likeliest first; they sum to 1."""
 
 
+@dataclass(frozen=True)
+class EngineSettings:
+    """What an engine may use."""
+
+    capacity_bytes: int = 2**30
+    """Memory of all adapters together."""
+    precision: Precision = "float32"
+    """Of the LoRAs in memory."""
+    batching: Batching = field(default_factory=Batching)
+    decode_threads: int = 2
+    """Images that are decoded at once."""
+
+
+@dataclass(frozen=True)
+class BatchCounts:
+    """What has happened since the start."""
+
+    batches: int = 0
+    images: int = 0
+    seconds: float = 0.0
+    """Sum over all batches."""
+
+
+class BatchItem(NamedTuple):
+    """One image and the adapter that it wants."""
+
+    pixels_3HW: Tensor
+    adapter: ServedAdapter
+
+
 class Engine:
     """Frozen backbones, each loaded once, and the adapters that were asked for last."""
 
-    def __init__(self, device: str, capacity: int) -> None:
+    def __init__(
+        self,
+        device: str,
+        settings: EngineSettings,
+        stopwatch: Callable[[], float],
+    ) -> None:
         """Start with nothing loaded.
 
         Args:
             device: torch device.
-            capacity: number of adapters to keep in memory.
+            settings: what it may use.
+            stopwatch: gives monotonic seconds.
         """
         self._device = device
-        self._adapters = AdapterStore(capacity)
+        self._settings = settings
+        self._stopwatch = stopwatch
+        self._batches = BatchCounts()
+        self._adapters = AdapterStore(settings.capacity_bytes, stopwatch)
+        self._decoding = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
         self._backbones: dict[str, Backbone] = {}
+        self._batchers: dict[str, Batcher[BatchItem, Tensor]] = {}
         self._loading = Lock()
+        self._counting = Lock()
 
     def warm(self, backbone_id: str) -> None:
         """Load a backbone and hash its weights, so that the first prediction does not wait for it.
@@ -47,44 +109,115 @@ class Engine:
         """
         _ = self._backbone(backbone_id).weight_sha256
 
-    def predict(
-        self,
-        model_id: str,
-        backbone_id: str,
-        load_files: Callable[[], Mapping[str, bytes]],
-        images: Sequence[Image.Image],
-    ) -> list[Prediction]:
-        """Classify images with one adapter; may be called from several threads.
+    def read_images(
+        self, backbone_id: str, encoded: Sequence[ReadBytes], limits: Limits = DEFAULT_LIMITS
+    ) -> list[Tensor | VttError]:
+        """Return each image as its backbone reads it, (3, H, W), or why it cannot be used.
+
+        Args:
+            backbone_id: whose preprocessing applies.
+            encoded: gives the bytes of an image, in the pool's own thread; may raise a VttError.
+            limits: on images.
+
+        Raises:
+            BackboneUnavailableError: the backbone's weights are out of reach.
+        """
+        preprocessing = self._backbone(backbone_id).preprocessing
+
+        def read(read_bytes: ReadBytes) -> Tensor | VttError:
+            try:
+                return preprocess([decode_image(read_bytes(), limits)], preprocessing)[0]
+            except VttError as error:
+                return error
+
+        return list(self._decoding.map(read, encoded))
+
+    def predict(self, model_id: str, backbone_id: str, load_files: LoadFiles, images: Sequence[Tensor]) -> list[Prediction]:
+        """Classify images with one adapter; may be called from several threads, whose images share batches.
 
         Args:
             model_id: of the adapter; it never changes under one id.
             backbone_id: that the adapter was trained on.
             load_files: reads the adapter's files where it is not in memory.
-            images: RGB images, at least one.
+            images: what `read_images` gave, at least one.
 
         Raises:
             AdapterFormatError: the files are no adapter.
             BackboneMismatchError: the adapter belongs to another backbone.
             BackboneUnavailableError: the backbone's weights are out of reach.
         """
+        adapter = self.adapter(model_id, backbone_id, load_files)
+        futures = self._batcher(backbone_id).submit([BatchItem(image, adapter) for image in images])
+        return [_prediction(adapter.labels, future.result().tolist()) for future in futures]
+
+    def adapter(self, model_id: str, backbone_id: str, load_files: LoadFiles) -> ServedAdapter:
+        """Return an adapter from memory, or read it; the arguments and errors are those of `predict`."""
         backbone = self._backbone(backbone_id)
-        adapter = self._adapters.get(model_id, lambda: adapter_from_files(load_files()))
-        probabilities_BC = classify(backbone, adapter, images)
-        return [_prediction(adapter.manifest.labels, row) for row in probabilities_BC.tolist()]
+
+        def load() -> ServedAdapter:
+            adapter = adapter_from_files(load_files())
+            adapter.check_backbone(backbone)
+            return make_served(adapter, backbone.device, self._settings.precision)
+
+        return self._adapters.get(model_id, load)
+
+    def set_pinned(self, model_id: str, is_pinned: bool) -> None:
+        """Keep an adapter in memory once it is there, or let it leave again."""
+        self._adapters.set_pinned(model_id, is_pinned)
 
     def evict(self, model_id: str) -> None:
         """Forget an adapter, as when its model was deleted."""
         self._adapters.evict(model_id)
 
-    def resident(self) -> list[str]:
-        """Return the ids of the adapters in memory."""
+    def resident(self) -> list[Resident]:
+        """Return the adapters in memory, the one asked for longest ago first."""
         return self._adapters.resident()
+
+    @property
+    def adapter_counts(self) -> StoreCounts:
+        """How often adapters were found in memory, read and evicted."""
+        return self._adapters.counts
+
+    @property
+    def batch_counts(self) -> BatchCounts:
+        """How many batches there were, and how large."""
+        return self._batches
+
+    def close(self) -> None:
+        """Finish what is queued, and end the threads."""
+        self._decoding.shutdown()
+        for batcher in self._batchers.values():
+            batcher.close()
 
     def _backbone(self, backbone_id: str) -> Backbone:
         with self._loading:
             if backbone_id not in self._backbones:
-                self._backbones[backbone_id] = load_backbone(backbone_id, device=self._device)
+                backbone = load_backbone(backbone_id, device=self._device)
+                self._backbones[backbone_id] = backbone
+                self._batchers[backbone_id] = Batcher(
+                    lambda items: classify_mixed(backbone, items), self._settings.batching, self._stopwatch, self._observe_batch
+                )
             return self._backbones[backbone_id]
+
+    def _observe_batch(self, num_images: int, seconds: float) -> None:
+        with self._counting:
+            counts = self._batches
+            self._batches = BatchCounts(counts.batches + 1, counts.images + num_images, counts.seconds + seconds)
+
+    def _batcher(self, backbone_id: str) -> Batcher[BatchItem, Tensor]:
+        return self._batchers[backbone_id]
+
+
+def classify_mixed(backbone: Backbone, items: Sequence[BatchItem]) -> list[Tensor]:
+    """Return the probabilities (C) of each image by its own adapter, from one pass of the vision tower."""
+    adapters = [item.adapter for item in items]
+    with torch.inference_mode():
+        images_B3HW = torch.stack([item.pixels_3HW for item in items]).to(backbone.device, backbone.dtype)
+        features_BD = backbone.vision_tower.features(images_B3HW, MixedLora(adapters, backbone.dtype))
+        return [
+            class_logits(feature_D[None], adapter.prototypes_CD, adapter.logit_scale)[0].softmax(dim=-1)
+            for feature_D, adapter in zip(features_BD, adapters, strict=True)
+        ]
 
 
 def _prediction(labels: Sequence[str], probabilities: Sequence[float]) -> Prediction:

@@ -7,7 +7,8 @@ import zipfile
 
 import pytest
 
-from tests.fixtures.http_api import Api
+from app.infra.settings import Role
+from tests.fixtures.http_api import Api, MakeApi
 
 
 def test_a_model_is_shown_by_id_by_alias_and_by_its_job(api: Api) -> None:
@@ -68,3 +69,29 @@ def test_lost_files_are_the_service_s_fault(api: Api) -> None:
     api.resources.store.delete_prefix(f"models/{model_id}")
     answer = api.client.get(f"/v1/models/{model_id}/exports/adapter")
     assert (answer.status_code, answer.json()["code"]) == (500, "store.missing")
+
+
+def test_a_model_shows_whether_it_is_resident_and_pinned(api: Api) -> None:
+    model_id = api.publish()
+    shown = api.client.get(f"/v1/models/{model_id}").json()
+    assert (shown["resident"], shown["pinned"]) == (False, False)
+    pinned = api.client.put(f"/v1/models/{model_id}/pin")
+    assert (pinned.status_code, pinned.json()["resident"], pinned.json()["pinned"]) == (200, True, True)
+    (listed,) = api.client.get("/v1/models").json()["items"]
+    assert (listed["resident"], listed["pinned"]) == (True, True)
+    let_go = api.client.delete(f"/v1/models/{model_id}/pin").json()
+    assert (let_go["resident"], let_go["pinned"]) == (True, False)
+
+
+def test_where_nothing_predicts_residency_is_unknown_and_a_pin_is_kept_for_others(make_api: MakeApi) -> None:
+    api = make_api(role=Role.CONTROL)
+    model_id = api.publish()
+    pinned = api.client.put(f"/v1/models/{model_id}/pin").json()
+    assert (pinned["resident"], pinned["pinned"]) == (None, True)
+
+
+def test_a_model_that_is_not_there_cannot_be_pinned(api: Api) -> None:
+    assert api.client.put("/v1/models/mdl_nothing/pin").status_code == 404
+    model_id = api.publish()
+    api.client.delete(f"/v1/models/{model_id}")
+    assert api.client.put(f"/v1/models/{model_id}/pin").status_code == 410

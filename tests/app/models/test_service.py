@@ -11,13 +11,13 @@ from app.infra.clock import utc_now
 from app.infra.models import ModelRepository
 from app.infra.tables import AliasRow
 from app.models import service
-from tests.fixtures.http_api import Api, encode_image
+from tests.fixtures.http_api import Api, FakeEngine, MakeApi, encode_image
 
 
 def test_a_deleted_model_leaves_the_engine_s_memory(api: Api) -> None:
     model_id = api.publish()
     api.client.post(f"/v1/models/{model_id}/predict", files=[("images", ("a.png", encode_image(1)))])
-    assert api.engine.resident() == [model_id]
+    assert [adapter.model_id for adapter in api.engine.resident()] == [model_id]
     service.delete_model(api.resources, model_id, utc_now())
     assert api.engine.resident() == []
 
@@ -41,3 +41,16 @@ def test_concurrent_requests_for_one_alias_all_succeed(api: Api) -> None:
     with ThreadPoolExecutor(4) as threads:
         rows = list(threads.map(lambda _: service.point_alias(api.resources, "current", model_id, utc_now()), range(8)))
     assert {row.model_id for row in rows} == {model_id}
+
+
+def test_pinned_models_are_in_memory_once_a_process_has_started(make_api: MakeApi) -> None:
+    api = make_api()
+    pinned, lost, other = api.publish(), api.publish(), api.publish()
+    for model_id in (pinned, lost):
+        assert api.client.put(f"/v1/models/{model_id}/pin").status_code == 200
+    api.resources.store.delete_prefix(f"models/{lost}")
+    engine = FakeEngine()
+    service.load_pinned(api.resources, engine)
+    assert set(engine.adapters) == {pinned}
+    assert engine.pinned == {pinned, lost}
+    assert other not in engine.pinned

@@ -24,7 +24,7 @@ def test_predictions_wait_for_nobody_while_the_engine_is_built() -> None:
     with pytest.raises(PredictorNotReadyError, match="loading mini"):
         _ = predictor.engine
     assert not predictor.is_warm
-    assert predictor.resident() == []
+    assert predictor.resident_ids() == set()
     predictor.evict("mdl_1")
     may_build.set()
     predictor.wait(10)

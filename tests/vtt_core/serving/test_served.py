@@ -1,0 +1,28 @@
+import pytest
+import torch
+
+from vtt_core.adapter import Adapter
+from vtt_core.serving.served import make_served
+
+
+def test_b_holds_the_scaling(adapter: Adapter) -> None:
+    served = make_served(adapter, torch.device("cpu"), "float32")
+    assert torch.equal(served.B_LPWR, adapter.lora.lora_B * adapter.lora.scaling)
+    assert torch.equal(served.A_LPRW, adapter.lora.lora_A)
+    assert served.labels == tuple(adapter.manifest.labels)
+    assert served.logit_scale == 100.0
+    assert served.rank == adapter.lora.rank
+
+
+@pytest.mark.parametrize(("precision", "bytes_per_number"), [("float32", 4), ("float16", 2)])
+def test_its_size_is_that_of_its_tensors(adapter: Adapter, precision: str, bytes_per_number: int) -> None:
+    served = make_served(adapter, torch.device("cpu"), precision)  # type: ignore[arg-type]
+    num_matrices = adapter.lora.lora_A.numel() + adapter.lora.lora_B.numel()
+    assert served.size_bytes == bytes_per_number * num_matrices + 4 * adapter.prototypes_CD.numel()
+
+
+def test_at_vit_b_16_half_precision_takes_less_than_2_mb() -> None:
+    from vtt_core.serving.served import ServedAdapter
+
+    A, B = torch.zeros(12, 3, 16, 768, dtype=torch.float16), torch.zeros(12, 3, 768, 16, dtype=torch.float16)
+    assert ServedAdapter(("a",) * 20, A, B, torch.zeros(20, 512), 100.0).size_bytes < 2e6

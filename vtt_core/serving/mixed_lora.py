@@ -1,0 +1,87 @@
+"""Give every image of a batch the LoRA of its own adapter, in one pass of the tower.
+
+One adapter for all images is one product for each of A and B; several are gathered, a copy of A and B for each image, and
+multiplied as a batch. Gathering moves a few megabytes a layer, where a layer's own products move a hundred times as much;
+grouping images by adapter or merging into the frozen weights were measured and gave less (docs/PERFORMANCE.md).
+
+Shapes: B images, T tokens, L layers, P = 3 projections (q, k, v), W tower width, R rank.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+from torch.nn import functional
+
+from vtt_core.lora.dropout import LayerDropout
+from vtt_core.serving.served import ServedAdapter
+
+
+@dataclass(frozen=True)
+class SharedLayer:
+    """One LoRA for every image."""
+
+    A_PRW: Tensor
+    B_PWR: Tensor
+
+    def add_to(self, packed_BT3W: Tensor, x_BTW: Tensor, dropout: LayerDropout | None = None) -> Tensor:
+        """Add the change of q, k and v in place; serving drops nothing."""
+        num_projections, rank, width = self.A_PRW.shape
+        low = functional.linear(x_BTW, self.A_PRW.flatten(0, 1)).flatten(0, 1)
+        packed = packed_BT3W.flatten(0, 1)
+        for index in range(num_projections):
+            columns, ranks = slice(index * width, (index + 1) * width), slice(index * rank, (index + 1) * rank)
+            packed[:, columns].addmm_(low[:, ranks], self.B_PWR[index].t())
+        return packed_BT3W
+
+
+@dataclass(frozen=True)
+class GatheredLayer:
+    """A LoRA for each image."""
+
+    A_BPRW: Tensor
+    B_BPWR: Tensor
+
+    def add_to(self, packed_BT3W: Tensor, x_BTW: Tensor, dropout: LayerDropout | None = None) -> Tensor:
+        """Add the change of q, k and v in place; serving drops nothing."""
+        num_projections, rank, width = self.A_BPRW.shape[1:]
+        low_BTR = torch.bmm(x_BTW, self.A_BPRW.flatten(1, 2).transpose(1, 2))
+        for index in range(num_projections):
+            columns, ranks = slice(index * width, (index + 1) * width), slice(index * rank, (index + 1) * rank)
+            packed_BT3W[:, :, columns].baddbmm_(low_BTR[:, :, ranks], self.B_BPWR[:, index].transpose(1, 2))
+        return packed_BT3W
+
+
+class MixedLora:
+    """The LoRAs of a batch, in the place of a `TowerLora`."""
+
+    def __init__(self, adapters: Sequence[ServedAdapter], dtype: torch.dtype) -> None:
+        """Remember whose LoRA each image wants.
+
+        Args:
+            adapters: of every image of the batch.
+            dtype: of the tower.
+        """
+        self._adapters = adapters
+        self._dtype = dtype
+        self._rank = max(adapter.rank for adapter in adapters)
+        self._is_shared = all(adapter is adapters[0] for adapter in adapters)
+
+    def layer(self, index: int) -> SharedLayer | GatheredLayer:
+        """Return the LoRAs of block `index`, 0 first."""
+        if self._is_shared:
+            adapter = self._adapters[0]
+            return SharedLayer(adapter.A_LPRW[index].to(self._dtype), adapter.B_LPWR[index].to(self._dtype))
+        A_BPRW = torch.stack([self._padded(adapter.A_LPRW[index], dim=1) for adapter in self._adapters])
+        B_BPWR = torch.stack([self._padded(adapter.B_LPWR[index], dim=2) for adapter in self._adapters])
+        return GatheredLayer(A_BPRW.to(self._dtype), B_BPWR.to(self._dtype))
+
+    def _padded(self, matrices: Tensor, dim: int) -> Tensor:
+        """Return the matrices with rows of zeros up to the largest rank of the batch."""
+        missing = self._rank - matrices.shape[dim]
+        if missing == 0:
+            return matrices
+        return functional.pad(matrices, (0, 0, 0, missing) if dim == 1 else (0, missing))

@@ -1,0 +1,59 @@
+"""Hold an adapter as serving needs it: two stacked LoRA tensors, the prototypes, the labels.
+
+Shapes: C classes, D joint size, L layers, P = 3 projections (q, k, v), W tower width, R rank.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+import torch
+from torch import Tensor
+
+from vtt_core.adapter import Adapter
+from vtt_core.contract.recipe import FinetuneRecipe
+
+Precision = Literal["float32", "float16"]
+
+
+@dataclass(frozen=True)
+class ServedAdapter:
+    """An adapter in memory, on the device of its backbone."""
+
+    labels: tuple[str, ...]
+    A_LPRW: Tensor
+    B_LPWR: Tensor
+    """Already scaled."""
+    prototypes_CD: Tensor
+    """Unit text feature of every class, made at publish time: the text tower does not run in a prediction."""
+    logit_scale: float
+
+    @property
+    def rank(self) -> int:
+        """Rows of each A."""
+        return self.A_LPRW.shape[2]
+
+    @property
+    def size_bytes(self) -> int:
+        """Memory of its tensors."""
+        return sum(tensor.nbytes for tensor in (self.A_LPRW, self.B_LPWR, self.prototypes_CD))
+
+
+def make_served(adapter: Adapter, device: torch.device, precision: Precision) -> ServedAdapter:
+    """Return an adapter ready to serve.
+
+    Args:
+        adapter: read from its files.
+        device: of the backbone.
+        precision: of the LoRA in memory; float16 halves the memory, and rounds the LoRA to 11 bits.
+    """
+    dtype = getattr(torch, precision)
+    with torch.no_grad():
+        return ServedAdapter(
+            labels=tuple(adapter.manifest.labels),
+            A_LPRW=adapter.lora.lora_A.to(device, dtype),
+            B_LPWR=(adapter.lora.lora_B * adapter.lora.scaling).to(device, dtype),
+            prototypes_CD=adapter.prototypes_CD.to(device),
+            logit_scale=FinetuneRecipe.from_json(adapter.manifest.recipe).logit_scale,
+        )
