@@ -34,3 +34,30 @@ def test_an_unknown_backbone_ends_with_code_2() -> None:
     result = run("step", "--backbone", "no/such")
     assert result.returncode == 2
     assert "backbone.unknown" in result.stderr
+
+
+@pytest.mark.slow
+def test_serve_prints_the_ratios_as_json() -> None:
+    arguments = ["--batch", "4", "--adapters", "1,4,9", "--repeats", "1", "--requests", "8", "--json"]
+    result = run("serve", "--backbone", "mini", *arguments)
+    assert result.returncode == 0, result.stderr
+    printed = json.loads(result.stdout)
+    for key in ("distinct4_over_bare", "adapters9_over_1", "http_over_bare", "cold_load_ms"):
+        assert printed[key] > 0
+    assert printed["largest_difference_to_merged"] < 1e-5
+
+
+@pytest.mark.slow
+def test_serve_prints_tables_and_takes_a_configuration_without_http() -> None:
+    arguments = ["--batch", "4", "--adapters", "3", "--repeats", "1", "--no-http", "--precision", "float16"]
+    result = run("serve", "--backbone", "tests/fixtures/tiny_clip.json", *arguments)
+    assert result.returncode == 0, result.stderr
+    for part in ("bare", "adapters_3", "one_over_bare", "cold_load_ms", "float16"):
+        assert part in result.stdout
+
+
+@pytest.mark.parametrize(("option", "value"), [("--adapters", "many"), ("--adapters", "0"), ("--precision", "float8")])
+def test_a_wrong_number_or_precision_ends_with_code_2(option: str, value: str) -> None:
+    result = run("serve", option, value)
+    assert result.returncode == 2
+    assert repr(value) in result.stderr
