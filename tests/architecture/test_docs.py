@@ -49,7 +49,10 @@ def test_vtt_commands_and_options_exist(document: Path) -> None:
         if name not in commands:
             wrong.append(line)
             continue
-        known = {option for parameter in commands[name].params for option in parameter.opts} | {"--help"}
+        command = commands[name]
+        if hasattr(command, "commands") and words and words[0] in command.commands:
+            command = command.commands[words[0]]
+        known = {option for parameter in command.params for option in parameter.opts} | {"--help"}
         wrong += [f"{line}: {word}" for word in words if word.startswith("--") and word.split("=")[0] not in known]
     assert wrong == []
 
