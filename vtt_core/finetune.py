@@ -21,16 +21,16 @@ from vtt_core.contract.progress import StepReport
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import SupportSet, check_shape
 from vtt_core.dgso.schedule import Dgso
-from vtt_core.fast_gradients import FastGradients
+from vtt_core.fast_gradients import FastGradients, JobRows
 from vtt_core.fusion.network import FusionNetwork
 from vtt_core.fusion.sequence import num_scan_steps
-from vtt_core.gradients import Problem
+from vtt_core.gradients import Batch, Problem, StepGradients
 from vtt_core.images import decode_image
 from vtt_core.lora.dropout import Dropout, draw_dropout
 from vtt_core.lora.layers import PROJECTIONS, TowerLora
 from vtt_core.prompts import class_prompts
 from vtt_core.seeding import make_generator, seeded
-from vtt_core.step import TrainingState, make_optimiser, train_step
+from vtt_core.step import TrainingState, apply_gradients, make_optimiser, train_step
 from vtt_core.views import Views, stack_views
 
 
@@ -83,20 +83,37 @@ class Finetune:
         """Number of finished steps."""
         return self.state.step
 
+    @property
+    def has_finished(self) -> bool:
+        """Whether no step is left."""
+        return self.state.step >= self.recipe.iterations
+
     def steps(self) -> Iterator[StepReport]:
         """Run the remaining steps, giving a report after each."""
+        while not self.has_finished:
+            state, batch = self.state, self._next_batch()
+            yield self.take(self._gradients_of(self.problem, state.lora, state.fusion, self.recipe, batch))
 
+    def next_rows(self) -> JobRows:
+        """Return the next step's batch and what is trained with it, for a run with others."""
+        state = self.state
+        return JobRows(self.problem, self._gradients_of.prompt, state.lora, state.fusion, self.recipe, self._next_batch())
+
+    def take(self, gradients: StepGradients) -> StepReport:
+        """Finish a step with the gradients of its batch."""
+        return apply_gradients(self.state, self.recipe, gradients)
+
+    def _next_batch(self) -> Batch:
         def order(pass_index: int) -> Tensor:
             num_views = len(self.problem.labels_V)
             return torch.randperm(num_views, generator=make_generator(self.seed, "order", pass_index))
 
-        while self.state.step < self.recipe.iterations:
-            views_B = batch_of_step(self.state.step, len(self.problem.labels_V), self.recipe.batch_size, order)
-            generator = make_generator(self.seed, "dropout", self.state.step, self.backbone.device)
-            dropout = draw_step_dropout(self.backbone, self.state.lora, len(views_B), generator)
-            yield train_step(
-                self.problem, self.state, self.recipe, views_B.to(self.backbone.device), dropout, self._gradients_of
-            )
+        step, device = self.state.step, self.backbone.device
+        views_B = batch_of_step(step, len(self.problem.labels_V), self.recipe.batch_size, order)
+        dropout = draw_step_dropout(
+            self.backbone, self.state.lora, len(views_B), make_generator(self.seed, "dropout", step, device)
+        )
+        return Batch(views_B.to(device), dropout, self.state.dgso.is_absorbing)
 
     def checkpoint(self) -> bytes:
         """Return the state between two steps as a safetensors file."""

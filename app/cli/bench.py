@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import tempfile
 import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -12,7 +13,8 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from app.cli.console import write_json
+from app.cli.bench_plots import plot_curve, plot_file
+from app.cli.console import stderr_console, write_json
 from vtt_core.contract.backbones import MINI, RANDOM_TAG
 from vtt_core.contract.errors import InputError
 
@@ -108,6 +110,29 @@ def serve(
         write_json(result)
     else:
         _write_serve_tables(result)
+
+
+@bench.command()
+def growth(
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the plots.")],
+    repeats: Annotated[int, typer.Option(metavar="N", min=1, help="Rounds at each point.")] = 5,
+    threads: ThreadsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Plot how the cost grows with way, shot, image size, depth and the number of adapters."""
+    import torch  # noqa: PLC0415  (see step)
+
+    from vtt_core.benchmark.growth import measure_growth  # noqa: PLC0415
+
+    num_threads = use_threads(threads)
+    curves = []
+    with tempfile.TemporaryDirectory() as folder:
+        for curve in measure_growth(Path(folder), repeats=repeats, num_threads=num_threads, stopwatch=time.perf_counter):
+            plot_curve(curve, out)
+            curves.append(asdict(curve))
+            stderr_console().print(f"{curve.title}: {plot_file(curve.title)}", markup=False)
+    if as_json:
+        write_json(conditions(torch, num_threads) | {"repeats": repeats, "curves": curves})
 
 
 def _numbers(text: str) -> list[int]:

@@ -1,6 +1,5 @@
 import dataclasses
 from collections.abc import Callable
-from typing import Any
 
 import pytest
 import torch
@@ -12,8 +11,8 @@ from vtt_core.contract.errors import ImageError, PromptError, TooFewClassesError
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import SupportClass, SupportImage, SupportSet
 from vtt_core.finetune import Finetune, batch_of_step, make_problem, start_state, warm_up
+from vtt_core.gradients import Batch
 from vtt_core.images import decode_image
-from vtt_core.lora.dropout import Dropout
 from vtt_core.strip import strip
 from vtt_core.views import Views, stack_views
 
@@ -27,6 +26,15 @@ def finished(backbone: Backbone, support_set: SupportSet, recipe: FinetuneRecipe
 
 def adapter_bytes(finetune: Finetune) -> dict[str, bytes]:
     return adapter_to_files(strip(finetune))
+
+
+def next_batches(finetune: Finetune) -> list[Batch]:
+    """Return what every step would learn from, without learning."""
+    batches = []
+    while not finetune.has_finished:
+        batches.append(finetune.next_rows().batch)
+        finetune.state.step += 1
+    return batches
 
 
 class TestBatches:
@@ -44,41 +52,21 @@ class TestBatches:
         assert [len(batch_of_step(step, 8, 4, lambda _pass: torch.arange(8))) for step in range(4)] == [4, 4, 4, 4]
 
     def test_each_pass_has_an_order_of_its_own(
-        self,
-        tiny_backbone: Backbone,
-        support_set: SupportSet,
-        make_recipe: Callable[..., FinetuneRecipe],
-        monkeypatch: pytest.MonkeyPatch,
+        self, tiny_backbone: Backbone, support_set: SupportSet, make_recipe: Callable[..., FinetuneRecipe]
     ) -> None:
-        batches: list[torch.Tensor] = []
-
-        def remember(_problem: Any, state: Any, _recipe: Any, views_B: torch.Tensor, *_: Any) -> None:
-            batches.append(views_B)
-            state.step += 1
-
-        monkeypatch.setattr("vtt_core.finetune.train_step", remember)
-        finished(tiny_backbone, support_set, make_recipe(iterations=6, batch_size=15))
-        passes = [torch.cat(batches[start : start + 2]) for start in (0, 2, 4)]
+        batches = next_batches(Finetune(tiny_backbone, support_set, make_recipe(iterations=6, batch_size=15), seed=0))
+        passes = [torch.cat([batch.views_B for batch in batches[start : start + 2]]) for start in (0, 2, 4)]
         assert all(sorted(one_pass.tolist()) == list(range(30)) for one_pass in passes)
         assert not torch.equal(passes[0], passes[1])
         assert not torch.equal(passes[1], passes[2])
 
 
 def test_each_step_drops_out_anew(
-    tiny_backbone: Backbone,
-    support_set: SupportSet,
-    make_recipe: Callable[..., FinetuneRecipe],
-    monkeypatch: pytest.MonkeyPatch,
+    tiny_backbone: Backbone, support_set: SupportSet, make_recipe: Callable[..., FinetuneRecipe]
 ) -> None:
-    drawn: list[bytes] = []
-
-    def remember(_problem: Any, state: Any, _recipe: Any, _views: Any, dropout: Dropout, _gradients: Any) -> None:
-        drawn.append(dropout.bytes_LPBTW[0, 0, 0].numpy().tobytes())
-        state.step += 1
-
-    monkeypatch.setattr("vtt_core.finetune.train_step", remember)
-    finished(tiny_backbone, support_set, make_recipe(iterations=6))
-    assert len(set(drawn)) == 6
+    batches = next_batches(Finetune(tiny_backbone, support_set, make_recipe(iterations=6), seed=0))
+    drawn = {batch.dropout.bytes_LPBTW[0, 0, 0].numpy().tobytes() for batch in batches if batch.dropout is not None}
+    assert len(drawn) == 6
 
 
 class TestProblem:

@@ -1,0 +1,46 @@
+"""Draw the curves of `vtt bench growth`, a file each."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from vtt_core.contract.errors import InputError
+
+if TYPE_CHECKING:
+    from vtt_core.benchmark.growth import Curve
+
+
+def plot_file(title: str) -> str:
+    """Return the name of a curve's file."""
+    return f"growth-{title.replace(' ', '-')}.png"
+
+
+def plot_curve(curve: Curve, folder: Path) -> None:
+    """Write a curve's picture into the folder, which is made where it is missing.
+
+    Raises:
+        InputError: matplotlib, which only this command needs, is not installed.
+    """
+    try:
+        # Only this command draws, and it is an extra.
+        from matplotlib.figure import Figure  # noqa: PLC0415
+    except ImportError as error:
+        raise InputError(
+            expected="matplotlib", got="none installed", remedy="Install it with: pip install 'vtt-service[plots]'"
+        ) from error
+    figure = Figure(figsize=(6, 3.6), dpi=100, layout="constrained")
+    axes = figure.subplots()
+    for name, milliseconds in curve.milliseconds.items():
+        axes.plot(curve.x, milliseconds, marker="o", label=name)
+    is_wide = curve.x[-1] / curve.x[0] > 20
+    axes.set_xscale("log" if is_wide else "linear")
+    axes.set_xticks(curve.x, [str(value) for value in curve.x])
+    axes.minorticks_off()
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel(curve.quantity)
+    axes.set_ylabel("milliseconds, median")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    folder.mkdir(parents=True, exist_ok=True)
+    figure.savefig(folder / plot_file(curve.title))
