@@ -88,11 +88,18 @@ class Finetune:
         """Whether no step is left."""
         return self.state.step >= self.recipe.iterations
 
-    def steps(self) -> Iterator[StepReport]:
-        """Run the remaining steps, giving a report after each."""
+    def steps(self, run: Callable[[JobRows], StepGradients] | None = None) -> Iterator[StepReport]:
+        """Run the remaining steps, giving a report after each.
+
+        Args:
+            run: gives the gradients of a batch where they are computed together with those of others.
+        """
+        run = run or self._run_alone
         while not self.has_finished:
-            state, batch = self.state, self._next_batch()
-            yield self.take(self._gradients_of(self.problem, state.lora, state.fusion, self.recipe, batch))
+            yield self.take(run(self.next_rows()))
+
+    def _run_alone(self, rows: JobRows) -> StepGradients:
+        return self._gradients_of(rows.problem, rows.lora, rows.fusion, rows.recipe, rows.batch)
 
     def next_rows(self) -> JobRows:
         """Return the next step's batch and what is trained with it, for a run with others."""

@@ -9,8 +9,11 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from threading import Lock
 
 import torch
+
+_GLOBAL_GENERATOR = Lock()
 
 
 def derived_seed(seed: int, stream: str, index: int = 0) -> int:
@@ -32,7 +35,7 @@ def make_generator(seed: int, stream: str, index: int = 0, device: torch.device 
 
 @contextmanager
 def seeded(seed: int, stream: str) -> Iterator[None]:
-    """Let torch's global CPU generator start from the stream inside, and be as before outside."""
-    with torch.random.fork_rng(devices=[]):
+    """Let torch's global CPU generator start from the stream inside, and be as before outside; one thread at a time."""
+    with _GLOBAL_GENERATOR, torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(seed, stream))
         yield

@@ -9,13 +9,67 @@ Source: METHOD.md, "One training step".
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from threading import Lock
 
 from vtt_core.backbones.vision_pass import VisionPass
 from vtt_core.contract.errors import BackboneMismatchError
 from vtt_core.contract.progress import StepReport
-from vtt_core.fast_gradients import gradients_of_jobs, prepare_thread, split_rows
+from vtt_core.fast_gradients import JobRows, gradients_of_jobs, prepare_thread, split_rows
 from vtt_core.finetune import Finetune
+from vtt_core.gradients import StepGradients
+
+
+class SharedSteps:
+    """Lets fine-tunings in threads of their own take their steps together: the last to arrive runs the tower for all."""
+
+    def __init__(self) -> None:
+        """Wait for members; all of them must be on one backbone."""
+        self._lock = Lock()
+        self._num_members = 0
+        self._waiting: list[tuple[JobRows, Future[StepGradients]]] = []
+
+    @contextmanager
+    def member(self) -> Iterator[None]:
+        """Take part inside; the others wait for a member at each of their steps, and no longer once it has left."""
+        with self._lock:
+            self._num_members += 1
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._num_members -= 1
+                due = self._take_if_complete()
+            self._run(due)
+
+    def gradients(self, rows: JobRows) -> StepGradients:
+        """Return the gradients of a member's next batch; what fails for one of them fails for all."""
+        future: Future[StepGradients] = Future()
+        with self._lock:
+            self._waiting.append((rows, future))
+            due = self._take_if_complete()
+        self._run(due)
+        return future.result()
+
+    def _take_if_complete(self) -> list[tuple[JobRows, Future[StepGradients]]]:
+        if len(self._waiting) < self._num_members:
+            return []
+        due, self._waiting = self._waiting, []
+        return due
+
+    def _run(self, due: list[tuple[JobRows, Future[StepGradients]]]) -> None:
+        if not due:
+            return
+        try:
+            vision_pass = VisionPass(due[0][0].problem.backbone.vision_tower)
+            results = gradients_of_jobs(vision_pass, [rows for rows, _ in due])
+        except BaseException as error:
+            for _, future in due:
+                future.set_exception(error)
+            return
+        for (_, future), result in zip(due, results, strict=True):
+            future.set_result(result)
 
 
 def train_together(finetunes: Sequence[Finetune], num_threads: int = 1) -> Iterator[list[StepReport | None]]:

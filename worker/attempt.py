@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 
 import structlog
@@ -12,10 +13,13 @@ import torch
 from app.domain.errors import JobCrashedError, OutOfMemoryError, StaleLeaseError
 from app.domain.jobs import JobState
 from app.domain.messages import FinetuneMessage
+from app.infra.jobs import JobRepository
 from app.infra.leases import Lease, LeaseRepository
 from app.infra.outbox import send_after_commit
 from app.infra.telemetry import bind_job, unbind_job
 from vtt_core.contract.errors import VttError
+from vtt_core.fast_gradients import prepare_thread
+from vtt_core.train_together import SharedSteps
 from worker.context import WorkerContext
 from worker.heartbeat import CancelRequestedError, Heartbeat, StopRequestedError
 from worker.pipeline.fetch import fetch_support_set, read_order
@@ -26,12 +30,34 @@ from worker.progress import ProgressWriter
 _log = structlog.get_logger(__name__)
 
 
-def attempt_job(context: WorkerContext, job_id: str) -> None:
+def attempt_with_others(context: WorkerContext, job_id: str) -> None:
+    """Attempt the job, and as many other queued ones of its backbone beside it as the settings allow.
+
+    Each has its lease, heartbeat and end of its own; only the runs of the tower are shared.
+
+    Args:
+        context: what this process works with.
+        job_id: what a message has hinted at.
+    """
+    num_others = context.settings.jobs_together - 1
+    with context.session_factory() as session:
+        others = JobRepository(session).queued_like(job_id, num_others) if num_others else []
+    if not others:
+        attempt_job(context, job_id)
+        return
+    shared = SharedSteps()
+    with ThreadPoolExecutor(1 + len(others), "attempt", prepare_thread) as pool:
+        for future in [pool.submit(attempt_job, context, one, shared) for one in (job_id, *others)]:
+            future.result()
+
+
+def attempt_job(context: WorkerContext, job_id: str, shared: SharedSteps | None = None) -> None:
     """Claim the job and bring it as far as this worker can; end at once where there is nothing to do.
 
     Args:
         context: what this process works with.
         job_id: what a message has hinted at.
+        shared: takes the steps together with those of other attempts.
     """
     settings = context.settings
     with context.session_factory.begin() as session:
@@ -40,21 +66,21 @@ def attempt_job(context: WorkerContext, job_id: str) -> None:
         _log.info("nothing_to_do", job_id=job_id)
         return
     bind_job(job_id, attempt=lease.attempt)
-    context.job_id = job_id
+    context.job_ids.append(job_id)
     try:
         _log.info("claimed", fencing_token=lease.fencing_token)
-        _run_and_settle(context, lease)
+        _run_and_settle(context, lease, shared)
     except StaleLeaseError:
         _log.warning("lease_lost")
     finally:
-        context.job_id = None
+        context.job_ids.remove(job_id)
         unbind_job()
 
 
-def _run_and_settle(context: WorkerContext, lease: Lease) -> None:
+def _run_and_settle(context: WorkerContext, lease: Lease, shared: SharedSteps | None) -> None:
     """Run the pipeline and write what became of it; only here do errors turn into states."""
     try:
-        _run_pipeline(context, lease)
+        _run_pipeline(context, lease, shared)
     except StaleLeaseError:
         raise
     except CancelRequestedError:
@@ -81,7 +107,7 @@ def _run_and_settle(context: WorkerContext, lease: Lease) -> None:
     context.store.delete(checkpoint_key(lease.job_id))
 
 
-def _run_pipeline(context: WorkerContext, lease: Lease) -> None:
+def _run_pipeline(context: WorkerContext, lease: Lease, shared: SharedSteps | None) -> None:
     settings = context.settings
     with Heartbeat(
         context.session_factory,
@@ -97,7 +123,7 @@ def _run_pipeline(context: WorkerContext, lease: Lease) -> None:
         backbone = context.backbones.get(order.backbone_id)
         finetune = open_finetune(order, backbone, support_set, context.store, settings.limits)
         progress = ProgressWriter(context.session_factory, lease, context.clock, time.monotonic)
-        run_steps(finetune, order, context.store, heartbeat, progress, settings.checkpoint_steps)
+        run_steps(finetune, order, context.store, heartbeat, progress, settings.checkpoint_steps, shared)
         publish(
             finetune,
             support_set,

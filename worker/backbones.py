@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+from threading import Lock
 
 import structlog
 import torch
@@ -24,6 +25,7 @@ class BackboneCache:
     def __init__(self, device: str) -> None:
         self.device = device
         self._kept: Backbone | None = None
+        self._loading = Lock()
 
     @property
     def backbone_id(self) -> str | None:
@@ -32,17 +34,18 @@ class BackboneCache:
 
     def get(self, backbone_id: str) -> Backbone:
         """Return the backbone, frozen and on the device; raises what `load_backbone` raises."""
-        if self._kept is None or self._kept.backbone_id != backbone_id:
-            # Dropped before the load, so that two never stand on the device.
-            self._kept = None
-            gc.collect()
-            if self.device.startswith("cuda"):
-                torch.cuda.empty_cache()
-            backbone = load_backbone(backbone_id, device=self.device)
-            warm_up(backbone)
-            self._kept = backbone
-            _log.info("backbone_loaded", backbone_id=backbone_id, device=self.device)
-        return self._kept
+        with self._loading:
+            if self._kept is None or self._kept.backbone_id != backbone_id:
+                # Dropped before the load, so that two never stand on the device.
+                self._kept = None
+                gc.collect()
+                if self.device.startswith("cuda"):
+                    torch.cuda.empty_cache()
+                backbone = load_backbone(backbone_id, device=self.device)
+                warm_up(backbone)
+                self._kept = backbone
+                _log.info("backbone_loaded", backbone_id=backbone_id, device=self.device)
+            return self._kept
 
 
 def resolve_device(device: str) -> str:

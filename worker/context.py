@@ -34,12 +34,12 @@ class WorkerContext:
     clock: Callable[[], datetime] = utc_now
     stop: threading.Event = field(default_factory=threading.Event)
     """Set when the process is asked to end."""
-    job_id: str | None = None
+    job_ids: list[str] = field(default_factory=list)
     """What it works on."""
 
     def describe(self) -> LiveWorker:
         """Return what to announce."""
-        return LiveWorker(self.holder, self.backbones.device, self.backbones.backbone_id, self.job_id)
+        return LiveWorker(self.holder, self.backbones.device, self.backbones.backbone_id, next(iter(self.job_ids), None))
 
 
 def open_context(settings: Settings) -> WorkerContext:

@@ -1,3 +1,6 @@
+import time
+from concurrent.futures import ThreadPoolExecutor
+
 import torch
 
 from vtt_core.seeding import derived_seed, make_generator, seeded
@@ -48,3 +51,16 @@ class TestSeeded:
         with seeded(0, "lora"):
             torch.rand(10)
         assert torch.equal(torch.rand(3), expected)
+
+    def test_threads_do_not_draw_from_each_others_streams(self) -> None:
+        def draw(_: int) -> list[float]:
+            with seeded(0, "lora"):
+                drawn = []
+                for _ in range(5):
+                    time.sleep(0.001)
+                    drawn.append(torch.rand(1).item())
+                return drawn
+
+        with ThreadPoolExecutor(4) as pool:
+            of_each = list(pool.map(draw, range(8)))
+        assert of_each == [of_each[0]] * 8

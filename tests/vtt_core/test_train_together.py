@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -8,7 +9,7 @@ from vtt_core.contract.errors import BackboneMismatchError
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import SupportSet
 from vtt_core.finetune import Finetune
-from vtt_core.train_together import train_together
+from vtt_core.train_together import SharedSteps, train_together
 
 
 @pytest.fixture
@@ -70,3 +71,56 @@ def test_other_backbones_are_refused(
     other = Finetune(tiny_backbone, support_set, make_recipe(), seed=0)
     with pytest.raises(BackboneMismatchError, match="one backbone"):
         next(train_together([*make_finetunes(), other]))
+
+
+def run_all(finetunes: list[Finetune]) -> None:
+    """Run each in a thread of its own, taking their steps together."""
+    shared = SharedSteps()
+
+    def run(finetune: Finetune) -> None:
+        with shared.member():
+            for _ in finetune.steps(shared.gradients):
+                pass
+
+    with ThreadPoolExecutor(len(finetunes)) as pool:
+        list(pool.map(run, finetunes))
+
+
+def test_threads_of_their_own_give_the_same(make_finetunes: Callable[[], list[Finetune]]) -> None:
+    alone, together = make_finetunes(), make_finetunes()
+    for finetune in alone:
+        list(finetune.steps())
+    run_all(together)
+    for one, other in zip(alone, together, strict=True):
+        assert other.has_finished
+        for name, matrix in other.state.lora.matrices().items():
+            torch.testing.assert_close(matrix, one.state.lora.matrices()[name], rtol=1e-7, atol=1e-10)
+
+
+def test_one_that_leaves_keeps_nobody_waiting(make_finetunes: Callable[[], list[Finetune]]) -> None:
+    [staying, leaving, *_] = make_finetunes()
+    shared = SharedSteps()
+
+    def leave_after_a_step() -> None:
+        with shared.member():
+            next(leaving.steps(shared.gradients))
+
+    def stay() -> None:
+        with shared.member():
+            list(staying.steps(shared.gradients))
+
+    with ThreadPoolExecutor(2) as pool:
+        for future in [pool.submit(leave_after_a_step), pool.submit(stay)]:
+            future.result(timeout=60)
+    assert (staying.has_finished, leaving.step) == (True, 1)
+
+
+def test_what_fails_for_one_is_told_to_all(
+    make_finetunes: Callable[[], list[Finetune]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        raise MemoryError("too large")
+
+    monkeypatch.setattr("vtt_core.train_together.gradients_of_jobs", fail)
+    with pytest.raises(MemoryError, match="too large"):
+        run_all(make_finetunes()[:2])

@@ -15,5 +15,5 @@ def test_a_fresh_data_folder_is_enough(tmp_path: Path, monkeypatch: pytest.Monke
     assert (tmp_path / "new" / "vtt.sqlite").is_file()
     assert context.holder != other.holder
     assert not context.stop.is_set()
-    context.job_id = "job_1"
+    context.job_ids.append("job_1")
     assert context.describe() == LiveWorker(context.holder, "cpu", None, "job_1")

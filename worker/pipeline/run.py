@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
+
 import structlog
 
 from app.infra.store import ObjectStore
@@ -10,6 +12,7 @@ from vtt_core.contract.errors import CheckpointMismatchError
 from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
 from vtt_core.contract.support_set import SupportSet
 from vtt_core.finetune import Finetune
+from vtt_core.train_together import SharedSteps
 from worker.heartbeat import Heartbeat, StopRequestedError
 from worker.pipeline.fetch import Order
 from worker.progress import ProgressWriter
@@ -39,9 +42,15 @@ def open_finetune(
 
 
 def run_steps(
-    finetune: Finetune, order: Order, store: ObjectStore, heartbeat: Heartbeat, progress: ProgressWriter, checkpoint_steps: int
+    finetune: Finetune,
+    order: Order,
+    store: ObjectStore,
+    heartbeat: Heartbeat,
+    progress: ProgressWriter,
+    checkpoint_steps: int,
+    shared: SharedSteps | None = None,
 ) -> None:
-    """Run the remaining steps, keeping a checkpoint every `checkpoint_steps` of them.
+    """Run the remaining steps, together with others where they share theirs, keeping a checkpoint now and then.
 
     Raises:
         StaleLeaseError: another worker has the job, or it has ended.
@@ -49,7 +58,20 @@ def run_steps(
         StopRequestedError: the worker process is asked to end; a checkpoint of the last step is kept.
     """
     heartbeat.check()
-    for report in finetune.steps():
+    with shared.member() if shared is not None else nullcontext():
+        _run_all(finetune, order, store, heartbeat, progress, checkpoint_steps, shared)
+
+
+def _run_all(
+    finetune: Finetune,
+    order: Order,
+    store: ObjectStore,
+    heartbeat: Heartbeat,
+    progress: ProgressWriter,
+    checkpoint_steps: int,
+    shared: SharedSteps | None,
+) -> None:
+    for report in finetune.steps(shared.gradients if shared is not None else None):
         heartbeat.note_cancel(progress.show(report))
         is_last = report.step == report.num_steps
         try:

@@ -18,10 +18,7 @@ def test_there_is_a_curve_for_each_quantity(tmp_path: Path, monkeypatch: pytest.
         "IMAGES_SERVED": 2,
     }.items():
         monkeypatch.setattr(growth, name, values)
-    curves = {
-        curve.title: curve
-        for curve in growth.measure_growth(tmp_path, repeats=1, num_threads=1, stopwatch=perf_counter)
-    }
+    curves = {curve.title: curve for curve in growth.measure_growth(tmp_path, repeats=1, num_threads=1, stopwatch=perf_counter)}
     assert list(curves) == ["way", "shot", "image size", "depth", "adapters"]
     for curve in curves.values():
         assert len(curve.x) == 2
