@@ -68,6 +68,35 @@ def step(
 
 
 @bench.command()
+def parts(
+    backbone: BackboneOption = "mini",
+    batch: Annotated[int, typer.Option(metavar="N", min=2, help="Images in a step.")] = 25,
+    way: Annotated[int, typer.Option(metavar="N", min=2, help="Classes.")] = 5,
+    repeats: Annotated[int, typer.Option(metavar="N", min=1, help="Rounds; each runs every alternative once.")] = 7,
+    as_json: JsonOption = False,
+) -> None:
+    """Time the parts of a fast step on one core, and the step without each of its fast forms."""
+    import torch  # noqa: PLC0415  (see step)
+
+    from vtt_core.benchmark.step_parts import measure_parts  # noqa: PLC0415
+
+    num_threads = use_threads(1)
+    loaded = load_for_bench(backbone)
+    result = {"backbone": backbone, "batch": batch, "way": way, "repeats": repeats, **conditions(torch, num_threads)}
+    result |= measure_parts(loaded, way=way, batch_size=batch, repeats=repeats, stopwatch=time.perf_counter)
+    if as_json:
+        write_json(result)
+        return
+    console = Console(highlight=False)
+    table = Table("what", "median ms", "over the fast step", "middle half", box=None, header_style="bold")
+    for name, ratio in result["over_fast"].items():
+        lower, upper = result["ratio_quartiles"][name]
+        table.add_row(name, f"{1e3 * result['seconds'][name]['median']:.1f}", f"{ratio:.3f}", f"{lower:.3f} - {upper:.3f}")
+    console.print(f"{backbone}: a fast step takes {1e3 * result['seconds']['fast']['median']:.1f} ms", markup=False)
+    console.print(table)
+
+
+@bench.command()
 def serve(
     backbone: BackboneOption = "mini",
     batch: Annotated[int, typer.Option(metavar="N", min=2, help="Images in a batch.")] = 32,

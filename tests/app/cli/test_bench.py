@@ -61,3 +61,13 @@ def test_a_wrong_number_or_precision_ends_with_code_2(option: str, value: str) -
     result = run("serve", option, value)
     assert result.returncode == 2
     assert repr(value) in result.stderr
+
+
+@pytest.mark.slow
+def test_parts_prints_a_table_and_json() -> None:
+    arguments = ("parts", "--backbone", "tests/fixtures/tiny_clip.json", "--batch", "4", "--repeats", "1")
+    table, printed = run(*arguments), run(*arguments, "--json")
+    assert table.returncode == 0, table.stderr
+    for part in ("without cached prompt", "tower forward and backward", "over the fast step"):
+        assert part in table.stdout
+    assert json.loads(printed.stdout)["over_fast"]["fusion"] > 0
