@@ -23,7 +23,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from vtt_core.backbones.compiled_activation import activate
+from vtt_core.backbones.activation import activate
 from vtt_core.backbones.towers import VisionTower
 from vtt_core.lora.compiled_dropout import add_kept, keep
 from vtt_core.lora.dropout import Dropout

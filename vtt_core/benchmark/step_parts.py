@@ -72,7 +72,6 @@ def _plain_forms(problem: Problem) -> dict[str, Patches]:
         "shared directions and compiled scan": {"vtt_core.fast_gradients.fast_fuse": FusionNetwork.forward},
         "cached prompt": {"vtt_core.fast_gradients.CachedPrompt.absorb": _plain_absorb(problem)},
         "compiled dropout": {f"{passes}.keep": _plain_keep, f"{passes}.add_kept": _plain_add_kept},
-        "compiled activation": {f"{passes}.activate": _plain_activate},
     }
 
 
@@ -111,13 +110,6 @@ def _plain_keep(x_BTW: Tensor, dropout: LayerDropout | None, projection: int) ->
 
 def _plain_add_kept(total_BTW: Tensor, gradient_BTW: Tensor, dropout: LayerDropout | None, projection: int) -> None:
     total_BTW += _plain_keep(gradient_BTW, dropout, projection)
-
-
-def _plain_activate(inner: Tensor, *, is_quick: bool) -> tuple[Tensor, Tensor]:
-    if is_quick:
-        gate = torch.sigmoid(1.702 * inner)
-        return inner * gate, gate + 1.702 * inner * gate * (1 - gate)
-    return torch.nn.functional.gelu(inner), torch.ops.aten.gelu_backward(torch.ones_like(inner), inner)
 
 
 def _parts(problem: Problem, recipe: FinetuneRecipe, batch_size: int) -> dict[str, Callable[[], object]]:

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vtt_core.backbones.compiled_activation import QUICK_GELU_SLOPE, activate
+from vtt_core.backbones.activation import QUICK_GELU_SLOPE, activate
 
 
 def plain(x: torch.Tensor, *, is_quick: bool) -> torch.Tensor:
