@@ -21,11 +21,12 @@ from vtt_core.contract.progress import StepReport
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import SupportSet, check_shape
 from vtt_core.dgso.schedule import Dgso
-from vtt_core.fast_gradients import FastGradients, JobRows
+from vtt_core.fast_gradients import FastGradients
 from vtt_core.fusion.network import FusionNetwork
 from vtt_core.fusion.sequence import num_scan_steps
 from vtt_core.gradients import Batch, Problem, StepGradients
 from vtt_core.images import decode_image
+from vtt_core.job_gradients import JobRows
 from vtt_core.lora.dropout import Dropout, draw_dropout
 from vtt_core.lora.layers import PROJECTIONS, TowerLora
 from vtt_core.prompts import class_prompts

@@ -101,9 +101,10 @@ def plain_gradients(
     loss_ce = classification_loss(class_logits(features_BD, problem.prototypes_CD, recipe.logit_scale), labels_B)
     gradients_ce = torch.autograd.grad(loss_ce, list(lora.parameters()), retain_graph=batch.is_absorbing)
     if not batch.is_absorbing:
-        return StepGradients(loss_ce, gradients_ce)
+        return StepGradients(loss_ce.detach(), gradients_ce)
     fused_BD = fusion(interleave_layers(vision_BLD, problem.text_CLD[labels_B]))
     loss_vtt = absorption_loss(absorb(problem.backbone.text_tower, problem.prompt, fused_BD), features_BD)
     on_lora, on_fusion = list(lora.parameters()), list(fusion.parameters())
     gradients_vtt = torch.autograd.grad(loss_vtt, on_lora + on_fusion)
-    return StepGradients(loss_ce, gradients_ce, loss_vtt, gradients_vtt[: len(on_lora)], gradients_vtt[len(on_lora) :])
+    of_lora, of_fusion = gradients_vtt[: len(on_lora)], gradients_vtt[len(on_lora) :]
+    return StepGradients(loss_ce.detach(), gradients_ce, loss_vtt.detach(), of_lora, of_fusion)

@@ -92,29 +92,31 @@ def apply_gradients(state: TrainingState, recipe: FinetuneRecipe, gradients: Ste
         recipe: constants.
         gradients: of the state's parameters.
     """
-    cosine = None
+    figures = [gradients.classification_loss]
     if gradients.absorption_loss is None:
         _set_gradients(state, list(gradients.lora_classification), [None for _ in state.fusion.parameters()])
     else:
-        cosine = _supervise(state, gradients, recipe.absorption_weight)
+        figures += [gradients.absorption_loss, _supervise(state, gradients, recipe.absorption_weight)]
     for group in state.optimiser.param_groups:
         group["lr"] = learning_rate(group["start"], state.step, recipe)
     state.optimiser.step()
     state.step += 1
+    # The only time that a step waits for the device, once everything is on its way there.
+    loss_ce, loss_vtt, cosine = (*torch.stack(figures).tolist(), None, None)[:3]
     if cosine is not None:
         state.dgso.observe(cosine)
     return StepReport(
         step=state.step,
         num_steps=recipe.iterations,
-        classification_loss=gradients.classification_loss.item(),
-        absorption_loss=None if gradients.absorption_loss is None else gradients.absorption_loss.item(),
+        classification_loss=loss_ce,
+        absorption_loss=loss_vtt,
         conflict_cosine=cosine,
         is_absorbing=state.dgso.is_absorbing,
         absorption_stopped_at=state.dgso.stopped_at,
     )
 
 
-def _supervise(state: TrainingState, gradients: StepGradients, absorption_weight: float) -> float:
+def _supervise(state: TrainingState, gradients: StepGradients, absorption_weight: float) -> Tensor:
     """Set the gradients of L_comb = L_ce + beta L_vtt, projected on the LoRA; return the mean cosine of its matrices."""
     projected, cosines = [], []
     for g_ce, g_vtt in zip(gradients.lora_classification, gradients.lora_absorption, strict=True):
@@ -123,7 +125,7 @@ def _supervise(state: TrainingState, gradients: StepGradients, absorption_weight
         projected.append(project_out(g_comb, g_ce, cosine))
         cosines.append(cosine.flatten())
     _set_gradients(state, projected, [absorption_weight * gradient for gradient in gradients.fusion_absorption])
-    return torch.cat(cosines).mean().item()
+    return torch.cat(cosines).mean()
 
 
 def _set_gradients(state: TrainingState, on_lora: list[Tensor], on_fusion: list[Tensor] | list[None]) -> None:

@@ -13,12 +13,13 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from threading import Lock
 
-from vtt_core.backbones.vision_pass import VisionPass
 from vtt_core.contract.errors import BackboneMismatchError
 from vtt_core.contract.progress import StepReport
-from vtt_core.fast_gradients import JobRows, gradients_of_jobs, prepare_thread, split_rows
+from vtt_core.cuda_graph import make_gradients_of_jobs
+from vtt_core.fast_gradients import prepare_thread, split_rows
 from vtt_core.finetune import Finetune
 from vtt_core.gradients import StepGradients
+from vtt_core.job_gradients import GradientsOfJobs, JobRows
 
 
 class SharedSteps:
@@ -27,6 +28,7 @@ class SharedSteps:
     def __init__(self) -> None:
         """Wait for members; all of them must be on one backbone."""
         self._lock = Lock()
+        self._gradients_of_jobs: GradientsOfJobs | None = None
         self._num_members = 0
         self._waiting: list[tuple[JobRows, Future[StepGradients]]] = []
 
@@ -62,8 +64,9 @@ class SharedSteps:
         if not due:
             return
         try:
-            vision_pass = VisionPass(due[0][0].problem.backbone.vision_tower)
-            results = gradients_of_jobs(vision_pass, [rows for rows, _ in due])
+            if self._gradients_of_jobs is None:
+                self._gradients_of_jobs = make_gradients_of_jobs(due[0][0].problem.backbone.vision_tower)
+            results = self._gradients_of_jobs([rows for rows, _ in due])
         except BaseException as error:
             for _, future in due:
                 future.set_exception(error)
@@ -91,10 +94,10 @@ def train_together(finetunes: Sequence[Finetune], num_threads: int = 1) -> Itera
             got=", ".join(sorted({finetune.backbone.backbone_id for finetune in finetunes})),
             remedy="Load the backbone once and give it to all of them",
         )
-    vision_pass = VisionPass(backbone.vision_tower)
+    gradients_of_jobs = make_gradients_of_jobs(backbone.vision_tower)
 
     def run(some: Sequence[Finetune]) -> list[StepReport]:
-        gradients = gradients_of_jobs(vision_pass, [finetune.next_rows() for finetune in some])
+        gradients = gradients_of_jobs([finetune.next_rows() for finetune in some])
         return [finetune.take(of_one) for finetune, of_one in zip(some, gradients, strict=True)]
 
     with ThreadPoolExecutor(num_threads, initializer=prepare_thread) as pool:

@@ -97,6 +97,56 @@ def parts(
 
 
 @bench.command()
+def jobs(
+    backbone: BackboneOption = "mini",
+    number: Annotated[int, typer.Option(metavar="N", min=1, help="Jobs.")] = 8,
+    iterations: Annotated[int, typer.Option(metavar="N", min=1, help="Steps of each.")] = 250,
+    way: Annotated[int, typer.Option(metavar="N", min=2, help="Classes.")] = 5,
+    shot: Annotated[int, typer.Option(metavar="N", min=1, help="Images a class.")] = 5,
+    repeats: Annotated[int, typer.Option(metavar="N", min=1, help="Rounds; each runs every alternative once.")] = 3,
+    threads: ThreadsOption = None,
+    device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+    as_json: JsonOption = False,
+) -> None:
+    """Time whole fine-tunings: one after another, and together on one backbone."""
+    import torch  # noqa: PLC0415  (see step)
+
+    from vtt_core.benchmark.job_times import compare_jobs  # noqa: PLC0415
+
+    num_threads = use_threads(threads)
+    loaded = load_for_bench(backbone, device)
+    result: dict[str, Any] = {
+        "backbone": backbone,
+        "jobs": number,
+        "iterations": iterations,
+        "way": way,
+        "shot": shot,
+        "repeats": repeats,
+    }
+    result |= conditions(torch, num_threads)
+    result |= compare_jobs(
+        loaded,
+        num_jobs=number,
+        iterations=iterations,
+        way=way,
+        shot=shot,
+        repeats=repeats,
+        num_threads=num_threads,
+        stopwatch=time.perf_counter,
+    )
+    if as_json:
+        write_json(result)
+        return
+    console = Console(highlight=False)
+    table = Table("order", "median s", "jobs an hour", box=None, header_style="bold")
+    for name, spread in result["seconds"].items():
+        table.add_row(name, f"{spread['median']:.1f}", f"{result['jobs_per_hour'][name]:.0f}")
+    console.print(table)
+    write_ratios(console, result)
+    console.print(f"largest difference of the LoRAs: {result['largest_difference']:.2g}", markup=False)
+
+
+@bench.command()
 def serve(
     backbone: BackboneOption = "mini",
     batch: Annotated[int, typer.Option(metavar="N", min=2, help="Images in a batch.")] = 32,

@@ -121,6 +121,6 @@ def test_what_fails_for_one_is_told_to_all(
     def fail(*_: object) -> None:
         raise MemoryError("too large")
 
-    monkeypatch.setattr("vtt_core.train_together.gradients_of_jobs", fail)
+    monkeypatch.setattr("vtt_core.train_together.make_gradients_of_jobs", lambda tower: fail)
     with pytest.raises(MemoryError, match="too large"):
         run_all(make_finetunes()[:2])

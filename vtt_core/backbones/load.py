@@ -122,5 +122,15 @@ def _wrap(backbone_id: str, clip: Any, config: dict[str, Any], device: str) -> B
         mean=tuple(config.get("mean", CLIP_MEAN)),
         std=tuple(config.get("std", CLIP_STD)),
     )
+    if device.startswith("cuda"):
+        use_tensor_cores()
     tokenize = make_tokenize(config["text_cfg"]["context_length"])
     return Backbone(backbone_id, clip.to(device=device, dtype=torch.float32), tokenize, preprocessing)
+
+
+def use_tensor_cores() -> None:
+    """Let CUDA devices round the factors of float32 products to 10 bits (TF32), which tensor cores multiply five times as fast.
+
+    bf16 has 7 bits; sums and everything that is kept stay float32, so nothing overflows and losses need no scaling.
+    """
+    torch.backends.cuda.matmul.fp32_precision = "tf32"

@@ -81,6 +81,12 @@ class VisionTower:
         self.joint_size: int = visual.output_dim
         self.num_tokens: int = visual.positional_embedding.shape[0]
 
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        device: torch.device = self._visual.proj.device
+        return device
+
     def layer_features(self, images_B3HW: Tensor, lora: TowerLora | None = None, dropout: Dropout | None = None) -> Tensor:
         """Return the projected class token after every block, layer 1 first.
 

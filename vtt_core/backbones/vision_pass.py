@@ -29,6 +29,9 @@ from vtt_core.lora.compiled_dropout import add_kept, keep
 from vtt_core.lora.dropout import Dropout
 from vtt_core.lora.layers import TowerLora
 
+_softmax_backward = torch.ops.aten._softmax_backward_data.out
+"""Derivative of a softmax in one pass, which may write where it reads."""
+
 
 @dataclass(frozen=True)
 class LoraRows:
@@ -225,8 +228,9 @@ class _Block:
     def _attention_backward(self, trace: _BlockTrace, read_KBHRE: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
         weights_BHRT = trace.weights_BHRT
         v_KBHTE = weights_BHRT.transpose(-1, -2) @ read_KBHRE
-        scores_KBHRT = (read_KBHRE @ trace.v_BHTE.transpose(-1, -2)).mul_(weights_BHRT)
-        scores_KBHRT -= weights_BHRT * scores_KBHRT.sum(dim=-1, keepdim=True)
+        scores_KBHRT = read_KBHRE @ trace.v_BHTE.transpose(-1, -2)
+        for scores_BHRT in scores_KBHRT:
+            _softmax_backward(scores_BHRT, weights_BHRT, -1, weights_BHRT.dtype, grad_input=scores_BHRT)
         q_KBHRE = (scores_KBHRT @ trace.k_BHTE).mul_(self._attention_scale(width))
         k_KBHTE = scores_KBHRT.transpose(-1, -2) @ trace.q_BHRE
         return q_KBHRE, k_KBHTE, v_KBHTE

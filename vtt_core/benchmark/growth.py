@@ -7,7 +7,6 @@ Shapes: B images, C classes.
 
 from __future__ import annotations
 
-import io
 import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -16,15 +15,14 @@ from random import Random
 from typing import Any
 
 import torch
-from PIL import Image
 
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.load import backbone_from_files
 from vtt_core.benchmark.drawn_adapters import draw_adapter
+from vtt_core.benchmark.drawn_images import draw_support_set
 from vtt_core.benchmark.in_turn import Spread, time_in_turn
 from vtt_core.benchmark.step_times import draw_problem, step_alternatives
 from vtt_core.contract.recipe import FinetuneRecipe
-from vtt_core.contract.support_set import SupportClass, SupportImage, SupportSet
 from vtt_core.finetune import make_problem
 from vtt_core.serving.engine import BatchItem, classify_mixed
 from vtt_core.serving.served import make_served
@@ -106,19 +104,9 @@ def _steps(backbone: Backbone, way: int, num_threads: int) -> dict[str, Callable
 
 def _training(backbone: Backbone, way: int, shot: int, num_threads: int) -> dict[str, Callable[[], object]]:
     """Return a step, and what is done once before the first one."""
-    support_set = _draw_support_set(way, shot)
+    support_set = draw_support_set(way, shot)
     prepare = {"preparation, once": lambda: make_problem(backbone, support_set, FinetuneRecipe(), seed=0)}
     return _steps(backbone, way, num_threads) | prepare
-
-
-def _draw_support_set(way: int, shot: int) -> SupportSet:
-    def image(label: int, index: int) -> SupportImage:
-        buffer = io.BytesIO()
-        Image.new("RGB", (256, 256), (label % 256, index * 16 % 256, 99)).save(buffer, "JPEG")
-        return SupportImage(f"{label}/{index}.jpg", buffer.getvalue())
-
-    classes = (SupportClass(f"class {label}", tuple(image(label, index) for index in range(shot))) for label in range(way))
-    return SupportSet(tuple(classes))
 
 
 def _serving(backbone: Backbone, number: int) -> dict[str, Callable[[], object]]:

@@ -9,7 +9,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from statistics import median, quantiles
 
+import torch
+
 STATUS, CLEAR_REFS = Path("/proc/self/status"), Path("/proc/self/clear_refs")
+CPU = torch.device("cpu")
+NUM_PEAKS = 3
+"""Calls whose memory is looked at; it differs by what the allocator kept."""
 RESET_PEAK = "5"
 """What Linux's clear_refs takes for: forget the highest memory so far."""
 
@@ -57,8 +62,31 @@ def ratio_in_turn(numerators: Sequence[float], denominators: Sequence[float]) ->
     return Spread.of([numerator / denominator for numerator, denominator in zip(numerators, denominators, strict=True)])
 
 
-def peak_bytes(call: Callable[[], object]) -> int | None:
-    """Return how far a call raises this process's memory over what it holds before; None where the system cannot tell."""
+def peak_bytes(call: Callable[[], object], device: torch.device = CPU) -> int | None:
+    """Return how far a call raises the memory in use over what is in use before: the median of a few calls.
+
+    Args:
+        call: what to call.
+        device: whose memory counts; of a CPU, this process's.
+
+    Returns:
+        None where the system cannot tell.
+    """
+    peak_of_one = _cuda_peak if device.type == "cuda" else _process_peak
+    peaks = [peak_of_one(call) for _ in range(NUM_PEAKS)]
+    known = [peak for peak in peaks if peak is not None]
+    return round(median(known)) if known else None
+
+
+def _cuda_peak(call: Callable[[], object]) -> int:
+    torch.cuda.synchronize()
+    torch.cuda.reset_peak_memory_stats()
+    before = torch.cuda.memory_allocated()
+    call()
+    return torch.cuda.max_memory_allocated() - before
+
+
+def _process_peak(call: Callable[[], object]) -> int | None:
     if not CLEAR_REFS.exists():
         return None
     gc.collect()

@@ -83,7 +83,7 @@ def _absorb_over_all_positions(problem: Problem, fused_BD: Tensor) -> Tensor:
 
 def _fuse(network: FusionNetwork, sequence_BSD: Tensor) -> Tensor:
     tokens_BSD = network.tokens(sequence_BSD)
-    outputs = [_scan_one_direction(network.block, tokens_BSD[:, order]) for order in network.orders]
+    outputs = [_scan_one_direction(network.block, tokens_BSD[:, order]) for order in network.orders_OS]
     residual_BD: Tensor = network.residual_proj(sequence_BSD.mean(dim=1))
     return residual_BD + torch.stack(outputs).sum(dim=0).mean(dim=1)
 

@@ -55,7 +55,8 @@ def compare_batches(
         stopwatch: gives monotonic seconds.
     """
     side = backbone.preprocessing.side_pixels
-    images = list(torch.randn(batch_size, 3, side, side, generator=torch.Generator().manual_seed(0)))
+    drawn_B3HW = torch.randn(batch_size, 3, side, side, generator=torch.Generator().manual_seed(0))
+    images = list(drawn_B3HW.to(backbone.device))
     num_adapters = max(batch_size, *registered)
     served = [make_served(draw_adapter(backbone, seed), backbone.device, precision) for seed in range(num_adapters)]
     alternatives = _alternatives(backbone, images, served, registered, stopwatch)
@@ -103,7 +104,7 @@ def _alternatives(
 
     @torch.inference_mode()
     def bare(features_of: Callable[[Tensor], Tensor]) -> Tensor:
-        return functional.normalize(features_of(images_B3HW), dim=-1) @ served[0].prototypes_CD.t()
+        return functional.normalize(features_of(images_B3HW).cpu(), dim=-1) @ served[0].prototypes_CD.t()
 
     alternatives: dict[str, Callable[[], object]] = {
         "bare": lambda: bare(backbone.clip.encode_image),
@@ -135,7 +136,7 @@ def _merged_probabilities(backbone: Backbone, images: Sequence[Tensor], adapter:
     """Return probabilities_BC of a copy of the tower whose weights have taken the LoRA up."""
     visual = copy.copy(backbone.clip.visual)
     merged = _with_merged_attention(visual, adapter)
-    features_BD = functional.normalize(merged(torch.stack(list(images))), dim=-1)
+    features_BD = functional.normalize(merged(torch.stack(list(images))).cpu(), dim=-1)
     return (adapter.logit_scale * features_BD @ adapter.prototypes_CD.t()).softmax(dim=-1)
 
 
@@ -173,7 +174,7 @@ def time_cold_loads(
         return make_served(adapter, backbone.device, precision)
 
     side = backbone.preprocessing.side_pixels
-    warm = BatchItem(torch.zeros(3, side, side), load(0))
+    warm = BatchItem(torch.zeros(3, side, side, device=backbone.device), load(0))
     cold_seconds = []
     for seed in range(NUM_COLD):
         start = stopwatch()

@@ -69,8 +69,8 @@ def _plain_forms(problem: Problem) -> dict[str, Patches]:
     passes = "vtt_core.backbones.vision_pass"
     return {
         "compiled scan": {"vtt_core.fusion.fast_network.fast_selective_scan": selective_scan},
-        "shared directions and compiled scan": {"vtt_core.fast_gradients.fast_fuse": FusionNetwork.forward},
-        "cached prompt": {"vtt_core.fast_gradients.CachedPrompt.absorb": _plain_absorb(problem)},
+        "shared directions and compiled scan": {"vtt_core.job_gradients.fast_fuse": FusionNetwork.forward},
+        "cached prompt": {"vtt_core.job_gradients.CachedPrompt.absorb": _plain_absorb(problem)},
         "compiled dropout": {f"{passes}.keep": _plain_keep, f"{passes}.add_kept": _plain_add_kept},
     }
 
@@ -119,7 +119,7 @@ def _parts(problem: Problem, recipe: FinetuneRecipe, batch_size: int) -> dict[st
     prompt = CachedPrompt(backbone.text_tower, problem.prompt)
     images_B3HW = problem.views_V3HW[:batch_size]
     width, joint_size = tower.width, backbone.joint_size
-    sequence_BSD = torch.randn(batch_size, len(state.fusion.orders[0]), joint_size).to(images_B3HW).requires_grad_()
+    sequence_BSD = torch.randn(batch_size, state.fusion.orders_OS.shape[1], joint_size).to(images_B3HW).requires_grad_()
     fused_BD = torch.randn(batch_size, joint_size).to(images_B3HW).requires_grad_()
     cotangents_KBLW = torch.randn(2, batch_size, tower.num_layers, width).to(images_B3HW)
     views_B = torch.arange(batch_size, device=backbone.device)

@@ -56,7 +56,7 @@ def compare_steps(
     problem = draw_problem(backbone, recipe, way, batch_size)
     steps = step_alternatives(problem, recipe, batch_size, num_threads)
     times = time_in_turn(steps, repeats, stopwatch)
-    peaks = {name: peak_bytes(step) for name, step in steps.items()}
+    peaks = {name: peak_bytes(step, backbone.device) for name, step in steps.items()}
     fast, floor = peaks["fast"], peaks["floor"]
     spreads = {name: ratio_in_turn(times[above], times[below]) for name, (above, below) in RATIOS.items()}
     return {
@@ -139,6 +139,8 @@ class Floor:
         views_V3HW = self._problem.views_V3HW
         rows = split_rows(len(views_V3HW), self._num_threads)
         list(self._pool.map(lambda part: self._run_part(views_V3HW[part], num_losses), rows))
+        if views_V3HW.device.type == "cuda":
+            torch.cuda.synchronize()
 
     def _run_part(self, images_B3HW: torch.Tensor, num_losses: int) -> None:
         tower = self._problem.backbone.vision_tower

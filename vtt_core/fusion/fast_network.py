@@ -28,7 +28,7 @@ def fast_fuse(network: FusionNetwork, sequence_BSD: Tensor) -> Tensor:
     residual_BD = network.residual_proj(sequence_BSD.mean(dim=1))
     block = network.block
     x_BSD, z_BSD = block.in_proj(network.tokens(sequence_BSD)).chunk(2, dim=-1)
-    orders_OS = torch.stack(network.orders).to(sequence_BSD.device)
+    orders_OS = network.orders_OS
     y_BOSD = _scan_directions(block, x_BSD[:, orders_OS])
     gated_BD = (y_BOSD * functional.silu(z_BSD)[:, orders_OS]).sum(dim=(1, 2)) / sequence_BSD.shape[1]
     fused_BD: Tensor = residual_BD + block.out_proj(gated_BD)

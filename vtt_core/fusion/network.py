@@ -1,6 +1,6 @@
 """Fuse the layers of both towers into one vector per image.
 
-Shapes: B images, S scan steps, D joint size, M = 2D width of the stem.
+Shapes: B images, S scan steps, O = 4 directions, D joint size, M = 2D width of the stem.
 Source: Zhang et al. 2026, arXiv:2603.05235, vision-text fusion; METHOD.md, rows "residual branch" and
     "SSM branch"; zhenyuZ-HUST/CVPR26-VtT@93e79e7.
 Differs: the authors' 1x1 convolutions on a 5x5 grid are linear layers on tokens, and their normalisation
@@ -9,6 +9,7 @@ Differs: the authors' 1x1 convolutions on a 5x5 grid are linear layers on tokens
 
 from __future__ import annotations
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
@@ -22,6 +23,9 @@ POSITION_STD = 0.02
 
 class FusionNetwork(nn.Module):
     """A residual branch plus a state-space branch; only training needs it."""
+
+    orders_OS: Tensor
+    """Order of the steps in each direction."""
 
     def __init__(self, num_steps: int, width: int, state_size: int, step_rank: int, convolution_width: int = 4) -> None:
         """Draw the initial values from torch's global generator.
@@ -40,7 +44,7 @@ class FusionNetwork(nn.Module):
         self.stem_out = nn.Linear(2 * width, width, bias=False)
         self.pos_embed = nn.Parameter(nn.init.trunc_normal_(self.stem_in.weight.new_empty(num_steps, width), std=POSITION_STD))
         self.block = Mamba(width, state_size, step_rank, convolution_width)
-        self.orders = grid_orders(num_steps)
+        self.register_buffer("orders_OS", torch.stack(grid_orders(num_steps)), persistent=False)
 
     def forward(self, sequence_BSD: Tensor) -> Tensor:
         """Return the fused vector mu_BD of each image.
@@ -49,7 +53,7 @@ class FusionNetwork(nn.Module):
             sequence_BSD: layers of both towers, see `interleave_layers`.
         """
         residual_BD = self.residual_proj(sequence_BSD.mean(dim=1))
-        fused_BD: Tensor = residual_BD + self.block(self.tokens(sequence_BSD), self.orders).mean(dim=1)
+        fused_BD: Tensor = residual_BD + self.block(self.tokens(sequence_BSD), list(self.orders_OS)).mean(dim=1)
         return fused_BD
 
     def tokens(self, sequence_BSD: Tensor) -> Tensor:

@@ -56,8 +56,9 @@ def interleave_layers(vision_BLD: Tensor, text_BLD: Tensor) -> Tensor:
             remedy="Give each image the text features of its own class from the same backbone",
         )
     vision_layers, text_layers = pair_layers(vision_BLD.shape[1], text_BLD.shape[1])
-    pairs_BL2D = torch.stack((text_BLD[:, text_layers], vision_BLD[:, vision_layers]), dim=2).flip(1)
-    return torch.cat((vision_BLD[:, -1:], pairs_BL2D.flatten(1, 2)), dim=1)
+    vision, text = vision_BLD.unbind(dim=1), text_BLD.unbind(dim=1)
+    pairs = [(text[of_text], vision[of_vision]) for of_text, of_vision in zip(text_layers, vision_layers, strict=True)]
+    return torch.stack([vision[-1], *(feature_BD for pair in reversed(pairs) for feature_BD in pair)], dim=1)
 
 
 def num_scan_steps(num_vision_layers: int, num_text_layers: int) -> int:

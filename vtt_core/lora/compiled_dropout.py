@@ -12,7 +12,9 @@ import torch
 from torch import Tensor
 
 from vtt_core.compiled import compiled
+from vtt_core.kernels import has_kernels
 from vtt_core.lora.dropout import LayerDropout
+from vtt_core.lora.triton_dropout import triton_add_kept, triton_keep
 
 
 def keep(x_BTW: Tensor, dropout: LayerDropout | None, projection: int) -> Tensor:
@@ -25,6 +27,8 @@ def keep(x_BTW: Tensor, dropout: LayerDropout | None, projection: int) -> Tensor
     """
     if dropout is None:
         return x_BTW
+    if has_kernels(x_BTW):
+        return triton_keep(x_BTW, dropout, projection)
     if x_BTW.device.type != "cpu":
         return dropout.apply(x_BTW, projection)
     kept_BTW = torch.empty(x_BTW.shape, dtype=x_BTW.dtype)
@@ -44,6 +48,8 @@ def add_kept(total_BTW: Tensor, gradient_BTW: Tensor, dropout: LayerDropout | No
     """
     if dropout is None:
         total_BTW += gradient_BTW
+    elif has_kernels(total_BTW):
+        triton_add_kept(total_BTW, gradient_BTW, dropout, projection)
     elif total_BTW.device.type != "cpu":
         total_BTW += dropout.apply(gradient_BTW, projection)
     else:

@@ -112,7 +112,7 @@ class Engine:
     def read_images(
         self, backbone_id: str, encoded: Sequence[ReadBytes], limits: Limits = DEFAULT_LIMITS
     ) -> list[Tensor | VttError]:
-        """Return each image as its backbone reads it, (3, H, W), or why it cannot be used.
+        """Return each image as its backbone reads it, (3, H, W) on its device, or why it cannot be used.
 
         Args:
             backbone_id: whose preprocessing applies.
@@ -122,11 +122,12 @@ class Engine:
         Raises:
             BackboneUnavailableError: the backbone's weights are out of reach.
         """
-        preprocessing = self._backbone(backbone_id).preprocessing
+        backbone = self._backbone(backbone_id)
 
         def read(read_bytes: ReadBytes) -> Tensor | VttError:
             try:
-                return preprocess([decode_image(read_bytes(), limits)], preprocessing)[0]
+                pixels_3HW = preprocess([decode_image(read_bytes(), limits)], backbone.preprocessing)[0]
+                return pixels_3HW.to(backbone.device, backbone.dtype)
             except VttError as error:
                 return error
 
@@ -212,8 +213,9 @@ def classify_mixed(backbone: Backbone, items: Sequence[BatchItem]) -> list[Tenso
     """Return the probabilities (C) of each image by its own adapter, from one pass of the vision tower."""
     adapters = [item.adapter for item in items]
     with torch.inference_mode():
-        images_B3HW = torch.stack([item.pixels_3HW for item in items]).to(backbone.device, backbone.dtype)
-        features_BD = backbone.vision_tower.features(images_B3HW, MixedLora(adapters, backbone.dtype))
+        images_B3HW = torch.stack([item.pixels_3HW for item in items])
+        # The few numbers that are left are one transfer, and then nothing waits for the device again.
+        features_BD = backbone.vision_tower.features(images_B3HW, MixedLora(adapters, backbone.dtype)).cpu()
         return [
             class_logits(feature_D[None], adapter.prototypes_CD, adapter.logit_scale)[0].softmax(dim=-1)
             for feature_D, adapter in zip(features_BD, adapters, strict=True)

@@ -19,14 +19,15 @@ Precision = Literal["float32", "float16"]
 
 @dataclass(frozen=True)
 class ServedAdapter:
-    """An adapter in memory, on the device of its backbone."""
+    """An adapter in memory, its LoRA on the device of its backbone."""
 
     labels: tuple[str, ...]
     A_LPRW: Tensor
     B_LPWR: Tensor
     """Already scaled."""
     prototypes_CD: Tensor
-    """Unit text feature of every class, made at publish time: the text tower does not run in a prediction."""
+    """Unit text feature of every class, made at publish time: the text tower does not run in a prediction.
+    On the CPU, where the few numbers that an image gives are compared with them."""
     logit_scale: float
 
     @property
@@ -54,6 +55,6 @@ def make_served(adapter: Adapter, device: torch.device, precision: Precision) ->
             labels=tuple(adapter.manifest.labels),
             A_LPRW=adapter.lora.lora_A.to(device, dtype),
             B_LPWR=(adapter.lora.lora_B * adapter.lora.scaling).to(device, dtype),
-            prototypes_CD=adapter.prototypes_CD.to(device),
+            prototypes_CD=adapter.prototypes_CD,
             logit_scale=FinetuneRecipe.from_json(adapter.manifest.recipe).logit_scale,
         )

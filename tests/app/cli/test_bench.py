@@ -30,6 +30,18 @@ def test_step_prints_a_table() -> None:
         assert part in result.stdout
 
 
+@pytest.mark.slow
+def test_jobs_prints_the_ratio() -> None:
+    arguments = ["--number", "2", "--iterations", "2", "--shot", "1", "--repeats", "1"]
+    result = run("jobs", "--backbone", "tests/fixtures/tiny_clip.json", *arguments, "--json")
+    assert result.returncode == 0, result.stderr
+    printed = json.loads(result.stdout)
+    assert printed["together_over_one_after_another"] > 0
+    assert printed["largest_difference"] < 1e-4
+    table = run("jobs", "--backbone", "tests/fixtures/tiny_clip.json", *arguments)
+    assert "one_after_another" in table.stdout
+
+
 def test_an_unknown_backbone_ends_with_code_2() -> None:
     result = run("step", "--backbone", "no/such")
     assert result.returncode == 2

@@ -1,0 +1,36 @@
+"""The kernels run here as they are written, by Triton's interpreter, and on the GPU where there is one."""
+
+import pytest
+import torch
+
+from tests.vtt_core.fusion.test_compiled_scan import SIZES, inputs
+from vtt_core.fusion.scan import selective_scan
+
+pytest.importorskip("triton")
+from vtt_core.fusion.triton_scan import CHANNELS_A_PROGRAM, triton_selective_scan  # noqa: E402
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+
+
+@pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
+@pytest.mark.parametrize("sizes", [*SIZES, (2, 5, CHANNELS_A_PROGRAM + 3, 6)])
+def test_it_equals_the_plain_scan_and_its_gradients(
+    sizes: tuple[int, int, int, int], dtype: torch.dtype, tolerance: float
+) -> None:
+    arguments = [tensor.detach().to(DEVICE).requires_grad_() for tensor in inputs(sizes, dtype)]
+    fast, plain = triton_selective_scan(*arguments), selective_scan(*arguments)
+    torch.testing.assert_close(fast, plain, rtol=tolerance, atol=tolerance)
+    cotangent = torch.randn(fast.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64).to(DEVICE, dtype)
+    for got, expected in zip(
+        torch.autograd.grad(fast, arguments, cotangent), torch.autograd.grad(plain, arguments, cotangent), strict=True
+    ):
+        assert (got - expected).abs().max().item() <= tolerance * max(expected.abs().max().item(), 1)
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
+def test_it_equals_the_kernel_of_mamba_ssm() -> None:
+    interface = pytest.importorskip("mamba_ssm.ops.selective_scan_interface")
+    u, step, A, B, C, D = (tensor.detach().cuda() for tensor in inputs((2, 25, 16, 32), torch.float32))
+    expected_BDS = interface.selective_scan_fn(*(x.transpose(1, 2).contiguous() for x in (u, step)), A, B.mT, C.mT, D)
+    torch.testing.assert_close(triton_selective_scan(u, step, A, B, C, D), expected_BDS.transpose(1, 2), rtol=1e-4, atol=1e-4)

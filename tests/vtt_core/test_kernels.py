@@ -1,0 +1,28 @@
+import pytest
+import torch
+
+from vtt_core import kernels
+
+
+def test_a_cpu_has_no_kernels() -> None:
+    assert not kernels.has_kernels(torch.zeros(1))
+
+
+@pytest.mark.parametrize("missing", ["triton", "compiler"])
+def test_what_a_kernel_needs_may_be_missing(missing: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class OnCuda:
+        device = torch.device("cuda")
+
+    monkeypatch.setattr(kernels, "triton", object())
+    monkeypatch.setattr(kernels.shutil, "which", lambda name: f"/usr/bin/{name}")
+    assert kernels.has_kernels(OnCuda())  # type: ignore[arg-type]
+    if missing == "triton":
+        monkeypatch.setattr(kernels, "triton", None)
+    else:
+        monkeypatch.setattr(kernels.shutil, "which", lambda name: None)
+    assert not kernels.has_kernels(OnCuda())  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("num_items", "expected"), [(1, 1), (8, 1), (9, 2)])
+def test_a_grid_covers_every_item(num_items: int, expected: int) -> None:
+    assert kernels.blocks(num_items, 8) == (expected,)
