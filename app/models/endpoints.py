@@ -14,6 +14,7 @@ from app.domain.errors import (
     NotFoundError,
     PredictorNotReadyError,
     RequestTooLargeError,
+    StoreUnavailableError,
 )
 from app.infra.clock import utc_now
 from app.infra.tables import ModelRow
@@ -39,7 +40,13 @@ AliasName = Annotated[
     ),
 ]
 PIN_RESPONSES = problem_responses(
-    NotFoundError, GoneError, BlobMissingError, PredictorNotReadyError, BackboneUnavailableError, BackboneMismatchError
+    NotFoundError,
+    GoneError,
+    BlobMissingError,
+    StoreUnavailableError,
+    PredictorNotReadyError,
+    BackboneUnavailableError,
+    BackboneMismatchError,
 )
 
 
@@ -58,7 +65,9 @@ def get_model(model: ModelReference, session: ReadSessionDep, resources: Resourc
     return _answer(resources, *service.find_model(session, model))
 
 
-@router.delete(PREFIX + "/{model}", status_code=204, responses=problem_responses(NotFoundError, GoneError))
+@router.delete(
+    PREFIX + "/{model}", status_code=204, responses=problem_responses(NotFoundError, GoneError, StoreUnavailableError)
+)
 def delete_model(model: ModelId, resources: ResourcesDep) -> None:
     """Delete a model by its id; from then on it answers 410. Aliases that point to it do so too, until they are moved."""
     service.delete_model(resources, model, utc_now())
@@ -84,7 +93,7 @@ def unpin_model(model: ModelId, resources: ResourcesDep) -> ModelAnswer:
     response_class=Response,
     responses={
         200: {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}, "description": "The zip"},
-        **problem_responses(NotFoundError, GoneError, ModelNotReadyError, BlobMissingError),
+        **problem_responses(NotFoundError, GoneError, ModelNotReadyError, BlobMissingError, StoreUnavailableError),
     },
 )
 def export_adapter(model: ModelReference, session: ReadSessionDep, resources: ResourcesDep) -> Response:

@@ -16,6 +16,7 @@ from app.domain.errors import (
     NothingUsableError,
     PredictorNotReadyError,
     RequestTooLargeError,
+    StoreUnavailableError,
     UnsupportedMediaTypeError,
 )
 from app.health.metrics import Metrics, MetricsDep
@@ -44,6 +45,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         BackboneUnavailableError,
         BackboneMismatchError,
         BlobMissingError,
+        StoreUnavailableError,
     ),
 }
 
