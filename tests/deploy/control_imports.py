@@ -51,7 +51,7 @@ def main() -> None:
         vtt()
     except SystemExit:
         pass
-    print(json.dumps(sorted(imported)))
+    sys.stdout.write(json.dumps(sorted(imported)) + "\n")
 
 
 if __name__ == "__main__":
