@@ -32,6 +32,7 @@ from app.domain.errors import (
     RateLimitedError,
     RequestTooLargeError,
     StaleLeaseError,
+    StoreUnavailableError,
     UnsafeHostError,
     UnsupportedMediaTypeError,
     error_facts,
@@ -51,6 +52,7 @@ STATUS: dict[type[VttError], int] = {
     RequestTooLargeError: 413,
     BackboneMismatchError: 409,
     QueueUnavailableError: 503,
+    StoreUnavailableError: 503,
     PredictorNotReadyError: 503,
     BackboneUnavailableError: 503,
     BlobMissingError: 500,
@@ -64,6 +66,8 @@ STATUS: dict[type[VttError], int] = {
 }
 """Status of an error class and of those below it that are not named themselves."""
 
+RETRY_SECONDS = 5
+"""When to come back after a 503."""
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _log = structlog.get_logger(__name__)
 
@@ -114,7 +118,10 @@ def install_error_handlers(app: FastAPI) -> None:
 
 
 def _respond(request: Request, error: VttError, headers: Mapping[str, str] | None = None) -> ProblemResponse:
-    return ProblemResponse(problem_of(error, request.url.path), status_code=status_of(type(error)), headers=headers)
+    status = status_of(type(error))
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers = {"Retry-After": str(RETRY_SECONDS), **(headers or {})}
+    return ProblemResponse(problem_of(error, request.url.path), status_code=status, headers=headers)
 
 
 def _respond_plain(
@@ -204,7 +211,7 @@ def _is_answered(request: Request, method: str) -> bool:
 async def _handle_database_outage(request: Request, error: Exception) -> ProblemResponse:
     _log.error("database_unavailable", path=request.url.path, reason=str(error.__cause__ or error))
     facts = {"expected": "a database that answers", "got": type(error).__name__, "remedy": "Try again in a moment"}
-    return _respond_plain(request, 503, "database.unavailable", facts, {"Retry-After": "5"})
+    return _respond_plain(request, 503, "database.unavailable", facts, {"Retry-After": str(RETRY_SECONDS)})
 
 
 async def _handle_unstorable_value(request: Request, error: Exception) -> ProblemResponse:

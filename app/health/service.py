@@ -12,8 +12,6 @@ from app.infra.settings import Role
 from app.wiring import Resources
 from vtt_core.contract.errors import VttError
 
-PROBE_KEY = "health/probe"
-
 
 def readiness(resources: Resources) -> Readiness:
     """Return how every part of this process's role stands.
@@ -43,7 +41,7 @@ def _database(resources: Resources) -> Part:
 
 def _store(resources: Resources) -> Part:
     def probe() -> str:
-        resources.store.exists(PROBE_KEY)
+        resources.store.ping()
         return "answers"
 
     return _probe(probe)

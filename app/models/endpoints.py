@@ -15,6 +15,7 @@ from app.domain.errors import (
     NotFoundError,
     PredictorNotReadyError,
     RequestTooLargeError,
+    StoreUnavailableError,
 )
 from app.infra.clock import utc_now
 from app.infra.tables import ModelRow
@@ -42,7 +43,13 @@ AliasName = Annotated[
     ),
 ]
 PIN_RESPONSES = problem_responses(
-    NotFoundError, GoneError, BlobMissingError, PredictorNotReadyError, BackboneUnavailableError, BackboneMismatchError
+    NotFoundError,
+    GoneError,
+    BlobMissingError,
+    StoreUnavailableError,
+    PredictorNotReadyError,
+    BackboneUnavailableError,
+    BackboneMismatchError,
 )
 
 
@@ -62,7 +69,10 @@ def get_model(model: ModelReference, session: ReadSessionDep, resources: Resourc
 
 
 @router.delete(
-    PREFIX + "/{model}", status_code=204, dependencies=CHANGES, responses=problem_responses(NotFoundError, GoneError)
+    PREFIX + "/{model}",
+    status_code=204,
+    dependencies=CHANGES,
+    responses=problem_responses(NotFoundError, GoneError, StoreUnavailableError),
 )
 def delete_model(model: ModelId, resources: ResourcesDep) -> None:
     """Delete a model by its id; from then on it answers 410. Aliases that point to it do so too, until they are moved."""
@@ -89,7 +99,7 @@ def unpin_model(model: ModelId, resources: ResourcesDep) -> ModelAnswer:
     response_class=Response,
     responses={
         200: {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}, "description": "The zip"},
-        **problem_responses(NotFoundError, GoneError, ModelNotReadyError, BlobMissingError),
+        **problem_responses(NotFoundError, GoneError, ModelNotReadyError, BlobMissingError, StoreUnavailableError),
     },
 )
 def export_adapter(model: ModelReference, session: ReadSessionDep, resources: ResourcesDep) -> Response:

@@ -17,6 +17,7 @@ from app.domain.errors import (
     NothingUsableError,
     PredictorNotReadyError,
     RequestTooLargeError,
+    StoreUnavailableError,
     UnsupportedMediaTypeError,
 )
 from app.health.metrics import Metrics, MetricsDep
@@ -45,6 +46,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         BackboneUnavailableError,
         BackboneMismatchError,
         BlobMissingError,
+        StoreUnavailableError,
     ),
 }
 

@@ -18,6 +18,7 @@ from app.domain.errors import (
     NothingUsableError,
     QuotaExceededError,
     RequestTooLargeError,
+    StoreUnavailableError,
     SupportSetFrozenError,
     SupportSetInUseError,
     UnsupportedMediaTypeError,
@@ -71,6 +72,7 @@ UPLOAD_ERRORS = (
     MalformedRequestError,
     UnsupportedMediaTypeError,
     RequestTooLargeError,
+    StoreUnavailableError,
 )
 PARTLY_KEPT: dict[int | str, dict[str, Any]] = {
     MULTI_STATUS: {
@@ -138,7 +140,9 @@ def get_support_set(support_set_id: SupportSetId, session: ReadSessionDep) -> Su
 
 
 @router.delete(
-    "/{support_set_id}", status_code=204, responses=problem_responses(NotFoundError, GoneError, SupportSetInUseError)
+    "/{support_set_id}",
+    status_code=204,
+    responses=problem_responses(NotFoundError, GoneError, SupportSetInUseError, StoreUnavailableError),
 )
 def delete_support_set(support_set_id: SupportSetId, resources: ResourcesDep) -> None:
     """Delete a support set with its images.
@@ -167,7 +171,7 @@ def add_images(
 @router.delete(
     "/{support_set_id}/images/{image_id}",
     status_code=204,
-    responses=problem_responses(NotFoundError, GoneError, SupportSetFrozenError),
+    responses=problem_responses(NotFoundError, GoneError, SupportSetFrozenError, StoreUnavailableError),
 )
 def remove_image(
     support_set_id: SupportSetId, image_id: Annotated[str, id_parameter("Id of an image of the set")], resources: ResourcesDep
@@ -179,7 +183,7 @@ def remove_image(
 @router.delete(
     "/{support_set_id}/classes",
     status_code=204,
-    responses=problem_responses(NotFoundError, GoneError, SupportSetFrozenError),
+    responses=problem_responses(NotFoundError, GoneError, SupportSetFrozenError, StoreUnavailableError),
 )
 def remove_class(
     support_set_id: SupportSetId,

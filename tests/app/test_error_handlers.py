@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 
 from app.error_handlers import problem_of, status_of
 from app.infra.jobs import JobRepository
-from tests.fixtures.http_api import Api
+from tests.fixtures.http_api import Api, MakeApi, encode_image
 from vtt_core.contract.errors import EmptyFileError, InputError, TooFewClassesError
 
 
@@ -84,6 +84,16 @@ def test_a_database_outage_asks_to_try_again(api: Api, monkeypatch: pytest.Monke
     monkeypatch.setattr(JobRepository, "get", lose)
     answer = api.client.get("/v1/jobs/job_1")
     check(answer, 503, "database.unavailable")
+    assert answer.headers["retry-after"] == "5"
+
+
+@pytest.mark.services
+def test_a_store_outage_asks_to_try_again(
+    make_api: MakeApi, s3_url: str, closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{closed_port}")
+    answer = make_api(store_url=s3_url).client.post("/v1/support-sets", files={"cat": ("a.png", encode_image())})
+    check(answer, 503, "store.unavailable")
     assert answer.headers["retry-after"] == "5"
 
 

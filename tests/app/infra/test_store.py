@@ -1,14 +1,20 @@
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 
-from app.domain.errors import BlobMissingError
+from app.domain.errors import BlobMissingError, StoreUnavailableError
 from app.infra.store import ObjectStore
 
 
-@pytest.fixture(params=["file", "memory"])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
-    return ObjectStore(f"file://{tmp_path}/blobs" if request.param == "file" else f"memory://{tmp_path.name}")
+@pytest.fixture(params=["file", pytest.param("s3", marks=pytest.mark.services)])
+def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    return str(request.getfixturevalue("s3_url")) if request.param == "s3" else f"file://{tmp_path}/blobs [1]*"
+
+
+@pytest.fixture
+def store(store_url: str) -> ObjectStore:
+    return ObjectStore(store_url)
 
 
 def test_what_was_put_comes_back(store: ObjectStore) -> None:
@@ -64,3 +70,77 @@ def test_a_failed_write_leaves_the_old_blob_and_no_draft(tmp_path: Path) -> None
         store.put("a/b", "text")  # type: ignore[arg-type]
     assert store.get("a/b") == b"old"
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
+
+
+def test_what_another_process_puts_or_deletes_is_seen_at_once(store_url: str) -> None:
+    here, there = ObjectStore(store_url), ObjectStore(store_url)
+    assert not here.exists("a/b")
+    there.put("a/b", b"1")
+    assert here.exists("a/b")
+    there.put("a/c", b"2")
+    assert here.get_many(["a/b", "a/c"]) == {"a/b": b"1", "a/c": b"2"}
+    there.delete_prefix("a")
+    assert not here.exists("a/b")
+    with pytest.raises(BlobMissingError):
+        here.get("a/c")
+
+
+def test_a_folder_is_not_a_blob(store: ObjectStore) -> None:
+    store.put("a/b", b"1")
+    assert not store.exists("a")
+
+
+def test_large_blobs_come_back_whole(store: ObjectStore) -> None:
+    content = bytes(range(256)) * 2**19  # 128 MiB, more than one request may carry
+    store.put("a/large", content)
+    assert store.get("a/large") == content
+    store.delete("a/large")
+
+
+def test_many_threads_share_one_store(store: ObjectStore) -> None:
+    def there_and_back(number: int) -> bytes:
+        store.put(f"a/{number}", bytes([number]) * 1000)
+        return store.get(f"a/{number}")
+
+    with ThreadPoolExecutor(16) as pool:
+        assert list(pool.map(there_and_back, range(64))) == [bytes([number]) * 1000 for number in range(64)]
+    store.delete_prefix("a")
+
+
+def test_a_store_that_answers_says_so(store: ObjectStore) -> None:
+    store.ping()
+
+
+@pytest.mark.services
+def test_an_s3_that_is_away_is_named_by_every_method(s3_url: str, closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{closed_port}")
+    store = ObjectStore(s3_url)
+    for call in (
+        store.ping,
+        lambda: store.put("a/b", b""),
+        lambda: store.get("a/b"),
+        lambda: store.get_many(["a/b", "a/c"]),
+        lambda: store.exists("a/b"),
+        lambda: store.delete("a/b"),
+        lambda: store.delete_prefix("a"),
+    ):
+        with pytest.raises(StoreUnavailableError, match="Could not connect"):
+            call()
+
+
+@pytest.mark.services
+def test_a_missing_bucket_is_no_missing_blob(s3_url: str) -> None:
+    store = ObjectStore("s3://no-such-bucket/blobs")
+    for call in (store.ping, lambda: store.put("a/b", b"")):
+        with pytest.raises(StoreUnavailableError, match="VTT_STORE_URL"):
+            call()
+
+
+@pytest.mark.services
+def test_an_s3_without_keys_is_named(s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", str(tmp_path / "none"))
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    with pytest.raises(StoreUnavailableError, match="credentials"):
+        ObjectStore(s3_url).put("a/b", b"")
