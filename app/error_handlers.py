@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
@@ -28,10 +28,12 @@ from app.domain.errors import (
     QueueUnavailableError,
     RequestTooLargeError,
     StaleLeaseError,
+    StoreUnavailableError,
     UnsafeHostError,
     UnsupportedMediaTypeError,
     error_facts,
 )
+from app.infra.outages import DATABASE_AWAY
 from vtt_core.contract.errors import BackboneMismatchError, BackboneUnavailableError, InputError, VttError
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
@@ -47,6 +49,7 @@ STATUS: dict[type[VttError], int] = {
     RequestTooLargeError: 413,
     BackboneMismatchError: 409,
     QueueUnavailableError: 503,
+    StoreUnavailableError: 503,
     PredictorNotReadyError: 503,
     BackboneUnavailableError: 503,
     BlobMissingError: 500,
@@ -56,6 +59,8 @@ STATUS: dict[type[VttError], int] = {
 }
 """Status of an error class and of those below it that are not named themselves."""
 
+RETRY_SECONDS = 5
+"""When to come back after a 503."""
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _log = structlog.get_logger(__name__)
 
@@ -99,14 +104,18 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(VttError, _handle_vtt_error)
     app.add_exception_handler(RequestValidationError, _handle_validation_error)
     app.add_exception_handler(HTTPException, _handle_http_exception)
-    app.add_exception_handler(OperationalError, _handle_database_outage)
+    for outage in DATABASE_AWAY:
+        app.add_exception_handler(outage, _handle_database_outage)
     app.add_exception_handler(DataError, _handle_unstorable_value)
     app.add_exception_handler(ClientDisconnect, _handle_disconnect)
     app.add_exception_handler(Exception, _handle_crash)
 
 
 def _respond(request: Request, error: VttError, headers: Mapping[str, str] | None = None) -> ProblemResponse:
-    return ProblemResponse(problem_of(error, request.url.path), status_code=status_of(type(error)), headers=headers)
+    status = status_of(type(error))
+    if status == HTTPStatus.SERVICE_UNAVAILABLE:
+        headers = {"Retry-After": str(RETRY_SECONDS), **(headers or {})}
+    return ProblemResponse(problem_of(error, request.url.path), status_code=status, headers=headers)
 
 
 def _respond_plain(
@@ -188,7 +197,7 @@ def _is_answered(request: Request, method: str) -> bool:
 async def _handle_database_outage(request: Request, error: Exception) -> ProblemResponse:
     _log.error("database_unavailable", path=request.url.path, reason=str(error.__cause__ or error))
     facts = {"expected": "a database that answers", "got": type(error).__name__, "remedy": "Try again in a moment"}
-    return _respond_plain(request, 503, "database.unavailable", facts, {"Retry-After": "5"})
+    return _respond_plain(request, 503, "database.unavailable", facts, {"Retry-After": str(RETRY_SECONDS)})
 
 
 async def _handle_unstorable_value(request: Request, error: Exception) -> ProblemResponse:
