@@ -21,8 +21,8 @@ from app.infra.queue import JobQueue
 from app.infra.settings import Settings
 from app.infra.store import ObjectStore
 
-CLEAR_SECONDS = 60.0
-"""Pause between two looks for what ended jobs have left in the store; each costs a listing."""
+SWEEPS_PER_CLEARING = 12
+"""Each look for what ended jobs have left in the store costs a listing."""
 _log = structlog.get_logger(__name__)
 
 
@@ -67,7 +67,7 @@ class Reaper(threading.Thread):
     """Sweeps every few seconds until it is stopped; outages of database, broker and store are waited out.
 
     While the database was away nobody could renew a lease: holders get the time of one lease to do so before
-    expired ones are taken from them.
+    expired ones are taken from them. So they do when the thread starts, since it cannot know what was before.
 
     Args:
         settings: its pauses, and how long leases last.
@@ -97,6 +97,7 @@ class Reaper(threading.Thread):
 
     def run(self) -> None:
         """Sweep until stopped."""
+        self._spares_until = time.monotonic() + self._settings.lease_seconds
         while not self._stopped.is_set():
             try:
                 self.sweep(time.monotonic())
@@ -130,7 +131,7 @@ class Reaper(threading.Thread):
             self._spares_until = elapsed + self._settings.lease_seconds
             raise
         if elapsed >= self._clears_at:
-            self._clears_at = elapsed + CLEAR_SECONDS
+            self._clears_at = elapsed + SWEEPS_PER_CLEARING * self._settings.reaper_seconds
             for job_id in clear_ended_jobs(self._session_factory, self._store):
                 _log.info("cleared", job_id=job_id)
 

@@ -13,7 +13,7 @@ from app.infra.database import SessionFactory
 from app.infra.jobs import JobRepository, NewJob
 from app.infra.leases import LeaseRepository
 from app.infra.queue import JobQueue, connect_redis
-from app.infra.reaper import CLEAR_SECONDS, Reaper, sweep_once
+from app.infra.reaper import SWEEPS_PER_CLEARING, Reaper, sweep_once
 from app.infra.settings import Settings
 from app.infra.store import ObjectStore
 
@@ -89,7 +89,8 @@ def test_the_thread_sweeps_until_it_is_stopped(
 ) -> None:
     with session_factory.begin() as session:
         LeaseRepository(session).claim(job_id, "worker", 30, now)
-    reaper = Reaper(settings, session_factory, queue, store, clock=lambda: now + LATER)
+    hasty = settings.model_copy(update={"lease_seconds": 0.1})
+    reaper = Reaper(hasty, session_factory, queue, store, clock=lambda: now + LATER)
     reaper.start()
     deadline = time.monotonic() + 10
     while queue.depth() == 0 and time.monotonic() < deadline:
@@ -142,7 +143,8 @@ def test_the_store_is_cleared_now_and_then(
     reaper.sweep(100.0)
     with session_factory.begin() as session:
         JobRepository(session).request_cancel(job_id, now)
-    reaper.sweep(100.0 + CLEAR_SECONDS / 2)
+    pause = SWEEPS_PER_CLEARING * settings.reaper_seconds
+    reaper.sweep(100.0 + pause / 2)
     assert store.exists(checkpoint_key(job_id))
-    reaper.sweep(100.0 + CLEAR_SECONDS)
+    reaper.sweep(100.0 + pause)
     assert not store.exists(checkpoint_key(job_id))
