@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
@@ -37,6 +37,7 @@ from app.domain.errors import (
     UnsupportedMediaTypeError,
     error_facts,
 )
+from app.infra.outages import DATABASE_AWAY
 from vtt_core.contract.errors import BackboneMismatchError, BackboneUnavailableError, InputError, VttError
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
@@ -111,7 +112,8 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(VttError, _handle_vtt_error)
     app.add_exception_handler(RequestValidationError, _handle_validation_error)
     app.add_exception_handler(HTTPException, _handle_http_exception)
-    app.add_exception_handler(OperationalError, _handle_database_outage)
+    for outage in DATABASE_AWAY:
+        app.add_exception_handler(outage, _handle_database_outage)
     app.add_exception_handler(DataError, _handle_unstorable_value)
     app.add_exception_handler(ClientDisconnect, _handle_disconnect)
     app.add_exception_handler(Exception, _handle_crash)

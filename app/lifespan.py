@@ -65,7 +65,7 @@ def open_resources(settings: Settings, make_prediction_engine: MakeEngine) -> It
         workers=WorkerRegistry(settings.resolved_broker_url),
         rates=RateLimits(settings.resolved_broker_url),
     )
-    reaper = Reaper(sessions, resources.queue, settings.reaper_seconds) if settings.role is not Role.PREDICT else None
+    reaper = Reaper(settings, sessions, resources.queue, resources.store) if settings.role is not Role.PREDICT else None
     if settings.role is not Role.CONTROL:
         resources.predictor = Predictor(
             lambda: make_prediction_engine(settings), settings.default_backbone, partial(load_pinned, resources)

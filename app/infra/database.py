@@ -29,6 +29,17 @@ MIGRATION_LOCK = 0x5674_5400
 MIGRATION_LOCK_TIMEOUT = "5s"
 """How long a migration may wait for a table lock, and so hold up every statement behind it."""
 
+LIBPQ_OPTIONS = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+"""So that a server whose machine vanished is given up in seconds and not in hours."""
+IDLE_IN_TRANSACTION_TIMEOUT = "20s"
+"""When PostgreSQL ends the transaction of a process that stands still in it, and with it the row locks that others wait for."""
+
 SessionFactory = sessionmaker[Session]
 
 
@@ -42,7 +53,14 @@ def make_engine(url: str, *, enforces_foreign_keys: bool = True) -> Engine:
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
-        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, json_serializer=dump_json)
+        engine = create_engine(
+            parsed.set(drivername="postgresql+psycopg"),
+            pool_pre_ping=True,
+            json_serializer=dump_json,
+            connect_args={name: value for name, value in LIBPQ_OPTIONS.items() if name not in parsed.query},
+        )
+        event.listen(engine, "connect", _limit_idle_transactions)
+        return engine
     if parsed.database:
         _create_wal_file(Path(parsed.database))
     engine = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}, json_serializer=dump_json)
@@ -99,6 +117,12 @@ def _check_foreign_keys(connection: Connection) -> None:
     if connection.dialect.name == "sqlite":
         orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
         assert not orphans, f"a migration left rows without their owners: {orphans[:5]}"
+
+
+def _limit_idle_transactions(dbapi_connection: Any, _record: object) -> None:
+    # A statement, because poolers between us and the server refuse most options of the connection.
+    dbapi_connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION_TIMEOUT}'")
+    dbapi_connection.commit()
 
 
 def _leave_transactions_to_us(dbapi_connection: Any, _record: object) -> None:

@@ -69,6 +69,8 @@ class Settings(BaseSettings):
     heartbeat_seconds: float = 5.0
     reaper_seconds: float = 5.0
     """Pause between two looks for expired leases and unsent jobs."""
+    resend_seconds: float = 20.0
+    """Age of a queued job's message after which its loss is looked into."""
     checkpoint_steps: int = 25
     """Optimiser steps between two checkpoints."""
     jobs_together: int = Field(default=1, ge=1)
