@@ -10,6 +10,7 @@ import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
@@ -24,6 +25,7 @@ from app.domain.errors import (
     MalformedRequestError,
     NotFoundError,
     NothingUsableError,
+    OverloadedError,
     PredictorNotReadyError,
     QueueUnavailableError,
     RequestTooLargeError,
@@ -47,6 +49,7 @@ STATUS: dict[type[VttError], int] = {
     RequestTooLargeError: 413,
     BackboneMismatchError: 409,
     QueueUnavailableError: 503,
+    OverloadedError: 503,
     PredictorNotReadyError: 503,
     BackboneUnavailableError: 503,
     BlobMissingError: 500,
@@ -55,6 +58,9 @@ STATUS: dict[type[VttError], int] = {
     VttError: 500,
 }
 """Status of an error class and of those below it that are not named themselves."""
+
+RETRY_SECONDS = 5
+"""What a client is asked to wait where nothing better is known."""
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _log = structlog.get_logger(__name__)
@@ -76,6 +82,13 @@ class ProblemResponse(JSONResponse):
 def status_of(error_class: type[VttError]) -> int:
     """Return the HTTP status of an error class."""
     return next(STATUS[ancestor] for ancestor in error_class.__mro__ if ancestor in STATUS)
+
+
+def retry_headers(error: VttError) -> dict[str, str]:
+    """Return when to come again, for the errors that pass by themselves."""
+    if status_of(type(error)) != HTTPStatus.SERVICE_UNAVAILABLE:
+        return {}
+    return {"Retry-After": str(error.retry_after_seconds if isinstance(error, OverloadedError) else RETRY_SECONDS)}
 
 
 def problem_of(error: VttError, request_path: str = "") -> dict[str, Any]:
@@ -100,6 +113,7 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _handle_validation_error)
     app.add_exception_handler(HTTPException, _handle_http_exception)
     app.add_exception_handler(OperationalError, _handle_database_outage)
+    app.add_exception_handler(NoConnectionError, _handle_database_outage)
     app.add_exception_handler(DataError, _handle_unstorable_value)
     app.add_exception_handler(ClientDisconnect, _handle_disconnect)
     app.add_exception_handler(Exception, _handle_crash)
@@ -127,9 +141,10 @@ def _respond_plain(
 
 async def _handle_vtt_error(request: Request, error: Exception) -> ProblemResponse:
     assert isinstance(error, VttError)
-    if status_of(type(error)) >= 500:
+    # Refusals come by the hundred, and the metrics count them.
+    if status_of(type(error)) >= 500 and not isinstance(error, OverloadedError):
         _log.error("request_failed", path=request.url.path, code=error.code, got=error.got)
-    return _respond(request, error)
+    return _respond(request, error, retry_headers(error))
 
 
 async def _handle_validation_error(request: Request, error: Exception) -> ProblemResponse:
@@ -188,7 +203,7 @@ def _is_answered(request: Request, method: str) -> bool:
 async def _handle_database_outage(request: Request, error: Exception) -> ProblemResponse:
     _log.error("database_unavailable", path=request.url.path, reason=str(error.__cause__ or error))
     facts = {"expected": "a database that answers", "got": type(error).__name__, "remedy": "Try again in a moment"}
-    return _respond_plain(request, 503, "database.unavailable", facts, {"Retry-After": "5"})
+    return _respond_plain(request, 503, "database.unavailable", facts, {"Retry-After": str(RETRY_SECONDS)})
 
 
 async def _handle_unstorable_value(request: Request, error: Exception) -> ProblemResponse:
