@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import Random
 
@@ -20,6 +21,8 @@ TIMEOUT_SECONDS = 120.0
 PROBE_SECONDS = 1.0
 """Pause between two looks at each health endpoint."""
 PROBES = ("livez", "readyz")
+LIMITS = httpx.Limits(keepalive_expiry=2.0)
+"""A connection is given up before the service, which waits 5 s, closes it under a request."""
 LONGEST_WAIT_SECONDS = 5.0
 """Of a refused client, however long it was asked to wait: the measurement ends."""
 
@@ -58,6 +61,8 @@ class LoadRun:
         self._headers = headers
         self._mix = mix
         self._seconds = seconds
+        self._tls = httpx.create_ssl_context(trust_env=False)
+        self._idle: list[httpx.AsyncClient] = []
         self.outcomes: list[Outcome] = []
         self.start = 0.0
         self.elapsed_seconds = 0.0
@@ -72,51 +77,59 @@ class LoadRun:
             look: is called with the seconds since the start, now and then.
             look_seconds: between two such calls.
         """
-        limits = httpx.Limits(max_connections=None, max_keepalive_connections=max(num_clients, 64))
-        # Probes have connections of their own, so that they tell what the service does and not what this client does.
-        async with self._client(limits) as http, self._client(httpx.Limits()) as probing:
-            self.start = time.perf_counter()
-            beside = [asyncio.create_task(self._probe(probing, path)) for path in PROBES]
-            beside.append(asyncio.create_task(_repeat(self._looking(look), look_seconds)))
-            await (self._closed(http, num_clients) if rate is None else self._open(http, rate))
-            self.elapsed_seconds = time.perf_counter() - self.start
-            for task in beside:
-                task.cancel()
-            await asyncio.gather(*beside, return_exceptions=True)
+        self.start = time.perf_counter()
+        beside = [asyncio.create_task(self._probe(path)) for path in PROBES]
+        beside.append(asyncio.create_task(_repeat(self._looking(look), look_seconds)))
+        await (self._closed(num_clients) if rate is None else self._open(rate))
+        self.elapsed_seconds = time.perf_counter() - self.start
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
+        await asyncio.gather(*(connection.aclose() for connection in self._idle))
         look(time.perf_counter() - self.start)
 
-    def _client(self, limits: httpx.Limits) -> httpx.AsyncClient:
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[httpx.AsyncClient]:
+        # One for each request in flight: a pool of hundreds takes longer to search than the service to answer.
+        connection = self._idle.pop() if self._idle else self._connect()
+        try:
+            yield connection
+        finally:
+            self._idle.append(connection)
+
+    def _connect(self) -> httpx.AsyncClient:
         return httpx.AsyncClient(
-            base_url=self._url, headers=self._headers, timeout=TIMEOUT_SECONDS, limits=limits, trust_env=False
+            base_url=self._url, headers=self._headers, timeout=TIMEOUT_SECONDS, verify=self._tls, limits=LIMITS, trust_env=False
         )
 
     def _is_over(self) -> bool:
         return time.perf_counter() - self.start >= self._seconds
 
-    async def _closed(self, http: httpx.AsyncClient, num_clients: int) -> None:
+    async def _closed(self, num_clients: int) -> None:
         async def client() -> None:
             while not self._is_over():
-                outcome = await self._send(http, self._mix.draw(), time.perf_counter())
+                outcome = await self._send(self._mix.draw(), time.perf_counter())
                 if outcome.retry_after.isdecimal():
                     await asyncio.sleep(min(float(outcome.retry_after), LONGEST_WAIT_SECONDS))
 
         await asyncio.gather(*(client() for _ in range(num_clients)))
 
-    async def _open(self, http: httpx.AsyncClient, rate: float) -> None:
+    async def _open(self, rate: float) -> None:
         random, due, sending = Random(0), time.perf_counter(), set()
         while True:
             due += random.expovariate(rate)
             if due - self.start >= self._seconds:
                 break
             await asyncio.sleep(max(0.0, due - time.perf_counter()))
-            task = asyncio.create_task(self._send(http, self._mix.draw(), due))
+            task = asyncio.create_task(self._send(self._mix.draw(), due))
             sending.add(task)
             task.add_done_callback(sending.discard)
         await asyncio.gather(*sending)
 
-    async def _send(self, http: httpx.AsyncClient, ask: Ask, due: float) -> Outcome:
+    async def _send(self, ask: Ask, due: float) -> Outcome:
         try:
-            response = await http.post(ask.path, files=ask.files, json=ask.json)
+            async with self._connection() as http:
+                response = await http.post(ask.path, files=ask.files, json=ask.json)
         except httpx.HTTPError as error:
             outcome = Outcome(ask.kind, time.perf_counter() - due, 0, type(error).__name__)
         else:
@@ -126,11 +139,12 @@ class LoadRun:
         self.outcomes.append(outcome)
         return outcome
 
-    async def _probe(self, http: httpx.AsyncClient, path: str) -> None:
+    async def _probe(self, path: str) -> None:
         async def probe() -> None:
             started = time.perf_counter()
             try:
-                response = await http.get(f"/{path}")
+                async with self._connection() as http:
+                    response = await http.get(f"/{path}")
             except httpx.HTTPError as error:
                 self.outcomes.append(Outcome(path, time.perf_counter() - started, 0, type(error).__name__))
             else:
