@@ -6,8 +6,10 @@ import json
 
 import pytest
 from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionError
 
-from app.error_handlers import problem_of, status_of
+from app.domain.errors import OverloadedError, QueueUnavailableError
+from app.error_handlers import problem_of, retry_headers, status_of
 from app.infra.jobs import JobRepository
 from tests.fixtures.http_api import Api
 from vtt_core.contract.errors import EmptyFileError, InputError, TooFewClassesError
@@ -77,14 +79,23 @@ def test_a_crash_says_nothing_of_the_inside(api: Api, monkeypatch: pytest.Monkey
     assert "secret" not in answer.text
 
 
-def test_a_database_outage_asks_to_try_again(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("outage", [OperationalError("SELECT", {}, Exception("gone away")), NoConnectionError("all in use")])
+def test_a_database_outage_asks_to_try_again(api: Api, monkeypatch: pytest.MonkeyPatch, outage: Exception) -> None:
     def lose(*_: object) -> None:
-        raise OperationalError("SELECT", {}, Exception("gone away"))
+        raise outage
 
     monkeypatch.setattr(JobRepository, "get", lose)
     answer = api.client.get("/v1/jobs/job_1")
     check(answer, 503, "database.unavailable")
     assert answer.headers["retry-after"] == "5"
+
+
+def test_only_errors_that_pass_by_themselves_say_when_to_come_again() -> None:
+    facts = {"expected": "one", "got": "another", "remedy": "Wait"}
+    assert retry_headers(OverloadedError(expected="less", got="more", retry_after_seconds=7.2)) == {"Retry-After": "8"}
+    assert retry_headers(OverloadedError(expected="less", got="more", retry_after_seconds=1e9)) == {"Retry-After": "120"}
+    assert retry_headers(QueueUnavailableError(**facts)) == {"Retry-After": "5"}
+    assert retry_headers(EmptyFileError(**facts)) == {}
 
 
 def test_lone_surrogates_stay_escaped(api: Api) -> None:
