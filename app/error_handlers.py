@@ -17,17 +17,21 @@ from starlette.responses import JSONResponse
 from starlette.routing import Match
 
 from app.domain.errors import (
+    AccessError,
     BlobMissingError,
     ConflictError,
     GoneError,
     InvalidRequestError,
     JobFailureError,
+    KeyRefusedError,
+    KeyRequiredError,
     MalformedRequestError,
     NotFoundError,
     NothingUsableError,
     OverloadedError,
     PredictorNotReadyError,
     QueueUnavailableError,
+    RateLimitedError,
     RequestTooLargeError,
     StaleLeaseError,
     UnsafeHostError,
@@ -55,6 +59,10 @@ STATUS: dict[type[VttError], int] = {
     BlobMissingError: 500,
     JobFailureError: 500,
     UnsafeHostError: 500,
+    AccessError: 403,
+    KeyRequiredError: 401,
+    KeyRefusedError: 401,
+    RateLimitedError: 429,
     VttError: 500,
 }
 """Status of an error class and of those below it that are not named themselves."""
@@ -84,11 +92,15 @@ def status_of(error_class: type[VttError]) -> int:
     return next(STATUS[ancestor] for ancestor in error_class.__mro__ if ancestor in STATUS)
 
 
-def retry_headers(error: VttError) -> dict[str, str]:
-    """Return when to come again, for the errors that pass by themselves."""
-    if status_of(type(error)) != HTTPStatus.SERVICE_UNAVAILABLE:
-        return {}
-    return {"Retry-After": str(error.retry_after_seconds if isinstance(error, OverloadedError) else RETRY_SECONDS)}
+def headers_of(error: VttError) -> dict[str, str]:
+    """Return the headers that an error's answer has besides: how to prove who one is, or when to come again."""
+    if isinstance(error, KeyRequiredError | KeyRefusedError):
+        return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, RateLimitedError | OverloadedError):
+        return {"Retry-After": str(error.retry_after_seconds)}
+    if status_of(type(error)) == HTTPStatus.SERVICE_UNAVAILABLE:
+        return {"Retry-After": str(RETRY_SECONDS)}
+    return {}
 
 
 def problem_of(error: VttError, request_path: str = "") -> dict[str, Any]:
@@ -144,7 +156,7 @@ async def _handle_vtt_error(request: Request, error: Exception) -> ProblemRespon
     # Refusals come by the hundred, and the metrics count them.
     if status_of(type(error)) >= 500 and not isinstance(error, OverloadedError):
         _log.error("request_failed", path=request.url.path, code=error.code, got=error.got)
-    return _respond(request, error, retry_headers(error))
+    return _respond(request, error, headers_of(error))
 
 
 async def _handle_validation_error(request: Request, error: Exception) -> ProblemResponse:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -12,11 +13,13 @@ from starlette.concurrency import run_in_threadpool
 from app.health.metrics import Metrics
 from app.infra.database import make_engine, make_reader_factory, make_session_factory, migrate
 from app.infra.queue import JobQueue
+from app.infra.rates import RateLimits
 from app.infra.reaper import Reaper
 from app.infra.settings import Role, Settings
 from app.infra.store import ObjectStore
 from app.infra.workers import WorkerRegistry
 from app.models.service import load_pinned
+from app.overload.bounds import make_bounds
 from app.predictions.predictor import PredictionEngine, Predictor
 from app.shutdown import noticing_shutdown
 from app.wiring import Resources
@@ -62,6 +65,8 @@ def open_resources(settings: Settings, make_prediction_engine: MakeEngine) -> It
         store=ObjectStore(settings.resolved_store_url),
         queue=JobQueue(settings.resolved_broker_url),
         workers=WorkerRegistry(settings.resolved_broker_url),
+        rates=RateLimits(settings.resolved_broker_url),
+        bounds=make_bounds(settings, time.monotonic),
     )
     reaper = Reaper(sessions, resources.queue, settings.reaper_seconds) if settings.role is not Role.PREDICT else None
     if settings.role is not Role.CONTROL:

@@ -7,7 +7,14 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from app.domain.errors import InvalidRequestError, OverloadedError
+from app.domain.errors import (
+    InvalidRequestError,
+    KeyRefusedError,
+    KeyRequiredError,
+    MissingScopeError,
+    OverloadedError,
+    RateLimitedError,
+)
 from app.error_handlers import PROBLEM_MEDIA_TYPE, status_of
 from app.uploads.results import ImageResult
 from vtt_core.contract.errors import VttError
@@ -37,13 +44,14 @@ class Problem(BaseModel):
     mistakes: list[Mistake] | None = Field(default=None, description="With `request.invalid`: every wrong field")
 
 
-def problem_responses(*errors: type[VttError]) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses=` for an endpoint that raises these errors.
+ALWAYS = (InvalidRequestError, KeyRequiredError, KeyRefusedError, MissingScopeError, RateLimitedError, OverloadedError)
+"""What every endpoint raises."""
 
-    Wrong parameters and overload, which any endpoint may answer with, are always among them.
-    """
+
+def problem_responses(*errors: type[VttError]) -> dict[int | str, dict[str, Any]]:
+    """Return the `responses=` for an endpoint that raises these errors, and those that every endpoint raises."""
     by_status: dict[int | str, list[type[VttError]]] = {}
-    for error in (*errors, InvalidRequestError, OverloadedError):
+    for error in (*errors, *ALWAYS):
         classes = by_status.setdefault(status_of(error), [])
         if error not in classes:
             classes.append(error)
@@ -62,6 +70,6 @@ def _describe(errors: list[type[VttError]]) -> dict[str, Any]:
 
 
 def _headers(status: int | str) -> dict[str, Any]:
-    if status != HTTPStatus.SERVICE_UNAVAILABLE:
+    if status not in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
         return {}
     return {"headers": {"Retry-After": {"description": "Seconds until it may go well", "schema": {"type": "integer"}}}}

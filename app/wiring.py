@@ -3,27 +3,29 @@
 from __future__ import annotations
 
 import threading
-import time
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Annotated, Any
 
-from anyio import CapacityLimiter
 from fastapi import Depends, Query, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
+from structlog.contextvars import bind_contextvars
 
-from app.infra.database import SessionFactory
+from app.access.callers import check_scope, identify
+from app.domain.access import ANYBODY, Caller, Scope
+from app.infra.clock import utc_now
 from app.infra.queue import JobQueue
+from app.infra.rates import RateLimits
 from app.infra.settings import Settings
 from app.infra.store import ObjectStore
+from app.infra.tenancy import Sessions, TenantSessions
 from app.infra.workers import WorkerRegistry
-from app.overload.request_limit import RequestLimit
-from app.overload.waiting_line import LineBounds, WaitingLine
+from app.overload.bounds import Bounds
 
 if TYPE_CHECKING:
     from app.predictions.predictor import Predictor
-
-HEALTH_THREADS = 4
 
 
 @dataclass
@@ -31,42 +33,72 @@ class Resources:
     """What the lifespan opens, and every request shares."""
 
     settings: Settings
-    sessions: SessionFactory
+    sessions: Sessions
     """Sessions that may write; one request opens one, after its slow work."""
-    readers: SessionFactory
+    readers: Sessions
     """Sessions that only read."""
     store: ObjectStore
     queue: JobQueue
     workers: WorkerRegistry
+    rates: RateLimits
+    bounds: Bounds
     predictor: Predictor | None = None
     """None in role `control`, which has no torch."""
+    caller: Caller = ANYBODY
+    """Who asks, in the resources of a request."""
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set once the process is asked to end."""
-    health_threads: CapacityLimiter = field(default_factory=lambda: CapacityLimiter(HEALTH_THREADS))
-    """Threads that look at the parts, so that health answers however much else waits."""
-    request_limit: RequestLimit = field(init=False)
-    prediction_line: WaitingLine = field(init=False)
-    upload_line: WaitingLine = field(init=False)
-
-    def __post_init__(self) -> None:
-        """Make the bounds on what is accepted."""
-        chosen = self.settings
-        self.request_limit = RequestLimit(chosen.max_requests, time.monotonic)
-        # One batch in the tower, and one that gathers meanwhile, of requests with one image each.
-        num_threads = 2 * chosen.batch_max_images
-        predictions = LineBounds(num_threads, chosen.predict_max_wait_seconds, chosen.predict_max_waiting_images)
-        self.prediction_line = WaitingLine("images to classify", predictions, time.monotonic)
-        uploads = LineBounds(chosen.upload_threads, chosen.upload_max_wait_seconds)
-        self.upload_line = WaitingLine("support images to check", uploads, time.monotonic)
 
 
-async def _resources(request: Request) -> Resources:
+async def _process(request: Request) -> Resources:
     resources = request.app.state.resources
     assert isinstance(resources, Resources)
     return resources
 
 
+ProcessDep = Annotated[Resources, Depends(_process)]
+"""What the process shares, bound to nobody: for health, never for what tenants own."""
+_bearer = HTTPBearer(auto_error=False, scheme_name="key", description="A key as `vtt keys create` prints it")
+
+
+async def _caller(
+    request: Request, process: ProcessDep, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> Caller:
+    settings = process.settings
+    key = sent.credentials if sent is not None else None
+    caller = await run_in_threadpool(identify, key, process.readers, utc_now(), is_required=settings.require_keys)
+    bind_contextvars(tenant_id=caller.tenant_id, key_id=caller.key_id)
+    name = caller.key_id or caller.tenant_id
+    await run_in_threadpool(process.rates.count, "requests", name, settings.requests_per_minute)
+    return caller
+
+
+CallerDep = Annotated[Caller, Depends(_caller)]
+
+
+def needs(*scopes: Scope) -> Any:
+    """Return the dependency that refuses keys which allow none of these; it comes before any body is read."""
+
+    async def check(caller: CallerDep) -> None:
+        check_scope(caller, frozenset(scopes))
+
+    return Depends(check)
+
+
+async def _resources(request: Request, process: ProcessDep, caller: CallerDep) -> Resources:
+    path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    action = f"{request.method} {request.scope['route'].path}"
+    address = request.client.host if request.client is not None else None
+    return replace(
+        process,
+        caller=caller,
+        sessions=TenantSessions(process.sessions, caller, action, path, address),
+        readers=TenantSessions(process.readers, caller),
+    )
+
+
 ResourcesDep = Annotated[Resources, Depends(_resources)]
+"""What the process shares, as far as it is the caller's: sessions that see its tenant's rows alone."""
 
 
 def _read_session(resources: ResourcesDep) -> Iterator[Session]:

@@ -15,6 +15,7 @@ from app.cli.bench_load import load
 from app.cli.console import BAD_INPUT_EXIT, FAILURE_EXIT, write_error
 from app.cli.demo import demo
 from app.cli.draw import draw
+from app.cli.keys import keys
 from app.cli.predict import predict
 from app.cli.up import up
 from app.cli.worker import worker
@@ -31,6 +32,7 @@ for command in (up, adapt, predict, backbones, api, worker, demo, draw):
     cli.command()(command)
 bench.command()(load)
 cli.add_typer(bench, name="bench")
+cli.add_typer(keys, name="keys")
 
 
 def main() -> None:

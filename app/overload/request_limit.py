@@ -12,7 +12,7 @@ from contextlib import contextmanager
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.domain.errors import OverloadedError
-from app.error_handlers import ProblemResponse, problem_of, retry_headers, status_of
+from app.error_handlers import ProblemResponse, headers_of, problem_of, status_of
 
 ALWAYS_ANSWERED = ("/livez", "/readyz", "/metrics")
 STREAM_END = "/events"
@@ -80,13 +80,13 @@ class RequestLimitMiddleware:
         if scope["type"] != "http" or scope["path"] in ALWAYS_ANSWERED:
             await self._app(scope, receive, send)
             return
-        limit: RequestLimit = scope["app"].state.resources.request_limit
+        limit: RequestLimit = scope["app"].state.resources.bounds.requests
         is_stream = scope["path"].endswith(STREAM_END)
         try:
             limit.check(is_stream=is_stream)
         except OverloadedError as error:
             problem = problem_of(error, scope["path"])
-            response = ProblemResponse(problem, status_code=status_of(type(error)), headers=retry_headers(error))
+            response = ProblemResponse(problem, status_code=status_of(type(error)), headers=headers_of(error))
             await response(scope, receive, send)
             return
         with limit.count(is_stream=is_stream):

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from app.domain.access import Scope
 from app.domain.errors import (
     BlobMissingError,
     GoneError,
@@ -26,10 +27,10 @@ from app.predictions.schemas import ANSWERED, PredictAnswer, PredictingModel
 from app.problems import problem_responses
 from app.uploads.form import SpooledForm, spool_form
 from app.uploads.results import MULTI_STATUS
-from app.wiring import ResourcesDep
+from app.wiring import ResourcesDep, needs
 from vtt_core.contract.errors import BackboneMismatchError, BackboneUnavailableError
 
-router = APIRouter(tags=["predictions"])
+router = APIRouter(tags=["predictions"], dependencies=[needs(Scope.PREDICT)])
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
     MULTI_STATUS: {"model": PredictAnswer, "description": "Some images could not be read; `predictions` says which and why"},
@@ -57,7 +58,7 @@ def _form_body(*text_fields: str) -> dict[str, Any]:
 
 
 async def _query_form(request: Request, resources: ResourcesDep) -> AsyncIterator[SpooledForm]:
-    resources.prediction_line.check()
+    resources.bounds.predictions.check()
     limits = service.predict_limits(resources.settings.limits)
     form = await spool_form(request.headers.get("content-type", ""), request.stream(), limits)
     try:
@@ -84,7 +85,7 @@ async def predict_with_model(
     and the others are answered: then the status is 207.
     """
     with counted.requests.predict_seconds.time():
-        answer = await resources.prediction_line.run(len(form.files), partial(service.predict, resources, model, form))
+        answer = await resources.bounds.predictions.run(len(form.files), partial(service.predict, resources, model, form))
         return _answer(answer, counted, response)
 
 
@@ -96,7 +97,7 @@ async def predict(form: QueryFormDep, resources: ResourcesDep, counted: MetricsD
     """
     with counted.requests.predict_seconds.time():
         model = service.model_named_in(form)
-        answer = await resources.prediction_line.run(len(form.files), partial(service.predict, resources, model, form))
+        answer = await resources.bounds.predictions.run(len(form.files), partial(service.predict, resources, model, form))
         return _answer(answer, counted, response)
 
 

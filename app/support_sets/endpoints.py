@@ -7,13 +7,17 @@ from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
 
+from app.access.quotas import check_room_for_upload
+from app.domain.access import Scope
 from app.domain.errors import (
     BadCursorError,
     GoneError,
     MalformedRequestError,
     NotFoundError,
     NothingUsableError,
+    QuotaExceededError,
     RequestTooLargeError,
     SupportSetFrozenError,
     SupportSetInUseError,
@@ -36,10 +40,10 @@ from app.support_sets.schemas import (
 )
 from app.uploads.form import SpooledForm, spool_form
 from app.uploads.results import CREATED, MULTI_STATUS, overall_status
-from app.wiring import CursorQuery, LimitQuery, ReadSessionDep, ResourcesDep
+from app.wiring import CursorQuery, LimitQuery, ReadSessionDep, ResourcesDep, needs
 from vtt_core.contract.errors import ArchiveLayoutError, ArchiveTooLargeError, NotAZipError
 
-router = APIRouter(prefix="/v1/support-sets", tags=["support sets"])
+router = APIRouter(prefix="/v1/support-sets", tags=["support sets"], dependencies=[needs(Scope.TRAIN)])
 
 SupportSetId = Annotated[str, id_parameter("Id of a support set")]
 
@@ -60,6 +64,7 @@ FORM_BODY: dict[str, Any] = {
     }
 }
 UPLOAD_ERRORS = (
+    QuotaExceededError,
     NothingUsableError,
     NotAZipError,
     ArchiveTooLargeError,
@@ -77,7 +82,10 @@ PARTLY_KEPT: dict[int | str, dict[str, Any]] = {
 
 
 async def _support_form(request: Request, resources: ResourcesDep) -> AsyncIterator[SpooledForm]:
-    resources.upload_line.check()
+    resources.bounds.uploads.check()
+    announced = request.headers.get("content-length", "")
+    num_bytes = int(announced) if announced.isdecimal() else 0
+    await run_in_threadpool(check_room_for_upload, resources.readers, resources.caller, num_bytes)
     limits = service.upload_limits(resources.settings.limits)
     form = await spool_form(request.headers.get("content-type", ""), request.stream(), limits)
     try:
@@ -113,7 +121,7 @@ async def create_support_set(
     stored. Classes that were named but have no usable image are listed in `empty_classes`.
     """
     take_in = partial(service.create_support_set, resources, form, name, utc_now())
-    received = await resources.upload_line.run(form.size_bytes, take_in)
+    received = await resources.bounds.uploads.run(form.size_bytes, take_in)
     response.headers["Location"] = f"{router.prefix}/{received.view.row.id}"
     return _answer(received, counted, response)
 
@@ -157,7 +165,7 @@ async def add_images(
     Once a job has used the set it is frozen and answers 409: what a model learnt from stays as it was.
     """
     take_in = partial(service.add_images, resources, support_set_id, form, utc_now())
-    return _answer(await resources.upload_line.run(form.size_bytes, take_in), counted, response)
+    return _answer(await resources.bounds.uploads.run(form.size_bytes, take_in), counted, response)
 
 
 @router.delete(

@@ -9,7 +9,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionError
 
 from app.domain.errors import OverloadedError, QueueUnavailableError
-from app.error_handlers import problem_of, retry_headers, status_of
+from app.error_handlers import headers_of, problem_of, status_of
 from app.infra.jobs import JobRepository
 from tests.fixtures.http_api import Api
 from vtt_core.contract.errors import EmptyFileError, InputError, TooFewClassesError
@@ -92,10 +92,10 @@ def test_a_database_outage_asks_to_try_again(api: Api, monkeypatch: pytest.Monke
 
 def test_only_errors_that_pass_by_themselves_say_when_to_come_again() -> None:
     facts = {"expected": "one", "got": "another", "remedy": "Wait"}
-    assert retry_headers(OverloadedError(expected="less", got="more", retry_after_seconds=7.2)) == {"Retry-After": "8"}
-    assert retry_headers(OverloadedError(expected="less", got="more", retry_after_seconds=1e9)) == {"Retry-After": "120"}
-    assert retry_headers(QueueUnavailableError(**facts)) == {"Retry-After": "5"}
-    assert retry_headers(EmptyFileError(**facts)) == {}
+    assert headers_of(OverloadedError(expected="less", got="more", retry_after_seconds=7.2)) == {"Retry-After": "8"}
+    assert headers_of(OverloadedError(expected="less", got="more", retry_after_seconds=1e9)) == {"Retry-After": "120"}
+    assert headers_of(QueueUnavailableError(**facts)) == {"Retry-After": "5"}
+    assert headers_of(EmptyFileError(**facts)) == {}
 
 
 def test_lone_surrogates_stay_escaped(api: Api) -> None:
