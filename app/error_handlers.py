@@ -27,6 +27,7 @@ from app.domain.errors import (
     MalformedRequestError,
     NotFoundError,
     NothingUsableError,
+    OverloadedError,
     PredictorNotReadyError,
     QueueUnavailableError,
     RateLimitedError,
@@ -54,6 +55,7 @@ STATUS: dict[type[VttError], int] = {
     BackboneMismatchError: 409,
     QueueUnavailableError: 503,
     StoreUnavailableError: 503,
+    OverloadedError: 503,
     PredictorNotReadyError: 503,
     BackboneUnavailableError: 503,
     BlobMissingError: 500,
@@ -68,7 +70,8 @@ STATUS: dict[type[VttError], int] = {
 """Status of an error class and of those below it that are not named themselves."""
 
 RETRY_SECONDS = 5
-"""When to come back after a 503."""
+"""What a client is asked to wait where nothing better is known."""
+
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _log = structlog.get_logger(__name__)
 
@@ -89,6 +92,17 @@ class ProblemResponse(JSONResponse):
 def status_of(error_class: type[VttError]) -> int:
     """Return the HTTP status of an error class."""
     return next(STATUS[ancestor] for ancestor in error_class.__mro__ if ancestor in STATUS)
+
+
+def headers_of(error: VttError) -> dict[str, str]:
+    """Return the headers that an error's answer has besides: how to prove who one is, or when to come again."""
+    if isinstance(error, KeyRequiredError | KeyRefusedError):
+        return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, RateLimitedError | OverloadedError):
+        return {"Retry-After": str(error.retry_after_seconds)}
+    if status_of(type(error)) == HTTPStatus.SERVICE_UNAVAILABLE:
+        return {"Retry-After": str(RETRY_SECONDS)}
+    return {}
 
 
 def problem_of(error: VttError, request_path: str = "") -> dict[str, Any]:
@@ -120,10 +134,11 @@ def install_error_handlers(app: FastAPI) -> None:
 
 
 def _respond(request: Request, error: VttError, headers: Mapping[str, str] | None = None) -> ProblemResponse:
-    status = status_of(type(error))
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers = {"Retry-After": str(RETRY_SECONDS), **(headers or {})}
-    return ProblemResponse(problem_of(error, request.url.path), status_code=status, headers=headers)
+    return ProblemResponse(
+        problem_of(error, request.url.path),
+        status_code=status_of(type(error)),
+        headers={**headers_of(error), **(headers or {})},
+    )
 
 
 def _respond_plain(
@@ -144,17 +159,10 @@ def _respond_plain(
 
 async def _handle_vtt_error(request: Request, error: Exception) -> ProblemResponse:
     assert isinstance(error, VttError)
-    if status_of(type(error)) >= 500:
+    # Refusals come by the hundred, and the metrics count them.
+    if status_of(type(error)) >= 500 and not isinstance(error, OverloadedError):
         _log.error("request_failed", path=request.url.path, code=error.code, got=error.got)
-    return _respond(request, error, _headers_of(error))
-
-
-def _headers_of(error: VttError) -> dict[str, str]:
-    if isinstance(error, KeyRequiredError | KeyRefusedError):
-        return {"WWW-Authenticate": "Bearer"}
-    if isinstance(error, RateLimitedError):
-        return {"Retry-After": str(error.retry_after_seconds)}
-    return {}
+    return _respond(request, error, headers_of(error))
 
 
 async def _handle_validation_error(request: Request, error: Exception) -> ProblemResponse:

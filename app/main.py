@@ -14,6 +14,7 @@ from app.error_handlers import install_error_handlers
 from app.infra.settings import Settings, load_settings
 from app.lifespan import MakeEngine, make_lifespan
 from app.openapi import document_problems
+from app.overload.request_limit import RequestLimitMiddleware
 from app.predictions.predictor import PredictionEngine
 from app.router import make_router
 from app.uploads.body_limit import BodyLimitMiddleware
@@ -48,6 +49,7 @@ def create_app(settings: Settings | None = None, make_prediction_engine: MakeEng
         lifespan=asynccontextmanager(make_lifespan(settings, make_prediction_engine or _make_torch_engine)),
     )
     app.add_middleware(BodyLimitMiddleware, max_form_bytes=settings.max_request_bytes, max_other_bytes=settings.max_json_bytes)
+    app.add_middleware(RequestLimitMiddleware)
     app.add_middleware(SecureHeadersMiddleware)
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"])

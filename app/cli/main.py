@@ -11,6 +11,7 @@ from app.cli.adapt import adapt
 from app.cli.api import api
 from app.cli.backbones import backbones
 from app.cli.bench import bench
+from app.cli.bench_load import load
 from app.cli.console import BAD_INPUT_EXIT, FAILURE_EXIT, write_error
 from app.cli.demo import demo
 from app.cli.draw import draw
@@ -29,6 +30,7 @@ cli = typer.Typer(
 )
 for command in (up, adapt, predict, backbones, api, worker, demo, draw):
     cli.command()(command)
+bench.command()(load)
 cli.add_typer(bench, name="bench")
 cli.add_typer(keys, name="keys")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from anyio import to_thread
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
@@ -20,12 +21,12 @@ async def livez() -> Liveness:
 
 
 @router.get("/readyz", responses={503: {"model": Readiness, "description": "A required part is missing"}})
-def readyz(resources: ProcessDep, response: Response) -> Readiness:
+async def readyz(resources: ProcessDep, response: Response) -> Readiness:
     """Say whether this process can do its work, and name every part: database, store, queue, worker, backbone.
 
     503 where a required part is missing. A job that is sent while the queue is down is kept all the same, and starts later.
     """
-    answer = service.readiness(resources)
+    answer = await to_thread.run_sync(service.readiness, resources, limiter=resources.bounds.health_threads)
     response.status_code = 200 if answer.is_ready else 503
     return answer
 
@@ -35,6 +36,7 @@ def readyz(resources: ProcessDep, response: Response) -> Readiness:
     response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus text"}},
 )
-def metrics(counted: MetricsDep) -> Response:
+async def metrics(counted: MetricsDep, process: ProcessDep) -> Response:
     """Give jobs by state, waiting messages, live workers, resident adapters, images and latencies to Prometheus."""
-    return Response(counted.render(), media_type=CONTENT_TYPE_LATEST)
+    rendered = await to_thread.run_sync(counted.render, limiter=process.bounds.health_threads)
+    return Response(rendered, media_type=CONTENT_TYPE_LATEST)

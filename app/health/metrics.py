@@ -50,7 +50,7 @@ class StateCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield what can be read; a part that is down is left out, and /readyz says so."""
-        for read in (self._rows, self._queue, self._workers, self._adapters):
+        for read in (self._rows, self._queue, self._workers, self._adapters, self._lines):
             try:
                 yield from list(read())
             except (SQLAlchemyError, OSError, VttError) as error:
@@ -75,6 +75,15 @@ class StateCollector(Collector):
     def _adapters(self) -> Iterator[Metric]:
         if self._resources.predictor is not None and self._resources.predictor.loaded is not None:
             yield from _engine_metrics(self._resources.predictor.loaded)
+
+    def _lines(self) -> Iterator[Metric]:
+        waiting = GaugeMetricFamily("vtt_wait_seconds", "How long a new request would wait, by estimate", labels=["line"])
+        refused = CounterMetricFamily("vtt_refused_requests", "Requests refused because too much was to do", labels=["line"])
+        refused.add_metric(["any"], self._resources.bounds.requests.num_refused)
+        for name, line in (("predict", self._resources.bounds.predictions), ("upload", self._resources.bounds.uploads)):
+            waiting.add_metric([name], line.wait_seconds)
+            refused.add_metric([name], line.num_refused)
+        yield from (waiting, refused)
 
 
 def _engine_metrics(engine: PredictionEngine) -> Iterator[Metric]:
@@ -104,7 +113,7 @@ class Metrics:
         return generate_latest(self._registry)
 
 
-def _metrics(request: Request) -> Metrics:
+async def _metrics(request: Request) -> Metrics:
     metrics = request.app.state.metrics
     assert isinstance(metrics, Metrics)
     return metrics

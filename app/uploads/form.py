@@ -73,6 +73,11 @@ class SpooledForm:
         """The parts that are texts."""
         return [part for part in self.parts if part.file_name is None]
 
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all files, as sent."""
+        return sum(part.size_bytes for part in self.files)
+
     def read(self, part: FormPart) -> bytes:
         """Return the bytes of a file that was kept."""
         self.spool.seek(part.offset)

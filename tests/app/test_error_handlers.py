@@ -8,8 +8,8 @@ import pytest
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionInTimeError
 
-from app.domain.errors import QueueUnavailableError, StoreUnavailableError
-from app.error_handlers import problem_of, status_of
+from app.domain.errors import OverloadedError, QueueUnavailableError, StoreUnavailableError
+from app.error_handlers import headers_of, problem_of, status_of
 from app.infra.jobs import JobRepository
 from tests.fixtures.http_api import Api, MakeApi, encode_image
 from vtt_core.contract.errors import EmptyFileError, InputError, TooFewClassesError
@@ -108,6 +108,14 @@ def test_a_store_outage_asks_to_try_again(
     answer = make_api(store_url=s3_url).client.post("/v1/support-sets", files={"cat": ("a.png", encode_image())})
     check(answer, 503, "store.unavailable")
     assert answer.headers["retry-after"] == "5"
+
+
+def test_only_errors_that_pass_by_themselves_say_when_to_come_again() -> None:
+    facts = {"expected": "one", "got": "another", "remedy": "Wait"}
+    assert headers_of(OverloadedError(expected="less", got="more", retry_after_seconds=7.2)) == {"Retry-After": "8"}
+    assert headers_of(OverloadedError(expected="less", got="more", retry_after_seconds=1e9)) == {"Retry-After": "120"}
+    assert headers_of(QueueUnavailableError(**facts)) == {"Retry-After": "5"}
+    assert headers_of(EmptyFileError(**facts)) == {}
 
 
 def test_lone_surrogates_stay_escaped(api: Api) -> None:
