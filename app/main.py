@@ -11,7 +11,7 @@ from app.access.loopback import check_host
 from app.error_handlers import install_error_handlers
 from app.infra.settings import Settings, load_settings
 from app.lifespan import MakeEngine, make_lifespan
-from app.openapi import document_problems
+from app.openapi import document_answers
 from app.predictions.predictor import PredictionEngine
 from app.router import make_router
 from app.uploads.body_limit import BodyLimitMiddleware
@@ -48,7 +48,7 @@ def create_app(settings: Settings | None = None, make_prediction_engine: MakeEng
     app.add_middleware(BodyLimitMiddleware, max_form_bytes=settings.max_request_bytes, max_other_bytes=settings.max_json_bytes)
     install_error_handlers(app)
     app.include_router(make_router(settings.role))
-    document_problems(app)
+    document_answers(app)
     return app
 
 

@@ -13,6 +13,7 @@ from app.domain.errors import (
     GoneError,
     IdempotencyConflictError,
     JobTransitionError,
+    MalformedRequestError,
     NotFoundError,
     RequestTooLargeError,
 )
@@ -44,6 +45,7 @@ def _known_job_id(job_id: JobId, session: ReadSessionDep) -> str:
         NotFoundError,
         GoneError,
         IdempotencyConflictError,
+        MalformedRequestError,
         RequestTooLargeError,
         UnknownBackboneError,
         RecipeError,
@@ -111,8 +113,8 @@ async def follow_job(
     job_id: Annotated[str, Depends(_known_job_id)],
     resources: ResourcesDep,
     last_event_id: Annotated[
-        int | None, Header(ge=0, le=2**31 - 1, description="Id of the last event that you have seen; those after it follow")
-    ] = None,
+        int, Header(ge=0, le=2**31 - 1, description="Id of the last event that you have seen; those after it follow")
+    ] = 0,
 ) -> AsyncIterable[ServerSentEvent]:
     """Follow a job as server-sent events, from its beginning or from `Last-Event-ID`.
 
@@ -120,7 +122,7 @@ async def follow_job(
     the gradients' cosine and the seconds left. The stream ends after the final state; where the connection
     is lost before, come back with the last id. `curl -N` shows it.
     """
-    async for event in follow(resources, job_id, last_event_id or 0):
+    async for event in follow(resources, job_id, last_event_id):
         yield event
 
 

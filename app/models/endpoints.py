@@ -10,6 +10,7 @@ from app.domain.errors import (
     BadCursorError,
     BlobMissingError,
     GoneError,
+    MalformedRequestError,
     ModelNotReadyError,
     NotFoundError,
     PredictorNotReadyError,
@@ -97,7 +98,9 @@ def export_adapter(model: ModelReference, session: ReadSessionDep, resources: Re
     return Response(service.export_adapter(resources, row), media_type="application/zip", headers=headers)
 
 
-@router.put("/v1/aliases/{name}", responses=problem_responses(NotFoundError, GoneError, RequestTooLargeError))
+@router.put(
+    "/v1/aliases/{name}", responses=problem_responses(NotFoundError, GoneError, MalformedRequestError, RequestTooLargeError)
+)
 def point_alias(name: AliasName, request: AliasRequest, resources: ResourcesDep) -> AliasAnswer:
     """Let a name mean a model, or move it to another one; predictions by that name use the new model from then on."""
     row = service.point_alias(resources, name, request.model_id, utc_now())
