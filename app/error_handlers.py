@@ -162,7 +162,7 @@ async def _handle_vtt_error(request: Request, error: Exception) -> ProblemRespon
     # Refusals come by the hundred, and the metrics count them.
     if status_of(type(error)) >= 500 and not isinstance(error, OverloadedError):
         _log.error("request_failed", path=request.url.path, code=error.code, got=error.got)
-    return _respond(request, error, headers_of(error))
+    return _respond(request, error)
 
 
 async def _handle_validation_error(request: Request, error: Exception) -> ProblemResponse:
