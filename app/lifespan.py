@@ -63,19 +63,20 @@ def open_resources(settings: Settings, make_prediction_engine: MakeEngine) -> It
         queue=JobQueue(settings.resolved_broker_url),
         workers=WorkerRegistry(settings.resolved_broker_url),
     )
-    reaper = Reaper(sessions, resources.queue, settings.reaper_seconds) if settings.role is not Role.PREDICT else None
+    if settings.role is not Role.PREDICT:
+        resources.reaper = Reaper(sessions, resources.queue, settings.reaper_seconds)
     if settings.role is not Role.CONTROL:
         resources.predictor = Predictor(
             lambda: make_prediction_engine(settings), settings.default_backbone, partial(load_pinned, resources)
         )
         resources.predictor.start()
     try:
-        if reaper is not None:
-            reaper.start()
+        if resources.reaper is not None:
+            resources.reaper.start()
         yield resources
     finally:
-        if reaper is not None:
-            reaper.stop()
+        if resources.reaper is not None:
+            resources.reaper.stop()
         if resources.predictor is not None:
             resources.predictor.close(STOP_SECONDS)
         resources.queue.close()

@@ -12,6 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.infra.database import SessionFactory
 from app.infra.queue import JobQueue
+from app.infra.reaper import Reaper
 from app.infra.settings import Settings
 from app.infra.store import ObjectStore
 from app.infra.workers import WorkerRegistry
@@ -34,6 +35,8 @@ class Resources:
     workers: WorkerRegistry
     predictor: Predictor | None = None
     """None in role `control`, which has no torch."""
+    reaper: Reaper | None = None
+    """None in role `predict`, which leaves jobs alone."""
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set once the process is asked to end."""
 

@@ -22,6 +22,7 @@ from vtt_core.fast_gradients import prepare_thread
 from vtt_core.train_together import SharedSteps
 from worker.context import WorkerContext
 from worker.heartbeat import CancelRequestedError, Heartbeat, StopRequestedError
+from worker.metrics import Outcome
 from worker.pipeline.fetch import fetch_support_set, read_order
 from worker.pipeline.publish import publish
 from worker.pipeline.run import checkpoint_key, open_finetune, run_steps
@@ -69,42 +70,51 @@ def attempt_job(context: WorkerContext, job_id: str, shared: SharedSteps | None 
     context.job_ids.append(job_id)
     try:
         _log.info("claimed", fencing_token=lease.fencing_token)
-        _run_and_settle(context, lease, shared)
-    except StaleLeaseError:
-        _log.warning("lease_lost")
+        with context.metrics.attempt() as attempt:
+            try:
+                attempt.outcome = _run_and_settle(context, lease, shared)
+            except StaleLeaseError:
+                attempt.outcome = Outcome.LEASE_LOST
+                _log.warning("lease_lost")
     finally:
         context.job_ids.remove(job_id)
         unbind_job()
 
 
-def _run_and_settle(context: WorkerContext, lease: Lease, shared: SharedSteps | None) -> None:
+def _run_and_settle(context: WorkerContext, lease: Lease, shared: SharedSteps | None) -> Outcome:
     """Run the pipeline and write what became of it; only here do errors turn into states."""
+    outcome = Outcome.SUCCEEDED
     try:
         _run_pipeline(context, lease, shared)
     except StaleLeaseError:
         raise
     except CancelRequestedError:
+        outcome = Outcome.CANCELLED
         _log.info("cancelled")
         with _leases(context) as leases:
             leases.cancel_by_worker(lease, context.clock())
     except StopRequestedError:
         _log.info("handed_back")
         _hand_back(context, lease, None)
-        return
+        return Outcome.HANDED_BACK
     except VttError as error:
+        outcome = Outcome.FAILED
         _log.warning("failed", code=error.code, reason=str(error))
         with _leases(context) as leases:
             leases.fail(lease, error, context.clock())
     except (MemoryError, torch.OutOfMemoryError) as error:
+        outcome = Outcome.CRASHED
         _log.exception("out_of_memory")
         if _hand_back(context, lease, _out_of_memory(error, context)) == JobState.QUEUED:
-            return
+            return outcome
     except Exception as error:
+        outcome = Outcome.CRASHED
         _log.exception("crashed")
         if _hand_back(context, lease, _crashed(error)) == JobState.QUEUED:
-            return
+            return outcome
     # The job has ended one way or another, so nobody goes on from the checkpoint.
     context.store.delete(checkpoint_key(lease.job_id))
+    return outcome
 
 
 def _run_pipeline(context: WorkerContext, lease: Lease, shared: SharedSteps | None) -> None:
@@ -122,7 +132,9 @@ def _run_pipeline(context: WorkerContext, lease: Lease, shared: SharedSteps | No
         support_set = fetch_support_set(order, context.store)
         backbone = context.backbones.get(order.backbone_id)
         finetune = open_finetune(order, backbone, support_set, context.store, settings.limits)
-        progress = ProgressWriter(context.session_factory, lease, context.clock, time.monotonic)
+        progress = ProgressWriter(
+            context.session_factory, lease, context.clock, time.monotonic, context.metrics.step_seconds.observe
+        )
         run_steps(finetune, order, context.store, heartbeat, progress, settings.checkpoint_steps, shared)
         publish(
             finetune,
@@ -134,6 +146,7 @@ def _run_pipeline(context: WorkerContext, lease: Lease, shared: SharedSteps | No
             store=context.store,
             clock=context.clock,
         )
+        context.metrics.job_seconds.observe((context.clock() - order.created_at).total_seconds())
 
 
 def _hand_back(context: WorkerContext, lease: Lease, reason: VttError | None) -> JobState:

@@ -35,11 +35,22 @@ def sweep_once(
     Raises:
         QueueUnavailableError: Redis cannot be reached; expired jobs are queued again nevertheless.
     """
+    released = release_expired(session_factory, queue, now)
+    return released + resend_vanished(session_factory, queue, now, resend_seconds)
+
+
+def release_expired(session_factory: SessionFactory, queue: JobQueue, now: datetime) -> list[str]:
+    """Queue the jobs of workers that fell silent again, and return their ids; Redis need not answer."""
     with session_factory.begin() as session:
         released = JobRepository(session).release_expired(now)
         for job_id in released:
             _log.warning("lease_expired", job_id=job_id)
             send_after_commit(session, queue, FinetuneMessage(job_id))
+    return released
+
+
+def resend_vanished(session_factory: SessionFactory, queue: JobQueue, now: datetime, resend_seconds: float) -> list[str]:
+    """Send queued jobs whose message has vanished again, and return their ids; raises QueueUnavailableError."""
     depth = queue.depth()
     with session_factory.begin() as session:
         jobs = JobRepository(session)
@@ -49,7 +60,7 @@ def sweep_once(
         for job_id in vanished:
             _log.warning("message_vanished", job_id=job_id)
             send_after_commit(session, queue, FinetuneMessage(job_id))
-    return released + vanished
+    return vanished
 
 
 class Reaper(threading.Thread):
@@ -68,13 +79,18 @@ class Reaper(threading.Thread):
         self._pause_seconds = pause_seconds
         self._clock = clock
         self._stopped = threading.Event()
+        self.num_expired = 0
+        """Jobs taken from silent workers since the start."""
+        self.num_resent = 0
+        """Messages sent again since the start."""
 
     def run(self) -> None:
         """Sweep until stopped."""
         is_queue_away = False
         while not self._stopped.is_set():
             try:
-                sweep_once(self._session_factory, self._queue, self._clock())
+                self.num_expired += len(release_expired(self._session_factory, self._queue, self._clock()))
+                self.num_resent += len(resend_vanished(self._session_factory, self._queue, self._clock(), RESEND_SECONDS))
                 is_queue_away = False
             except QueueUnavailableError as error:
                 if not is_queue_away:

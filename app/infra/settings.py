@@ -82,6 +82,10 @@ class Settings(BaseSettings):
     """How long a batch may take, by estimate."""
     decode_threads: int = 2
     """Query images that are decoded at once."""
+    worker_metrics_port: int = Field(default=0, ge=0, le=65535)
+    """Port on which a worker tells its metrics to Prometheus; 0: none."""
+    worker_metrics_host: str = "127.0.0.1"
+    """Address for it."""
     event_poll_seconds: float = 0.5
     """Pause between two looks for new job events, for each follower of a stream."""
     limits: Limits = Field(default_factory=Limits)

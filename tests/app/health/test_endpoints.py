@@ -55,6 +55,8 @@ def test_metrics_speak_of_jobs_models_and_images(api: Api) -> None:
         "vtt_adapter_hits_total 0.0",
         "vtt_adapter_evictions_total 0.0",
         "vtt_adapter_load_seconds_count 1.0",
+        "vtt_adapter_misses_total 1.0",
+        'vtt_batch_images_bucket{le="1.0"} 1.0',
         "vtt_batch_images_count 1.0",
         "vtt_batch_images_sum 1.0",
         "vtt_batch_seconds_sum 0.0",

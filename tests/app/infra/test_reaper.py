@@ -82,6 +82,7 @@ def test_the_thread_sweeps_until_it_is_stopped(
     reaper.stop()
     assert queue.depth() == 1
     assert not reaper.is_alive()
+    assert (reaper.num_expired, reaper.num_resent) == (1, 0)
 
 
 def test_the_thread_outlives_an_outage(session_factory: SessionFactory, job_id: str, now: datetime, tmp_path: Path) -> None:
