@@ -14,6 +14,7 @@ from app.cli.bench import bench
 from app.cli.console import BAD_INPUT_EXIT, FAILURE_EXIT, write_error
 from app.cli.demo import demo
 from app.cli.draw import draw
+from app.cli.health import health
 from app.cli.predict import predict
 from app.cli.up import up
 from app.cli.worker import worker
@@ -26,7 +27,7 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (up, adapt, predict, backbones, api, worker, demo, draw):
+for command in (up, adapt, predict, backbones, api, worker, health, demo, draw):
     cli.command()(command)
 cli.add_typer(bench, name="bench")
 

@@ -17,9 +17,8 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
-from app.domain.jobs import HELD_STATES, JobState
+from app.health.consumption import look_at_jobs
 from app.infra.clock import utc_now
-from app.infra.jobs import JobRepository
 from app.infra.models import ModelRepository
 from app.wiring import Resources
 from vtt_core.contract.errors import VttError
@@ -48,25 +47,17 @@ class StateCollector(Collector):
 
     def _rows(self) -> Iterator[GaugeMetricFamily]:
         with self._resources.readers() as session:
-            jobs = JobRepository(session)
-            counts = jobs.count_by_state()
-            waiting_since = jobs.unchanged_since(frozenset({JobState.QUEUED}))
-            silent_since = jobs.unchanged_since(HELD_STATES)
+            jobs = look_at_jobs(session, self._clock())
             num_models = ModelRepository(session).count()
         by_state = GaugeMetricFamily("vtt_jobs", "Jobs by state", labels=["state"])
-        for state, count in counts.items():
+        for state, count in jobs.by_state.items():
             by_state.add_metric([state], count)
         yield by_state
-        waited = self._seconds_since(waiting_since)
-        yield GaugeMetricFamily(
-            "vtt_oldest_queued_job_age_seconds", "How long the job that waits longest has waited", value=waited
-        )
-        silent = self._seconds_since(silent_since)
-        yield GaugeMetricFamily("vtt_running_job_silence_seconds", "Longest time without news of a job in hand", value=silent)
+        waited, silent = "How long the job that waits longest has waited", "Longest time without news of a job in hand"
+        yield GaugeMetricFamily("vtt_oldest_queued_job_age_seconds", waited, value=jobs.waited_seconds)
+        yield GaugeMetricFamily("vtt_running_job_silence_seconds", silent, value=jobs.silent_seconds)
+        yield GaugeMetricFamily("vtt_queue_stalled", "1 where jobs wait and nobody takes them", value=jobs.is_stalled)
         yield GaugeMetricFamily("vtt_models", "Published models", value=num_models)
-
-    def _seconds_since(self, moment: datetime | None) -> float:
-        return max(0.0, (self._clock() - moment).total_seconds()) if moment is not None else 0.0
 
     def _queue(self) -> Iterator[GaugeMetricFamily]:
         yield GaugeMetricFamily("vtt_queue_messages", "Messages that wait for a worker", value=self._resources.queue.depth())

@@ -8,6 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from app.health import service
 from app.health.metrics import MetricsDep
 from app.health.schemas import Liveness, Readiness
+from app.infra.clock import utc_now
 from app.wiring import ResourcesDep
 
 router = APIRouter(tags=["health"])
@@ -21,11 +22,11 @@ async def livez() -> Liveness:
 
 @router.get("/readyz", responses={503: {"model": Readiness, "description": "A required part is missing"}})
 def readyz(resources: ResourcesDep, response: Response) -> Readiness:
-    """Say whether this process can do its work, and name every part: database, store, queue, worker, backbone.
+    """Say whether this process can do its work, and name every part: database, store, queue, worker, jobs, backbone.
 
     503 where a required part is missing. A job that is sent while the queue is down is kept all the same, and starts later.
     """
-    answer = service.readiness(resources)
+    answer = service.readiness(resources, utc_now())
     response.status_code = 200 if answer.is_ready else 503
     return answer
 
@@ -36,5 +37,5 @@ def readyz(resources: ResourcesDep, response: Response) -> Readiness:
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus text"}},
 )
 def metrics(counted: MetricsDep) -> Response:
-    """Give jobs by state, waiting messages, live workers, resident adapters, images and latencies to Prometheus."""
+    """Give jobs, the queue's age, workers, adapters, images, requests and latencies to Prometheus; a worker tells its own."""
     return Response(counted.render(), media_type=CONTENT_TYPE_LATEST)
