@@ -8,7 +8,8 @@ the write lock (`BEGIN IMMEDIATE`) and wait for it. Those that only read say so 
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -60,16 +61,37 @@ def make_reader_factory(engine: Engine) -> SessionFactory:
 
 def migrate(url: str) -> None:
     """Bring the tables to the newest revision; safe while other processes do the same."""
+    with open_for_migration(url) as connection:
+        command.upgrade(alembic_config(connection), "head")
+
+
+@contextmanager
+def open_for_migration(url: str) -> Iterator[Connection]:
+    """Give one transaction in which tables may change, while no other process changes them.
+
+    SQLite changes a table by a copy that takes its place, and dropping the old one deletes what refers to its rows. So
+    foreign keys are off meanwhile, and all of them are checked in the end.
+    """
     engine = make_engine(url)
+    is_sqlite = engine.dialect.name == "sqlite"
+    if is_sqlite:
+        event.listen(engine, "connect", _ignore_foreign_keys)
     try:
         with engine.begin() as connection:
             hold_migration_lock(connection)
-            config = Config()
-            config.set_main_option("script_location", str(files("migrations")))
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            yield connection
+            broken = connection.execute(text("PRAGMA foreign_key_check")).all() if is_sqlite else []
+            assert not broken, f"the migration has broken foreign keys: {broken[:5]}"
     finally:
         engine.dispose()
+
+
+def alembic_config(connection: Connection) -> Config:
+    """Return what alembic's commands take, to run in the connection's transaction."""
+    config = Config()
+    config.set_main_option("script_location", str(files("migrations")))
+    config.attributes["connection"] = connection
+    return config
 
 
 def hold_migration_lock(connection: Connection) -> None:
@@ -94,6 +116,10 @@ def _set_pragmas(dbapi_connection: Any, _record: object) -> None:
     cursor = dbapi_connection.cursor()
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()
+
+
+def _ignore_foreign_keys(dbapi_connection: Any, _record: object) -> None:
+    dbapi_connection.execute("PRAGMA foreign_keys = OFF")
 
 
 def _begin_sqlite(connection: Connection) -> None:
