@@ -244,9 +244,10 @@ async def _handle_crash(request: Request, error: Exception) -> ProblemResponse:
     facts = {
         "expected": "no failure inside the service",
         "got": type(error).__name__,
-        "remedy": "Try again; if it stays, give the operator this path and the time",
+        "remedy": "Try again; if it stays, give the operator the X-Request-ID of this answer",
     }
-    return _respond_plain(request, 500, "internal", facts)
+    # This answer passes by every middleware, also the one that gives the id to the others.
+    return _respond_plain(request, 500, "internal", facts, {"X-Request-ID": request.state.request_id})
 
 
 def _escape_surrogates(value: Any) -> Any:

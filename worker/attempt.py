@@ -23,6 +23,7 @@ from vtt_core.fast_gradients import prepare_thread
 from vtt_core.train_together import SharedSteps
 from worker.context import WorkerContext
 from worker.heartbeat import CancelRequestedError, Heartbeat, StopRequestedError
+from worker.metrics import Outcome
 from worker.patience import Patience
 from worker.pipeline.fetch import Order, fetch_support_set, read_order
 from worker.pipeline.publish import publish
@@ -71,9 +72,12 @@ def attempt_job(context: WorkerContext, job_id: str, shared: SharedSteps | None 
     context.job_ids.append(job_id)
     try:
         _log.info("claimed", fencing_token=lease.fencing_token)
-        _run_and_settle(context, lease, shared)
-    except StaleLeaseError:
-        _log.warning("lease_lost")
+        with context.metrics.attempt() as attempt:
+            try:
+                attempt.outcome = _run_and_settle(context, lease, shared)
+            except StaleLeaseError:
+                attempt.outcome = Outcome.LEASE_LOST
+                _log.warning("lease_lost")
     finally:
         context.job_ids.remove(job_id)
         unbind_job()
@@ -89,38 +93,43 @@ def _claim(context: WorkerContext, job_id: str) -> Lease | None:
         return LeaseRepository(session).claim(job_id, context.holder, context.settings.lease_seconds, context.clock())
 
 
-def _run_and_settle(context: WorkerContext, lease: Lease, shared: SharedSteps | None) -> None:
+def _run_and_settle(context: WorkerContext, lease: Lease, shared: SharedSteps | None) -> Outcome:
     """Run the pipeline and write what became of it; only here do errors turn into states."""
-    model_id = None
+    outcome, model_id = Outcome.SUCCEEDED, None
     try:
         model_id = _run_pipeline(context, lease, shared)
     except StaleLeaseError:
         raise
     except CancelRequestedError:
+        outcome = Outcome.CANCELLED
         _log.info("cancelled")
         _settle(context, lambda leases: leases.cancel_by_worker(lease, context.clock()))
     except StopRequestedError:
         _log.info("handed_back")
         _hand_back(context, lease, None)
-        return
+        return Outcome.HANDED_BACK
     except OUTAGES as error:
         # Another worker may reach what this one cannot, and it is not the job's fault: the attempt does not count.
         _log.warning("handed_back_in_an_outage", reason=str(error)[:300])
         _hand_back(context, lease, None)
-        return
+        return Outcome.HANDED_BACK
     except VttError as error:
+        outcome = Outcome.FAILED
         _log.warning("failed", code=error.code, reason=str(error))
         facts = error
         _settle(context, lambda leases: leases.fail(lease, facts, context.clock()))
     except (MemoryError, torch.OutOfMemoryError) as error:
+        outcome = Outcome.CRASHED
         _log.exception("out_of_memory")
         if _hand_back(context, lease, _out_of_memory(error, context)) == JobState.QUEUED:
-            return
+            return outcome
     except Exception as error:
+        outcome = Outcome.CRASHED
         _log.exception("crashed")
         if _hand_back(context, lease, _crashed(error)) == JobState.QUEUED:
-            return
+            return outcome
     _clear(context, lease.job_id, model_id)
+    return outcome
 
 
 def _run_pipeline(context: WorkerContext, lease: Lease, shared: SharedSteps | None) -> str:
@@ -138,9 +147,11 @@ def _run_pipeline(context: WorkerContext, lease: Lease, shared: SharedSteps | No
         support_set = patience.wait_for(lambda: fetch_support_set(order, context.store))
         backbone = context.backbones.get(order.backbone_id)
         finetune = patience.wait_for(lambda: open_finetune(order, backbone, support_set, context.store, settings.limits))
-        progress = ProgressWriter(context.session_factory, lease, context.clock, time.monotonic)
+        progress = ProgressWriter(
+            context.session_factory, lease, context.clock, time.monotonic, context.metrics.step_seconds.observe
+        )
         run_steps(finetune, order, context.store, heartbeat, progress, settings.checkpoint_steps, shared)
-        return publish(
+        model_id = publish(
             finetune,
             support_set,
             order,
@@ -150,6 +161,8 @@ def _run_pipeline(context: WorkerContext, lease: Lease, shared: SharedSteps | No
             store=context.store,
             clock=context.clock,
         )
+        context.metrics.job_seconds.observe((context.clock() - order.created_at).total_seconds())
+        return model_id
 
 
 def _clear(context: WorkerContext, job_id: str, model_id: str | None) -> None:

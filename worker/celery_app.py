@@ -112,6 +112,7 @@ def _open(**_: Any) -> None:
         raise SystemExit(1) from error
     WorkerProcess.context = context
     WorkerProcess.presence = Presence(WorkerRegistry(context.settings.resolved_broker_url), context.describe)
+    context.metrics.serve(context.settings.worker_metrics_host, context.settings.worker_metrics_port)
     try:
         context.backbones.get(context.settings.default_backbone)
     except VttError as error:

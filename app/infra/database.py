@@ -8,7 +8,8 @@ the write lock (`BEGIN IMMEDIATE`) and wait for it. Those that only read say so 
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -83,17 +84,35 @@ def make_reader_factory(engine: Engine) -> SessionFactory:
 
 def migrate(url: str) -> None:
     """Bring the tables to the newest revision; safe while other processes do the same."""
+    with open_for_migration(url) as connection:
+        command.upgrade(alembic_config(connection), "head")
+
+
+@contextmanager
+def open_for_migration(url: str) -> Iterator[Connection]:
+    """Give one transaction in which tables may change, while no other process changes them.
+
+    SQLite changes a table by a copy that takes its place, and dropping the old one deletes what refers to its rows. So
+    foreign keys are off meanwhile, and all of them are checked in the end.
+    """
     engine = make_engine(url, enforces_foreign_keys=False)
+    is_sqlite = engine.dialect.name == "sqlite"
     try:
         with engine.begin() as connection:
             hold_migration_lock(connection)
-            config = Config()
-            config.set_main_option("script_location", str(files("migrations")))
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-            _check_foreign_keys(connection)
+            yield connection
+            broken = connection.execute(text("PRAGMA foreign_key_check")).all() if is_sqlite else []
+            assert not broken, f"the migration has broken foreign keys: {broken[:5]}"
     finally:
         engine.dispose()
+
+
+def alembic_config(connection: Connection) -> Config:
+    """Return what alembic's commands take, to run in the connection's transaction."""
+    config = Config()
+    config.set_main_option("script_location", str(files("migrations")))
+    config.attributes["connection"] = connection
+    return config
 
 
 def hold_migration_lock(connection: Connection) -> None:
@@ -111,12 +130,6 @@ def _create_wal_file(path: Path) -> None:
             connection.execute("BEGIN EXCLUSIVE")
             connection.execute("COMMIT")
             connection.execute("PRAGMA journal_mode = WAL")
-
-
-def _check_foreign_keys(connection: Connection) -> None:
-    if connection.dialect.name == "sqlite":
-        orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
-        assert not orphans, f"a migration left rows without their owners: {orphans[:5]}"
 
 
 def _limit_idle_transactions(dbapi_connection: Any, _record: object) -> None:

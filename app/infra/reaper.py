@@ -26,31 +26,18 @@ SWEEPS_PER_CLEARING = 12
 _log = structlog.get_logger(__name__)
 
 
-def sweep_once(
-    session_factory: SessionFactory, queue: JobQueue, now: datetime, resend_seconds: float, *, spares_holders: bool = False
-) -> list[str]:
-    """Queue expired jobs again and send what has no message any more.
-
-    Two reapers at once do no harm: rows are locked, and a message that comes twice runs once.
-
-    Args:
-        session_factory: where the jobs are.
-        queue: takes the messages.
-        now: the present moment.
-        resend_seconds: age of a message after which its loss is looked into.
-        spares_holders: leave expired leases alone this time.
-
-    Returns:
-        Ids of the jobs that a message was sent for.
-
-    Raises:
-        QueueUnavailableError: Redis cannot be reached; expired jobs are queued again nevertheless.
-    """
+def release_expired(session_factory: SessionFactory, queue: JobQueue, now: datetime) -> list[str]:
+    """Queue the jobs of workers that fell silent again, and return their ids; Redis need not answer."""
     with session_factory.begin() as session:
-        released = [] if spares_holders else JobRepository(session).release_expired(now)
+        released = JobRepository(session).release_expired(now)
         for job_id in released:
             _log.warning("lease_expired", job_id=job_id)
             send_after_commit(session, queue, FinetuneMessage(job_id))
+    return released
+
+
+def resend_vanished(session_factory: SessionFactory, queue: JobQueue, now: datetime, resend_seconds: float) -> list[str]:
+    """Send queued jobs whose message has vanished again, and return their ids; raises QueueUnavailableError."""
     depth = queue.depth()
     with session_factory.begin() as session:
         jobs = JobRepository(session)
@@ -60,7 +47,7 @@ def sweep_once(
         for job_id in vanished:
             _log.warning("message_vanished", job_id=job_id)
             send_after_commit(session, queue, FinetuneMessage(job_id))
-    return released + vanished
+    return vanished
 
 
 class Reaper(threading.Thread):
@@ -94,6 +81,10 @@ class Reaper(threading.Thread):
         self._stopped = threading.Event()
         self._spares_until = self._clears_at = 0.0
         self._outage: type[Exception] | None = None
+        self.num_expired = 0
+        """Jobs taken from silent workers since the start."""
+        self.num_resent = 0
+        """Messages sent again since the start."""
 
     def run(self) -> None:
         """Sweep until stopped."""
@@ -120,13 +111,10 @@ class Reaper(threading.Thread):
             OUTAGES: something is away.
         """
         try:
-            sweep_once(
-                self._session_factory,
-                self._queue,
-                self._clock(),
-                self._settings.resend_seconds,
-                spares_holders=elapsed < self._spares_until,
-            )
+            if elapsed >= self._spares_until:
+                self.num_expired += len(release_expired(self._session_factory, self._queue, self._clock()))
+            resend_seconds = self._settings.resend_seconds
+            self.num_resent += len(resend_vanished(self._session_factory, self._queue, self._clock(), resend_seconds))
         except DATABASE_AWAY:
             self._spares_until = elapsed + self._settings.lease_seconds
             raise

@@ -13,13 +13,18 @@ from app.infra.database import SessionFactory
 from app.infra.jobs import JobRepository, NewJob
 from app.infra.leases import LeaseRepository
 from app.infra.queue import JobQueue, connect_redis
-from app.infra.reaper import SWEEPS_PER_CLEARING, Reaper, sweep_once
+from app.infra.reaper import SWEEPS_PER_CLEARING, Reaper, release_expired, resend_vanished
 from app.infra.settings import Settings
 from app.infra.store import ObjectStore
 
 pytestmark = pytest.mark.services
 LATER = timedelta(seconds=31)
 RESEND_SECONDS = 20.0
+
+
+def sweep_once(session_factory: SessionFactory, queue: JobQueue, now: datetime, resend_seconds: float) -> list[str]:
+    released = release_expired(session_factory, queue, now)
+    return released + resend_vanished(session_factory, queue, now, resend_seconds)
 
 
 @pytest.fixture
@@ -98,6 +103,7 @@ def test_the_thread_sweeps_until_it_is_stopped(
     reaper.stop()
     assert queue.depth() == 1
     assert not reaper.is_alive()
+    assert (reaper.num_expired, reaper.num_resent) == (1, 0)
 
 
 def test_the_thread_outlives_an_outage(
