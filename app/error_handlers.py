@@ -16,16 +16,20 @@ from starlette.responses import JSONResponse
 from starlette.routing import Match
 
 from app.domain.errors import (
+    AccessError,
     BlobMissingError,
     ConflictError,
     GoneError,
     InvalidRequestError,
     JobFailureError,
+    KeyRefusedError,
+    KeyRequiredError,
     MalformedRequestError,
     NotFoundError,
     NothingUsableError,
     PredictorNotReadyError,
     QueueUnavailableError,
+    RateLimitedError,
     RequestTooLargeError,
     StaleLeaseError,
     StoreUnavailableError,
@@ -54,6 +58,10 @@ STATUS: dict[type[VttError], int] = {
     BlobMissingError: 500,
     JobFailureError: 500,
     UnsafeHostError: 500,
+    AccessError: 403,
+    KeyRequiredError: 401,
+    KeyRefusedError: 401,
+    RateLimitedError: 429,
     VttError: 500,
 }
 """Status of an error class and of those below it that are not named themselves."""
@@ -136,7 +144,15 @@ async def _handle_vtt_error(request: Request, error: Exception) -> ProblemRespon
     assert isinstance(error, VttError)
     if status_of(type(error)) >= 500:
         _log.error("request_failed", path=request.url.path, code=error.code, got=error.got)
-    return _respond(request, error)
+    return _respond(request, error, _headers_of(error))
+
+
+def _headers_of(error: VttError) -> dict[str, str]:
+    if isinstance(error, KeyRequiredError | KeyRefusedError):
+        return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, RateLimitedError):
+        return {"Retry-After": str(error.retry_after_seconds)}
+    return {}
 
 
 async def _handle_validation_error(request: Request, error: Exception) -> ProblemResponse:

@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 from app.health.metrics import Metrics
 from app.infra.database import make_engine, make_reader_factory, make_session_factory, migrate
 from app.infra.queue import JobQueue
+from app.infra.rates import RateLimits
 from app.infra.reaper import Reaper
 from app.infra.settings import Role, Settings
 from app.infra.store import ObjectStore
@@ -62,6 +63,7 @@ def open_resources(settings: Settings, make_prediction_engine: MakeEngine) -> It
         store=ObjectStore(settings.resolved_store_url),
         queue=JobQueue(settings.resolved_broker_url),
         workers=WorkerRegistry(settings.resolved_broker_url),
+        rates=RateLimits(settings.resolved_broker_url),
     )
     reaper = Reaper(sessions, resources.queue, settings.reaper_seconds) if settings.role is not Role.PREDICT else None
     if settings.role is not Role.CONTROL:

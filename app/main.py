@@ -6,7 +6,9 @@ from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
+from fastapi.middleware.cors import CORSMiddleware
 
+from app.access.headers import SecureHeadersMiddleware
 from app.access.loopback import check_host
 from app.error_handlers import install_error_handlers
 from app.infra.settings import Settings, load_settings
@@ -38,7 +40,7 @@ def create_app(settings: Settings | None = None, make_prediction_engine: MakeEng
         UnsafeHostError: the settings would open the service to the network.
     """
     settings = settings or load_settings()
-    check_host(settings.host, is_allowed_open=settings.allow_open)
+    check_host(settings.host, requires_keys=settings.require_keys, is_allowed_open=settings.allow_open)
     app = FastAPI(
         title="VtT service",
         description=DESCRIPTION,
@@ -46,6 +48,9 @@ def create_app(settings: Settings | None = None, make_prediction_engine: MakeEng
         lifespan=asynccontextmanager(make_lifespan(settings, make_prediction_engine or _make_torch_engine)),
     )
     app.add_middleware(BodyLimitMiddleware, max_form_bytes=settings.max_request_bytes, max_other_bytes=settings.max_json_bytes)
+    app.add_middleware(SecureHeadersMiddleware)
+    if settings.cors_origins:
+        app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"])
     install_error_handlers(app)
     app.include_router(make_router(settings.role))
     document_problems(app)

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, Field
 
-from app.domain.errors import InvalidRequestError
+from app.domain.errors import InvalidRequestError, KeyRefusedError, KeyRequiredError, MissingScopeError, RateLimitedError
 from app.error_handlers import PROBLEM_MEDIA_TYPE, status_of
 from app.uploads.results import ImageResult
 from vtt_core.contract.errors import VttError
@@ -36,10 +36,14 @@ class Problem(BaseModel):
     mistakes: list[Mistake] | None = Field(default=None, description="With `request.invalid`: every wrong field")
 
 
+ALWAYS = (InvalidRequestError, KeyRequiredError, KeyRefusedError, MissingScopeError, RateLimitedError)
+"""What every endpoint raises."""
+
+
 def problem_responses(*errors: type[VttError]) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses=` for an endpoint that raises these errors; wrong parameters are always among them."""
+    """Return the `responses=` for an endpoint that raises these errors; wrong parameters and keys are always among them."""
     by_status: dict[int | str, list[type[VttError]]] = {}
-    for error in (*errors, InvalidRequestError):
+    for error in (*errors, *ALWAYS):
         classes = by_status.setdefault(status_of(error), [])
         if error not in classes:
             classes.append(error)

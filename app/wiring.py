@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Annotated
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Query, Request
+from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from sqlalchemy.orm import Session
+from starlette.concurrency import run_in_threadpool
+from structlog.contextvars import bind_contextvars
 
-from app.infra.database import SessionFactory
+from app.access.callers import check_scope, identify
+from app.domain.access import ANYBODY, Caller, Scope
+from app.infra.clock import utc_now
 from app.infra.queue import JobQueue
+from app.infra.rates import RateLimits
 from app.infra.settings import Settings
 from app.infra.store import ObjectStore
+from app.infra.tenancy import Sessions, TenantSessions
 from app.infra.workers import WorkerRegistry
 
 if TYPE_CHECKING:
@@ -25,26 +32,71 @@ class Resources:
     """What the lifespan opens, and every request shares."""
 
     settings: Settings
-    sessions: SessionFactory
+    sessions: Sessions
     """Sessions that may write; one request opens one, after its slow work."""
-    readers: SessionFactory
+    readers: Sessions
     """Sessions that only read."""
     store: ObjectStore
     queue: JobQueue
     workers: WorkerRegistry
+    rates: RateLimits
     predictor: Predictor | None = None
     """None in role `control`, which has no torch."""
+    caller: Caller = ANYBODY
+    """Who asks, in the resources of a request."""
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set once the process is asked to end."""
 
 
-def _resources(request: Request) -> Resources:
+def _process(request: Request) -> Resources:
     resources = request.app.state.resources
     assert isinstance(resources, Resources)
     return resources
 
 
+ProcessDep = Annotated[Resources, Depends(_process)]
+"""What the process shares, bound to nobody: for health, never for what tenants own."""
+_bearer = HTTPBearer(auto_error=False, scheme_name="key", description="A key as `vtt keys create` prints it")
+
+
+async def _caller(
+    request: Request, process: ProcessDep, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+) -> Caller:
+    settings = process.settings
+    key = sent.credentials if sent is not None else None
+    caller = await run_in_threadpool(identify, key, process.readers, utc_now(), is_required=settings.require_keys)
+    bind_contextvars(tenant_id=caller.tenant_id, key_id=caller.key_id)
+    name = caller.key_id or caller.tenant_id
+    await run_in_threadpool(process.rates.count, "requests", name, settings.requests_per_minute)
+    return caller
+
+
+CallerDep = Annotated[Caller, Depends(_caller)]
+
+
+def needs(*scopes: Scope) -> Any:
+    """Return the dependency that refuses keys which allow none of these; it comes before any body is read."""
+
+    def check(caller: CallerDep) -> None:
+        check_scope(caller, frozenset(scopes))
+
+    return Depends(check)
+
+
+def _resources(request: Request, process: ProcessDep, caller: CallerDep) -> Resources:
+    path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
+    action = f"{request.method} {request.scope['route'].path}"
+    address = request.client.host if request.client is not None else None
+    return replace(
+        process,
+        caller=caller,
+        sessions=TenantSessions(process.sessions, caller, action, path, address),
+        readers=TenantSessions(process.readers, caller),
+    )
+
+
 ResourcesDep = Annotated[Resources, Depends(_resources)]
+"""What the process shares, as far as it is the caller's: sessions that see its tenant's rows alone."""
 
 
 def _read_session(resources: ResourcesDep) -> Iterator[Session]:

@@ -5,11 +5,12 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from app.backbones.schemas import BackboneAnswer, BackboneList
+from app.domain.access import Scope
 from app.problems import problem_responses
-from app.wiring import ResourcesDep
+from app.wiring import ResourcesDep, needs
 from vtt_core.contract.backbones import catalogue
 
-router = APIRouter(prefix="/v1/backbones", tags=["backbones"])
+router = APIRouter(prefix="/v1/backbones", tags=["backbones"], dependencies=[needs(*Scope)])
 
 
 @router.get("", responses=problem_responses())

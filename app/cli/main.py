@@ -14,6 +14,7 @@ from app.cli.bench import bench
 from app.cli.console import BAD_INPUT_EXIT, FAILURE_EXIT, write_error
 from app.cli.demo import demo
 from app.cli.draw import draw
+from app.cli.keys import keys
 from app.cli.predict import predict
 from app.cli.up import up
 from app.cli.worker import worker
@@ -29,6 +30,7 @@ cli = typer.Typer(
 for command in (up, adapt, predict, backbones, api, worker, demo, draw):
     cli.command()(command)
 cli.add_typer(bench, name="bench")
+cli.add_typer(keys, name="keys")
 
 
 def main() -> None:

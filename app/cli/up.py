@@ -55,7 +55,7 @@ def up(
     """
     put_in_environment(host=host, port=port, data_dir=data_dir, device=device)
     settings = load_settings()
-    check_host(settings.host, is_allowed_open=settings.allow_open)
+    check_host(settings.host, requires_keys=settings.require_keys, is_allowed_open=settings.allow_open)
     settings.data_dir.mkdir(parents=True, exist_ok=True)
     with ExitStack() as stack:
         stack.enter_context(_only_one(settings.data_dir))

@@ -27,6 +27,12 @@ VttError
 │   ├── UnsupportedMediaTypeError  request.unsupported_media_type
 │   └── NothingUsableError         images.nothing_usable: every image was refused; it names each
 ├── UnsafeHostError                access.unsafe_host: an open address without keys
+├── AccessError                    access.refused: the caller may not do this
+│   ├── KeyRequiredError           access.key_required
+│   ├── KeyRefusedError            access.key_refused: unknown, expired, revoked
+│   ├── MissingScopeError          access.missing_scope
+│   └── QuotaExceededError         access.quota_exceeded
+├── RateLimitedError               access.rate_limited: it says when to come back
 └── JobFailureError                job.failed: why a job ended without a model, beside errors of its input
     ├── WorkerLostError            job.worker_lost
     ├── OutOfMemoryError           job.out_of_memory
@@ -225,6 +231,59 @@ class UnsafeHostError(VttError):
 
     code = "access.unsafe_host"
     title = "Open address without keys"
+
+
+class AccessError(VttError):
+    """The caller may not do this."""
+
+    code = "access.refused"
+    title = "Refused"
+
+
+class KeyRequiredError(AccessError):
+    """The request came without a key."""
+
+    code = "access.key_required"
+    title = "A key is needed"
+
+
+class KeyRefusedError(AccessError):
+    """The key is unknown, has expired or was revoked."""
+
+    code = "access.key_refused"
+    title = "Key refused"
+
+
+class MissingScopeError(AccessError):
+    """The key does not allow this kind of request."""
+
+    code = "access.missing_scope"
+    title = "Key without the scope"
+
+
+class QuotaExceededError(AccessError):
+    """The tenant has as much as it may."""
+
+    code = "access.quota_exceeded"
+    title = "Quota exceeded"
+
+
+class RateLimitedError(VttError):
+    """Too much came in too short a time.
+
+    Args:
+        expected: as in VttError.
+        got: as in VttError.
+        remedy: as in VttError.
+        retry_after_seconds: when it is worth trying again.
+    """
+
+    code = "access.rate_limited"
+    title = "Too many requests"
+
+    def __init__(self, *, expected: str, got: str, remedy: str, retry_after_seconds: int) -> None:
+        super().__init__(expected=expected, got=got, remedy=remedy)
+        self.retry_after_seconds = retry_after_seconds
 
 
 class JobFailureError(VttError):

@@ -8,6 +8,7 @@ SUPPORT_SET_PREFIX = "set_"
 IMAGE_PREFIX = "img_"
 JOB_PREFIX = "job_"
 MODEL_PREFIX = "mdl_"
+TENANT_PREFIX = "tnt_"
 
 
 def new_id(prefix: str) -> str:

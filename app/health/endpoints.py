@@ -8,7 +8,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from app.health import service
 from app.health.metrics import MetricsDep
 from app.health.schemas import Liveness, Readiness
-from app.wiring import ResourcesDep
+from app.wiring import ProcessDep
 
 router = APIRouter(tags=["health"])
 
@@ -20,7 +20,7 @@ async def livez() -> Liveness:
 
 
 @router.get("/readyz", responses={503: {"model": Readiness, "description": "A required part is missing"}})
-def readyz(resources: ResourcesDep, response: Response) -> Readiness:
+def readyz(resources: ProcessDep, response: Response) -> Readiness:
     """Say whether this process can do its work, and name every part: database, store, queue, worker, backbone.
 
     503 where a required part is missing. A job that is sent while the queue is down is kept all the same, and starts later.

@@ -20,6 +20,7 @@ from sqlalchemy.orm import Session, sessionmaker
 
 from app.infra.json_columns import dump_json
 from app.infra.outbox import install_outbox
+from app.infra.tenancy import install_tenancy
 
 BUSY_TIMEOUT_SECONDS = 30.0
 """How long a SQLite writer waits for another one."""
@@ -31,11 +32,13 @@ MIGRATION_LOCK_TIMEOUT = "5s"
 SessionFactory = sessionmaker[Session]
 
 
-def make_engine(url: str) -> Engine:
+def make_engine(url: str, *, enforces_foreign_keys: bool = True) -> Engine:
     """Open an engine with the pragmas and checks that this service relies on.
 
     Args:
         url: `sqlite:///path` or `postgresql://...` (psycopg 3 is used for the latter).
+        enforces_foreign_keys: of SQLite; migrations are without, since they copy a table and drop the old one, and dropping
+            would take along the rows that refer to it.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
@@ -43,24 +46,26 @@ def make_engine(url: str) -> Engine:
     if parsed.database:
         _create_wal_file(Path(parsed.database))
     engine = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}, json_serializer=dump_json)
-    event.listen(engine, "connect", _set_pragmas)
+    if enforces_foreign_keys:
+        event.listen(engine, "connect", _enforce_foreign_keys)
+    event.listen(engine, "connect", _leave_transactions_to_us)
     event.listen(engine, "begin", _begin_sqlite)
     return engine
 
 
 def make_session_factory(engine: Engine) -> SessionFactory:
     """Return a factory of sessions that may write; messages of their outbox leave after the commit."""
-    return install_outbox(sessionmaker(engine, expire_on_commit=False))
+    return install_outbox(install_tenancy(sessionmaker(engine, expire_on_commit=False)))
 
 
 def make_reader_factory(engine: Engine) -> SessionFactory:
     """Return a factory of sessions that only read, and so never wait for a SQLite writer."""
-    return sessionmaker(engine.execution_options(sqlite_begin="DEFERRED"), expire_on_commit=False)
+    return install_tenancy(sessionmaker(engine.execution_options(sqlite_begin="DEFERRED"), expire_on_commit=False))
 
 
 def migrate(url: str) -> None:
     """Bring the tables to the newest revision; safe while other processes do the same."""
-    engine = make_engine(url)
+    engine = make_engine(url, enforces_foreign_keys=False)
     try:
         with engine.begin() as connection:
             hold_migration_lock(connection)
@@ -68,6 +73,7 @@ def migrate(url: str) -> None:
             config.set_main_option("script_location", str(files("migrations")))
             config.attributes["connection"] = connection
             command.upgrade(config, "head")
+            _check_foreign_keys(connection)
     finally:
         engine.dispose()
 
@@ -89,8 +95,17 @@ def _create_wal_file(path: Path) -> None:
             connection.execute("PRAGMA journal_mode = WAL")
 
 
-def _set_pragmas(dbapi_connection: Any, _record: object) -> None:
+def _check_foreign_keys(connection: Connection) -> None:
+    if connection.dialect.name == "sqlite":
+        orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
+        assert not orphans, f"a migration left rows without their owners: {orphans[:5]}"
+
+
+def _leave_transactions_to_us(dbapi_connection: Any, _record: object) -> None:
     dbapi_connection.isolation_level = None
+
+
+def _enforce_foreign_keys(dbapi_connection: Any, _record: object) -> None:
     cursor = dbapi_connection.cursor()
     cursor.execute("PRAGMA foreign_keys = ON")
     cursor.close()

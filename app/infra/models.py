@@ -51,7 +51,7 @@ class ModelRepository:
         """
         if reference.startswith(JOB_PREFIX):
             return self._published_by(reference)
-        alias = self._session.get(AliasRow, reference, populate_existing=True)
+        alias = self._find_alias(reference)
         return self.get(alias.model_id if alias is not None else reference)
 
     def list_page(self, cursor: str | None, limit: int) -> tuple[list[ModelRow], str | None]:
@@ -91,7 +91,11 @@ class ModelRepository:
             GoneError: the model was deleted.
         """
         self.get(model_id)
-        row = self._session.merge(AliasRow(name=name, model_id=model_id, updated_at=now))
+        row = self._find_alias(name)
+        if row is None:
+            row = AliasRow(name=name, model_id=model_id, updated_at=now)
+            self._session.add(row)
+        row.model_id, row.updated_at = model_id, now
         self._session.flush()
         return row
 
@@ -115,6 +119,11 @@ class ModelRepository:
     def count(self) -> int:
         """Return how many models were not deleted."""
         return self._session.scalar(select(func.count()).select_from(ModelRow).where(ModelRow.deleted_at.is_(None))) or 0
+
+    def _find_alias(self, name: str) -> AliasRow | None:
+        return self._session.scalar(
+            select(AliasRow).where(AliasRow.name == name), execution_options={"populate_existing": True}
+        )
 
     def _published_by(self, job_id: str) -> ModelRow:
         job = self._session.get(JobRow, job_id, populate_existing=True)

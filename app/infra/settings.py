@@ -55,8 +55,14 @@ class Settings(BaseSettings):
     """`auto`, `cpu`, `cuda` or `cuda:N`."""
     host: str = "127.0.0.1"
     port: int = 8000
+    require_keys: bool = False
+    """Answer only those who send a key; `vtt keys` makes them."""
     allow_open: bool = False
     """Listen on other addresses than loopback although no key is asked for."""
+    requests_per_minute: int | None = Field(default=None, ge=1)
+    """Requests of one key; None is without bound."""
+    cors_origins: tuple[str, ...] = ()
+    """Origins, as a JSON list, whose pages may ask from a browser; none by default."""
     default_backbone: str = "mini"
     lease_seconds: float = 30.0
     """How long a worker may be silent before another takes its job."""

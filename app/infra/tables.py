@@ -11,6 +11,8 @@ from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 from sqlalchemy.types import TypeDecorator
 
+from app.domain.access import DEFAULT_TENANT_ID
+
 NAMING = {
     "ix": "ix_%(column_0_label)s",
     "uq": "uq_%(table_name)s_%(column_0_name)s",
@@ -44,7 +46,59 @@ class Base(DeclarativeBase):
     type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, list[str]: JSON}
 
 
-class SupportSetRow(Base):
+class TenantRow(Base):
+    """Who owns support sets, jobs and models, and how much of them it may have; None is without bound."""
+
+    __tablename__ = "tenants"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    name: Mapped[str] = mapped_column(String(200), unique=True)
+    max_unfinished_jobs: Mapped[int | None]
+    max_images: Mapped[int | None]
+    max_bytes: Mapped[int | None] = mapped_column(BigInteger)
+    max_predictions_per_minute: Mapped[int | None]
+    created_at: Mapped[datetime]
+
+
+class ApiKeyRow(Base):
+    """What lets a tenant's callers in; the secret itself is nowhere."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id"), index=True)
+    name: Mapped[str] = mapped_column(String(200), default="")
+    secret_sha256: Mapped[str] = mapped_column(String(64))
+    scopes: Mapped[list[str]]
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime | None]
+    revoked_at: Mapped[datetime | None]
+
+
+class AuditRow(Base):
+    """Who changed what, written in the transaction of the change."""
+
+    __tablename__ = "audit_events"
+
+    id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
+    at: Mapped[datetime] = mapped_column(index=True)
+    tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id"), index=True)
+    key_id: Mapped[str | None] = mapped_column(String(40))
+    """None where no key was asked for, and for the command line."""
+    action: Mapped[str] = mapped_column(String(100))
+    """Method and route, such as `DELETE /v1/models/{model}`, or a command."""
+    path: Mapped[str] = mapped_column(String(400))
+    created_ids: Mapped[list[str]]
+    address: Mapped[str | None] = mapped_column(String(100))
+
+
+class TenantOwned:
+    """Rows of one tenant; sessions that are bound to a tenant see no others."""
+
+    tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id"), server_default=DEFAULT_TENANT_ID)
+
+
+class SupportSetRow(TenantOwned, Base):
     """Labelled images that a user sent; frozen by the first job that uses it."""
 
     __tablename__ = "support_sets"
@@ -57,7 +111,7 @@ class SupportSetRow(Base):
     frozen_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
 
-    __table_args__ = (Index("ix_support_sets_created_at_id", "created_at", "id"),)
+    __table_args__ = (Index("ix_support_sets_tenant_id_created_at_id", "tenant_id", "created_at", "id"),)
 
 
 class SupportImageRow(Base):
@@ -82,7 +136,7 @@ class SupportImageRow(Base):
     __table_args__ = (UniqueConstraint("support_set_id", "sha256"),)
 
 
-class JobRow(Base):
+class JobRow(TenantOwned, Base):
     """The truth about one fine-tuning; queue messages are only hints."""
 
     __tablename__ = "jobs"
@@ -108,13 +162,16 @@ class JobRow(Base):
     """Latest step report: losses, conflict cosine, is_absorbing, seconds_left."""
     error: Mapped[dict[str, Any] | None]
     """code, title, expected, got, remedy of what ended it."""
-    idempotency_key: Mapped[str | None] = mapped_column(String(200), unique=True)
+    idempotency_key: Mapped[str | None] = mapped_column(String(200))
     request_sha256: Mapped[str] = mapped_column(String(64))
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
 
-    __table_args__ = (Index("ix_jobs_created_at_id", "created_at", "id"),)
+    __table_args__ = (
+        Index("ix_jobs_tenant_id_created_at_id", "tenant_id", "created_at", "id"),
+        UniqueConstraint("tenant_id", "idempotency_key"),
+    )
 
 
 class JobEventRow(Base):
@@ -130,7 +187,7 @@ class JobEventRow(Base):
     created_at: Mapped[datetime]
 
 
-class ModelRow(Base):
+class ModelRow(TenantOwned, Base):
     """A published adapter; immutable but for its pin and its deletion."""
 
     __tablename__ = "models"
@@ -151,17 +208,32 @@ class ModelRow(Base):
     created_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
 
-    __table_args__ = (Index("ix_models_created_at_id", "created_at", "id"),)
+    __table_args__ = (Index("ix_models_tenant_id_created_at_id", "tenant_id", "created_at", "id"),)
 
 
-class AliasRow(Base):
-    """A name that points to a model and may be moved."""
+class AliasRow(TenantOwned, Base):
+    """A name that points to a model and may be moved; every tenant has its own."""
 
     __tablename__ = "aliases"
+
+    tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id"), primary_key=True, server_default=DEFAULT_TENANT_ID)
 
     name: Mapped[str] = mapped_column(String(100), primary_key=True)
     model_id: Mapped[str] = mapped_column(ForeignKey("models.id"))
     updated_at: Mapped[datetime]
 
 
-__all__ = ["AliasRow", "Base", "JobEventRow", "JobRow", "ModelRow", "SupportImageRow", "SupportSetRow", "UtcDateTime"]
+__all__ = [
+    "AliasRow",
+    "ApiKeyRow",
+    "AuditRow",
+    "Base",
+    "JobEventRow",
+    "JobRow",
+    "ModelRow",
+    "SupportImageRow",
+    "SupportSetRow",
+    "TenantOwned",
+    "TenantRow",
+    "UtcDateTime",
+]

@@ -8,12 +8,14 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from app.domain.access import Scope
 from app.domain.errors import (
     BadCursorError,
     GoneError,
     IdempotencyConflictError,
     JobTransitionError,
     NotFoundError,
+    QuotaExceededError,
     RequestTooLargeError,
 )
 from app.domain.jobs import JobState
@@ -25,10 +27,10 @@ from app.jobs.events import follow
 from app.jobs.schemas import JobAnswer, JobFailure, JobLinks, JobPage, JobRequest
 from app.names import id_parameter
 from app.problems import problem_responses
-from app.wiring import CursorQuery, LimitQuery, ReadSessionDep, ResourcesDep
+from app.wiring import CursorQuery, LimitQuery, ReadSessionDep, ResourcesDep, needs
 from vtt_core.contract.errors import EmptyClassError, RecipeError, TooFewClassesError, TooManyClassesError, UnknownBackboneError
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"])
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], dependencies=[needs(Scope.TRAIN)])
 
 JobId = Annotated[str, id_parameter("Id of a job")]
 
@@ -43,6 +45,7 @@ def _known_job_id(job_id: JobId, session: ReadSessionDep) -> str:
     responses=problem_responses(
         NotFoundError,
         GoneError,
+        QuotaExceededError,
         IdempotencyConflictError,
         RequestTooLargeError,
         UnknownBackboneError,

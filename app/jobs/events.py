@@ -13,8 +13,8 @@ from fastapi.sse import ServerSentEvent
 from starlette.concurrency import run_in_threadpool
 
 from app.domain.jobs import JobState
-from app.infra.database import SessionFactory
 from app.infra.jobs import JobRepository
+from app.infra.tenancy import Sessions
 from app.wiring import Resources
 
 
@@ -41,7 +41,7 @@ async def follow(resources: Resources, job_id: str, last_event_id: int) -> Async
             await asyncio.sleep(resources.settings.event_poll_seconds)
 
 
-def _look(readers: SessionFactory, job_id: str, last_event_id: int) -> tuple[list[ServerSentEvent], ServerSentEvent | None]:
+def _look(readers: Sessions, job_id: str, last_event_id: int) -> tuple[list[ServerSentEvent], ServerSentEvent | None]:
     """Return the new events, and the final state once nothing comes after them."""
     with readers() as session:
         jobs = JobRepository(session)

@@ -9,6 +9,7 @@ from typing import Any
 
 from sqlalchemy.orm import Session
 
+from app.access.quotas import check_jobs
 from app.domain.errors import InvalidRequestError
 from app.domain.jobs import JobState
 from app.domain.messages import FinetuneMessage
@@ -41,6 +42,7 @@ def create_job(
         GoneError: the support set was deleted.
         SupportSetError: it has an empty class, or too few or too many classes or images.
         IdempotencyConflictError: the key came before with another request.
+        QuotaExceededError: too many jobs of the tenant have not ended.
     """
     new_job = NewJob(
         support_set_id=request.support_set_id,
@@ -62,6 +64,7 @@ def create_job(
         if is_new:
             _check_learnable(resources, support_sets, row)
             support_sets.freeze(row, now)
+            check_jobs(session, resources.caller)
             send_after_commit(session, resources.queue, FinetuneMessage(job.id))
         return job, model_ids(session, [job]).get(job.id)
 

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
+from app.domain.access import Scope
 from app.domain.errors import (
     BadCursorError,
     BlobMissingError,
@@ -22,12 +23,14 @@ from app.models import service
 from app.models.schemas import AliasAnswer, AliasRequest, ModelAnswer, ModelLinks, ModelPage
 from app.names import id_parameter
 from app.problems import problem_responses
-from app.wiring import CursorQuery, LimitQuery, ReadSessionDep, Resources, ResourcesDep
+from app.wiring import CursorQuery, LimitQuery, ReadSessionDep, Resources, ResourcesDep, needs
 from vtt_core.contract.errors import BackboneMismatchError, BackboneUnavailableError
 
-router = APIRouter(tags=["models"])
+router = APIRouter(tags=["models"], dependencies=[needs(*Scope)])
 
 PREFIX = "/v1/models"
+CHANGES = [needs(Scope.TRAIN)]
+"""What changing a model asks for beside what reading it does."""
 ModelReference = Annotated[str, id_parameter("Id or alias of a model")]
 ModelId = Annotated[str, id_parameter("Id of a model")]
 AliasName = Annotated[
@@ -66,14 +69,17 @@ def get_model(model: ModelReference, session: ReadSessionDep, resources: Resourc
 
 
 @router.delete(
-    PREFIX + "/{model}", status_code=204, responses=problem_responses(NotFoundError, GoneError, StoreUnavailableError)
+    PREFIX + "/{model}",
+    status_code=204,
+    dependencies=CHANGES,
+    responses=problem_responses(NotFoundError, GoneError, StoreUnavailableError),
 )
 def delete_model(model: ModelId, resources: ResourcesDep) -> None:
     """Delete a model by its id; from then on it answers 410. Aliases that point to it do so too, until they are moved."""
     service.delete_model(resources, model, utc_now())
 
 
-@router.put(PREFIX + "/{model}/pin", responses=PIN_RESPONSES)
+@router.put(PREFIX + "/{model}/pin", dependencies=CHANGES, responses=PIN_RESPONSES)
 def pin_model(model: ModelId, resources: ResourcesDep) -> ModelAnswer:
     """Keep a model's adapter in memory, whatever else is asked for: its first prediction waits for no file.
 
@@ -82,7 +88,7 @@ def pin_model(model: ModelId, resources: ResourcesDep) -> ModelAnswer:
     return _answer(resources, *service.set_pinned(resources, model, True))
 
 
-@router.delete(PREFIX + "/{model}/pin", responses=PIN_RESPONSES)
+@router.delete(PREFIX + "/{model}/pin", dependencies=CHANGES, responses=PIN_RESPONSES)
 def unpin_model(model: ModelId, resources: ResourcesDep) -> ModelAnswer:
     """Let a model's adapter leave the memory again when others need the room."""
     return _answer(resources, *service.set_pinned(resources, model, False))
@@ -106,7 +112,9 @@ def export_adapter(model: ModelReference, session: ReadSessionDep, resources: Re
     return Response(service.export_adapter(resources, row), media_type="application/zip", headers=headers)
 
 
-@router.put("/v1/aliases/{name}", responses=problem_responses(NotFoundError, GoneError, RequestTooLargeError))
+@router.put(
+    "/v1/aliases/{name}", dependencies=CHANGES, responses=problem_responses(NotFoundError, GoneError, RequestTooLargeError)
+)
 def point_alias(name: AliasName, request: AliasRequest, resources: ResourcesDep) -> AliasAnswer:
     """Let a name mean a model, or move it to another one; predictions by that name use the new model from then on."""
     row = service.point_alias(resources, name, request.model_id, utc_now())

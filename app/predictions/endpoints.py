@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from app.domain.access import Scope
 from app.domain.errors import (
     BlobMissingError,
     GoneError,
@@ -26,10 +27,10 @@ from app.predictions.schemas import ANSWERED, PredictAnswer, PredictingModel
 from app.problems import problem_responses
 from app.uploads.form import SpooledForm, spool_form
 from app.uploads.results import MULTI_STATUS
-from app.wiring import ResourcesDep
+from app.wiring import ResourcesDep, needs
 from vtt_core.contract.errors import BackboneMismatchError, BackboneUnavailableError
 
-router = APIRouter(tags=["predictions"])
+router = APIRouter(tags=["predictions"], dependencies=[needs(Scope.PREDICT)])
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
     MULTI_STATUS: {"model": PredictAnswer, "description": "Some images could not be read; `predictions` says which and why"},

@@ -69,6 +69,7 @@ def predict(resources: Resources, reference: str, form: SpooledForm) -> Answer:
         ModelNotReadyError: it is a job that has not published a model.
         InvalidRequestError: no image came, or under another field name.
         NothingUsableError: no image can be read.
+        RateLimitedError: the tenant has asked for more images in this minute than it may.
         PredictorNotReadyError: the process is still loading.
         BackboneUnavailableError: the weights of the model's backbone are out of reach.
         BackboneMismatchError: this process has other weights of the backbone than the model was made on.
@@ -76,6 +77,8 @@ def predict(resources: Resources, reference: str, form: SpooledForm) -> Answer:
     with resources.readers() as session:
         model = ModelRepository(session).resolve(reference)
     _check_fields(form)
+    caller = resources.caller
+    resources.rates.count("query images", caller.tenant_id, caller.quotas.max_predictions_per_minute, len(form.files))
     predictions = _answers(resources, model, form)
     if all(prediction.status != ANSWERED for prediction in predictions):
         raise NothingUsableError(

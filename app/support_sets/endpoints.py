@@ -6,13 +6,17 @@ from collections.abc import AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
+from starlette.concurrency import run_in_threadpool
 
+from app.access.quotas import check_room_for_upload
+from app.domain.access import Scope
 from app.domain.errors import (
     BadCursorError,
     GoneError,
     MalformedRequestError,
     NotFoundError,
     NothingUsableError,
+    QuotaExceededError,
     RequestTooLargeError,
     StoreUnavailableError,
     SupportSetFrozenError,
@@ -36,10 +40,10 @@ from app.support_sets.schemas import (
 )
 from app.uploads.form import SpooledForm, spool_form
 from app.uploads.results import CREATED, MULTI_STATUS, overall_status
-from app.wiring import CursorQuery, LimitQuery, ReadSessionDep, ResourcesDep
+from app.wiring import CursorQuery, LimitQuery, ReadSessionDep, ResourcesDep, needs
 from vtt_core.contract.errors import ArchiveLayoutError, ArchiveTooLargeError, NotAZipError
 
-router = APIRouter(prefix="/v1/support-sets", tags=["support sets"])
+router = APIRouter(prefix="/v1/support-sets", tags=["support sets"], dependencies=[needs(Scope.TRAIN)])
 
 SupportSetId = Annotated[str, id_parameter("Id of a support set")]
 
@@ -60,6 +64,7 @@ FORM_BODY: dict[str, Any] = {
     }
 }
 UPLOAD_ERRORS = (
+    QuotaExceededError,
     NothingUsableError,
     NotAZipError,
     ArchiveTooLargeError,
@@ -78,6 +83,9 @@ PARTLY_KEPT: dict[int | str, dict[str, Any]] = {
 
 
 async def _support_form(request: Request, resources: ResourcesDep) -> AsyncIterator[SpooledForm]:
+    announced = request.headers.get("content-length", "")
+    num_bytes = int(announced) if announced.isdecimal() else 0
+    await run_in_threadpool(check_room_for_upload, resources.readers, resources.caller, num_bytes)
     limits = service.upload_limits(resources.settings.limits)
     form = await spool_form(request.headers.get("content-type", ""), request.stream(), limits)
     try:

@@ -32,8 +32,17 @@ class Candidate:
 class Intake:
     """The images of one request on their way into one support set."""
 
-    def __init__(self, support_set_id: str, store: ObjectStore, limits: Limits, admission: Admission, now: datetime) -> None:
+    def __init__(
+        self,
+        support_set_id: str,
+        blob_prefix: str,
+        store: ObjectStore,
+        limits: Limits,
+        admission: Admission,
+        now: datetime,
+    ) -> None:
         self._support_set_id = support_set_id
+        self._blob_prefix = blob_prefix
         self._store = store
         self._limits = limits
         self._admission = admission
@@ -71,7 +80,7 @@ class Intake:
             width=facts.width,
             height=facts.height,
             image_format=facts.image_format,
-            blob_key=f"{blob_prefix(self._support_set_id)}/{image_id}",
+            blob_key=f"{self._blob_prefix}/{image_id}",
             created_at=self._now,
         )
         self._candidates.append(Candidate(len(self.results), row))
@@ -146,11 +155,6 @@ class Intake:
             for candidate in self._candidates:
                 self._store.delete(candidate.row.blob_key)
             raise
-
-
-def blob_prefix(support_set_id: str) -> str:
-    """Return where in the store the images of a set lie."""
-    return f"support-sets/{support_set_id}"
 
 
 def _empty_class(support_set_id: str, label: str) -> EmptyClassError:

@@ -9,13 +9,15 @@ from functools import partial
 
 from sqlalchemy.orm import Session
 
+from app.access.quotas import check_storage
+from app.domain.access import blob_folder
 from app.domain.errors import NotFoundError, NothingUsableError, SupportSetInUseError
 from app.domain.ids import SUPPORT_SET_PREFIX, new_id
 from app.infra.jobs import JobRepository
 from app.infra.support_sets import SupportSetRepository, check_not_deleted, check_open
 from app.infra.tables import SupportImageRow, SupportSetRow
 from app.support_sets.admission import Admission
-from app.support_sets.intake import Intake, blob_prefix
+from app.support_sets.intake import Intake
 from app.uploads.form import FormLimits, FormPart, SpooledForm
 from app.uploads.results import ImageResult
 from app.wiring import Resources
@@ -66,16 +68,19 @@ def create_support_set(resources: Resources, form: SpooledForm, name: str, now: 
     Raises:
         NothingUsableError: no image can be used.
         ArchiveError: all that came is one archive, which cannot be read.
+        QuotaExceededError: the tenant would have too much.
     """
     support_set_id = new_id(SUPPORT_SET_PREFIX)
     limits = resources.settings.limits
-    intake = Intake(support_set_id, resources.store, limits, Admission(limits), now)
+    intake = Intake(support_set_id, _prefix(resources, support_set_id), resources.store, limits, Admission(limits), now)
     with intake.blobs_removed_on_failure():
         _take_form(intake, form, limits)
         with resources.sessions.begin() as session:
             repository = SupportSetRepository(session)
             row = repository.create(name, now, support_set_id)
-            return _add_rows(intake, repository, row, [], limits)
+            received = _add_rows(intake, repository, row, [], limits)
+            check_storage(session, resources.caller)
+            return received
 
 
 def add_images(resources: Resources, support_set_id: str, form: SpooledForm, now: datetime) -> Received:
@@ -87,19 +92,23 @@ def add_images(resources: Resources, support_set_id: str, form: SpooledForm, now
         SupportSetFrozenError: a job has used it, perhaps while the images were being read.
         NothingUsableError: no image can be used.
         ArchiveError: all that came is one archive, which cannot be read.
+        QuotaExceededError: the tenant would have too much.
     """
     limits = resources.settings.limits
     with resources.readers() as session:
         repository = SupportSetRepository(session)
         check_open(repository.get(support_set_id))
         present = _present(repository.images(support_set_id))
-    intake = Intake(support_set_id, resources.store, limits, Admission(limits, present), now)
+    prefix = _prefix(resources, support_set_id)
+    intake = Intake(support_set_id, prefix, resources.store, limits, Admission(limits, present), now)
     with intake.blobs_removed_on_failure():
         _take_form(intake, form, limits)
         with resources.sessions.begin() as session:
             repository = SupportSetRepository(session)
             row = repository.lock_open(support_set_id)
-            return _add_rows(intake, repository, row, repository.images(support_set_id), limits)
+            received = _add_rows(intake, repository, row, repository.images(support_set_id), limits)
+            check_storage(session, resources.caller)
+            return received
 
 
 def remove_image(resources: Resources, support_set_id: str, image_id: str) -> None:
@@ -164,7 +173,7 @@ def delete_support_set(resources: Resources, support_set_id: str, now: datetime)
             )
         row.deleted_at = now
         repository.remove_images(support_set_id)
-    resources.store.delete_prefix(blob_prefix(support_set_id))
+    resources.store.delete_prefix(_prefix(resources, support_set_id))
 
 
 def view(session: Session, support_set_id: str) -> tuple[SupportSetView, list[SupportImageRow]]:
@@ -186,6 +195,10 @@ def list_views(session: Session, cursor: str | None, limit: int) -> tuple[list[S
     rows, next_cursor = repository.list_page(cursor, limit)
     shots = repository.shots(row.id for row in rows)
     return [SupportSetView(row, shots.get(row.id, {})) for row in rows], next_cursor
+
+
+def _prefix(resources: Resources, support_set_id: str) -> str:
+    return f"{blob_folder(resources.caller.tenant_id)}support-sets/{support_set_id}"
 
 
 def _take_form(intake: Intake, form: SpooledForm, limits: Limits) -> None:

@@ -6,6 +6,8 @@ from fastapi import Depends
 from fastapi.testclient import TestClient
 from sqlalchemy import text
 
+from app.domain.access import ANYBODY, DEFAULT_TENANT_ID
+from app.infra.tenancy import tenant_of
 from app.wiring import ReadSessionDep, Resources, ResourcesDep
 from tests.fixtures.http_api import Api
 
@@ -24,4 +26,8 @@ def test_an_endpoint_gets_resources_and_a_session_that_reads(api: Api) -> None:
 
     assert isinstance(api.client, TestClient)
     assert api.client.get("/probe").json() == 1
-    assert seen == [api.resources]
+    [given] = seen
+    assert given.store is api.resources.store
+    assert given.caller == ANYBODY
+    with given.readers() as session:
+        assert tenant_of(session) == DEFAULT_TENANT_ID

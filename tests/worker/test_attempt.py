@@ -16,11 +16,11 @@ from app.infra.store import ObjectStore
 from app.infra.tables import JobRow, ModelRow
 from tests.worker.conftest import SentMessages, add_job, add_support_set
 from vtt_core import train_together
-from vtt_core.backbones.vision_pass import VisionPass
+from vtt_core.backbones.towers import VisionTower
 from vtt_core.contract.progress import StepReport
-from vtt_core.fast_gradients import JobRows
 from vtt_core.finetune import Finetune
 from vtt_core.gradients import StepGradients
+from vtt_core.job_gradients import GradientsOfJobs, JobRows
 from worker import attempt
 from worker.attempt import attempt_job, attempt_with_others
 from worker.context import WorkerContext
@@ -258,13 +258,16 @@ def test_queued_jobs_of_one_backbone_are_trained_together_and_become_the_same(
     elsewhere = add_job(context.session_factory, backbone_id="other/backbone")
     of_three = replace(context, settings=context.settings.model_copy(update={"jobs_together": 3}))
     sizes: list[int] = []
-    run = train_together.gradients_of_jobs
+    make = train_together.make_gradients_of_jobs
 
-    def noted(vision_pass: VisionPass, jobs: Sequence[JobRows]) -> list[StepGradients]:
-        sizes.append(len(jobs))
-        return run(vision_pass, jobs)
+    def make_noting(tower: VisionTower) -> GradientsOfJobs:
+        def run(jobs: Sequence[JobRows]) -> list[StepGradients]:
+            sizes.append(len(jobs))
+            return make(tower)(jobs)
 
-    monkeypatch.setattr(train_together, "gradients_of_jobs", noted)
+        return run
+
+    monkeypatch.setattr(train_together, "make_gradients_of_jobs", make_noting)
     attempt_with_others(of_three, together[0])
     assert [read_job(job_id).state for job_id in (*together, elsewhere)] == [*[JobState.SUCCEEDED] * 3, JobState.QUEUED]
     assert max(sizes) > 1

@@ -19,6 +19,7 @@ class Order:
     """What a job asks for."""
 
     job_id: str
+    tenant_id: str
     name: str
     backbone_id: str
     recipe: FinetuneRecipe
@@ -34,6 +35,7 @@ def read_order(session: Session, job_id: str) -> Order:
     images = session.scalars(statement.order_by(SupportImageRow.position, SupportImageRow.id))
     return Order(
         job_id=row.id,
+        tenant_id=row.tenant_id,
         name=row.name,
         backbone_id=row.backbone_id,
         recipe=FinetuneRecipe.from_json(row.recipe),

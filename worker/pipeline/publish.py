@@ -7,6 +7,7 @@ from datetime import datetime
 
 import structlog
 
+from app.domain.access import blob_folder
 from app.domain.errors import StaleLeaseError
 from app.domain.ids import MODEL_PREFIX, new_id
 from app.infra.database import SessionFactory
@@ -51,11 +52,12 @@ def publish(
     metrics = verify(finetune.backbone, finetune, files, support_set)
     heartbeat.check()
     model_id = new_id(MODEL_PREFIX)
-    adapter_key = f"models/{model_id}"
+    adapter_key = f"{blob_folder(order.tenant_id)}models/{model_id}"
     for name, content in files.items():
         store.put(f"{adapter_key}/{name}", content)
     model = ModelRow(
         id=model_id,
+        tenant_id=order.tenant_id,
         job_id=order.job_id,
         name=order.name,
         backbone_id=order.backbone_id,

@@ -1,13 +1,17 @@
 import multiprocessing
 import sqlite3
 import time
+from importlib.resources import files
 from pathlib import Path
 
 import pytest
+from alembic import command
 from alembic.autogenerate import compare_metadata
+from alembic.config import Config
 from alembic.migration import MigrationContext
 from sqlalchemy import Engine, inspect, text
 
+from app.domain.access import DEFAULT_TENANT_ID
 from app.infra.database import make_engine, make_reader_factory, make_session_factory, migrate
 from app.infra.tables import Base
 
@@ -20,6 +24,42 @@ def test_migrations_give_exactly_the_tables(engine: Engine) -> None:
 
 def test_migrating_again_changes_nothing(database_url: str) -> None:
     migrate(database_url)
+
+
+def upgrade_to(url: str, revision: str) -> None:
+    engine = make_engine(url, enforces_foreign_keys=False)
+    with engine.begin() as connection:
+        config = Config()
+        config.set_main_option("script_location", str(files("migrations")))
+        config.attributes["connection"] = connection
+        command.upgrade(config, revision)
+    engine.dispose()
+
+
+def test_sqlite_rows_survive_the_tenants(tmp_path: Path) -> None:
+    url = f"sqlite:///{tmp_path / 'vtt.sqlite'}"
+    upgrade_to(url, "0002")
+    engine = make_engine(url)
+    rows = {
+        "support_sets": "(id, name, empty_labels, created_at) VALUES ('set_1', '', '[]', '2026-01-01')",
+        "support_images": "(id, support_set_id, label, position, file_name, sha256, size_bytes, width, height, image_format, "
+        "blob_key, created_at) VALUES ('img_1', 'set_1', 'a', 0, '', '', 1, 1, 1, 'PNG', 'k', '2026-01-01')",
+        "jobs": "(id, support_set_id, name, backbone_id, recipe, seed, state, attempt, fencing_token, is_cancel_requested, "
+        "step, num_steps, request_sha256, created_at) VALUES "
+        "('job_1', 'set_1', '', 'mini', '{}', 1, 'queued', 0, 0, 0, 0, 9, '', '2026-01-01')",
+        "job_events": "(job_id, kind, payload, created_at) VALUES ('job_1', 'state', '{}', '2026-01-01')",
+        "models": "(id, job_id, name, backbone_id, backbone_sha256, labels, recipe, metrics, adapter_key, adapter_bytes, "
+        "created_at) VALUES ('mdl_1', 'job_1', '', 'mini', '', '[]', '{}', '{}', 'k', 1, '2026-01-01')",
+        "aliases": "(name, model_id, updated_at) VALUES ('best', 'mdl_1', '2026-01-01')",
+    }
+    with engine.begin() as connection:
+        for table, values in rows.items():
+            connection.execute(text(f"INSERT INTO {table} {values}"))
+    migrate(url)
+    with engine.begin() as connection:
+        assert {table: connection.scalar(text(f"SELECT count(*) FROM {table}")) for table in rows} == dict.fromkeys(rows, 1)
+        assert connection.scalar(text("SELECT tenant_id FROM jobs")) == DEFAULT_TENANT_ID
+    engine.dispose()
 
 
 @pytest.mark.slow

@@ -40,6 +40,7 @@ def resources(engine: Engine, session_factory: SessionFactory, tmp_path: Path) -
         store=ObjectStore(f"file://{tmp_path}"),
         queue=ListQueue(),  # type: ignore[arg-type]
         workers=None,  # type: ignore[arg-type]
+        rates=None,  # type: ignore[arg-type]
     )
 
 

@@ -21,7 +21,7 @@ def store(tmp_path: Path) -> ObjectStore:
 
 @pytest.fixture
 def intake(store: ObjectStore) -> Intake:
-    return Intake("set_1", store, DEFAULT_LIMITS, Admission(DEFAULT_LIMITS), utc_now())
+    return Intake("set_1", "support-sets/set_1", store, DEFAULT_LIMITS, Admission(DEFAULT_LIMITS), utc_now())
 
 
 def test_a_good_image_is_stored_under_its_id_and_not_its_name(intake: Intake, store: ObjectStore) -> None:

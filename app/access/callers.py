@@ -1,0 +1,54 @@
+"""Find out who asks, by the key in the request's `Authorization` header."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from app.domain.access import ANYBODY, KEY_PATTERN, Caller, Scope
+from app.domain.errors import KeyRefusedError, KeyRequiredError, MissingScopeError
+from app.infra.access import AccessRepository
+from app.infra.tenancy import Sessions
+
+REMEDY = "Send the header `Authorization: Bearer KEY`; who runs the service makes keys with `vtt keys create`"
+
+
+def identify(key: str | None, readers: Sessions, now: datetime, *, is_required: bool) -> Caller:
+    """Return who asks.
+
+    Args:
+        key: what came after `Bearer`, None without such a header.
+        readers: sessions bound to no tenant.
+        now: the present moment.
+        is_required: whether nobody may ask without a key.
+
+    Raises:
+        KeyRequiredError: no key came.
+        KeyRefusedError: the key lets nobody in.
+    """
+    if key is None:
+        if is_required:
+            raise KeyRequiredError(expected="a key", got="none", remedy=REMEDY)
+        return ANYBODY
+    parts = KEY_PATTERN.fullmatch(key)
+    caller = None
+    if parts is not None:
+        with readers() as session:
+            caller = AccessRepository(session).authenticate(parts[1], parts[2], now)
+    if caller is None:
+        # The same words whatever is wrong; the key itself never appears in an answer or a log.
+        raise KeyRefusedError(expected="a key that is valid", got="another", remedy=REMEDY)
+    return caller
+
+
+def check_scope(caller: Caller, scopes: frozenset[Scope]) -> None:
+    """Refuse a caller whose key allows none of these.
+
+    Raises:
+        MissingScopeError: it does not.
+    """
+    if caller.scopes.isdisjoint(scopes):
+        raise MissingScopeError(
+            expected=f"a key with the scope {' or '.join(sorted(scopes))}",
+            got=f"one with {' and '.join(sorted(caller.scopes)) or 'none'}",
+            remedy="Use another key of yours, or ask who runs the service for one",
+        )

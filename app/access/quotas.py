@@ -1,0 +1,71 @@
+"""Keep a tenant within its quotas."""
+
+from __future__ import annotations
+
+from sqlalchemy.orm import Session
+
+from app.domain.access import Caller
+from app.domain.errors import QuotaExceededError
+from app.infra.access import UsageRepository
+from app.infra.tenancy import Sessions
+
+
+def check_room_for_upload(readers: Sessions, caller: Caller, announced_bytes: int) -> None:
+    """Refuse an upload that cannot fit, before its body is read.
+
+    Args:
+        readers: of the caller.
+        caller: who uploads.
+        announced_bytes: length of the body as its header says, 0 where it does not.
+
+    Raises:
+        QuotaExceededError: the tenant is full, or would be.
+    """
+    quotas = caller.quotas
+    if quotas.max_images is None and quotas.max_bytes is None:
+        return
+    with readers() as session:
+        usage = UsageRepository(session)
+        if quotas.max_images is not None:
+            _check("support images", quotas.max_images, usage.images() + 1)
+        if quotas.max_bytes is not None:
+            _check("bytes", quotas.max_bytes, usage.size_bytes() + max(1, announced_bytes))
+
+
+def check_storage(session: Session, caller: Caller) -> None:
+    """Refuse what this transaction has added if it is too much; two uploads at once cannot pass together.
+
+    Raises:
+        QuotaExceededError: the tenant has more images or bytes than it may.
+    """
+    quotas = caller.quotas
+    if quotas.max_images is None and quotas.max_bytes is None:
+        return
+    usage = UsageRepository(session)
+    usage.lock_tenant(caller.tenant_id)
+    if quotas.max_images is not None:
+        _check("support images", quotas.max_images, usage.images())
+    if quotas.max_bytes is not None:
+        _check("bytes", quotas.max_bytes, usage.size_bytes())
+
+
+def check_jobs(session: Session, caller: Caller) -> None:
+    """Refuse a job that this transaction has added if too many have not ended.
+
+    Raises:
+        QuotaExceededError: they are more than the tenant may have.
+    """
+    if caller.quotas.max_unfinished_jobs is None:
+        return
+    usage = UsageRepository(session)
+    usage.lock_tenant(caller.tenant_id)
+    _check("jobs that have not ended", caller.quotas.max_unfinished_jobs, usage.unfinished_jobs())
+
+
+def _check(what: str, bound: int, wanted: int) -> None:
+    if wanted > bound:
+        raise QuotaExceededError(
+            expected=f"at most {bound} {what}",
+            got=f"{wanted} with this request",
+            remedy="Delete what you no longer need, wait for jobs to end, or ask who runs the service for more",
+        )

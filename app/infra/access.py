@@ -1,0 +1,177 @@
+"""Read and change tenants, their keys and the audit log."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from datetime import datetime, timedelta
+
+from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy.exc import IntegrityError
+from sqlalchemy.orm import Session
+
+from app.domain.access import Caller, NewKey, Quotas, Scope, draw_key, hash_secret, is_secret
+from app.domain.errors import NotFoundError
+from app.domain.ids import TENANT_PREFIX, new_id
+from app.domain.jobs import FINAL_STATES
+from app.infra.tables import ApiKeyRow, AuditRow, JobRow, ModelRow, SupportImageRow, SupportSetRow, TenantRow
+
+NO_DIGEST = hash_secret("")
+"""What a secret is compared with where no key has its id, so that the answer takes as long."""
+
+
+class AccessRepository:
+    """Tenants and keys in one session that is bound to no tenant; the caller commits."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def authenticate(self, key_id: str, secret: str, now: datetime) -> Caller | None:
+        """Return whose key this is, None where it lets nobody in: unknown, expired, revoked, or another secret."""
+        row = self._session.get(ApiKeyRow, key_id)
+        is_right = is_secret(secret, row.secret_sha256 if row is not None else NO_DIGEST)
+        if row is None or not is_right or not _is_valid(row, now):
+            return None
+        tenant = self._session.get_one(TenantRow, row.tenant_id)
+        return Caller(row.tenant_id, row.id, frozenset(map(Scope, row.scopes)), quotas_of(tenant))
+
+    def tenant(self, name: str) -> TenantRow:
+        """Return a tenant by its name; raises NotFoundError."""
+        row = self._find_tenant(name)
+        if row is None:
+            raise NotFoundError(
+                expected="the name of a tenant",
+                got=repr(name),
+                remedy="Make its first key with `vtt keys create --tenant NAME`",
+            )
+        return row
+
+    def ensure_tenant(self, name: str, now: datetime) -> TenantRow:
+        """Return the tenant of this name, new or old."""
+        if (known := self._find_tenant(name)) is not None:
+            return known
+        row = TenantRow(id=new_id(TENANT_PREFIX), name=name, created_at=now)
+        try:
+            with self._session.begin_nested():
+                self._session.add(row)
+        except IntegrityError:  # somebody else has just made it
+            return self.tenant(name)
+        return row
+
+    def create_key(
+        self, tenant_id: str, name: str, scopes: frozenset[Scope], now: datetime, expires_at: datetime | None = None
+    ) -> NewKey:
+        """Add a key and return it; nobody can read its secret later."""
+        key = draw_key()
+        row = ApiKeyRow(
+            id=key.key_id,
+            tenant_id=tenant_id,
+            name=name,
+            secret_sha256=hash_secret(key.secret),
+            scopes=sorted(scopes),
+            created_at=now,
+            expires_at=expires_at,
+        )
+        self._session.add(row)
+        self._session.flush()
+        return key
+
+    def rotate_key(self, key_id: str, grace: timedelta, now: datetime) -> NewKey:
+        """Add a key like an old one, which ends after the grace.
+
+        Raises:
+            NotFoundError: no key has this id, or it lets nobody in any more.
+        """
+        row = self.key(key_id)
+        if not _is_valid(row, now):
+            raise _unknown_key(key_id)
+        key = self.create_key(row.tenant_id, row.name, frozenset(map(Scope, row.scopes)), now, row.expires_at)
+        end = now + grace
+        row.expires_at = end if row.expires_at is None else min(row.expires_at, end)
+        self._session.flush()
+        return key
+
+    def revoke_key(self, key_id: str, now: datetime) -> ApiKeyRow:
+        """Let a key in no more, from now on; raises NotFoundError."""
+        row = self.key(key_id)
+        row.revoked_at = row.revoked_at or now
+        self._session.flush()
+        return row
+
+    def key(self, key_id: str) -> ApiKeyRow:
+        """Return a key by its id; raises NotFoundError."""
+        row = self._session.get(ApiKeyRow, key_id)
+        if row is None:
+            raise _unknown_key(key_id)
+        return row
+
+    def keys(self, tenant: str | None = None) -> list[tuple[ApiKeyRow, str]]:
+        """Return the keys with the names of their tenants, oldest first, of one tenant or of all."""
+        statement = select(ApiKeyRow, TenantRow.name).join(TenantRow, ApiKeyRow.tenant_id == TenantRow.id)
+        if tenant is not None:
+            statement = statement.where(TenantRow.name == tenant)
+        return [(row, name) for row, name in self._session.execute(statement.order_by(ApiKeyRow.created_at)).all()]
+
+    def set_quotas(self, tenant: TenantRow, quotas: Quotas) -> None:
+        """Change how much a tenant may have."""
+        for name, bound in asdict(quotas).items():
+            setattr(tenant, name, bound)
+        self._session.flush()
+
+    def note(self, tenant_id: str, command: str, subject: str, created_ids: list[str], now: datetime) -> None:
+        """Write into the audit log what was done on the command line."""
+        self._session.add(AuditRow(at=now, tenant_id=tenant_id, action=command, path=subject, created_ids=created_ids))
+
+    def audit_events(self, tenant: str | None, limit: int) -> list[tuple[AuditRow, str]]:
+        """Return the last lines of the audit log with the names of their tenants, newest first."""
+        statement = select(AuditRow, TenantRow.name).join(TenantRow, AuditRow.tenant_id == TenantRow.id)
+        if tenant is not None:
+            statement = statement.where(TenantRow.name == tenant)
+        rows = self._session.execute(statement.order_by(AuditRow.id.desc()).limit(limit)).all()
+        return [(row, name) for row, name in rows]
+
+    def _find_tenant(self, name: str) -> TenantRow | None:
+        return self._session.scalar(select(TenantRow).where(TenantRow.name == name))
+
+
+class UsageRepository:
+    """What a tenant has; in a session of its own, which sees no other's rows."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    def lock_tenant(self, tenant_id: str) -> None:
+        """Let nobody else add to the tenant's rows under a quota until the transaction ends."""
+        self._session.execute(select(TenantRow.id).where(TenantRow.id == tenant_id).with_for_update())
+
+    def unfinished_jobs(self) -> int:
+        """Return how many jobs have not ended."""
+        return self._count(select(func.count()).select_from(JobRow).where(JobRow.state.not_in(FINAL_STATES)))
+
+    def images(self) -> int:
+        """Return how many support images there are."""
+        return self._count(_images_of_sets(func.count()))
+
+    def size_bytes(self) -> int:
+        """Return the size of the support images and adapters."""
+        adapters = select(func.coalesce(func.sum(ModelRow.adapter_bytes), 0)).where(ModelRow.deleted_at.is_(None))
+        return self._count(_images_of_sets(func.coalesce(func.sum(SupportImageRow.size_bytes), 0))) + self._count(adapters)
+
+    def _count(self, statement: Select[int]) -> int:
+        return int(self._session.scalar(statement) or 0)
+
+
+def quotas_of(tenant: TenantRow) -> Quotas:
+    """Return how much a tenant may have."""
+    return Quotas(tenant.max_unfinished_jobs, tenant.max_images, tenant.max_bytes, tenant.max_predictions_per_minute)
+
+
+def _images_of_sets(figure: ColumnElement[int]) -> Select[int]:
+    return select(figure).select_from(SupportImageRow).join(SupportSetRow, SupportImageRow.support_set_id == SupportSetRow.id)
+
+
+def _is_valid(row: ApiKeyRow, now: datetime) -> bool:
+    return row.revoked_at is None and (row.expires_at is None or row.expires_at > now)
+
+
+def _unknown_key(key_id: str) -> NotFoundError:
+    return NotFoundError(expected="the id of a key that is valid", got=repr(key_id), remedy="List them with `vtt keys list`")
