@@ -7,11 +7,9 @@ from dataclasses import fields
 from app.infra.settings import Settings
 from vtt_core.contract.limits import Limits
 
-KNOWN = (
-    {f"VTT_{name.upper()}" for name in Settings.model_fields}
-    | {f"VTT_LIMITS__{limit.name.upper()}" for limit in fields(Limits)}
-    | {"VTT_REQUIRE_KEYS"}
-)
+KNOWN = {f"VTT_{name.upper()}" for name in Settings.model_fields} | {
+    f"VTT_LIMITS__{limit.name.upper()}" for limit in fields(Limits)
+}
 
 
 def unknown_settings(names: set[str]) -> set[str]:

@@ -19,7 +19,6 @@ import httpx
 
 from app.infra.child_processes import die_with_parent
 from app.infra.redis_server import find_redis_server
-from app.infra.settings import Settings
 from tests.deploy.compose_file import ROOT, filled_in_env, read_compose
 from tests.fixtures.services import PostgresServer
 
@@ -56,10 +55,7 @@ class Cluster:
 
     def environment(self, service: str) -> dict[str, str]:
         """Return a service's variables as compose sets them, with the addresses of this machine."""
-        variables = {name: self._moved(value) for name, value in self._compose["services"][service]["environment"].items()}
-        if "VTT_HOST" in variables:
-            variables["VTT_HOST"] = "127.0.0.1"
-        return variables
+        return {name: self._moved(value) for name, value in self._compose["services"][service]["environment"].items()}
 
     def vtt(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "app.cli.main", *arguments]
@@ -71,8 +67,6 @@ class Cluster:
 
     def authorization(self) -> dict[str, str]:
         """Return the header of a new key."""
-        if "require_keys" not in Settings.model_fields:
-            return {}
         create = self.vtt("keys", "create", "--tenant", "e2e", "--scopes", "train,predict", "--json")
         done = self.call("api-control", create)
         assert done.returncode == 0, done.stderr

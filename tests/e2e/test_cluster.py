@@ -1,6 +1,7 @@
 """The whole way through the cluster that docker-compose.yml describes."""
 
 import io
+import json
 import zipfile
 from collections.abc import Iterator
 from contextlib import ExitStack
@@ -11,6 +12,7 @@ import pytest
 
 from app.cli.drawn_images import draw_folders
 from tests.e2e.cluster import Cluster
+from tests.fixtures.http_api import encode_image
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
@@ -78,3 +80,18 @@ def test_what_operators_look_at_stays_inside(cluster: Cluster, http: httpx.Clien
         assert httpx.get(cluster.control_url + path, trust_env=False).status_code == 200
         assert http.get(path).status_code == 404
     assert http.get("/livez").status_code == 200
+
+
+def test_the_callers_address_comes_through_the_proxy(cluster: Cluster, http: httpx.Client) -> None:
+    """The proxy believes this machine, as it would a balancer that it is told to trust."""
+    files = {"cat": ("a.png", encode_image())}
+    answer = http.post("/v1/support-sets", files=files, headers={"X-Forwarded-For": "203.0.113.7"})
+    assert answer.status_code == 201
+    audit = cluster.call("api-control", cluster.vtt("keys", "audit", "--limit", "1", "--json"))
+    [event] = json.loads(audit.stdout)["events"]
+    assert (event["path"], event["address"]) == ("/v1/support-sets", "203.0.113.7")
+
+
+def test_nobody_is_answered_without_a_key(cluster: Cluster) -> None:
+    for method, path in (("GET", "/v1/jobs"), ("POST", "/predict"), ("POST", "/v1/support-sets")):
+        assert httpx.request(method, cluster.url + path, trust_env=False).status_code == 401
