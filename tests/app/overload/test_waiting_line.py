@@ -9,7 +9,7 @@ from threading import Event
 import pytest
 
 from app.domain.errors import OverloadedError
-from app.overload.waiting_line import LARGEST_RISE, SMOOTHING, LineBounds, WaitingLine
+from app.overload.waiting_line import FIXED_SHARE, LARGEST_RISE, SMOOTHING, LineBounds, WaitingLine
 
 
 class Clock:
@@ -43,7 +43,7 @@ def test_a_line_whose_wait_is_too_long_refuses_until_it_is_shorter() -> None:
     async def fill() -> None:
         clock, gate = Clock(), Event()
         line = line_of(clock)
-        await line.run(1, clock.pass_by(1.0))
+        await line.run(1, clock.pass_by(1.0 + FIXED_SHARE))
         accepted = [asyncio.create_task(line.run(1, gate.wait)) for _ in range(3)]
         await until(lambda: line.num_pieces == 3)
         with pytest.raises(OverloadedError) as refused:
@@ -97,13 +97,25 @@ def test_one_slow_request_raises_the_estimate_only_so_far() -> None:
     async def learn() -> None:
         clock = Clock()
         line = line_of(clock)
-        await line.run(2, clock.pass_by(2.0))
+        await line.run(2, clock.pass_by(2.0 * (1 + FIXED_SHARE)))
         line.num_pieces = 1
         assert line.wait_seconds == pytest.approx(1.0)
         line.num_pieces = 0
-        await line.run(1, clock.pass_by(1000.0))
+        await line.run(2, clock.pass_by(1000.0))
         line.num_pieces = 1
         assert line.wait_seconds == pytest.approx(1 + SMOOTHING * (LARGEST_RISE - 1))
+
+    asyncio.run(learn())
+
+
+def test_requests_that_come_alone_do_not_make_the_line_look_long() -> None:
+    async def learn() -> None:
+        clock = Clock()
+        line = line_of(clock)
+        for _ in range(20):
+            await line.run(1, clock.pass_by(0.4))
+        line.num_pieces = 15
+        line.check()
 
     asyncio.run(learn())
 
