@@ -10,12 +10,14 @@ import typer
 from app.cli.adapt import adapt
 from app.cli.api import api
 from app.cli.backbones import backbones
+from app.cli.backup import backup
 from app.cli.bench import bench
 from app.cli.console import BAD_INPUT_EXIT, FAILURE_EXIT, write_error
 from app.cli.demo import demo
 from app.cli.draw import draw
 from app.cli.health import health
 from app.cli.predict import predict
+from app.cli.restore import restore
 from app.cli.up import up
 from app.cli.worker import worker
 from app.domain.errors import DataFolderInUseError, UnsafeHostError
@@ -27,7 +29,7 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (up, adapt, predict, backbones, api, worker, health, demo, draw):
+for command in (up, adapt, predict, backbones, api, worker, health, backup, restore, demo, draw):
     cli.command()(command)
 cli.add_typer(bench, name="bench")
 

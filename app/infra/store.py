@@ -70,6 +70,11 @@ class ObjectStore:
         """Return whether something is stored under the key."""
         return bool(self._filesystem.isfile(self._path(key)))
 
+    def keys(self, prefix: str) -> list[str]:
+        """Return the keys that begin with the prefix and a slash, in alphabetical order."""
+        found = (str(path).removeprefix(f"{self._root}/") for path in self._filesystem.find(self._path(prefix)))
+        return sorted(key for key in found if _KEY.fullmatch(key) and key.startswith(f"{prefix}/"))
+
     def delete(self, key: str) -> None:
         """Remove the blob; one that is not there is no error."""
         try:

@@ -64,3 +64,10 @@ def test_a_failed_write_leaves_the_old_blob_and_no_draft(tmp_path: Path) -> None
         store.put("a/b", "text")  # type: ignore[arg-type]
     assert store.get("a/b") == b"old"
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
+
+
+def test_keys_below_a_prefix_are_listed_without_their_neighbours(store: ObjectStore) -> None:
+    for key in ("models/mdl_1/b", "models/mdl_1/a", "models/mdl_10/c"):
+        store.put(key, b"x")
+    assert store.keys("models/mdl_1") == ["models/mdl_1/a", "models/mdl_1/b"]
+    assert store.keys("models/none") == []
