@@ -22,6 +22,7 @@ from celery import Celery, bootsteps, signals
 from app.infra.queue import QUEUE_NAME, VISIBILITY_TIMEOUT_SECONDS
 from app.infra.settings import load_settings
 from app.infra.telemetry import configure_logging
+from app.infra.tracing import start_tracing
 from app.infra.workers import WorkerRegistry
 from vtt_core.contract.errors import VttError
 from worker.context import WorkerContext, open_context
@@ -100,6 +101,7 @@ def _set_up_logging(**_: Any) -> None:
 
 def _open(**_: Any) -> None:
     _set_up_logging()  # celery comes to it only after this
+    start_tracing("vtt-worker")
     context = open_context(load_settings())
     WorkerProcess.context = context
     WorkerProcess.presence = Presence(WorkerRegistry(context.settings.resolved_broker_url), context.describe)
