@@ -64,7 +64,7 @@ def open_resources(settings: Settings, make_prediction_engine: MakeEngine) -> It
         workers=WorkerRegistry(settings.resolved_broker_url),
     )
     if settings.role is not Role.PREDICT:
-        resources.reaper = Reaper(sessions, resources.queue, settings.reaper_seconds)
+        resources.reaper = Reaper(sessions, resources.queue, settings.reaper_seconds, settings.prediction_retention_days)
     if settings.role is not Role.CONTROL:
         resources.predictor = Predictor(
             lambda: make_prediction_engine(settings), settings.default_backbone, partial(load_pinned, resources)

@@ -1,4 +1,4 @@
-"""Bring lost jobs back: expired leases, and queued jobs whose message has vanished."""
+"""Bring lost jobs back: expired leases, and queued jobs whose message has vanished; and delete what was kept long enough."""
 
 from __future__ import annotations
 
@@ -15,6 +15,7 @@ from app.infra.clock import utc_now
 from app.infra.database import SessionFactory
 from app.infra.jobs import JobRepository
 from app.infra.outbox import send_after_commit
+from app.infra.predictions import PredictionRepository
 from app.infra.queue import JobQueue
 
 RESEND_SECONDS = 20.0
@@ -71,12 +72,14 @@ class Reaper(threading.Thread):
         session_factory: SessionFactory,
         queue: JobQueue,
         pause_seconds: float,
+        prediction_retention_days: float = 0.0,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         super().__init__(name="reaper", daemon=True)
         self._session_factory = session_factory
         self._queue = queue
         self._pause_seconds = pause_seconds
+        self._prediction_retention_days = prediction_retention_days
         self._clock = clock
         self._stopped = threading.Event()
         self.num_expired = 0
@@ -90,6 +93,7 @@ class Reaper(threading.Thread):
         while not self._stopped.is_set():
             try:
                 self.num_expired += len(release_expired(self._session_factory, self._queue, self._clock()))
+                self._purge()
                 self.num_resent += len(resend_vanished(self._session_factory, self._queue, self._clock(), RESEND_SECONDS))
                 is_queue_away = False
             except QueueUnavailableError as error:
@@ -99,6 +103,12 @@ class Reaper(threading.Thread):
             except Exception:
                 _log.exception("sweep_failed")
             self._stopped.wait(self._pause_seconds)
+
+    def _purge(self) -> None:
+        with self._session_factory.begin() as session:
+            purged = PredictionRepository(session).purge(self._clock(), self._prediction_retention_days)
+        if purged:
+            _log.info("predictions_purged", num_rows=purged)
 
     def stop(self) -> None:
         """End the thread after the sweep it is in."""

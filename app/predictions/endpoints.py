@@ -19,6 +19,7 @@ from app.domain.errors import (
     UnsupportedMediaTypeError,
 )
 from app.health.metrics import Metrics, MetricsDep
+from app.infra.clock import utc_now
 from app.names import id_parameter
 from app.predictions import service
 from app.predictions.schemas import ANSWERED, PredictAnswer, PredictingModel
@@ -82,7 +83,7 @@ def predict_with_model(
     and the others are answered: then the status is 207.
     """
     with counted.requests.predict_seconds.time():
-        return _answer(service.predict(resources, model, form), counted, response)
+        return _answer(service.predict(resources, model, form, utc_now()), counted, response)
 
 
 @router.post("/predict", responses=RESPONSES, response_model_exclude_none=True, openapi_extra=_form_body(service.MODEL_FIELD))
@@ -92,7 +93,7 @@ def predict(form: QueryFormDep, resources: ResourcesDep, counted: MetricsDep, re
     `curl -F model=satellite -F images=@a.jpg ...`; else the same as `POST /v1/models/{model}/predict`.
     """
     with counted.requests.predict_seconds.time():
-        return _answer(service.predict(resources, service.model_named_in(form), form), counted, response)
+        return _answer(service.predict(resources, service.model_named_in(form), form, utc_now()), counted, response)
 
 
 def _answer(answer: service.Answer, counted: Metrics, response: Response) -> PredictAnswer:

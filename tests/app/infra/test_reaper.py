@@ -3,6 +3,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 
 from app.domain.errors import QueueUnavailableError
 from app.domain.jobs import JobState
@@ -10,8 +11,11 @@ from app.domain.messages import FinetuneMessage
 from app.infra.database import SessionFactory
 from app.infra.jobs import JobRepository, NewJob
 from app.infra.leases import LeaseRepository
+from app.infra.predictions import KeptPrediction, PredictionRepository
 from app.infra.queue import JobQueue, connect_redis
 from app.infra.reaper import RESEND_SECONDS, Reaper, sweep_once
+from app.infra.tables import PredictionRow
+from tests.fixtures.rows import add_model
 
 pytestmark = pytest.mark.services
 LATER = timedelta(seconds=31)
@@ -91,3 +95,25 @@ def test_the_thread_outlives_an_outage(session_factory: SessionFactory, job_id: 
     time.sleep(0.2)
     assert reaper.is_alive()
     reaper.stop()
+
+
+def test_predictions_are_purged_even_while_the_broker_is_away(
+    session_factory: SessionFactory, job_id: str, now: datetime, tmp_path: Path
+) -> None:
+    def num_kept() -> int:
+        with session_factory() as session:
+            return len(list(session.scalars(select(PredictionRow.id))))
+
+    with session_factory.begin() as session:
+        add_model(session, job_id)
+        for age in (1, 40):
+            PredictionRepository(session).add(
+                [KeptPrediction("0" * 64, "cat", 0.5)], "mdl_1", now - timedelta(days=age), tenant_id=None, request_id=None
+            )
+    reaper = Reaper(session_factory, JobQueue(f"redis+socket://{tmp_path}/none.sock"), 0.01, 30, clock=lambda: now)
+    reaper.start()
+    deadline = time.monotonic() + 10
+    while num_kept() > 1 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    reaper.stop()
+    assert num_kept() == 1
