@@ -16,7 +16,7 @@ from app.lifespan import MakeEngine, make_lifespan
 from app.openapi import document_answers
 from app.overload.request_limit import RequestLimitMiddleware
 from app.predictions.predictor import PredictionEngine
-from app.request_log import RequestLogMiddleware
+from app.request_log import PROBES, RequestLogMiddleware
 from app.router import make_router
 from app.uploads.body_limit import BodyLimitMiddleware
 
@@ -47,6 +47,7 @@ def create_app(settings: Settings | None = None, make_prediction_engine: MakeEng
         title="VtT service",
         description=DESCRIPTION,
         version=version("vtt-service"),
+        telemetry={"operation_spans": False, "exclude": lambda scope: scope["path"] in PROBES},
         lifespan=asynccontextmanager(make_lifespan(settings, make_prediction_engine or _make_torch_engine)),
     )
     app.add_middleware(BodyLimitMiddleware, max_form_bytes=settings.max_request_bytes, max_other_bytes=settings.max_json_bytes)

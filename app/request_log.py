@@ -19,8 +19,8 @@ UNMATCHED = "unmatched"
 """Route of requests whose path the service does not have: their paths are not ours, and without end."""
 CLIENT_GONE = 499
 """Status of requests whose client left before an answer, as other servers log it."""
-_QUIET = frozenset({"/livez", "/readyz", "/metrics"})
-"""Routes that machines ask every few seconds."""
+PROBES = frozenset({"/livez", "/readyz", "/metrics"})
+"""Paths that machines ask every few seconds: no news."""
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,100}")
 _log = structlog.get_logger(__name__)
 
@@ -86,7 +86,7 @@ class _Exchange:
         method, route, status = self._scope["method"], _route_of(self._scope), self.status or CLIENT_GONE
         ended_at = time.perf_counter()
         self._count(method if method in HTTPMethod.__members__ else "other", route, status, self._answered_at or ended_at)
-        log = _log.debug if route in _QUIET else _log.info
+        log = _log.debug if route in PROBES else _log.info
         log("request", method=method, route=route, status=status, ms=round(1000 * (ended_at - self._started_at), 1))
 
     def _count(self, method: str, route: str, status: int, answered_at: float) -> None:

@@ -90,7 +90,9 @@ def needs(*scopes: Scope) -> Any:
 
 async def _resources(request: Request, process: ProcessDep, caller: CallerDep) -> Resources:
     path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    action = f"{request.method} {request.scope['route'].path}"
+    route = request.scope["route"].path
+    # A prediction changes nothing, though it may be kept for some days.
+    action = None if route.endswith("/predict") else f"{request.method} {route}"
     address = request.client.host if request.client is not None else None
     return replace(
         process,

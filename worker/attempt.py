@@ -18,6 +18,7 @@ from app.infra.leases import Lease, LeaseRepository
 from app.infra.outages import OUTAGES
 from app.infra.outbox import send_after_commit
 from app.infra.telemetry import bind_job, unbind_job
+from app.infra.tracing import attempt_span
 from vtt_core.contract.errors import VttError
 from vtt_core.fast_gradients import prepare_thread
 from vtt_core.train_together import SharedSteps
@@ -68,16 +69,18 @@ def attempt_job(context: WorkerContext, job_id: str, shared: SharedSteps | None 
     if lease is None:
         _log.info("nothing_to_do", job_id=job_id)
         return
-    bind_job(job_id, attempt=lease.attempt)
+    bind_job(job_id, attempt=lease.attempt, request_id=lease.request_id)
     context.job_ids.append(job_id)
     try:
         _log.info("claimed", fencing_token=lease.fencing_token)
-        with context.metrics.attempt() as attempt:
+        facts: dict[str, str | int | None] = {"job_id": job_id, "attempt": lease.attempt, "request_id": lease.request_id}
+        with context.metrics.attempt() as attempt, attempt_span(lease.traceparent, **facts) as note:
             try:
                 attempt.outcome = _run_and_settle(context, lease, shared)
             except StaleLeaseError:
                 attempt.outcome = Outcome.LEASE_LOST
                 _log.warning("lease_lost")
+            note("outcome", attempt.outcome)
     finally:
         context.job_ids.remove(job_id)
         unbind_job()

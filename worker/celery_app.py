@@ -24,6 +24,7 @@ from app.infra.outages import OUTAGES
 from app.infra.queue import QUEUE_NAME, VISIBILITY_TIMEOUT_SECONDS
 from app.infra.settings import load_settings
 from app.infra.telemetry import configure_logging
+from app.infra.tracing import start_tracing
 from app.infra.workers import WorkerRegistry
 from vtt_core.contract.errors import VttError
 from worker.context import WorkerContext, open_context
@@ -104,6 +105,7 @@ def _set_up_logging(**_: Any) -> None:
 
 def _open(**_: Any) -> None:
     _set_up_logging()  # celery comes to it only after this
+    start_tracing("vtt-worker")
     try:
         context = _open_context()
     except Exception as error:

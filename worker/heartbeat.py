@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import threading
 import time
 from collections.abc import Callable
@@ -63,7 +64,13 @@ class Heartbeat:
         self._is_cancel_requested = False
         self._lost: StaleLeaseError | None = None
         self._renewed_at = time.monotonic()
-        self._thread = threading.Thread(target=self._beat, name=f"heartbeat-{lease.job_id}", daemon=True)
+        self._thread = threading.Thread(
+            # Its lines carry what is bound to the attempt's.
+            target=contextvars.copy_context().run,
+            args=(self._beat,),
+            name=f"heartbeat-{lease.job_id}",
+            daemon=True,
+        )
 
     def __enter__(self) -> Heartbeat:
         self._thread.start()

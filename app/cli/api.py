@@ -27,10 +27,12 @@ def api(
 
     from app.infra.settings import load_settings  # noqa: PLC0415
     from app.infra.telemetry import configure_logging  # noqa: PLC0415
+    from app.infra.tracing import start_tracing  # noqa: PLC0415
     from app.main import create_app  # noqa: PLC0415
 
     settings = load_settings()
     configure_logging(settings.log_format)
+    start_tracing("vtt-api")
     config = uvicorn.Config(
         create_app(settings),
         host=settings.host,

@@ -10,6 +10,7 @@ import typer
 from app.cli.adapt import adapt
 from app.cli.api import api
 from app.cli.backbones import backbones
+from app.cli.backup import backup
 from app.cli.bench import bench
 from app.cli.bench_load import load
 from app.cli.console import BAD_INPUT_EXIT, FAILURE_EXIT, write_error
@@ -18,6 +19,7 @@ from app.cli.draw import draw
 from app.cli.health import health
 from app.cli.keys import keys
 from app.cli.predict import predict
+from app.cli.restore import restore
 from app.cli.up import up
 from app.cli.worker import worker
 from app.domain.errors import DataFolderInUseError, UnsafeHostError
@@ -29,7 +31,7 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (up, adapt, predict, backbones, api, worker, health, demo, draw):
+for command in (up, adapt, predict, backbones, api, worker, health, backup, restore, demo, draw):
     cli.command()(command)
 bench.command()(load)
 cli.add_typer(bench, name="bench")

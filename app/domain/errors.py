@@ -26,7 +26,12 @@ VttError
 │   ├── InvalidRequestError        request.invalid: a field, parameter or header is wrong
 │   ├── MalformedRequestError      request.malformed: the body cannot be parsed
 │   ├── UnsupportedMediaTypeError  request.unsupported_media_type
-│   └── NothingUsableError         images.nothing_usable: every image was refused; it names each
+│   ├── NothingUsableError         images.nothing_usable: every image was refused; it names each
+│   └── BackupError                backup.invalid: what `vtt backup` and `vtt restore` cannot work with
+│       ├── NothingToBackUpError   backup.nothing
+│       ├── BackupDamagedError     backup.damaged
+│       ├── BackupTooNewError      backup.too_new
+│       └── NotEmptyError          backup.not_empty
 ├── UnsafeHostError                access.unsafe_host: an open address without keys
 ├── AccessError                    access.refused: the caller may not do this
 │   ├── KeyRequiredError           access.key_required
@@ -247,6 +252,41 @@ class NothingUsableError(InputError):
     def __init__(self, *, results: Sequence[Mapping[str, Any]], expected: str, got: str, remedy: str) -> None:
         super().__init__(expected=expected, got=got, remedy=remedy)
         self.results = results
+
+
+class BackupError(InputError):
+    """A backup cannot be written from, or restored to, what was named."""
+
+    code = "backup.invalid"
+    title = "Backup cannot be used"
+
+
+class NothingToBackUpError(BackupError):
+    """The database has no tables of this service."""
+
+    code = "backup.nothing"
+    title = "Nothing to back up"
+
+
+class BackupDamagedError(BackupError):
+    """The archive is not one of `vtt backup`, is cut short, or has other bytes than were written."""
+
+    code = "backup.damaged"
+    title = "Backup is damaged"
+
+
+class BackupTooNewError(BackupError):
+    """The backup was made by a newer version than this one."""
+
+    code = "backup.too_new"
+    title = "Backup is of a newer version"
+
+
+class NotEmptyError(BackupError):
+    """A restore would mix with what is there."""
+
+    code = "backup.not_empty"
+    title = "The installation is not empty"
 
 
 class UnsafeHostError(VttError):

@@ -7,9 +7,10 @@ import secrets
 SUPPORT_SET_PREFIX = "set_"
 IMAGE_PREFIX = "img_"
 JOB_PREFIX = "job_"
-REQUEST_PREFIX = "req_"
 MODEL_PREFIX = "mdl_"
 TENANT_PREFIX = "tnt_"
+PREDICTION_PREFIX = "prd_"
+REQUEST_PREFIX = "req_"
 
 
 def new_id(prefix: str) -> str:

@@ -30,6 +30,10 @@ class NewJob:
     """Digest of the request, by which a repeated Idempotency-Key is judged."""
     name: str = ""
     idempotency_key: str | None = None
+    request_id: str | None = None
+    """Of the request that asks for it."""
+    traceparent: str | None = None
+    """Trace context of that request."""
 
 
 class JobRepository:
@@ -60,6 +64,8 @@ class JobRepository:
             num_steps=new_job.recipe.iterations,
             idempotency_key=new_job.idempotency_key,
             request_sha256=new_job.request_sha256,
+            request_id=new_job.request_id,
+            traceparent=new_job.traceparent,
             enqueued_at=now,
             created_at=now,
         )

@@ -25,6 +25,10 @@ class Lease:
     holder: str
     fencing_token: int
     attempt: int
+    request_id: str | None = None
+    """Of the request that made the job; None for jobs of older versions."""
+    traceparent: str | None = None
+    """Trace context of that request, where it was traced."""
 
 
 class LeaseRepository:
@@ -60,7 +64,7 @@ class LeaseRepository:
         row.lease_expires_at = now + timedelta(seconds=lease_seconds)
         row.started_at = row.started_at or now
         add_state_event(self._session, row, now)
-        return Lease(job_id, holder, row.fencing_token, row.attempt)
+        return Lease(job_id, holder, row.fencing_token, row.attempt, row.request_id, row.traceparent)
 
     def renew(self, lease: Lease, lease_seconds: float, now: datetime) -> bool:
         """Prolong the lease.

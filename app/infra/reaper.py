@@ -1,4 +1,4 @@
-"""Bring lost jobs back: expired leases, and queued jobs whose message has vanished; clear up behind ended ones."""
+"""Bring lost jobs back: expired leases, and queued jobs whose message has vanished; delete what is no longer wanted."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ from app.infra.database import SessionFactory
 from app.infra.jobs import JobRepository
 from app.infra.outages import DATABASE_AWAY, OUTAGES
 from app.infra.outbox import send_after_commit
+from app.infra.predictions import PredictionRepository
 from app.infra.queue import JobQueue
 from app.infra.settings import Settings
 from app.infra.store import ObjectStore
@@ -113,6 +114,7 @@ class Reaper(threading.Thread):
         try:
             if elapsed >= self._spares_until:
                 self.num_expired += len(release_expired(self._session_factory, self._queue, self._clock()))
+            self._purge()
             resend_seconds = self._settings.resend_seconds
             self.num_resent += len(resend_vanished(self._session_factory, self._queue, self._clock(), resend_seconds))
         except DATABASE_AWAY:
@@ -122,6 +124,12 @@ class Reaper(threading.Thread):
             self._clears_at = elapsed + SWEEPS_PER_CLEARING * self._settings.reaper_seconds
             for job_id in clear_ended_jobs(self._session_factory, self._store):
                 _log.info("cleared", job_id=job_id)
+
+    def _purge(self) -> None:
+        with self._session_factory.begin() as session:
+            purged = PredictionRepository(session).purge(self._clock(), self._settings.prediction_retention_days)
+        if purged:
+            _log.info("predictions_purged", num_rows=purged)
 
     def stop(self) -> None:
         """End the thread after the sweep it is in."""

@@ -104,6 +104,8 @@ class Settings(BaseSettings):
     """Port on which a worker tells its metrics to Prometheus; 0: none."""
     worker_metrics_host: str = "127.0.0.1"
     """Address for it."""
+    prediction_retention_days: float = Field(default=0.0, ge=0)
+    """How long predictions are kept as rows, never their images; 0: not at all."""
     event_poll_seconds: float = 0.5
     """Pause between two looks for new job events, for each follower of a stream."""
     limits: Limits = Field(default_factory=Limits)

@@ -108,6 +108,11 @@ class ObjectStore:
             except FileNotFoundError:
                 return False
 
+    def keys(self, prefix: str) -> list[str]:
+        """Return the keys that begin with the prefix and a slash, in alphabetical order."""
+        found = (str(path).removeprefix(f"{self._root}/") for path in self._filesystem.find(self._path(prefix)))
+        return sorted(key for key in found if _KEY.fullmatch(key) and key.startswith(f"{prefix}/"))
+
     def delete(self, key: str) -> None:
         """Remove the blob; one that is not there is no error."""
         path = self._path(key)

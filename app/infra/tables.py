@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, ForeignKey, Index, Integer, MetaData, String, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, DateTime, Float, ForeignKey, Index, Integer, MetaData, String, UniqueConstraint
 from sqlalchemy import false as sql_false
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -164,6 +164,10 @@ class JobRow(TenantOwned, Base):
     """code, title, expected, got, remedy of what ended it."""
     idempotency_key: Mapped[str | None] = mapped_column(String(200))
     request_sha256: Mapped[str] = mapped_column(String(64))
+    request_id: Mapped[str | None] = mapped_column(String(100))
+    """Of the request that made it; the worker's lines carry it too."""
+    traceparent: Mapped[str | None] = mapped_column(String(55))
+    """W3C trace context of that request, which attempts go on with."""
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
@@ -223,6 +227,21 @@ class AliasRow(TenantOwned, Base):
     updated_at: Mapped[datetime]
 
 
+class PredictionRow(TenantOwned, Base):
+    """What an image was taken for; kept only where VTT_PREDICTION_RETENTION_DAYS says so, and never the image."""
+
+    __tablename__ = "predictions"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id"))
+    request_id: Mapped[str | None] = mapped_column(String(100))
+    image_sha256: Mapped[str] = mapped_column(String(64))
+    label: Mapped[str] = mapped_column(String(400))
+    probability: Mapped[float] = mapped_column(Float)
+    """Of the label."""
+    created_at: Mapped[datetime] = mapped_column(index=True)
+
+
 __all__ = [
     "AliasRow",
     "ApiKeyRow",
@@ -231,6 +250,7 @@ __all__ = [
     "JobEventRow",
     "JobRow",
     "ModelRow",
+    "PredictionRow",
     "SupportImageRow",
     "SupportSetRow",
     "TenantOwned",

@@ -44,9 +44,19 @@ def configure_logging(log_format: str, level: str = "INFO") -> None:
     )
 
 
+def bound_request_id() -> str | None:
+    """Return the id of the request that this thread or task answers, or None outside of one."""
+    return _bound("request_id")
+
+
 def bind_job(job_id: str, **more: Any) -> None:
     """Add the job's id to every event of this thread."""
     structlog.contextvars.bind_contextvars(job_id=job_id, **more)
+
+
+def _bound(name: str) -> str | None:
+    value = structlog.contextvars.get_contextvars().get(name)
+    return str(value) if value is not None else None
 
 
 def unbind_job() -> None:

@@ -18,6 +18,8 @@ from app.infra.models import ModelRepository
 from app.infra.outbox import send_after_commit
 from app.infra.support_sets import SupportSetRepository, check_not_deleted
 from app.infra.tables import JobRow, SupportSetRow
+from app.infra.telemetry import bound_request_id
+from app.infra.tracing import current_traceparent
 from app.jobs.schemas import JobRequest
 from app.wiring import Resources
 from vtt_core.contract.backbones import check_catalogue_id
@@ -52,6 +54,8 @@ def create_job(
         name=request.name,
         idempotency_key=idempotency_key,
         request_sha256=_digest(request),
+        request_id=bound_request_id(),
+        traceparent=current_traceparent(),
     )
     if new_job.backbone_id != resources.settings.default_backbone:  # the operator's choice, which may be a local file
         check_catalogue_id(new_job.backbone_id)

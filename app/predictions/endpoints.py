@@ -22,6 +22,7 @@ from app.domain.errors import (
     UnsupportedMediaTypeError,
 )
 from app.health.metrics import Metrics, MetricsDep
+from app.infra.clock import utc_now
 from app.names import id_parameter
 from app.predictions import service
 from app.predictions.schemas import ANSWERED, PredictAnswer, PredictingModel
@@ -92,8 +93,8 @@ async def predict_with_model(
     and the others are answered: then the status is 207.
     """
     with counted.requests.predict_seconds.time():
-        answer = await resources.bounds.predictions.run(len(form.files), partial(service.predict, resources, model, form))
-        return _answer(answer, counted, response)
+        answer_form = partial(service.predict, resources, model, form, utc_now())
+        return _answer(await resources.bounds.predictions.run(len(form.files), answer_form), counted, response)
 
 
 @router.post("/predict", responses=RESPONSES, response_model_exclude_none=True, openapi_extra=_form_body(service.MODEL_FIELD))
@@ -103,9 +104,8 @@ async def predict(form: QueryFormDep, resources: ResourcesDep, counted: MetricsD
     `curl -F model=satellite -F images=@a.jpg ...`; else the same as `POST /v1/models/{model}/predict`.
     """
     with counted.requests.predict_seconds.time():
-        model = service.model_named_in(form)
-        answer = await resources.bounds.predictions.run(len(form.files), partial(service.predict, resources, model, form))
-        return _answer(answer, counted, response)
+        answer_form = partial(service.predict, resources, service.model_named_in(form), form, utc_now())
+        return _answer(await resources.bounds.predictions.run(len(form.files), answer_form), counted, response)
 
 
 def _answer(answer: service.Answer, counted: Metrics, response: Response) -> PredictAnswer:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from threading import Lock
 from typing import Any
@@ -14,6 +15,7 @@ from app.infra.tables import ModelRow
 from app.models.service import read_adapter
 from app.names import shown_file_name
 from app.predictions.predictor import PredictionEngine, Probabilities
+from app.predictions.record import record_predictions
 from app.predictions.schemas import ANSWERED, ImagePrediction
 from app.uploads.form import FormLimits, FormPart, SpooledForm
 from app.wiring import Resources
@@ -55,13 +57,14 @@ def model_named_in(form: SpooledForm) -> str:
     )
 
 
-def predict(resources: Resources, reference: str, form: SpooledForm) -> Answer:
+def predict(resources: Resources, reference: str, form: SpooledForm, now: datetime) -> Answer:
     """Classify the images of a form with a model.
 
     Args:
         resources: of the process.
         reference: id or alias of the model.
         form: images in fields named `images`.
+        now: the present moment.
 
     Raises:
         NotFoundError: nothing has this id or alias.
@@ -88,6 +91,7 @@ def predict(resources: Resources, reference: str, form: SpooledForm) -> Answer:
             got=f"{len(predictions)} that cannot be read",
             remedy="See `results` for each one",
         )
+    record_predictions(resources, model, form, predictions, now)
     return Answer(model, predictions)
 
 

@@ -95,3 +95,10 @@ def test_other_protocols_pass(log_lines: LogLines) -> None:
 
     anyio.run(RequestLogMiddleware(_leave), {"type": "lifespan"}, None, None)
     assert log_lines.of("request") == []
+
+
+def test_a_job_remembers_the_request_that_made_it(api: Api) -> None:
+    support_set_id = api.upload()
+    made = api.client.post("/v1/jobs", json={"support_set_id": support_set_id}, headers={"X-Request-ID": "proxy-9"})
+    with api.resources.readers() as session:
+        assert JobRepository(session).get(made.json()["id"]).request_id == "proxy-9"

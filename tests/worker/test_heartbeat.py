@@ -4,6 +4,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 import pytest
+import structlog
 from sqlalchemy.exc import OperationalError
 
 from app.domain.errors import StaleLeaseError
@@ -11,6 +12,7 @@ from app.infra.clock import utc_now
 from app.infra.jobs import JobRepository
 from app.infra.leases import Lease, LeaseRepository
 from app.infra.tables import JobRow
+from tests.fixtures.logs import LogLines
 from tests.worker.conftest import add_job
 from worker.context import WorkerContext
 from worker.heartbeat import CancelRequestedError, Heartbeat, StopRequestedError
@@ -149,3 +151,21 @@ def test_a_surprise_does_not_end_the_beat(heartbeat: Heartbeat, lease: Lease, mo
     with heartbeat:
         time.sleep(0.3)
     assert failures[:2] == [1, 0]
+
+
+def test_its_lines_carry_what_is_bound_to_the_attempt(
+    context: WorkerContext, lease: Lease, log_lines: LogLines, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lose(*_: object) -> bool:
+        raise StaleLeaseError(expected="a", got="b", remedy="c")
+
+    monkeypatch.setattr(LeaseRepository, "renew", lose)
+    with structlog.contextvars.bound_contextvars(request_id="proxy-7"):
+        heartbeat = Heartbeat(
+            context.session_factory, lease, lease_seconds=30, pause_seconds=0.01, stop=context.stop, clock=context.clock
+        )
+    with heartbeat:
+        deadline = time.monotonic() + 10
+        while not log_lines.of("lease_lost") and time.monotonic() < deadline:
+            time.sleep(0.01)
+    assert [line["request_id"] for line in log_lines.of("lease_lost")] == ["proxy-7"]

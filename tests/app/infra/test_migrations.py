@@ -4,21 +4,21 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
 from importlib.resources import files
 from typing import Any
 
 import pytest
 from alembic import command
 from alembic.script import ScriptDirectory
-from sqlalchemy import JSON, Boolean, Column, Connection, DateTime, Float, Integer, LargeBinary, MetaData, Table, insert, select
+from sqlalchemy import Connection, select
 
 from app.infra.database import alembic_config, open_for_migration
+from app.infra.row_lines import tables_of
+from tests.fixtures.rows import ROWS_A_TABLE, fill
 from tests.fixtures.services import PostgresServer
 
 SCRIPTS = ScriptDirectory(str(files("migrations")))
 REVISIONS = [script.revision for script in reversed(list(SCRIPTS.walk_revisions()))]
-ROWS_A_TABLE = 3
 Rows = dict[str, list[dict[str, Any]]]
 
 
@@ -32,42 +32,6 @@ def empty_url(request: pytest.FixtureRequest, tmp_path) -> Iterator[str]:
     name = f"empty_{abs(hash(tmp_path)):x}"
     yield server.create_database(name)
     server.drop_database(name)
-
-
-def tables_of(connection: Connection) -> list[Table]:
-    metadata = MetaData()
-    metadata.reflect(connection)
-    return [table for table in metadata.sorted_tables if table.name != "alembic_version"]
-
-
-def draw_value(column: Column[Any], place: int) -> Any:
-    kind = column.type
-    for wanted, value in (
-        (Boolean, place % 2 == 0),
-        (DateTime, datetime(2030, 1, 1, tzinfo=UTC) + timedelta(seconds=place)),
-        (JSON, {"place": place, "name": "naïve"}),
-        (Float, place / 4),
-        (LargeBinary, bytes([place])),
-        (Integer, place + 1),
-    ):
-        if isinstance(kind, wanted):
-            return value
-    length: int | None = getattr(kind, "length", None)
-    return f"{column.name[:8]}-{place}"[: length or 40]
-
-
-def fill(connection: Connection) -> None:
-    """Put some rows into every table, by the types of its columns."""
-    for table in tables_of(connection):
-        parents = {
-            key.parent.name: list(connection.scalars(select(key.column).order_by(key.column)))
-            for key in table.foreign_keys
-            if key.column.table is not table
-        }
-        for place in range(ROWS_A_TABLE):
-            drawn = {column.name: draw_value(column, place) for column in table.columns}
-            drawn |= {name: ids[place % len(ids)] for name, ids in parents.items()}
-            connection.execute(insert(table).values(drawn))
 
 
 def read(connection: Connection, like: Rows | None = None) -> Rows:

@@ -3,6 +3,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
 from app.domain.errors import QueueUnavailableError
@@ -12,10 +13,13 @@ from app.infra.checkpoints import checkpoint_key
 from app.infra.database import SessionFactory
 from app.infra.jobs import JobRepository, NewJob
 from app.infra.leases import LeaseRepository
+from app.infra.predictions import KeptPrediction, PredictionRepository
 from app.infra.queue import JobQueue, connect_redis
 from app.infra.reaper import SWEEPS_PER_CLEARING, Reaper, release_expired, resend_vanished
 from app.infra.settings import Settings
 from app.infra.store import ObjectStore
+from app.infra.tables import PredictionRow
+from tests.fixtures.rows import add_model
 
 pytestmark = pytest.mark.services
 LATER = timedelta(seconds=31)
@@ -154,3 +158,27 @@ def test_the_store_is_cleared_now_and_then(
     assert store.exists(checkpoint_key(job_id))
     reaper.sweep(100.0 + pause)
     assert not store.exists(checkpoint_key(job_id))
+
+
+def test_predictions_are_purged_even_while_the_broker_is_away(
+    settings: Settings, session_factory: SessionFactory, store: ObjectStore, job_id: str, now: datetime, tmp_path: Path
+) -> None:
+    def num_kept() -> int:
+        with session_factory() as session:
+            return len(list(session.scalars(select(PredictionRow.id))))
+
+    with session_factory.begin() as session:
+        add_model(session, job_id)
+        for age in (1, 40):
+            PredictionRepository(session).add(
+                [KeptPrediction("0" * 64, "cat", 0.5)], "mdl_1", now - timedelta(days=age), request_id=None
+            )
+    keeping = settings.model_copy(update={"prediction_retention_days": 30, "reaper_seconds": 0.01})
+    away = JobQueue(f"redis+socket://{tmp_path}/none.sock")
+    reaper = Reaper(keeping, session_factory, away, store, clock=lambda: now)
+    reaper.start()
+    deadline = time.monotonic() + 10
+    while num_kept() > 1 and time.monotonic() < deadline:
+        time.sleep(0.01)
+    reaper.stop()
+    assert num_kept() == 1

@@ -192,3 +192,10 @@ def test_a_full_disk_is_no_outage(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     monkeypatch.setattr(os, "fsync", fail)
     with pytest.raises(OSError, match="full"):
         ObjectStore(f"file://{tmp_path}").put("a", b"1")
+
+
+def test_keys_below_a_prefix_are_listed_without_their_neighbours(store: ObjectStore) -> None:
+    for key in ("models/mdl_1/b", "models/mdl_1/a", "models/mdl_10/c"):
+        store.put(key, b"x")
+    assert store.keys("models/mdl_1") == ["models/mdl_1/a", "models/mdl_1/b"]
+    assert store.keys("models/none") == []

@@ -1,0 +1,93 @@
+"""Trace requests and attempts with OpenTelemetry where its own variables say where to; else import and do nothing.
+
+A request is a span, which FastAPI makes itself once there is a provider. The job that it makes keeps its trace context in a
+column, and each attempt is a span in the same trace, whichever process and whenever.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from app.domain.errors import SettingsError
+
+ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+
+# The packages are the extra `otel`, and importing them takes time: only in processes that trace.
+# ruff: noqa: PLC0415
+
+
+class _Process:
+    """Whether this process traces."""
+
+    is_tracing = False
+
+
+def start_tracing(service_name: str, environment: Mapping[str, str] = os.environ) -> bool:
+    """Begin to trace this process if an endpoint is set, and return whether it does.
+
+    Args:
+        service_name: what OTEL_SERVICE_NAME overrides.
+        environment: OpenTelemetry reads the rest of its variables itself.
+
+    Raises:
+        SettingsError: an endpoint is set, and the packages are not installed.
+    """
+    endpoint = next((name for name in ENDPOINTS if environment.get(name)), None)
+    if endpoint is None or environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
+        return False
+    try:
+        from opentelemetry import trace
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+    except ImportError as error:
+        raise SettingsError(
+            expected=f"OpenTelemetry's packages, since {endpoint} is set",
+            got=str(error),
+            remedy="Install vtt-service[otel], or unset the variable",
+        ) from error
+    named = {} if environment.get("OTEL_SERVICE_NAME") else {"service.name": service_name}
+    provider = TracerProvider(resource=Resource.create(named))
+    provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
+    trace.set_tracer_provider(provider)  # at the end of the process it sends what is left
+    _Process.is_tracing = True
+    return True
+
+
+def current_traceparent() -> str | None:
+    """Return the W3C trace context of what goes on, or None where nothing is traced."""
+    if not _Process.is_tracing:
+        return None
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    carrier: dict[str, str] = {}
+    TraceContextTextMapPropagator().inject(carrier)
+    return carrier.get("traceparent")
+
+
+@contextmanager
+def attempt_span(traceparent: str | None, **facts: str | int | None) -> Iterator[Callable[[str, str], Any]]:
+    """Make what the context holds a span of the trace that the job's request began.
+
+    Args:
+        traceparent: of that request; None begins a trace.
+        facts: attributes of the span; None is left out.
+
+    Yields:
+        What sets further attributes.
+    """
+    if not _Process.is_tracing:
+        yield lambda name, value: None
+        return
+    from opentelemetry import trace
+    from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+    parent = TraceContextTextMapPropagator().extract({"traceparent": traceparent}) if traceparent is not None else None
+    attributes = {f"vtt.{name}": value for name, value in facts.items() if value is not None}
+    tracer = trace.get_tracer("vtt")
+    with tracer.start_as_current_span("attempt", parent, trace.SpanKind.CONSUMER, attributes=attributes) as span:
+        yield lambda name, value: span.set_attribute(f"vtt.{name}", value)

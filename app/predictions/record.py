@@ -1,0 +1,42 @@
+"""Write predictions down, where VTT_PREDICTION_RETENTION_DAYS asks for it; by default nothing is kept."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from datetime import datetime
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.infra.predictions import KeptPrediction, PredictionRepository
+from app.infra.tables import ModelRow
+from app.infra.telemetry import bound_request_id
+from app.predictions.schemas import ImagePrediction
+from app.uploads.form import SpooledForm
+from app.wiring import Resources
+
+_log = structlog.get_logger(__name__)
+
+
+def record_predictions(
+    resources: Resources, model: ModelRow, form: SpooledForm, predictions: Sequence[ImagePrediction], now: datetime
+) -> None:
+    """Keep the digest, the label and its probability of each image that was answered, if the settings say so.
+
+    An answer is never lost for it: a database that refuses is only logged.
+    """
+    if not resources.settings.prediction_retention_days:
+        return
+    kept = [
+        KeptPrediction(
+            hashlib.sha256(form.read(part)).hexdigest(), prediction.label, prediction.probabilities[prediction.label]
+        )
+        for part, prediction in zip(form.files, predictions, strict=True)
+        if prediction.label is not None and prediction.probabilities is not None
+    ]
+    try:
+        with resources.sessions.begin() as session:
+            PredictionRepository(session).add(kept, model.id, now, request_id=bound_request_id())
+    except SQLAlchemyError as error:
+        _log.warning("predictions_not_kept", model_id=model.id, reason=str(error))
