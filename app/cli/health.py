@@ -18,7 +18,7 @@ def health(
     """Exit with 0 where this machine's API is ready, with 1 where it is not.
 
     With --worker: whether a worker of this host has shown a sign of life in Redis lately, which it does only while it takes
-    messages or works on a job.
+    messages or works on a job. Where Redis is away nobody can tell, and the answer is 0.
     """
     is_fit, detail = _look_at_worker() if worker else _look_at_api()
     stderr_console().print(detail, markup=False)
@@ -53,7 +53,8 @@ def _look_at_worker() -> tuple[bool, str]:
     try:
         ours = [worker for worker in registry.live_workers() if worker.host == host]
     except QueueUnavailableError as error:
-        return False, str(error)
+        # Nobody can tell then, and to start all workers again would not bring Redis back.
+        return True, str(error)
     finally:
         registry.close()
     shown = ", ".join(f"{worker.holder} on {worker.device}, {worker.job_id or 'no job'}" for worker in ours)

@@ -74,7 +74,7 @@ class Cluster:
 
     def wait_for_worker(self) -> None:
         deadline = time.monotonic() + START_SECONDS
-        while self.call("worker", [sys.executable, "-m", "worker.health"]).returncode != 0:
+        while self.call("worker", [sys.executable, "-m", "app.cli.main", "health", "--worker"]).returncode != 0:
             assert time.monotonic() < deadline, self._log("worker")
             time.sleep(0.5)
 

@@ -48,10 +48,10 @@ def test_a_worker_counts_by_its_sign_of_life_and_its_host(broker_url: str, monke
     assert check("--worker")[0] == 1
 
 
-def test_a_broker_that_is_down_makes_the_worker_unfit(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_broker_that_is_down_says_nothing_of_the_worker(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VTT_BROKER_URL", "redis://127.0.0.1:1/0")
     code, said = check("--worker")
-    assert code == 1
+    assert code == 0
     assert "Queue unavailable" in said
 
 
