@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DataError, OperationalError
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
@@ -27,6 +27,7 @@ from app.domain.errors import (
     MalformedRequestError,
     NotFoundError,
     NothingUsableError,
+    OverloadedError,
     PredictorNotReadyError,
     QueueUnavailableError,
     RateLimitedError,
@@ -37,6 +38,7 @@ from app.domain.errors import (
     UnsupportedMediaTypeError,
     error_facts,
 )
+from app.infra.outages import DATABASE_AWAY
 from vtt_core.contract.errors import BackboneMismatchError, BackboneUnavailableError, InputError, VttError
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
@@ -53,6 +55,7 @@ STATUS: dict[type[VttError], int] = {
     BackboneMismatchError: 409,
     QueueUnavailableError: 503,
     StoreUnavailableError: 503,
+    OverloadedError: 503,
     PredictorNotReadyError: 503,
     BackboneUnavailableError: 503,
     BlobMissingError: 500,
@@ -67,7 +70,8 @@ STATUS: dict[type[VttError], int] = {
 """Status of an error class and of those below it that are not named themselves."""
 
 RETRY_SECONDS = 5
-"""When to come back after a 503."""
+"""What a client is asked to wait where nothing better is known."""
+
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _log = structlog.get_logger(__name__)
 
@@ -88,6 +92,17 @@ class ProblemResponse(JSONResponse):
 def status_of(error_class: type[VttError]) -> int:
     """Return the HTTP status of an error class."""
     return next(STATUS[ancestor] for ancestor in error_class.__mro__ if ancestor in STATUS)
+
+
+def headers_of(error: VttError) -> dict[str, str]:
+    """Return the headers that an error's answer has besides: how to prove who one is, or when to come again."""
+    if isinstance(error, KeyRequiredError | KeyRefusedError):
+        return {"WWW-Authenticate": "Bearer"}
+    if isinstance(error, RateLimitedError | OverloadedError):
+        return {"Retry-After": str(error.retry_after_seconds)}
+    if status_of(type(error)) == HTTPStatus.SERVICE_UNAVAILABLE:
+        return {"Retry-After": str(RETRY_SECONDS)}
+    return {}
 
 
 def problem_of(error: VttError, request_path: str = "") -> dict[str, Any]:
@@ -111,17 +126,19 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(VttError, _handle_vtt_error)
     app.add_exception_handler(RequestValidationError, _handle_validation_error)
     app.add_exception_handler(HTTPException, _handle_http_exception)
-    app.add_exception_handler(OperationalError, _handle_database_outage)
+    for outage in DATABASE_AWAY:
+        app.add_exception_handler(outage, _handle_database_outage)
     app.add_exception_handler(DataError, _handle_unstorable_value)
     app.add_exception_handler(ClientDisconnect, _handle_disconnect)
     app.add_exception_handler(Exception, _handle_crash)
 
 
 def _respond(request: Request, error: VttError, headers: Mapping[str, str] | None = None) -> ProblemResponse:
-    status = status_of(type(error))
-    if status == HTTPStatus.SERVICE_UNAVAILABLE:
-        headers = {"Retry-After": str(RETRY_SECONDS), **(headers or {})}
-    return ProblemResponse(problem_of(error, request.url.path), status_code=status, headers=headers)
+    return ProblemResponse(
+        problem_of(error, request.url.path),
+        status_code=status_of(type(error)),
+        headers={**headers_of(error), **(headers or {})},
+    )
 
 
 def _respond_plain(
@@ -142,17 +159,10 @@ def _respond_plain(
 
 async def _handle_vtt_error(request: Request, error: Exception) -> ProblemResponse:
     assert isinstance(error, VttError)
-    if status_of(type(error)) >= 500:
+    # Refusals come by the hundred, and the metrics count them.
+    if status_of(type(error)) >= 500 and not isinstance(error, OverloadedError):
         _log.error("request_failed", path=request.url.path, code=error.code, got=error.got)
-    return _respond(request, error, _headers_of(error))
-
-
-def _headers_of(error: VttError) -> dict[str, str]:
-    if isinstance(error, KeyRequiredError | KeyRefusedError):
-        return {"WWW-Authenticate": "Bearer"}
-    if isinstance(error, RateLimitedError):
-        return {"Retry-After": str(error.retry_after_seconds)}
-    return {}
+    return _respond(request, error)
 
 
 async def _handle_validation_error(request: Request, error: Exception) -> ProblemResponse:
@@ -234,9 +244,10 @@ async def _handle_crash(request: Request, error: Exception) -> ProblemResponse:
     facts = {
         "expected": "no failure inside the service",
         "got": type(error).__name__,
-        "remedy": "Try again; if it stays, give the operator this path and the time",
+        "remedy": "Try again; if it stays, give the operator the X-Request-ID of this answer",
     }
-    return _respond_plain(request, 500, "internal", facts)
+    # This answer passes by every middleware, also the one that gives the id to the others.
+    return _respond_plain(request, 500, "internal", facts, {"X-Request-ID": request.state.request_id})
 
 
 def _escape_surrogates(value: Any) -> Any:

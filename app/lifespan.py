@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from functools import partial
@@ -18,6 +19,7 @@ from app.infra.settings import Role, Settings
 from app.infra.store import ObjectStore
 from app.infra.workers import WorkerRegistry
 from app.models.service import load_pinned
+from app.overload.bounds import make_bounds
 from app.predictions.predictor import PredictionEngine, Predictor
 from app.shutdown import noticing_shutdown
 from app.wiring import Resources
@@ -64,20 +66,22 @@ def open_resources(settings: Settings, make_prediction_engine: MakeEngine) -> It
         queue=JobQueue(settings.resolved_broker_url),
         workers=WorkerRegistry(settings.resolved_broker_url),
         rates=RateLimits(settings.resolved_broker_url),
+        bounds=make_bounds(settings, time.monotonic),
     )
-    reaper = Reaper(sessions, resources.queue, settings.reaper_seconds) if settings.role is not Role.PREDICT else None
+    if settings.role is not Role.PREDICT:
+        resources.reaper = Reaper(settings, sessions, resources.queue, resources.store)
     if settings.role is not Role.CONTROL:
         resources.predictor = Predictor(
             lambda: make_prediction_engine(settings), settings.default_backbone, partial(load_pinned, resources)
         )
         resources.predictor.start()
     try:
-        if reaper is not None:
-            reaper.start()
+        if resources.reaper is not None:
+            resources.reaper.start()
         yield resources
     finally:
-        if reaper is not None:
-            reaper.stop()
+        if resources.reaper is not None:
+            resources.reaper.stop()
         if resources.predictor is not None:
             resources.predictor.close(STOP_SECONDS)
         resources.queue.close()

@@ -13,8 +13,10 @@ from app.access.loopback import check_host
 from app.error_handlers import install_error_handlers
 from app.infra.settings import Settings, load_settings
 from app.lifespan import MakeEngine, make_lifespan
-from app.openapi import document_problems
+from app.openapi import document_answers
+from app.overload.request_limit import RequestLimitMiddleware
 from app.predictions.predictor import PredictionEngine
+from app.request_log import RequestLogMiddleware
 from app.router import make_router
 from app.uploads.body_limit import BodyLimitMiddleware
 
@@ -48,12 +50,14 @@ def create_app(settings: Settings | None = None, make_prediction_engine: MakeEng
         lifespan=asynccontextmanager(make_lifespan(settings, make_prediction_engine or _make_torch_engine)),
     )
     app.add_middleware(BodyLimitMiddleware, max_form_bytes=settings.max_request_bytes, max_other_bytes=settings.max_json_bytes)
+    app.add_middleware(RequestLimitMiddleware)
     app.add_middleware(SecureHeadersMiddleware)
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"])
+    app.add_middleware(RequestLogMiddleware)  # the last one added stands around the others
     install_error_handlers(app)
     app.include_router(make_router(settings.role))
-    document_problems(app)
+    document_answers(app)
     return app
 
 

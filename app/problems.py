@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+from http import HTTPStatus
 from typing import Any
 
 from pydantic import BaseModel, Field
 
-from app.domain.errors import InvalidRequestError, KeyRefusedError, KeyRequiredError, MissingScopeError, RateLimitedError
+from app.domain.errors import (
+    InvalidRequestError,
+    KeyRefusedError,
+    KeyRequiredError,
+    MissingScopeError,
+    OverloadedError,
+    RateLimitedError,
+)
 from app.error_handlers import PROBLEM_MEDIA_TYPE, status_of
 from app.uploads.results import ImageResult
 from vtt_core.contract.errors import VttError
@@ -36,18 +44,21 @@ class Problem(BaseModel):
     mistakes: list[Mistake] | None = Field(default=None, description="With `request.invalid`: every wrong field")
 
 
-ALWAYS = (InvalidRequestError, KeyRequiredError, KeyRefusedError, MissingScopeError, RateLimitedError)
+ALWAYS = (InvalidRequestError, KeyRequiredError, KeyRefusedError, MissingScopeError, RateLimitedError, OverloadedError)
 """What every endpoint raises."""
 
 
 def problem_responses(*errors: type[VttError]) -> dict[int | str, dict[str, Any]]:
-    """Return the `responses=` for an endpoint that raises these errors; wrong parameters and keys are always among them."""
+    """Return the `responses=` for an endpoint that raises these errors, and those that every endpoint raises."""
     by_status: dict[int | str, list[type[VttError]]] = {}
     for error in (*errors, *ALWAYS):
         classes = by_status.setdefault(status_of(error), [])
         if error not in classes:
             classes.append(error)
-    return {status: _describe(classes) for status, classes in sorted(by_status.items(), key=lambda item: str(item[0]))}
+    return {
+        status: _describe(classes) | _headers(status)
+        for status, classes in sorted(by_status.items(), key=lambda item: str(item[0]))
+    }
 
 
 def _describe(errors: list[type[VttError]]) -> dict[str, Any]:
@@ -56,3 +67,9 @@ def _describe(errors: list[type[VttError]]) -> dict[str, Any]:
         "description": "\n".join(lines),
         "content": {PROBLEM_MEDIA_TYPE: {"schema": {"$ref": "#/components/schemas/Problem"}}},
     }
+
+
+def _headers(status: int | str) -> dict[str, Any]:
+    if status not in {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.SERVICE_UNAVAILABLE}:
+        return {}
+    return {"headers": {"Retry-After": {"description": "Seconds until it may go well", "schema": {"type": "integer"}}}}

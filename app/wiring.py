@@ -18,10 +18,12 @@ from app.domain.access import ANYBODY, Caller, Scope
 from app.infra.clock import utc_now
 from app.infra.queue import JobQueue
 from app.infra.rates import RateLimits
+from app.infra.reaper import Reaper
 from app.infra.settings import Settings
 from app.infra.store import ObjectStore
 from app.infra.tenancy import Sessions, TenantSessions
 from app.infra.workers import WorkerRegistry
+from app.overload.bounds import Bounds
 
 if TYPE_CHECKING:
     from app.predictions.predictor import Predictor
@@ -40,15 +42,18 @@ class Resources:
     queue: JobQueue
     workers: WorkerRegistry
     rates: RateLimits
+    bounds: Bounds
     predictor: Predictor | None = None
     """None in role `control`, which has no torch."""
+    reaper: Reaper | None = None
+    """None in role `predict`, which leaves jobs alone."""
     caller: Caller = ANYBODY
     """Who asks, in the resources of a request."""
     stopping: threading.Event = field(default_factory=threading.Event)
     """Set once the process is asked to end."""
 
 
-def _process(request: Request) -> Resources:
+async def _process(request: Request) -> Resources:
     resources = request.app.state.resources
     assert isinstance(resources, Resources)
     return resources
@@ -77,13 +82,13 @@ CallerDep = Annotated[Caller, Depends(_caller)]
 def needs(*scopes: Scope) -> Any:
     """Return the dependency that refuses keys which allow none of these; it comes before any body is read."""
 
-    def check(caller: CallerDep) -> None:
+    async def check(caller: CallerDep) -> None:
         check_scope(caller, frozenset(scopes))
 
     return Depends(check)
 
 
-def _resources(request: Request, process: ProcessDep, caller: CallerDep) -> Resources:
+async def _resources(request: Request, process: ProcessDep, caller: CallerDep) -> Resources:
     path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     action = f"{request.method} {request.scope['route'].path}"
     address = request.client.host if request.client is not None else None

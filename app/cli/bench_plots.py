@@ -1,13 +1,17 @@
-"""Draw the curves of `vtt bench growth`, a file each."""
+"""Draw the curves of `vtt bench growth`, a file each, and the memory of `vtt bench load`."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from vtt_core.contract.errors import InputError
 
 if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+    from app.cli.process_memory import Sample
     from vtt_core.benchmark.growth import Curve
 
 
@@ -22,14 +26,7 @@ def plot_curve(curve: Curve, folder: Path) -> None:
     Raises:
         InputError: matplotlib, which only this command needs, is not installed.
     """
-    try:
-        # Only this command draws, and it is an extra.
-        from matplotlib.figure import Figure  # noqa: PLC0415
-    except ImportError as error:
-        raise InputError(
-            expected="matplotlib", got="none installed", remedy="Install it with: pip install 'vtt-service[plots]'"
-        ) from error
-    figure = Figure(figsize=(6, 3.6), dpi=100, layout="constrained")
+    figure = _new_figure()
     axes = figure.subplots()
     for name, milliseconds in curve.milliseconds.items():
         axes.plot(curve.x, milliseconds, marker="o", label=name)
@@ -44,3 +41,34 @@ def plot_curve(curve: Curve, folder: Path) -> None:
     axes.legend()
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / plot_file(curve.title))
+
+
+def plot_memory(samples: Sequence[Sample], file: Path) -> None:
+    """Write a picture of the memory of each process over time.
+
+    Raises:
+        InputError: matplotlib, which only this command needs, is not installed.
+    """
+    figure = _new_figure()
+    axes = figure.subplots()
+    for name in sorted({name for _, megabytes in samples for name in megabytes}):
+        taken = [(seconds / 60, megabytes[name]) for seconds, megabytes in samples if name in megabytes]
+        axes.plot([minutes for minutes, _ in taken], [value for _, value in taken], label=name)
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel("minutes")
+    axes.set_ylabel("resident MB")
+    axes.grid(alpha=0.3)
+    axes.legend()
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file)
+
+
+def _new_figure() -> Figure:
+    try:
+        # Only these commands draw, and it is an extra.
+        from matplotlib.figure import Figure  # noqa: PLC0415
+    except ImportError as error:
+        raise InputError(
+            expected="matplotlib", got="none installed", remedy="Install it with: pip install 'vtt-service[plots]'"
+        ) from error
+    return Figure(figsize=(6, 3.6), dpi=100, layout="constrained")

@@ -11,9 +11,11 @@ from app.cli.adapt import adapt
 from app.cli.api import api
 from app.cli.backbones import backbones
 from app.cli.bench import bench
+from app.cli.bench_load import load
 from app.cli.console import BAD_INPUT_EXIT, FAILURE_EXIT, write_error
 from app.cli.demo import demo
 from app.cli.draw import draw
+from app.cli.health import health
 from app.cli.keys import keys
 from app.cli.predict import predict
 from app.cli.up import up
@@ -27,8 +29,9 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (up, adapt, predict, backbones, api, worker, demo, draw):
+for command in (up, adapt, predict, backbones, api, worker, health, demo, draw):
     cli.command()(command)
+bench.command()(load)
 cli.add_typer(bench, name="bench")
 cli.add_typer(keys, name="keys")
 

@@ -11,6 +11,7 @@ VttError
 │   └── IdempotencyConflictError   idempotency.conflict
 ├── StaleLeaseError                job.stale_lease: the worker no longer holds the job
 ├── QueueUnavailableError          queue.unavailable
+├── OverloadedError                service.overloaded: more was asked than can be answered in time
 ├── PredictorNotReadyError         predictions.not_ready: the backbone is still being loaded
 ├── DataFolderInUseError           data_folder.in_use
 ├── ServiceNotUpError              service.not_up: the command line started it and it did not get ready
@@ -41,10 +42,14 @@ VttError
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from vtt_core.contract.errors import InputError, VttError
+
+LONGEST_RETRY_SECONDS = 120
+"""That a client is asked to wait, however much there is to do."""
 
 
 class NotFoundError(VttError):
@@ -157,6 +162,24 @@ class RequestTooLargeError(VttError):
 
     code = "request.too_large"
     title = "Request too large"
+
+
+class OverloadedError(VttError):
+    """The process has more to do than it can answer in time; nothing of the request was begun.
+
+    Args:
+        expected: as in VttError.
+        got: as in VttError.
+        retry_after_seconds: when there may be room again, by estimate.
+    """
+
+    code = "service.overloaded"
+    title = "Too much to do"
+
+    def __init__(self, *, expected: str, got: str, retry_after_seconds: float) -> None:
+        seconds = min(LONGEST_RETRY_SECONDS, max(1, math.ceil(retry_after_seconds)))
+        super().__init__(expected=expected, got=got, remedy=f"Try again in {seconds} s, as the header Retry-After says")
+        self.retry_after_seconds = seconds
 
 
 class PredictorNotReadyError(VttError):

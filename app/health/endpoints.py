@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from anyio import to_thread
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
 from app.health import service
 from app.health.metrics import MetricsDep
 from app.health.schemas import Liveness, Readiness
+from app.infra.clock import utc_now
 from app.wiring import ProcessDep
 
 router = APIRouter(tags=["health"])
@@ -20,12 +22,12 @@ async def livez() -> Liveness:
 
 
 @router.get("/readyz", responses={503: {"model": Readiness, "description": "A required part is missing"}})
-def readyz(resources: ProcessDep, response: Response) -> Readiness:
-    """Say whether this process can do its work, and name every part: database, store, queue, worker, backbone.
+async def readyz(resources: ProcessDep, response: Response) -> Readiness:
+    """Say whether this process can do its work, and name every part: database, store, queue, worker, jobs, backbone.
 
     503 where a required part is missing. A job that is sent while the queue is down is kept all the same, and starts later.
     """
-    answer = service.readiness(resources)
+    answer = await to_thread.run_sync(service.readiness, resources, utc_now(), limiter=resources.bounds.health_threads)
     response.status_code = 200 if answer.is_ready else 503
     return answer
 
@@ -35,6 +37,7 @@ def readyz(resources: ProcessDep, response: Response) -> Readiness:
     response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus text"}},
 )
-def metrics(counted: MetricsDep) -> Response:
-    """Give jobs by state, waiting messages, live workers, resident adapters, images and latencies to Prometheus."""
-    return Response(counted.render(), media_type=CONTENT_TYPE_LATEST)
+async def metrics(counted: MetricsDep, process: ProcessDep) -> Response:
+    """Give jobs, the queue's age, workers, adapters, images, requests and latencies to Prometheus; a worker tells its own."""
+    rendered = await to_thread.run_sync(counted.render, limiter=process.bounds.health_threads)
+    return Response(rendered, media_type=CONTENT_TYPE_LATEST)

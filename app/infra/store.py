@@ -120,6 +120,16 @@ class ObjectStore:
         with suppress(FileNotFoundError), _naming_outages(prefix):
             self._filesystem.rm(path, recursive=True)
 
+    def folders(self, prefix: str) -> list[str]:
+        """Return the names right below a prefix that have blobs below them."""
+        path = self._path(prefix)
+        with _naming_outages(prefix):
+            try:
+                found = self._filesystem.ls(path, detail=True)
+            except FileNotFoundError:
+                return []
+        return sorted(str(entry["name"]).rstrip("/").rsplit("/", 1)[1] for entry in found if entry["type"] == "directory")
+
     def _path(self, key: str) -> str:
         if not _KEY.fullmatch(key):
             raise ValueError(f"expected a key of plain segments, got {key!r}")

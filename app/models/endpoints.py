@@ -11,6 +11,7 @@ from app.domain.errors import (
     BadCursorError,
     BlobMissingError,
     GoneError,
+    MalformedRequestError,
     ModelNotReadyError,
     NotFoundError,
     PredictorNotReadyError,
@@ -113,7 +114,9 @@ def export_adapter(model: ModelReference, session: ReadSessionDep, resources: Re
 
 
 @router.put(
-    "/v1/aliases/{name}", dependencies=CHANGES, responses=problem_responses(NotFoundError, GoneError, RequestTooLargeError)
+    "/v1/aliases/{name}",
+    dependencies=CHANGES,
+    responses=problem_responses(NotFoundError, GoneError, MalformedRequestError, RequestTooLargeError),
 )
 def point_alias(name: AliasName, request: AliasRequest, resources: ResourcesDep) -> AliasAnswer:
     """Let a name mean a model, or move it to another one; predictions by that name use the new model from then on."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
@@ -29,6 +30,7 @@ from app.uploads.form import SpooledForm, spool_form
 from app.uploads.results import MULTI_STATUS
 from app.wiring import ResourcesDep, needs
 from vtt_core.contract.errors import BackboneMismatchError, BackboneUnavailableError
+from vtt_core.contract.limits import DEFAULT_LIMITS
 
 router = APIRouter(tags=["predictions"], dependencies=[needs(Scope.PREDICT)])
 
@@ -52,13 +54,18 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 
 
 def _form_body(*text_fields: str) -> dict[str, Any]:
-    images = {"type": "array", "items": {"type": "string", "format": "binary"}}
-    properties = {**{name: {"type": "string"} for name in text_fields}, service.IMAGES_FIELD: images}
-    schema = {"type": "object", "required": list(properties), "properties": properties}
+    most = DEFAULT_LIMITS.max_query_images
+    images = {"type": "array", "minItems": 1, "maxItems": most, "items": {"type": "string", "format": "binary"}}
+    properties = {
+        **{name: {"type": "string", "minLength": 1, "examples": ["satellite"]} for name in text_fields},
+        service.IMAGES_FIELD: images,
+    }
+    schema = {"type": "object", "required": list(properties), "properties": properties, "additionalProperties": False}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
 async def _query_form(request: Request, resources: ResourcesDep) -> AsyncIterator[SpooledForm]:
+    resources.bounds.predictions.check()
     limits = service.predict_limits(resources.settings.limits)
     form = await spool_form(request.headers.get("content-type", ""), request.stream(), limits)
     try:
@@ -71,7 +78,7 @@ QueryFormDep = Annotated[SpooledForm, Depends(_query_form)]
 
 
 @router.post("/v1/models/{model}/predict", responses=RESPONSES, response_model_exclude_none=True, openapi_extra=_form_body())
-def predict_with_model(
+async def predict_with_model(
     model: Annotated[str, id_parameter("Id or alias of a model")],
     form: QueryFormDep,
     resources: ResourcesDep,
@@ -85,17 +92,20 @@ def predict_with_model(
     and the others are answered: then the status is 207.
     """
     with counted.requests.predict_seconds.time():
-        return _answer(service.predict(resources, model, form), counted, response)
+        answer = await resources.bounds.predictions.run(len(form.files), partial(service.predict, resources, model, form))
+        return _answer(answer, counted, response)
 
 
 @router.post("/predict", responses=RESPONSES, response_model_exclude_none=True, openapi_extra=_form_body(service.MODEL_FIELD))
-def predict(form: QueryFormDep, resources: ResourcesDep, counted: MetricsDep, response: Response) -> PredictAnswer:
+async def predict(form: QueryFormDep, resources: ResourcesDep, counted: MetricsDep, response: Response) -> PredictAnswer:
     """Classify images with the model that the form field `model` names, by its id or an alias.
 
     `curl -F model=satellite -F images=@a.jpg ...`; else the same as `POST /v1/models/{model}/predict`.
     """
     with counted.requests.predict_seconds.time():
-        return _answer(service.predict(resources, service.model_named_in(form), form), counted, response)
+        model = service.model_named_in(form)
+        answer = await resources.bounds.predictions.run(len(form.files), partial(service.predict, resources, model, form))
+        return _answer(answer, counted, response)
 
 
 def _answer(answer: service.Answer, counted: Metrics, response: Response) -> PredictAnswer:

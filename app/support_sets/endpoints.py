@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from functools import partial
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Query, Request, Response
@@ -83,6 +84,7 @@ PARTLY_KEPT: dict[int | str, dict[str, Any]] = {
 
 
 async def _support_form(request: Request, resources: ResourcesDep) -> AsyncIterator[SpooledForm]:
+    resources.bounds.uploads.check()
     announced = request.headers.get("content-length", "")
     num_bytes = int(announced) if announced.isdecimal() else 0
     await run_in_threadpool(check_room_for_upload, resources.readers, resources.caller, num_bytes)
@@ -103,7 +105,7 @@ SupportFormDep = Annotated[SpooledForm, Depends(_support_form)]
     responses={**PARTLY_KEPT, **problem_responses(*UPLOAD_ERRORS)},
     openapi_extra=FORM_BODY,
 )
-def create_support_set(
+async def create_support_set(
     form: SupportFormDep,
     resources: ResourcesDep,
     counted: MetricsDep,
@@ -120,7 +122,8 @@ def create_support_set(
     others are kept: then the status is 207 instead of 201. Where none can be used the status is 422 and nothing is
     stored. Classes that were named but have no usable image are listed in `empty_classes`.
     """
-    received = service.create_support_set(resources, form, name, utc_now())
+    take_in = partial(service.create_support_set, resources, form, name, utc_now())
+    received = await resources.bounds.uploads.run(form.size_bytes, take_in)
     response.headers["Location"] = f"{router.prefix}/{received.view.row.id}"
     return _answer(received, counted, response)
 
@@ -158,14 +161,15 @@ def delete_support_set(support_set_id: SupportSetId, resources: ResourcesDep) ->
     responses={**PARTLY_KEPT, **problem_responses(NotFoundError, GoneError, SupportSetFrozenError, *UPLOAD_ERRORS)},
     openapi_extra=FORM_BODY,
 )
-def add_images(
+async def add_images(
     support_set_id: SupportSetId, form: SupportFormDep, resources: ResourcesDep, counted: MetricsDep, response: Response
 ) -> UploadAnswer:
     """Add images to a support set, in the same form that creates one.
 
     Once a job has used the set it is frozen and answers 409: what a model learnt from stays as it was.
     """
-    return _answer(service.add_images(resources, support_set_id, form, utc_now()), counted, response)
+    take_in = partial(service.add_images, resources, support_set_id, form, utc_now())
+    return _answer(await resources.bounds.uploads.run(form.size_bytes, take_in), counted, response)
 
 
 @router.delete(

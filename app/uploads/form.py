@@ -7,7 +7,9 @@ its limit is dropped alone, so that the others can still be used.
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -72,6 +74,11 @@ class SpooledForm:
     def texts(self) -> list[FormPart]:
         """The parts that are texts."""
         return [part for part in self.parts if part.file_name is None]
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of all files, as sent."""
+        return sum(part.size_bytes for part in self.files)
 
     def read(self, part: FormPart) -> bytes:
         """Return the bytes of a file that was kept."""
@@ -235,7 +242,7 @@ class _SpoolRange(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size_bytes}[whence]
         if start + offset < 0:
-            raise ValueError(f"expected a position within the file, got {start + offset}")
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))  # as a file does, which zipfile counts on
         self._position = start + offset
         return self._position
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 
 import pytest
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionInTimeError
 
-from app.error_handlers import problem_of, status_of
+from app.domain.errors import OverloadedError, QueueUnavailableError, StoreUnavailableError
+from app.error_handlers import headers_of, problem_of, status_of
 from app.infra.jobs import JobRepository
 from tests.fixtures.http_api import Api, MakeApi, encode_image
 from vtt_core.contract.errors import EmptyFileError, InputError, TooFewClassesError
@@ -77,13 +79,24 @@ def test_a_crash_says_nothing_of_the_inside(api: Api, monkeypatch: pytest.Monkey
     assert "secret" not in answer.text
 
 
-def test_a_database_outage_asks_to_try_again(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize(
+    ("outage", "code"),
+    [
+        (OperationalError("SELECT", {}, Exception("gone away")), "database.unavailable"),
+        (InterfaceError("SELECT", {}, Exception("the connection is closed")), "database.unavailable"),
+        (NoConnectionInTimeError(), "database.unavailable"),
+        (StoreUnavailableError(expected="a", got="b", remedy="c"), "store.unavailable"),
+        (QueueUnavailableError(expected="a", got="b", remedy="c"), "queue.unavailable"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_an_outage_asks_to_try_again(api: Api, monkeypatch: pytest.MonkeyPatch, outage: Exception, code: str) -> None:
     def lose(*_: object) -> None:
-        raise OperationalError("SELECT", {}, Exception("gone away"))
+        raise outage
 
     monkeypatch.setattr(JobRepository, "get", lose)
     answer = api.client.get("/v1/jobs/job_1")
-    check(answer, 503, "database.unavailable")
+    check(answer, 503, code)
     assert answer.headers["retry-after"] == "5"
 
 
@@ -95,6 +108,14 @@ def test_a_store_outage_asks_to_try_again(
     answer = make_api(store_url=s3_url).client.post("/v1/support-sets", files={"cat": ("a.png", encode_image())})
     check(answer, 503, "store.unavailable")
     assert answer.headers["retry-after"] == "5"
+
+
+def test_only_errors_that_pass_by_themselves_say_when_to_come_again() -> None:
+    facts = {"expected": "one", "got": "another", "remedy": "Wait"}
+    assert headers_of(OverloadedError(expected="less", got="more", retry_after_seconds=7.2)) == {"Retry-After": "8"}
+    assert headers_of(OverloadedError(expected="less", got="more", retry_after_seconds=1e9)) == {"Retry-After": "120"}
+    assert headers_of(QueueUnavailableError(**facts)) == {"Retry-After": "5"}
+    assert headers_of(EmptyFileError(**facts)) == {}
 
 
 def test_lone_surrogates_stay_escaped(api: Api) -> None:

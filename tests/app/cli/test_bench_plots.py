@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from app.cli.bench_plots import plot_curve, plot_file
+from app.cli.bench_plots import plot_curve, plot_file, plot_memory
 from vtt_core.benchmark.growth import Curve
 from vtt_core.contract.errors import InputError
 
@@ -15,6 +15,12 @@ def test_a_curve_becomes_a_picture(tmp_path: Path) -> None:
     plot_curve(CURVE, tmp_path / "plots")
     with Image.open(tmp_path / "plots" / plot_file("image size")) as picture:
         assert picture.size == (600, 360)
+        assert len(picture.convert("RGB").getcolors(1 << 20) or []) > 10
+
+
+def test_memory_becomes_a_picture(tmp_path: Path) -> None:
+    plot_memory([(0.0, {"api": 600.0}), (60.0, {"api": 610.0, "worker": 900.0})], tmp_path / "plots" / "memory.png")
+    with Image.open(tmp_path / "plots" / "memory.png") as picture:
         assert len(picture.convert("RGB").getcolors(1 << 20) or []) > 10
 
 

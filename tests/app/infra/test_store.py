@@ -1,3 +1,6 @@
+import errno
+import os
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -144,3 +147,48 @@ def test_an_s3_without_keys_is_named(s3_url: str, tmp_path: Path, monkeypatch: p
     monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
     with pytest.raises(StoreUnavailableError, match="credentials"):
         ObjectStore(s3_url).put("a/b", b"")
+
+
+def test_folders_are_the_names_below_a_prefix(store: ObjectStore) -> None:
+    for key in ("jobs/job_1/a", "jobs/job_2/b/c", "jobs/note"):
+        store.put(key, b"1")
+    assert store.folders("jobs") == ["job_1", "job_2"]
+    assert store.folders("nothing") == []
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda store: store.put("a/b", b"1"),
+        lambda store: store.get("a/b"),
+        lambda store: store.get_many(["a/b"]),
+        lambda store: store.exists("a/b"),
+        lambda store: store.delete("a/b"),
+        lambda store: store.delete_prefix("a"),
+        lambda store: store.folders("a"),
+    ],
+    ids=["put", "get", "get_many", "exists", "delete", "delete_prefix", "folders"],
+)
+def test_a_store_that_does_not_answer_has_one_name(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: Callable[[ObjectStore], object]
+) -> None:
+    class ConnectionLostError(Exception):
+        pass
+
+    def fail(*_: object, **__: object) -> None:
+        raise ConnectionLostError
+
+    store = ObjectStore(f"memory://{tmp_path.name}")
+    for name in ("pipe_file", "cat_file", "cat", "info", "rm_file", "rm", "ls"):
+        monkeypatch.setattr(store._filesystem, name, fail)
+    with pytest.raises(StoreUnavailableError, match="ConnectionLostError"):
+        act(store)
+
+
+def test_a_full_disk_is_no_outage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "full")
+
+    monkeypatch.setattr(os, "fsync", fail)
+    with pytest.raises(OSError, match="full"):
+        ObjectStore(f"file://{tmp_path}").put("a", b"1")

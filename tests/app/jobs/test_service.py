@@ -41,6 +41,7 @@ def resources(engine: Engine, session_factory: SessionFactory, tmp_path: Path) -
         queue=ListQueue(),  # type: ignore[arg-type]
         workers=None,  # type: ignore[arg-type]
         rates=None,  # type: ignore[arg-type]
+        bounds=None,  # type: ignore[arg-type]
     )
 
 

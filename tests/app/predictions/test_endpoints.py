@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.infra.settings import Role
+from app.uploads import form
 from tests.fixtures.http_api import Api, FakeEngine, MakeApi, encode_image
 
 IMAGE = ("images", ("a.png", encode_image(5)))
@@ -74,6 +75,18 @@ def test_a_process_that_could_not_load_its_engine_says_why(make_api: MakeApi) ->
     answer = api.client.post(f"/v1/models/{model_id}/predict", files=[IMAGE])
     assert (answer.status_code, answer.json()["code"]) == (503, "predictions.not_ready")
     assert "no such device" in answer.json()["got"]
+    assert int(answer.headers["retry-after"]) > 0
+
+
+def test_a_full_line_refuses_a_prediction_before_its_form_is_read(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    model_id = api.publish()
+    api.client.post(f"/v1/models/{model_id}/predict", files=[IMAGE])
+    monkeypatch.setattr(form.SpooledForm, "__init__", None)  # nothing may come so far
+    api.resources.bounds.predictions.num_pieces = 10_000
+    for path in (f"/v1/models/{model_id}/predict", "/predict"):
+        answer = api.client.post(path, files=[IMAGE])
+        assert (answer.status_code, answer.json()["code"]) == (503, "service.overloaded")
+        assert answer.headers["retry-after"] in answer.json()["remedy"]
 
 
 def test_a_process_that_only_predicts_sees_what_another_has_published_and_deleted(make_api: MakeApi) -> None:

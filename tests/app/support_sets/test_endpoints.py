@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from app.uploads import form
 from tests.fixtures.http_api import Api, encode_image, encode_zip
 
 
@@ -141,6 +142,16 @@ def test_a_body_that_is_no_form_is_refused(api: Api) -> None:
     assert (answer.status_code, answer.json()["code"]) == (415, "request.unsupported_media_type")
     empty = api.client.post("/v1/support-sets")
     assert empty.status_code == 415
+
+
+def test_a_full_line_refuses_an_upload_before_its_form_is_read(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    set_id = api.upload()
+    monkeypatch.setattr(form.SpooledForm, "__init__", None)  # nothing may come so far
+    api.resources.bounds.uploads.num_pieces = 10**12
+    for path in ("/v1/support-sets", f"/v1/support-sets/{set_id}/images"):
+        answer = api.client.post(path, files={"cat": ("a.png", encode_image())})
+        assert (answer.status_code, answer.json()["code"]) == (503, "service.overloaded")
+        assert int(answer.headers["retry-after"]) > 0
 
 
 def test_a_form_that_breaks_off_is_refused(api: Api) -> None:

@@ -1,0 +1,1 @@
+"""Refuse in time what a process could not answer in time."""

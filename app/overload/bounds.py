@@ -1,0 +1,44 @@
+"""Make the bounds on what a process accepts from its settings."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from anyio import CapacityLimiter
+
+from app.infra.settings import Settings
+from app.overload.request_limit import RequestLimit
+from app.overload.waiting_line import LineBounds, WaitingLine
+
+HEALTH_THREADS = 4
+
+
+@dataclass(frozen=True)
+class Bounds:
+    """What one process accepts; the same object for all its requests."""
+
+    requests: RequestLimit
+    predictions: WaitingLine
+    uploads: WaitingLine
+    health_threads: CapacityLimiter
+    """Threads that look at the parts, so that health answers however much else waits."""
+
+
+def make_bounds(settings: Settings, stopwatch: Callable[[], float]) -> Bounds:
+    """Return the bounds of a process.
+
+    Args:
+        settings: of the process.
+        stopwatch: gives monotonic seconds.
+    """
+    # One batch in the tower, and one that gathers meanwhile, of requests with one image each.
+    num_threads = 2 * settings.batch_max_images
+    predictions = LineBounds(num_threads, settings.predict_max_wait_seconds, settings.predict_max_waiting_images)
+    uploads = LineBounds(settings.upload_threads, settings.upload_max_wait_seconds)
+    return Bounds(
+        requests=RequestLimit(settings.max_requests, stopwatch),
+        predictions=WaitingLine("images to classify", predictions, stopwatch),
+        uploads=WaitingLine("support images to check", uploads, stopwatch),
+        health_threads=CapacityLimiter(HEALTH_THREADS),
+    )
