@@ -13,10 +13,8 @@ from rich.table import Table
 
 from app.cli.bench_plots import plot_memory
 from app.cli.console import stderr_console, write_json
-from app.cli.load_figures import sum_up
 from app.cli.load_mix import Mix, parse_weights, prepare_mix
 from app.cli.load_run import TIMEOUT_SECONDS, LoadRun
-from app.cli.process_memory import MemoryCurve, memory_json
 from app.domain.errors import ServiceRefusedError
 
 NUM_SAMPLES = 240
@@ -36,6 +34,10 @@ def load(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> None:
     """Load a running service with predictions, uploads and short jobs; print rates, latencies, refusals and memory."""
+    # Image `control` has this command, but neither numpy nor psutil.
+    from app.cli.load_figures import sum_up  # noqa: PLC0415
+    from app.cli.process_memory import MemoryCurve, memory_json  # noqa: PLC0415
+
     weights = parse_weights(mix)
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     curve = MemoryCurve(pid, url, headers)

@@ -124,6 +124,13 @@ def test_every_image_ends_as_another_user_than_root_and_without_pip() -> None:
     assert re.search(r"^ARG PYTHON=python:[\d.]+-slim-bookworm@sha256:[0-9a-f]{64}$", DOCKERFILE.read_text(), re.MULTILINE)
 
 
+def test_what_is_compiled_and_fetched_has_a_place_that_a_user_without_a_home_may_write_to() -> None:
+    variables = dict(re.findall(r"(\w+)=(\S+)", stage("runtime").split("ENV ")[1].split("\n")[0]))
+    assert variables["NUMBA_CACHE_DIR"].startswith("/tmp/")
+    assert variables["TRITON_CACHE_DIR"].startswith("/tmp/")
+    assert variables["HF_HOME"].startswith("/cache/")
+
+
 @pytest.mark.slow
 @pytest.mark.services
 @pytest.mark.timeout(600)
