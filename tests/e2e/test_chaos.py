@@ -11,7 +11,9 @@ from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -25,14 +27,14 @@ from app.infra.tables import JobRow, ModelRow
 from tests.fixtures.cluster import Cluster, running_cluster, wait_until
 from tests.fixtures.faults import Faults
 from tests.fixtures.http_api import encode_image
-from tests.fixtures.job_log import install_job_log, read_job_log, wrong_changes
+from tests.fixtures.job_log import Change, install_job_log, read_job_log, wrong_changes
 from vtt_core.adapter import adapter_to_files
 from vtt_core.backbones.load import load_backbone
 from vtt_core.finetune import Finetune
 from vtt_core.strip import strip
 from worker.pipeline.fetch import fetch_support_set, read_order
 
-pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(900)]
+pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(1800)]
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
 NUM_JOBS, NUM_SETS, NUM_SEEDS, NUM_CLIENTS = 50, 2, 3, 2
 RECIPE = {"iterations": 12, "batch_size": 2, "num_views": 1}
@@ -128,7 +130,7 @@ def read_jobs(cluster: Cluster) -> list[JobRow]:
 
 def run_through(cluster: Cluster, faults: Faults, clients: Clients, threads: list[threading.Thread]) -> None:
     """Inject the faults while the jobs come in, then wait until all have ended."""
-    deadline = time.monotonic() + 750
+    deadline = time.monotonic() + 1500
     while True:
         faults.thaw()
         cluster.revive()
@@ -176,6 +178,34 @@ def compare_adapters(cluster: Cluster, jobs: list[JobRow]) -> int:
     finally:
         torch.set_num_threads(num_threads)
     return len(models)
+
+
+def change(writer: str, old_holder: str | None, holder: str | None, **more: Any) -> Change:
+    now = datetime(2030, 1, 1, tzinfo=UTC)
+    facts = {"old_state": "running", "old_token": 1, "old_expiry": now + timedelta(seconds=4), "state": "running", "token": 1}
+    return Change(at=now, writer=writer, job_id="job_1", old_holder=old_holder, holder=holder, attempt=1, **(facts | more))
+
+
+def test_the_log_tells_what_only_a_holder_may_do() -> None:
+    past = datetime(2029, 1, 1, tzinfo=UTC)
+    allowed = [
+        change("worker-1", "vm:11:a", "vm:11:a"),
+        change("worker-1", "vm:11:a", None, state="succeeded"),
+        change("worker-1", None, "vm:11:a", old_state="queued", token=2),
+        change("worker-1", "vm:22:b", "vm:11:a", old_expiry=past, token=2),
+        change("api-0", "vm:22:b", None, old_expiry=past, state="queued", token=2),
+    ]
+    wrong = [
+        change("worker-2", "vm:11:a", "vm:11:a"),
+        change("worker-2", "vm:11:a", None, state="succeeded"),
+        change("worker-2", "vm:11:a", "vm:22:b", token=2),
+        change("worker-2", None, "vm:11:a", old_state="queued", token=2),
+        change("worker-1", None, "vm:11:a", old_state="queued"),
+        change("worker-1", None, "vm:11:a", old_state="succeeded", token=2),
+        change("api-0", "vm:11:a", None, state="queued", token=2),
+        change("worker-1", "vm:11:a", "vm:11:a", token=0),
+    ]
+    assert wrong_changes([*allowed, *wrong], {"worker-1": 11, "worker-2": 22}) == wrong
 
 
 def test_fifty_jobs_survive_kills_of_everything_they_stand_on(cluster: Cluster) -> None:

@@ -27,7 +27,7 @@ from tests.worker.conftest import add_job, add_support_set
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 ITERATIONS = 20
-PATIENCE_SECONDS = 120.0
+PATIENCE_SECONDS = 240.0
 
 
 class Service:
