@@ -118,9 +118,10 @@ def _read_scalars(encoded: Tensor | None) -> dict[str, Any]:
         scalars = json.loads(bytes(encoded.tolist())) if encoded is not None else None
     except (ValueError, TypeError, RecursionError) as error:
         raise _mismatch(f"scalars that are no JSON ({type(error).__name__})") from error
-    is_whole = isinstance(scalars, dict) and _SCALARS.keys() <= scalars.keys()
-    if not is_whole or any(type(scalars[name]) not in allowed for name, allowed in _SCALARS.items()):
-        raise _mismatch("scalars that are missing or of other types")
+    if not isinstance(scalars, dict) or not _SCALARS.keys() <= scalars.keys():
+        raise _mismatch("scalars that are missing")
+    if any(type(scalars[name]) not in allowed for name, allowed in _SCALARS.items()):
+        raise _mismatch("scalars of other types")
     return scalars
 
 
