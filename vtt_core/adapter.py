@@ -95,7 +95,7 @@ def adapter_from_files(files: Mapping[str, bytes]) -> Adapter:
     try:
         tensors = load(files[TENSORS_FILE])
         recipe = FinetuneRecipe.from_json(manifest.recipe)
-    except (SafetensorError, RecipeError) as error:
+    except (SafetensorError, RecipeError, KeyError) as error:  # KeyError: a type of numbers that torch has not
         raise _unreadable("a safetensors file and a known recipe", f"{type(error).__name__}: {error}") from error
     return _assemble(manifest, recipe, tensors)
 
@@ -118,13 +118,18 @@ def load_adapter(folder: Path) -> Adapter:
 
 
 def _assemble(manifest: AdapterManifest, recipe: FinetuneRecipe, tensors: dict[str, Tensor]) -> Adapter:
+    if not all(tensor.is_floating_point() for tensor in tensors.values()):
+        raise _unreadable("tensors of floating-point numbers", "others")
     prototypes_CD = tensors.pop(PROTOTYPES, None)
     if prototypes_CD is None or prototypes_CD.ndim != 2 or len(prototypes_CD) != len(manifest.labels):
         raise _unreadable(f"one prototype for each of {len(manifest.labels)} classes", "none, or another number")
     first = tensors.get(f"{LORA_PREFIX}layers.0.q_proj.lora_A")
     if first is None or first.ndim != 2 or first.shape[0] != recipe.rank:
         raise _unreadable(f"LoRA tensors of rank {recipe.rank}", "none, or another rank")
-    num_layers = sum(name.endswith(".q_proj.lora_A") for name in tensors)
+    queries = [tensor for name, tensor in tensors.items() if name.endswith(".q_proj.lora_A")]
+    if any(tensor.shape != first.shape for tensor in queries):  # else room would be made for layers that have no tensors
+        raise _unreadable("LoRA tensors of one shape", "others")
+    num_layers = len(queries)
     lora = TowerLora(num_layers, first.shape[1], recipe.rank, recipe.scaling).to(first.dtype).requires_grad_(False)
     try:
         lora.load_matrices({name.removeprefix(LORA_PREFIX): tensor for name, tensor in tensors.items()})

@@ -83,7 +83,7 @@ def read_checkpoint(encoded: bytes, state: TrainingState, belonging: Belonging) 
         raise _mismatch(f"{type(error).__name__}: {str(error)[:200]}") from error
     if stated.tolist() != list(bytes.fromhex(hash_weights(tensors))):
         raise _mismatch("one whose hash differs: it was damaged")
-    scalars: dict[str, Any] = json.loads(bytes(tensors.pop(STATE_TENSOR).tolist()))
+    scalars = _read_scalars(tensors.pop(STATE_TENSOR, None))
     differing = [name for name, value in asdict(belonging).items() if scalars["belonging"].get(name) != value]
     if differing:
         raise _mismatch("another " + ", ".join(f"{name}: {scalars['belonging'].get(name)!r}" for name in differing))
@@ -101,6 +101,28 @@ def read_checkpoint(encoded: bytes, state: TrainingState, belonging: Belonging) 
     state.dgso.is_absorbing = scalars["is_absorbing"]
     state.dgso.stopped_at = scalars["stopped_at"]
     state.dgso.queue = scalars["queue"]
+
+
+_SCALARS = {
+    "belonging": (dict,),
+    "step": (int,),
+    "is_absorbing": (bool,),
+    "stopped_at": (int, type(None)),
+    "queue": (list,),
+}
+"""JSON types; exact, since Python's bool is an int."""
+
+
+def _read_scalars(encoded: Tensor | None) -> dict[str, Any]:
+    try:
+        scalars = json.loads(bytes(encoded.tolist())) if encoded is not None else None
+    except (ValueError, TypeError, RecursionError) as error:
+        raise _mismatch(f"scalars that are no JSON ({type(error).__name__})") from error
+    if not isinstance(scalars, dict) or not _SCALARS.keys() <= scalars.keys():
+        raise _mismatch("scalars that are missing")
+    if any(type(scalars[name]) not in allowed for name, allowed in _SCALARS.items()):
+        raise _mismatch("scalars of other types")
+    return scalars
 
 
 def _named_parameters(state: TrainingState) -> list[tuple[str, torch.nn.Parameter]]:

@@ -248,3 +248,17 @@ def test_one_query_image_too_many_is_refused(api: Api) -> None:
     assert api.client.post(f"/v1/models/{model_id}/predict", files=parts[:64]).status_code == 200
     check_problem(api.client.post(f"/v1/models/{model_id}/predict", files=parts), 413, "request.too_large", "64", "65")
     check_problem(api.client.post("/predict", files=parts, data={"model": model_id}), 413, "request.too_large")
+
+
+@pytest.mark.parametrize("field", ["support_set_id", "recipe", "rank", "method", "prompt_template"])
+def test_json_of_any_depth_is_refused(api: Api, field: str) -> None:
+    support_set_id = api.upload()
+    for depth in [1, 100, *range(300, 1000, 20), 5000]:
+        nested = f'"{field}": {"[" * depth}{"]" * depth}'
+        body = (
+            nested if field in ("support_set_id", "recipe") else f'"support_set_id": "{support_set_id}", "recipe": {{{nested}}}'
+        )
+        answer = api.client.post("/v1/jobs", content=f"{{{body}}}", headers={"Content-Type": "application/json"})
+        assert answer.status_code in (400, 422), answer.text
+        assert explained(answer.json())
+        assert len(answer.text) < 5000

@@ -38,7 +38,17 @@ VttError
 
 from __future__ import annotations
 
+from reprlib import Repr
 from typing import ClassVar
+
+
+def shown(value: object) -> str:
+    """Return a short repr of a value that somebody sent, however long or deeply nested it is."""
+    return _SHORT.repr(value)
+
+
+_SHORT = Repr()
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
 
 
 class VttError(Exception):

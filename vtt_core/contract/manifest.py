@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
-from vtt_core.contract.errors import AdapterFormatError
+from vtt_core.contract.errors import AdapterFormatError, shown
 
 FORMAT_VERSION = 1
 """Raised by one whenever an older reader would misread a new adapter."""
@@ -69,7 +69,7 @@ class AdapterManifest:
         if type(version) is not int or version != FORMAT_VERSION:
             raise AdapterFormatError(
                 expected=f"adapter format version {FORMAT_VERSION}",
-                got=repr(version),
+                got=shown(version),
                 remedy="Use the release that wrote the adapter, or train it again",
             )
         _check_fields(cls, values)
@@ -112,18 +112,18 @@ def _check_fields(kind: type[AdapterManifest] | type[Preprocessing], values: obj
     for name, value in values.items():
         if name in _TYPES and type(value) not in _TYPES[name]:
             names = " or ".join(allowed.__name__ for allowed in _TYPES[name])
-            raise _malformed(f"{name} of type {names}", repr(value)[:200])
+            raise _malformed(f"{name} of type {names}", shown(value))
 
 
 def _strings(values: dict[str, Any], name: str) -> tuple[str, ...]:
     if not all(isinstance(value, str) for value in values[name]):
-        raise _malformed(f"{name} as a list of strings", repr(values[name])[:200])
+        raise _malformed(f"{name} as a list of strings", shown(values[name]))
     return tuple(values[name])
 
 
 def _triple(values: dict[str, Any], name: str) -> tuple[float, float, float]:
     if len(values[name]) != 3 or not all(type(value) in (int, float) and abs(value) < 1e6 for value in values[name]):
-        raise _malformed(f"{name} as three numbers", repr(values[name])[:200])
+        raise _malformed(f"{name} as three numbers", shown(values[name]))
     first, second, third = map(float, values[name])
     return first, second, third
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
-from vtt_core.contract.errors import RecipeError
+from vtt_core.contract.errors import RecipeError, shown
 
 Method = Literal["clip-lora", "clip-lora+vtt"]
 METHODS: tuple[Method, ...] = get_args(Method)
@@ -75,13 +75,15 @@ class FinetuneRecipe:
         for name, (low, high) in _RANGES.items():
             value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-                raise RecipeError(expected=f"{name} between {low} and {high}", got=repr(value), remedy=f"Change {name}")
+                raise RecipeError(expected=f"{name} between {low} and {high}", got=shown(value), remedy=f"Change {name}")
         for name in _WHOLE_NUMBERS:
             if not isinstance(getattr(self, name), int):
-                raise RecipeError(expected=f"a whole number for {name}", got=repr(getattr(self, name)), remedy=f"Change {name}")
+                raise RecipeError(
+                    expected=f"a whole number for {name}", got=shown(getattr(self, name)), remedy=f"Change {name}"
+                )
         if self.method not in METHODS:
             raise RecipeError(
-                expected="a method among " + ", ".join(METHODS), got=repr(self.method), remedy="Choose one of these methods"
+                expected="a method among " + ", ".join(METHODS), got=shown(self.method), remedy="Choose one of these methods"
             )
         if (
             not isinstance(self.prompt_template, str)
@@ -90,12 +92,12 @@ class FinetuneRecipe:
         ):
             raise RecipeError(
                 expected="a prompt template of at most 200 characters with one {}",
-                got=repr(self.prompt_template),
+                got=shown(self.prompt_template),
                 remedy="Write it like 'a photo of a {}.'",
             )
         if not isinstance(self.placeholder, str) or not 1 <= len(self.placeholder) <= 20:
             raise RecipeError(
-                expected="a short placeholder word", got=repr(self.placeholder), remedy="Use a single word such as 'x'"
+                expected="a short placeholder word", got=shown(self.placeholder), remedy="Use a single word such as 'x'"
             )
 
     @property

@@ -3,7 +3,7 @@ import inspect
 import pytest
 
 from vtt_core.contract import errors
-from vtt_core.contract.errors import InputError, TooFewShotsError, VttError
+from vtt_core.contract.errors import InputError, TooFewShotsError, VttError, shown
 
 CLASSES = [member for _, member in inspect.getmembers(errors, inspect.isclass) if member.__module__ == errors.__name__]
 LEAVES = [error_class for error_class in CLASSES if not error_class.__subclasses__()]
@@ -39,3 +39,12 @@ def test_a_message_says_what_was_expected_what_came_and_what_to_do() -> None:
 def test_what_a_caller_sent_is_a_value_error_and_what_is_out_of_reach_is_not() -> None:
     assert all(issubclass(error_class, ValueError) for error_class in CLASSES if issubclass(error_class, InputError))
     assert not issubclass(errors.BackboneUnavailableError, ValueError)
+
+
+def test_what_is_shown_of_a_value_is_short_whatever_it_is() -> None:
+    nested: object = {}
+    for _ in range(5000):
+        nested = [nested]
+    assert len(shown(nested)) < 100
+    assert len(shown("x" * 10_000)) < 100
+    assert shown({"a": [1, None]}) == "{'a': [1, None]}"
