@@ -9,8 +9,7 @@ from typing import Any
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
-from sqlalchemy.exc import DataError, OperationalError
-from sqlalchemy.exc import TimeoutError as NoConnectionError
+from sqlalchemy.exc import DataError
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import JSONResponse
@@ -34,10 +33,12 @@ from app.domain.errors import (
     RateLimitedError,
     RequestTooLargeError,
     StaleLeaseError,
+    StoreUnavailableError,
     UnsafeHostError,
     UnsupportedMediaTypeError,
     error_facts,
 )
+from app.infra.outages import DATABASE_AWAY
 from vtt_core.contract.errors import BackboneMismatchError, BackboneUnavailableError, InputError, VttError
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
@@ -53,6 +54,7 @@ STATUS: dict[type[VttError], int] = {
     RequestTooLargeError: 413,
     BackboneMismatchError: 409,
     QueueUnavailableError: 503,
+    StoreUnavailableError: 503,
     OverloadedError: 503,
     PredictorNotReadyError: 503,
     BackboneUnavailableError: 503,
@@ -124,15 +126,19 @@ def install_error_handlers(app: FastAPI) -> None:
     app.add_exception_handler(VttError, _handle_vtt_error)
     app.add_exception_handler(RequestValidationError, _handle_validation_error)
     app.add_exception_handler(HTTPException, _handle_http_exception)
-    app.add_exception_handler(OperationalError, _handle_database_outage)
-    app.add_exception_handler(NoConnectionError, _handle_database_outage)
+    for outage in DATABASE_AWAY:
+        app.add_exception_handler(outage, _handle_database_outage)
     app.add_exception_handler(DataError, _handle_unstorable_value)
     app.add_exception_handler(ClientDisconnect, _handle_disconnect)
     app.add_exception_handler(Exception, _handle_crash)
 
 
 def _respond(request: Request, error: VttError, headers: Mapping[str, str] | None = None) -> ProblemResponse:
-    return ProblemResponse(problem_of(error, request.url.path), status_code=status_of(type(error)), headers=headers)
+    return ProblemResponse(
+        problem_of(error, request.url.path),
+        status_code=status_of(type(error)),
+        headers={**headers_of(error), **(headers or {})},
+    )
 
 
 def _respond_plain(
@@ -156,7 +162,7 @@ async def _handle_vtt_error(request: Request, error: Exception) -> ProblemRespon
     # Refusals come by the hundred, and the metrics count them.
     if status_of(type(error)) >= 500 and not isinstance(error, OverloadedError):
         _log.error("request_failed", path=request.url.path, code=error.code, got=error.got)
-    return _respond(request, error, headers_of(error))
+    return _respond(request, error)
 
 
 async def _handle_validation_error(request: Request, error: Exception) -> ProblemResponse:
@@ -238,9 +244,10 @@ async def _handle_crash(request: Request, error: Exception) -> ProblemResponse:
     facts = {
         "expected": "no failure inside the service",
         "got": type(error).__name__,
-        "remedy": "Try again; if it stays, give the operator this path and the time",
+        "remedy": "Try again; if it stays, give the operator the X-Request-ID of this answer",
     }
-    return _respond_plain(request, 500, "internal", facts)
+    # This answer passes by every middleware, also the one that gives the id to the others.
+    return _respond_plain(request, 500, "internal", facts, {"X-Request-ID": request.state.request_id})
 
 
 def _escape_surrogates(value: Any) -> Any:

@@ -68,19 +68,20 @@ def open_resources(settings: Settings, make_prediction_engine: MakeEngine) -> It
         rates=RateLimits(settings.resolved_broker_url),
         bounds=make_bounds(settings, time.monotonic),
     )
-    reaper = Reaper(sessions, resources.queue, settings.reaper_seconds) if settings.role is not Role.PREDICT else None
+    if settings.role is not Role.PREDICT:
+        resources.reaper = Reaper(settings, sessions, resources.queue, resources.store)
     if settings.role is not Role.CONTROL:
         resources.predictor = Predictor(
             lambda: make_prediction_engine(settings), settings.default_backbone, partial(load_pinned, resources)
         )
         resources.predictor.start()
     try:
-        if reaper is not None:
-            reaper.start()
+        if resources.reaper is not None:
+            resources.reaper.start()
         yield resources
     finally:
-        if reaper is not None:
-            reaper.stop()
+        if resources.reaper is not None:
+            resources.reaper.stop()
         if resources.predictor is not None:
             resources.predictor.close(STOP_SECONDS)
         resources.queue.close()

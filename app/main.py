@@ -13,9 +13,10 @@ from app.access.loopback import check_host
 from app.error_handlers import install_error_handlers
 from app.infra.settings import Settings, load_settings
 from app.lifespan import MakeEngine, make_lifespan
-from app.openapi import document_problems
+from app.openapi import document_answers
 from app.overload.request_limit import RequestLimitMiddleware
 from app.predictions.predictor import PredictionEngine
+from app.request_log import RequestLogMiddleware
 from app.router import make_router
 from app.uploads.body_limit import BodyLimitMiddleware
 
@@ -53,9 +54,10 @@ def create_app(settings: Settings | None = None, make_prediction_engine: MakeEng
     app.add_middleware(SecureHeadersMiddleware)
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"])
+    app.add_middleware(RequestLogMiddleware)  # the last one added stands around the others
     install_error_handlers(app)
     app.include_router(make_router(settings.role))
-    document_problems(app)
+    document_answers(app)
     return app
 
 

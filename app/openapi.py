@@ -1,4 +1,4 @@
-"""Put the schema of problem documents into the API's description."""
+"""Put the schema of problem documents, and the links between operations, into the API's description."""
 
 from __future__ import annotations
 
@@ -6,18 +6,21 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from app.api_links import add_links
 from app.problems import Problem
 
 _REF = "#/components/schemas/{model}"
 
 
-def document_problems(app: FastAPI) -> None:
-    """Make `app.openapi()` name the schemas that problem answers refer to, and drop FastAPI's own error schemas."""
+def document_answers(app: FastAPI) -> None:
+    """Make `app.openapi()` name the schemas of problem answers in place of FastAPI's own, and which answer leads where."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
-            schemas = generate().setdefault("components", {}).setdefault("schemas", {})
+            document = generate()
+            add_links(document)
+            schemas = document.setdefault("components", {}).setdefault("schemas", {})
             schemas |= _problem_schemas()
             schemas.pop("HTTPValidationError", None)
             schemas.pop("ValidationError", None)

@@ -18,6 +18,7 @@ from app.domain.access import ANYBODY, Caller, Scope
 from app.infra.clock import utc_now
 from app.infra.queue import JobQueue
 from app.infra.rates import RateLimits
+from app.infra.reaper import Reaper
 from app.infra.settings import Settings
 from app.infra.store import ObjectStore
 from app.infra.tenancy import Sessions, TenantSessions
@@ -44,6 +45,8 @@ class Resources:
     bounds: Bounds
     predictor: Predictor | None = None
     """None in role `control`, which has no torch."""
+    reaper: Reaper | None = None
+    """None in role `predict`, which leaves jobs alone."""
     caller: Caller = ANYBODY
     """Who asks, in the resources of a request."""
     stopping: threading.Event = field(default_factory=threading.Event)

@@ -7,7 +7,7 @@ from typing import Any, Literal
 from alembic import context
 from sqlalchemy import Connection
 
-from app.infra.database import hold_migration_lock, make_engine
+from app.infra.database import open_for_migration
 from app.infra.settings import load_settings
 from app.infra.tables import Base, UtcDateTime
 
@@ -34,6 +34,5 @@ given = context.config.attributes.get("connection")
 if given is not None:
     run(given)
 else:
-    with make_engine(load_settings().resolved_database_url).begin() as opened:
-        hold_migration_lock(opened)
+    with open_for_migration(load_settings().resolved_database_url) as opened:
         run(opened)

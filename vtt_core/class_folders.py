@@ -11,9 +11,11 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from vtt_core.contract.errors import ArchiveLayoutError, UnsafePathError, VttError
+from vtt_core.contract.errors import ArchiveError, ArchiveLayoutError, UnsafePathError, VttError
 
 _LEFT_BEHIND = {"__macosx", "thumbs.db", "desktop.ini"}
+MAX_DEPTH = 16
+"""Folders above a file. Each is remembered by its path: a zip of 45 kB with a file below 10,000 folders took 400 MB."""
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
@@ -82,7 +84,8 @@ def sort_into_classes(entries: Iterable[FoundEntry]) -> ArchiveContents:
     for entry in entries:
         try:
             parts = path_parts(entry.path)
-        except UnsafePathError as error:
+            _check_depth(parts)
+        except ArchiveError as error:
             rejections.append(Rejection(None, printable(entry.path), error))
             continue
         is_left_behind = [part.startswith(".") or part.lower() in _LEFT_BEHIND for part in parts]
@@ -118,6 +121,15 @@ def path_parts(path: str) -> tuple[str, ...]:
             remedy="Pack the folder again from the inside, with '/' between folder and file",
         )
     return parts
+
+
+def _check_depth(parts: tuple[str, ...]) -> None:
+    if len(parts) > MAX_DEPTH + 1:
+        raise ArchiveLayoutError(
+            expected=f"at most {MAX_DEPTH} folders above a file",
+            got=f"{len(parts) - 1} above {printable(parts[-1][-80:])!r}",
+            remedy="Put the class folders at the top",
+        )
 
 
 def printable(path: str) -> str:

@@ -11,7 +11,7 @@ import io
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, cast
 
@@ -27,10 +27,13 @@ from vtt_core.contract.errors import (
     TruncatedImageError,
 )
 from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
+from vtt_core.image_cost import check_cost
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 """Every format that is opened. Pillow knows many more, among them decoders that few people test."""
 
+_BAND_PIXELS = 2**20
+"""Pixels of more than 8 bits that are scaled together."""
 _SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"RIFF", b"BM", b"II*\0", b"MM\0*", b"GIF8")
 """First bytes of the formats above: what begins so and cannot be opened is damaged, not something else."""
 
@@ -63,6 +66,7 @@ def decode_image(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> Image.Image
         NotAnImageError: they are of no format that is read.
         ImageDimensionsError: the header announces a size or ratio outside the limits.
         AnimatedImageError: there is more than one frame or page.
+        ImageTooComplexError: decoding it would take too long or too much memory.
         TruncatedImageError: the pixels end early or are damaged.
     """
     return _decode(encoded, limits)[0]
@@ -89,6 +93,7 @@ def _decode(encoded: bytes, limits: Limits) -> tuple[Image.Image, str]:
         _check_dimensions(image.width, image.height, limits)
         try:
             _check_frames(image)
+            check_cost(image, encoded)
             image.load()
             return _upright_rgb(image), "JPEG" if image.format == "MPO" else str(image.format)
         except (ImageError, MemoryError):
@@ -159,11 +164,9 @@ def _damaged(error: Exception) -> TruncatedImageError:
 
 
 def _upright_rgb(image: Image.Image) -> Image.Image:
-    try:
-        upright = ImageOps.exif_transpose(image)
-    except Exception:  # the picture is good, only its metadata is damaged: then nothing says how to turn it
-        upright = image
-    rgb = _eight_bits(upright)
+    with suppress(Exception):  # the picture is good, only its metadata is damaged: then nothing says how to turn it
+        ImageOps.exif_transpose(image, in_place=True)  # else it copies every picture
+    rgb = _eight_bits(image)
     try:
         rgb = rgb.convert("RGB")
     except ValueError as error:
@@ -185,7 +188,7 @@ def _eight_bits(image: Image.Image) -> Image.Image:
     integers and floats have no agreed white: beyond the usual ranges the image's own extremes serve.
     """
     if image.mode.startswith("I;16"):
-        return _stretch(image.convert("I"), 0, 65535)
+        return _stretch(image, 0, 65535)
     if image.mode not in ("I", "F"):
         return image
     low, high = cast(tuple[float, float], image.getextrema())
@@ -198,7 +201,13 @@ def _stretch(image: Image.Image, black: float, white: float) -> Image.Image:
     scale = 255 / (white - black) if white > black else 1.0
     if not 0 < scale < float("inf"):
         raise ValueError(f"brightness between {black} and {white} cannot be scaled")
-    return image.convert("F").point(lambda value: value * scale + (0.5 - black * scale)).convert("L")
+    stretched = Image.new("L", image.size)
+    rows = max(1, _BAND_PIXELS // image.width)
+    for top in range(0, image.height, rows):  # in bands, since every step takes four bytes a pixel
+        band = image.crop((0, top, image.width, min(top + rows, image.height)))
+        wide = band.convert("I").convert("F") if band.mode.startswith("I;16") else band.convert("F")
+        stretched.paste(wide.point(lambda value: value * scale + (0.5 - black * scale)).convert("L"), (0, top))
+    return stretched
 
 
 _quiet_lock = threading.Lock()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 
 import structlog
 import torch
@@ -13,8 +12,10 @@ import torch
 from app.domain.errors import JobCrashedError, OutOfMemoryError, StaleLeaseError
 from app.domain.jobs import JobState
 from app.domain.messages import FinetuneMessage
+from app.infra.checkpoints import clear_job
 from app.infra.jobs import JobRepository
 from app.infra.leases import Lease, LeaseRepository
+from app.infra.outages import OUTAGES
 from app.infra.outbox import send_after_commit
 from app.infra.telemetry import bind_job, unbind_job
 from vtt_core.contract.errors import VttError
@@ -22,9 +23,11 @@ from vtt_core.fast_gradients import prepare_thread
 from vtt_core.train_together import SharedSteps
 from worker.context import WorkerContext
 from worker.heartbeat import CancelRequestedError, Heartbeat, StopRequestedError
-from worker.pipeline.fetch import fetch_support_set, read_order
+from worker.metrics import Outcome
+from worker.patience import Patience
+from worker.pipeline.fetch import Order, fetch_support_set, read_order
 from worker.pipeline.publish import publish
-from worker.pipeline.run import checkpoint_key, open_finetune, run_steps
+from worker.pipeline.run import open_finetune, run_steps
 from worker.progress import ProgressWriter
 
 _log = structlog.get_logger(__name__)
@@ -40,8 +43,7 @@ def attempt_with_others(context: WorkerContext, job_id: str) -> None:
         job_id: what a message has hinted at.
     """
     num_others = context.settings.jobs_together - 1
-    with context.session_factory() as session:
-        others = JobRepository(session).queued_like(job_id, num_others) if num_others else []
+    others = _patience(context).wait_for(lambda: _queued_like(context, job_id, num_others)) if num_others else []
     if not others:
         attempt_job(context, job_id)
         return
@@ -58,10 +60,11 @@ def attempt_job(context: WorkerContext, job_id: str, shared: SharedSteps | None 
         context: what this process works with.
         job_id: what a message has hinted at.
         shared: takes the steps together with those of other attempts.
+
+    Raises:
+        OUTAGES: the database is away for longer than a lease; the reaper will queue the job again.
     """
-    settings = context.settings
-    with context.session_factory.begin() as session:
-        lease = LeaseRepository(session).claim(job_id, context.holder, settings.lease_seconds, context.clock())
+    lease = _patience(context).wait_for(lambda: _claim(context, job_id))
     if lease is None:
         _log.info("nothing_to_do", job_id=job_id)
         return
@@ -69,45 +72,67 @@ def attempt_job(context: WorkerContext, job_id: str, shared: SharedSteps | None 
     context.job_ids.append(job_id)
     try:
         _log.info("claimed", fencing_token=lease.fencing_token)
-        _run_and_settle(context, lease, shared)
-    except StaleLeaseError:
-        _log.warning("lease_lost")
+        with context.metrics.attempt() as attempt:
+            try:
+                attempt.outcome = _run_and_settle(context, lease, shared)
+            except StaleLeaseError:
+                attempt.outcome = Outcome.LEASE_LOST
+                _log.warning("lease_lost")
     finally:
         context.job_ids.remove(job_id)
         unbind_job()
 
 
-def _run_and_settle(context: WorkerContext, lease: Lease, shared: SharedSteps | None) -> None:
+def _queued_like(context: WorkerContext, job_id: str, limit: int) -> list[str]:
+    with context.session_factory() as session:
+        return JobRepository(session).queued_like(job_id, limit)
+
+
+def _claim(context: WorkerContext, job_id: str) -> Lease | None:
+    with context.session_factory.begin() as session:
+        return LeaseRepository(session).claim(job_id, context.holder, context.settings.lease_seconds, context.clock())
+
+
+def _run_and_settle(context: WorkerContext, lease: Lease, shared: SharedSteps | None) -> Outcome:
     """Run the pipeline and write what became of it; only here do errors turn into states."""
+    outcome, model_id = Outcome.SUCCEEDED, None
     try:
-        _run_pipeline(context, lease, shared)
+        model_id = _run_pipeline(context, lease, shared)
     except StaleLeaseError:
         raise
     except CancelRequestedError:
+        outcome = Outcome.CANCELLED
         _log.info("cancelled")
-        with _leases(context) as leases:
-            leases.cancel_by_worker(lease, context.clock())
+        _settle(context, lambda leases: leases.cancel_by_worker(lease, context.clock()))
     except StopRequestedError:
         _log.info("handed_back")
         _hand_back(context, lease, None)
-        return
+        return Outcome.HANDED_BACK
+    except OUTAGES as error:
+        # Another worker may reach what this one cannot, and it is not the job's fault: the attempt does not count.
+        _log.warning("handed_back_in_an_outage", reason=str(error)[:300])
+        _hand_back(context, lease, None)
+        return Outcome.HANDED_BACK
     except VttError as error:
+        outcome = Outcome.FAILED
         _log.warning("failed", code=error.code, reason=str(error))
-        with _leases(context) as leases:
-            leases.fail(lease, error, context.clock())
+        facts = error
+        _settle(context, lambda leases: leases.fail(lease, facts, context.clock()))
     except (MemoryError, torch.OutOfMemoryError) as error:
+        outcome = Outcome.CRASHED
         _log.exception("out_of_memory")
         if _hand_back(context, lease, _out_of_memory(error, context)) == JobState.QUEUED:
-            return
+            return outcome
     except Exception as error:
+        outcome = Outcome.CRASHED
         _log.exception("crashed")
         if _hand_back(context, lease, _crashed(error)) == JobState.QUEUED:
-            return
-    # The job has ended one way or another, so nobody goes on from the checkpoint.
-    context.store.delete(checkpoint_key(lease.job_id))
+            return outcome
+    _clear(context, lease.job_id, model_id)
+    return outcome
 
 
-def _run_pipeline(context: WorkerContext, lease: Lease, shared: SharedSteps | None) -> None:
+def _run_pipeline(context: WorkerContext, lease: Lease, shared: SharedSteps | None) -> str:
     settings = context.settings
     with Heartbeat(
         context.session_factory,
@@ -117,37 +142,64 @@ def _run_pipeline(context: WorkerContext, lease: Lease, shared: SharedSteps | No
         stop=context.stop,
         clock=context.clock,
     ) as heartbeat:
-        with context.session_factory() as session:
-            order = read_order(session, lease.job_id)
-        support_set = fetch_support_set(order, context.store)
+        patience = Patience(settings.lease_seconds, heartbeat.check)
+        order = patience.wait_for(lambda: _read_order(context, lease.job_id))
+        support_set = patience.wait_for(lambda: fetch_support_set(order, context.store))
         backbone = context.backbones.get(order.backbone_id)
-        finetune = open_finetune(order, backbone, support_set, context.store, settings.limits)
-        progress = ProgressWriter(context.session_factory, lease, context.clock, time.monotonic)
+        finetune = patience.wait_for(lambda: open_finetune(order, backbone, support_set, context.store, settings.limits))
+        progress = ProgressWriter(
+            context.session_factory, lease, context.clock, time.monotonic, context.metrics.step_seconds.observe
+        )
         run_steps(finetune, order, context.store, heartbeat, progress, settings.checkpoint_steps, shared)
-        publish(
+        model_id = publish(
             finetune,
             support_set,
             order,
             lease=lease,
-            heartbeat=heartbeat,
+            patience=patience,
             session_factory=context.session_factory,
             store=context.store,
             clock=context.clock,
         )
+        context.metrics.job_seconds.observe((context.clock() - order.created_at).total_seconds())
+        return model_id
+
+
+def _clear(context: WorkerContext, job_id: str, model_id: str | None) -> None:
+    """Remove the checkpoint of a job that has ended one way or another, so that nobody goes on from it."""
+    try:
+        clear_job(context.store, job_id, model_id)
+    except OUTAGES as error:
+        _log.warning("left_to_the_reaper", reason=str(error)[:300])
+
+
+def _read_order(context: WorkerContext, job_id: str) -> Order:
+    with context.session_factory() as session:
+        return read_order(session, job_id)
 
 
 def _hand_back(context: WorkerContext, lease: Lease, reason: VttError | None) -> JobState:
-    with context.session_factory.begin() as session:
-        state = LeaseRepository(session).hand_back(lease, context.clock(), reason=reason)
-        if state == JobState.QUEUED:
-            send_after_commit(session, context.queue, FinetuneMessage(lease.job_id))
-        return state
+    def write() -> JobState:
+        with context.session_factory.begin() as session:
+            state = LeaseRepository(session).hand_back(lease, context.clock(), reason=reason)
+            if state == JobState.QUEUED:
+                send_after_commit(session, context.queue, FinetuneMessage(lease.job_id))
+            return state
+
+    return _patience(context).wait_for(write)
 
 
-@contextmanager
-def _leases(context: WorkerContext) -> Iterator[LeaseRepository]:
-    with context.session_factory.begin() as session:
-        yield LeaseRepository(session)
+def _settle(context: WorkerContext, write: Callable[[LeaseRepository], None]) -> None:
+    def write_once() -> None:
+        with context.session_factory.begin() as session:
+            write(LeaseRepository(session))
+
+    _patience(context).wait_for(write_once)
+
+
+def _patience(context: WorkerContext) -> Patience:
+    """Return the patience of writes outside the pipeline: after a lease without one, the reaper sees to the job."""
+    return Patience(context.settings.lease_seconds, lambda: None)
 
 
 def _out_of_memory(error: BaseException, context: WorkerContext) -> OutOfMemoryError:

@@ -14,11 +14,13 @@ from __future__ import annotations
 
 import gc
 import logging
+import time
 from typing import Any
 
 import structlog
 from celery import Celery, bootsteps, signals
 
+from app.infra.outages import OUTAGES
 from app.infra.queue import QUEUE_NAME, VISIBILITY_TIMEOUT_SECONDS
 from app.infra.settings import load_settings
 from app.infra.telemetry import configure_logging
@@ -29,6 +31,8 @@ from worker.presence import Presence
 
 TICK_SECONDS = 2.0
 """Pause between two signs of life of the consumer's loop."""
+START_PAUSE_SECONDS = 1.0
+"""Pause between two tries to open what a worker stands on."""
 _log = structlog.get_logger(__name__)
 
 celery_app = Celery("vtt-worker", broker=load_settings().resolved_broker_url)
@@ -100,13 +104,29 @@ def _set_up_logging(**_: Any) -> None:
 
 def _open(**_: Any) -> None:
     _set_up_logging()  # celery comes to it only after this
-    context = open_context(load_settings())
+    try:
+        context = _open_context()
+    except Exception as error:
+        # Celery would log it and go on: a worker that takes messages and can do nothing with them.
+        _log.exception("worker_cannot_start")
+        raise SystemExit(1) from error
     WorkerProcess.context = context
     WorkerProcess.presence = Presence(WorkerRegistry(context.settings.resolved_broker_url), context.describe)
+    context.metrics.serve(context.settings.worker_metrics_host, context.settings.worker_metrics_port)
     try:
         context.backbones.get(context.settings.default_backbone)
     except VttError as error:
         _log.warning("default_backbone_not_loaded", reason=str(error))
+
+
+def _open_context() -> WorkerContext:
+    """Open the context, as soon as the database answers: machines come back in any order."""
+    while True:
+        try:
+            return open_context(load_settings())
+        except OUTAGES as error:
+            _log.warning("worker_waits_for_the_database", reason=str(error)[:300])
+        time.sleep(START_PAUSE_SECONDS)
 
 
 def _announce(**_: Any) -> None:

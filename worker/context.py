@@ -18,6 +18,7 @@ from app.infra.settings import Settings
 from app.infra.store import ObjectStore
 from app.infra.workers import LiveWorker
 from worker.backbones import BackboneCache, resolve_device
+from worker.metrics import WorkerMetrics
 
 
 @dataclass
@@ -36,6 +37,7 @@ class WorkerContext:
     """Set when the process is asked to end."""
     job_ids: list[str] = field(default_factory=list)
     """What it works on."""
+    metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
 
     def describe(self) -> LiveWorker:
         """Return what to announce."""

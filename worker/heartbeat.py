@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime
 from types import TracebackType
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
 
 from app.domain.errors import StaleLeaseError
 from app.infra.database import SessionFactory
 from app.infra.leases import Lease, LeaseRepository
 
+STAND_STILL_SECONDS = 0.1
+"""Pause between two looks whether a lease that could not be renewed has been."""
 _log = structlog.get_logger(__name__)
 
 
@@ -60,6 +62,7 @@ class Heartbeat:
         self._has_ended = threading.Event()
         self._is_cancel_requested = False
         self._lost: StaleLeaseError | None = None
+        self._renewed_at = time.monotonic()
         self._thread = threading.Thread(target=self._beat, name=f"heartbeat-{lease.job_id}", daemon=True)
 
     def __enter__(self) -> Heartbeat:
@@ -71,13 +74,24 @@ class Heartbeat:
         self._thread.join()
 
     def check(self) -> None:
-        """Call between two steps.
+        """Call between two steps; it stands still while the lease has run out and could not be renewed.
+
+        Nobody else may have taken the job, since a database that is away for us mostly is for everybody: then
+        the job goes on here as soon as it can be renewed.
 
         Raises:
             StaleLeaseError: another worker has the job, or it has ended.
             CancelRequestedError: the user cancelled it.
             StopRequestedError: the worker process is asked to end.
         """
+        self._raise_interruption()
+        if self._has_run_out():
+            _log.warning("standing_still", job_id=self._lease.job_id)
+        while self._has_run_out():
+            time.sleep(STAND_STILL_SECONDS)
+            self._raise_interruption()
+
+    def _raise_interruption(self) -> None:
         if self._lost is not None:
             raise self._lost
         if self._is_cancel_requested:
@@ -89,10 +103,15 @@ class Heartbeat:
         """Take over what another write has learnt of the row's cancel flag."""
         self._is_cancel_requested |= is_cancel_requested
 
+    def _has_run_out(self) -> bool:
+        return time.monotonic() - self._renewed_at >= self._lease_seconds
+
     def renew(self) -> None:
         """Renew the lease now, before something that only its holder may do; raises StaleLeaseError."""
+        asked_at = time.monotonic()
         with self._session_factory.begin() as session:
             is_cancelled = LeaseRepository(session).renew(self._lease, self._lease_seconds, self._clock())
+        self._renewed_at = asked_at
         self.note_cancel(is_cancelled)
 
     def _beat(self) -> None:
@@ -104,6 +123,5 @@ class Heartbeat:
                     _log.warning("lease_lost", job_id=self._lease.job_id)
                 self._lost = error
                 return
-            except SQLAlchemyError as error:
-                # An outage shorter than the lease costs nothing; a longer one costs the lease, which the next write learns.
-                _log.warning("lease_not_renewed", job_id=self._lease.job_id, reason=str(error))
+            except Exception as error:  # whatever it was, the next beat may do better, and nobody else renews
+                _log.warning("lease_not_renewed", job_id=self._lease.job_id, reason=str(error)[:300])

@@ -24,15 +24,23 @@ class ProgressWriter:
         lease: the right to write it.
         clock: gives the present moment, for the row.
         stopwatch: gives monotonic seconds, for the pace.
+        observe_step: is told the seconds of every step but the attempt's first, which holds warm-up.
     """
 
     def __init__(
-        self, session_factory: SessionFactory, lease: Lease, clock: Callable[[], datetime], stopwatch: Callable[[], float]
+        self,
+        session_factory: SessionFactory,
+        lease: Lease,
+        clock: Callable[[], datetime],
+        stopwatch: Callable[[], float],
+        observe_step: Callable[[float], None] = lambda seconds: None,
     ) -> None:
         self._session_factory = session_factory
         self._lease = lease
         self._clock = clock
         self._stopwatch = stopwatch
+        self._observe_step = observe_step
+        self._shown_at: float | None = None
         self._written_at: float | None = None
         self._first: tuple[int, float] | None = None
         """Step and time of this attempt's first report: its duration holds warm-up, so the pace counts from it."""
@@ -48,6 +56,9 @@ class ProgressWriter:
         """
         elapsed = self._stopwatch()
         self._first = self._first or (report.step, elapsed)
+        if self._shown_at is not None:
+            self._observe_step(elapsed - self._shown_at)
+        self._shown_at = elapsed
         is_due = self._written_at is None or elapsed - self._written_at >= 1 / WRITES_PER_SECOND
         if not is_due and report.step < report.num_steps:
             return False

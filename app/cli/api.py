@@ -26,15 +26,18 @@ def api(
     import uvicorn  # noqa: PLC0415
 
     from app.infra.settings import load_settings  # noqa: PLC0415
+    from app.infra.telemetry import configure_logging  # noqa: PLC0415
     from app.main import create_app  # noqa: PLC0415
 
     settings = load_settings()
+    configure_logging(settings.log_format)
     config = uvicorn.Config(
         create_app(settings),
         host=settings.host,
         port=settings.port,
         timeout_graceful_shutdown=GRACE_SECONDS,
         access_log=False,
+        log_config=None,
         log_level="warning",
     )
     listening = None if fd is None else [socket.socket(fileno=fd)]

@@ -15,6 +15,7 @@ from app.cli.bench_load import load
 from app.cli.console import BAD_INPUT_EXIT, FAILURE_EXIT, write_error
 from app.cli.demo import demo
 from app.cli.draw import draw
+from app.cli.health import health
 from app.cli.keys import keys
 from app.cli.predict import predict
 from app.cli.up import up
@@ -28,7 +29,7 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (up, adapt, predict, backbones, api, worker, demo, draw):
+for command in (up, adapt, predict, backbones, api, worker, health, demo, draw):
     cli.command()(command)
 bench.command()(load)
 cli.add_typer(bench, name="bench")

@@ -17,6 +17,7 @@ VttError
 ├── ServiceNotUpError              service.not_up: the command line started it and it did not get ready
 ├── ServiceRefusedError            service.refused: what the command line got as a client
 ├── BlobMissingError               store.missing: a row names bytes that the store does not have
+├── StoreUnavailableError          store.unavailable: it does not answer, or refuses for now
 ├── RequestTooLargeError           request.too_large
 ├── InputError
 │   ├── BadCursorError             cursor.invalid
@@ -193,6 +194,13 @@ class BlobMissingError(VttError):
 
     code = "store.missing"
     title = "Stored bytes are missing"
+
+
+class StoreUnavailableError(VttError):
+    """The store of images and adapters does not answer; trying again later may help."""
+
+    code = "store.unavailable"
+    title = "Store unavailable"
 
 
 class BadCursorError(InputError):

@@ -7,6 +7,7 @@ import secrets
 SUPPORT_SET_PREFIX = "set_"
 IMAGE_PREFIX = "img_"
 JOB_PREFIX = "job_"
+REQUEST_PREFIX = "req_"
 MODEL_PREFIX = "mdl_"
 TENANT_PREFIX = "tnt_"
 

@@ -9,6 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from app.health import service
 from app.health.metrics import MetricsDep
 from app.health.schemas import Liveness, Readiness
+from app.infra.clock import utc_now
 from app.wiring import ProcessDep
 
 router = APIRouter(tags=["health"])
@@ -22,11 +23,11 @@ async def livez() -> Liveness:
 
 @router.get("/readyz", responses={503: {"model": Readiness, "description": "A required part is missing"}})
 async def readyz(resources: ProcessDep, response: Response) -> Readiness:
-    """Say whether this process can do its work, and name every part: database, store, queue, worker, backbone.
+    """Say whether this process can do its work, and name every part: database, store, queue, worker, jobs, backbone.
 
     503 where a required part is missing. A job that is sent while the queue is down is kept all the same, and starts later.
     """
-    answer = await to_thread.run_sync(service.readiness, resources, limiter=resources.bounds.health_threads)
+    answer = await to_thread.run_sync(service.readiness, resources, utc_now(), limiter=resources.bounds.health_threads)
     response.status_code = 200 if answer.is_ready else 503
     return answer
 
@@ -37,6 +38,6 @@ async def readyz(resources: ProcessDep, response: Response) -> Readiness:
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus text"}},
 )
 async def metrics(counted: MetricsDep, process: ProcessDep) -> Response:
-    """Give jobs by state, waiting messages, live workers, resident adapters, images and latencies to Prometheus."""
+    """Give jobs, the queue's age, workers, adapters, images, requests and latencies to Prometheus; a worker tells its own."""
     rendered = await to_thread.run_sync(counted.render, limiter=process.bounds.health_threads)
     return Response(rendered, media_type=CONTENT_TYPE_LATEST)

@@ -12,6 +12,7 @@ class Condition(StrEnum):
 
     OK = "ok"
     MISSING = "missing"
+    DEGRADED = "degraded"
 
 
 class Part(BaseModel):
@@ -33,4 +34,4 @@ class Readiness(BaseModel):
 
     is_ready: bool
     role: str
-    parts: dict[str, Part] = Field(description="`database`, `store`, and by role `queue`, `worker`, `backbone`")
+    parts: dict[str, Part] = Field(description="`database`, `store`, and by role `queue`, `worker`, `jobs`, `backbone`")

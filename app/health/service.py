@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.domain.jobs import JobState
+from app.health.consumption import look_at_jobs
 from app.health.schemas import Condition, Part, Readiness
 from app.infra.settings import Role
 from app.wiring import Resources
 from vtt_core.contract.errors import VttError
 
-PROBE_KEY = "health/probe"
 
-
-def readiness(resources: Resources) -> Readiness:
+def readiness(resources: Resources, now: datetime) -> Readiness:
     """Return how every part of this process's role stands.
 
     In role `all` one machine does everything, so a worker is required; behind role `control` workers come and go.
+    That jobs wait is never a reason to send this process no requests, and so `jobs` is not required.
     """
     role = resources.settings.role
     parts = {"database": _database(resources), "store": _store(resources)}
     if role is not Role.PREDICT:
         parts["queue"] = _queue(resources)
         parts["worker"] = _worker(resources, is_required=role is Role.ALL)
+        parts["jobs"] = _jobs(resources, now)
     if resources.predictor is not None:
         is_warm = resources.predictor.is_warm
         parts["backbone"] = Part(condition=_condition(is_warm), is_required=True, detail=resources.predictor.condition)
@@ -43,7 +46,7 @@ def _database(resources: Resources) -> Part:
 
 def _store(resources: Resources) -> Part:
     def probe() -> str:
-        resources.store.exists(PROBE_KEY)
+        resources.store.ping()
         return "answers"
 
     return _probe(probe)
@@ -64,6 +67,16 @@ def _worker(resources: Resources, *, is_required: bool) -> Part:
         return Part(condition=Condition.MISSING, is_required=is_required, detail=error.got)
     detail = ", ".join(f"{worker.holder} on {worker.device}" for worker in workers) or "none has shown a sign of life lately"
     return Part(condition=_condition(bool(workers)), is_required=is_required, detail=detail)
+
+
+def _jobs(resources: Resources, now: datetime) -> Part:
+    try:
+        with resources.readers() as session:
+            jobs = look_at_jobs(session, now)
+    except SQLAlchemyError as error:
+        return Part(condition=Condition.MISSING, is_required=False, detail=f"{type(error).__name__}: {error}"[:500])
+    detail = f"{jobs.by_state[JobState.QUEUED]} queued, the oldest for {jobs.waited_seconds:.0f} s; {jobs.num_held} in hand"
+    return Part(condition=Condition.DEGRADED if jobs.is_stalled else Condition.OK, is_required=False, detail=detail)
 
 
 def _probe(probe: Callable[[], str]) -> Part:

@@ -8,7 +8,8 @@ the write lock (`BEGIN IMMEDIATE`) and wait for it. Those that only read say so 
 from __future__ import annotations
 
 import sqlite3
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -29,6 +30,17 @@ MIGRATION_LOCK = 0x5674_5400
 MIGRATION_LOCK_TIMEOUT = "5s"
 """How long a migration may wait for a table lock, and so hold up every statement behind it."""
 
+LIBPQ_OPTIONS = {
+    "connect_timeout": 5,
+    "keepalives_idle": 10,
+    "keepalives_interval": 5,
+    "keepalives_count": 3,
+    "tcp_user_timeout": 15_000,
+}
+"""So that a server whose machine vanished is given up in seconds and not in hours."""
+IDLE_IN_TRANSACTION_TIMEOUT = "20s"
+"""When PostgreSQL ends the transaction of a process that stands still in it, and with it the row locks that others wait for."""
+
 SessionFactory = sessionmaker[Session]
 
 
@@ -42,7 +54,14 @@ def make_engine(url: str, *, enforces_foreign_keys: bool = True) -> Engine:
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
-        return create_engine(parsed.set(drivername="postgresql+psycopg"), pool_pre_ping=True, json_serializer=dump_json)
+        engine = create_engine(
+            parsed.set(drivername="postgresql+psycopg"),
+            pool_pre_ping=True,
+            json_serializer=dump_json,
+            connect_args={name: value for name, value in LIBPQ_OPTIONS.items() if name not in parsed.query},
+        )
+        event.listen(engine, "connect", _limit_idle_transactions)
+        return engine
     if parsed.database:
         _create_wal_file(Path(parsed.database))
     engine = create_engine(parsed, connect_args={"timeout": BUSY_TIMEOUT_SECONDS}, json_serializer=dump_json)
@@ -65,17 +84,35 @@ def make_reader_factory(engine: Engine) -> SessionFactory:
 
 def migrate(url: str) -> None:
     """Bring the tables to the newest revision; safe while other processes do the same."""
+    with open_for_migration(url) as connection:
+        command.upgrade(alembic_config(connection), "head")
+
+
+@contextmanager
+def open_for_migration(url: str) -> Iterator[Connection]:
+    """Give one transaction in which tables may change, while no other process changes them.
+
+    SQLite changes a table by a copy that takes its place, and dropping the old one deletes what refers to its rows. So
+    foreign keys are off meanwhile, and all of them are checked in the end.
+    """
     engine = make_engine(url, enforces_foreign_keys=False)
+    is_sqlite = engine.dialect.name == "sqlite"
     try:
         with engine.begin() as connection:
             hold_migration_lock(connection)
-            config = Config()
-            config.set_main_option("script_location", str(files("migrations")))
-            config.attributes["connection"] = connection
-            command.upgrade(config, "head")
-            _check_foreign_keys(connection)
+            yield connection
+            broken = connection.execute(text("PRAGMA foreign_key_check")).all() if is_sqlite else []
+            assert not broken, f"the migration has broken foreign keys: {broken[:5]}"
     finally:
         engine.dispose()
+
+
+def alembic_config(connection: Connection) -> Config:
+    """Return what alembic's commands take, to run in the connection's transaction."""
+    config = Config()
+    config.set_main_option("script_location", str(files("migrations")))
+    config.attributes["connection"] = connection
+    return config
 
 
 def hold_migration_lock(connection: Connection) -> None:
@@ -95,10 +132,10 @@ def _create_wal_file(path: Path) -> None:
             connection.execute("PRAGMA journal_mode = WAL")
 
 
-def _check_foreign_keys(connection: Connection) -> None:
-    if connection.dialect.name == "sqlite":
-        orphans = connection.exec_driver_sql("PRAGMA foreign_key_check").fetchall()
-        assert not orphans, f"a migration left rows without their owners: {orphans[:5]}"
+def _limit_idle_transactions(dbapi_connection: Any, _record: object) -> None:
+    # A statement, because poolers between us and the server refuse most options of the connection.
+    dbapi_connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION_TIMEOUT}'")
+    dbapi_connection.commit()
 
 
 def _leave_transactions_to_us(dbapi_connection: Any, _record: object) -> None:

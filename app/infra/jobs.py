@@ -162,6 +162,17 @@ class JobRepository:
         counted = self._session.execute(select(JobRow.state, func.count()).group_by(JobRow.state)).all()
         return {state: 0 for state in JobState} | {JobState(state): count for state, count in counted}
 
+    def unchanged_since(self, states: frozenset[JobState]) -> datetime | None:
+        """Return when the job in these states that has been without an event for longest had its last one, or None.
+
+        For queued jobs that is when the one that waits longest began to wait, also after a lost worker; for held ones
+        it is the latest sign that the longest silent one comes forward.
+        """
+        last_event = select(JobEventRow.created_at).where(JobEventRow.job_id == JobRow.id).order_by(JobEventRow.id.desc())
+        moments = select(last_event.limit(1).scalar_subquery().label("moment")).where(JobRow.state.in_(states)).subquery()
+        oldest: datetime | None = self._session.scalar(select(func.min(moments.c.moment)))
+        return oldest
+
     def _find_same_request(self, new_job: NewJob) -> JobRow | None:
         if new_job.idempotency_key is None:
             return None

@@ -36,18 +36,25 @@ class LeaseRepository:
     def claim(self, job_id: str, holder: str, lease_seconds: float, now: datetime) -> Lease | None:
         """Take the job if it waits or its lease has expired.
 
+        A holder that claims what it holds already was cut off from the database and never learnt the outcome
+        of its first claim or of its end: it goes on in the same attempt.
+
         Returns:
             The lease, or None where there is nothing to do: another holds the job, it has ended, it was
             cancelled, its attempts are used up (it is failed here), or it does not exist.
         """
         row = lock_job(self._session, job_id)
-        if row is None or row.state in FINAL_STATES or (row.state in HELD_STATES and not _is_expired(row, now)):
+        if row is None or row.state in FINAL_STATES:
             return None
-        if end_if_hopeless(self._session, row, now):
+        is_held = row.state in HELD_STATES
+        is_ours = is_held and row.holder == holder
+        if is_held and not is_ours and not _is_expired(row, now):
+            return None
+        if not is_ours and end_if_hopeless(self._session, row, now):
             return None
         check_transition(JobState(row.state), JobState.RUNNING)
         row.state = JobState.RUNNING
-        row.attempt += 1
+        row.attempt += not is_ours
         row.fencing_token += 1
         row.holder = holder
         row.lease_expires_at = now + timedelta(seconds=lease_seconds)

@@ -1,45 +1,43 @@
-"""Bring lost jobs back: expired leases, and queued jobs whose message has vanished."""
+"""Bring lost jobs back: expired leases, and queued jobs whose message has vanished; clear up behind ended ones."""
 
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable
 from datetime import datetime
 
 import structlog
 
-from app.domain.errors import QueueUnavailableError
 from app.domain.jobs import JobState
 from app.domain.messages import FinetuneMessage
+from app.infra.checkpoints import clear_ended_jobs
 from app.infra.clock import utc_now
 from app.infra.database import SessionFactory
 from app.infra.jobs import JobRepository
+from app.infra.outages import DATABASE_AWAY, OUTAGES
 from app.infra.outbox import send_after_commit
 from app.infra.queue import JobQueue
+from app.infra.settings import Settings
+from app.infra.store import ObjectStore
 
-RESEND_SECONDS = 20.0
-"""Age of a message after which its loss is looked into."""
+SWEEPS_PER_CLEARING = 12
+"""Each look for what ended jobs have left in the store costs a listing."""
 _log = structlog.get_logger(__name__)
 
 
-def sweep_once(
-    session_factory: SessionFactory, queue: JobQueue, now: datetime, resend_seconds: float = RESEND_SECONDS
-) -> list[str]:
-    """Queue expired jobs again and send what has no message any more.
-
-    Two reapers at once do no harm: rows are locked, and a message that comes twice runs once.
-
-    Returns:
-        Ids of the jobs that a message was sent for.
-
-    Raises:
-        QueueUnavailableError: Redis cannot be reached; expired jobs are queued again nevertheless.
-    """
+def release_expired(session_factory: SessionFactory, queue: JobQueue, now: datetime) -> list[str]:
+    """Queue the jobs of workers that fell silent again, and return their ids; Redis need not answer."""
     with session_factory.begin() as session:
         released = JobRepository(session).release_expired(now)
         for job_id in released:
             _log.warning("lease_expired", job_id=job_id)
             send_after_commit(session, queue, FinetuneMessage(job_id))
+    return released
+
+
+def resend_vanished(session_factory: SessionFactory, queue: JobQueue, now: datetime, resend_seconds: float) -> list[str]:
+    """Send queued jobs whose message has vanished again, and return their ids; raises QueueUnavailableError."""
     depth = queue.depth()
     with session_factory.begin() as session:
         jobs = JobRepository(session)
@@ -49,40 +47,81 @@ def sweep_once(
         for job_id in vanished:
             _log.warning("message_vanished", job_id=job_id)
             send_after_commit(session, queue, FinetuneMessage(job_id))
-    return released + vanished
+    return vanished
 
 
 class Reaper(threading.Thread):
-    """Sweeps every few seconds until it is stopped; outages of database and broker are waited out."""
+    """Sweeps every few seconds until it is stopped; outages of database, broker and store are waited out.
+
+    While the database was away nobody could renew a lease: holders get the time of one lease to do so before
+    expired ones are taken from them. So they do when the thread starts, since it cannot know what was before.
+
+    Args:
+        settings: its pauses, and how long leases last.
+        session_factory: where the jobs are.
+        queue: takes the messages.
+        store: where the checkpoints are.
+        clock: gives the present moment, for the rows.
+    """
 
     def __init__(
         self,
+        settings: Settings,
         session_factory: SessionFactory,
         queue: JobQueue,
-        pause_seconds: float,
+        store: ObjectStore,
         clock: Callable[[], datetime] = utc_now,
     ) -> None:
         super().__init__(name="reaper", daemon=True)
+        self._settings = settings
         self._session_factory = session_factory
         self._queue = queue
-        self._pause_seconds = pause_seconds
+        self._store = store
         self._clock = clock
         self._stopped = threading.Event()
+        self._spares_until = self._clears_at = 0.0
+        self._outage: type[Exception] | None = None
+        self.num_expired = 0
+        """Jobs taken from silent workers since the start."""
+        self.num_resent = 0
+        """Messages sent again since the start."""
 
     def run(self) -> None:
         """Sweep until stopped."""
-        is_queue_away = False
+        self._spares_until = time.monotonic() + self._settings.lease_seconds
         while not self._stopped.is_set():
             try:
-                sweep_once(self._session_factory, self._queue, self._clock())
-                is_queue_away = False
-            except QueueUnavailableError as error:
-                if not is_queue_away:
-                    _log.warning("reaper_waits_for_queue", reason=error.got)
-                is_queue_away = True
+                self.sweep(time.monotonic())
+                self._outage = None
+            except OUTAGES as error:
+                if self._outage is not type(error):
+                    _log.warning("reaper_waits", reason=str(error)[:300])
+                self._outage = type(error)
             except Exception:
                 _log.exception("sweep_failed")
-            self._stopped.wait(self._pause_seconds)
+            self._stopped.wait(self._settings.reaper_seconds)
+
+    def sweep(self, elapsed: float) -> None:
+        """Do once what is due.
+
+        Args:
+            elapsed: monotonic seconds.
+
+        Raises:
+            OUTAGES: something is away.
+        """
+        try:
+            if elapsed >= self._spares_until:
+                self.num_expired += len(release_expired(self._session_factory, self._queue, self._clock()))
+            resend_seconds = self._settings.resend_seconds
+            self.num_resent += len(resend_vanished(self._session_factory, self._queue, self._clock(), resend_seconds))
+        except DATABASE_AWAY:
+            self._spares_until = elapsed + self._settings.lease_seconds
+            raise
+        if elapsed >= self._clears_at:
+            self._clears_at = elapsed + SWEEPS_PER_CLEARING * self._settings.reaper_seconds
+            for job_id in clear_ended_jobs(self._session_factory, self._store):
+                _log.info("cleared", job_id=job_id)
 
     def stop(self) -> None:
         """End the thread after the sweep it is in."""

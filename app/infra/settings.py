@@ -69,6 +69,8 @@ class Settings(BaseSettings):
     heartbeat_seconds: float = 5.0
     reaper_seconds: float = 5.0
     """Pause between two looks for expired leases and unsent jobs."""
+    resend_seconds: float = 20.0
+    """Age of a queued job's message after which its loss is looked into."""
     checkpoint_steps: int = 25
     """Optimiser steps between two checkpoints."""
     jobs_together: int = Field(default=1, ge=1)
@@ -98,6 +100,10 @@ class Settings(BaseSettings):
     """How long an accepted upload may wait for those before it, by estimate; others are refused with 503."""
     max_requests: int = Field(default=256, ge=1)
     """Requests that a process works on at once, health not counted; others are refused with 503."""
+    worker_metrics_port: int = Field(default=0, ge=0, le=65535)
+    """Port on which a worker tells its metrics to Prometheus; 0: none."""
+    worker_metrics_host: str = "127.0.0.1"
+    """Address for it."""
     event_poll_seconds: float = 0.5
     """Pause between two looks for new job events, for each follower of a stream."""
     limits: Limits = Field(default_factory=Limits)

@@ -26,6 +26,11 @@ class LiveWorker:
     job_id: str | None
     """What it works on."""
 
+    @property
+    def host(self) -> str:
+        """Name of its machine."""
+        return self.holder.split(":")[0]
+
 
 class WorkerRegistry:
     """The signs of life of all workers of one broker."""

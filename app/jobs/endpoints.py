@@ -14,6 +14,7 @@ from app.domain.errors import (
     GoneError,
     IdempotencyConflictError,
     JobTransitionError,
+    MalformedRequestError,
     NotFoundError,
     QuotaExceededError,
     RequestTooLargeError,
@@ -47,6 +48,7 @@ def _known_job_id(job_id: JobId, session: ReadSessionDep) -> str:
         GoneError,
         QuotaExceededError,
         IdempotencyConflictError,
+        MalformedRequestError,
         RequestTooLargeError,
         UnknownBackboneError,
         RecipeError,
@@ -114,8 +116,8 @@ async def follow_job(
     job_id: Annotated[str, Depends(_known_job_id)],
     resources: ResourcesDep,
     last_event_id: Annotated[
-        int | None, Header(ge=0, le=2**31 - 1, description="Id of the last event that you have seen; those after it follow")
-    ] = None,
+        int, Header(ge=0, le=2**31 - 1, description="Id of the last event that you have seen; those after it follow")
+    ] = 0,
 ) -> AsyncIterable[ServerSentEvent]:
     """Follow a job as server-sent events, from its beginning or from `Last-Event-ID`.
 
@@ -123,7 +125,7 @@ async def follow_job(
     the gradients' cosine and the seconds left. The stream ends after the final state; where the connection
     is lost before, come back with the last id. `curl -N` shows it.
     """
-    async for event in follow(resources, job_id, last_event_id or 0):
+    async for event in follow(resources, job_id, last_event_id):
         yield event
 
 

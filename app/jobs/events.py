@@ -14,14 +14,19 @@ from starlette.concurrency import run_in_threadpool
 
 from app.domain.jobs import JobState
 from app.infra.jobs import JobRepository
+from app.infra.outages import DATABASE_AWAY
 from app.infra.tenancy import Sessions
 from app.wiring import Resources
+
+OUTAGE_PAUSE_SECONDS = 1.0
+"""Before the next look into a database that is away."""
 
 
 async def follow(resources: Resources, job_id: str, last_event_id: int) -> AsyncIterator[ServerSentEvent]:
     """Yield the job's events after an id until it has ended; the last one always names the final state.
 
-    A process that is asked to end closes the stream earlier; the follower comes back with the last id.
+    A process that is asked to end closes the stream earlier; the follower comes back with the last id. A database
+    that is away for a moment only holds up the stream.
 
     Args:
         resources: where to read, how long to pause between two looks, and whether the process ends.
@@ -29,7 +34,11 @@ async def follow(resources: Resources, job_id: str, last_event_id: int) -> Async
         last_event_id: 0 for all events.
     """
     while not resources.stopping.is_set():
-        events, final = await run_in_threadpool(_look, resources.readers, job_id, last_event_id)
+        try:
+            events, final = await run_in_threadpool(_look, resources.readers, job_id, last_event_id)
+        except DATABASE_AWAY:
+            await asyncio.sleep(OUTAGE_PAUSE_SECONDS)
+            continue
         for event in events:
             yield event
             last_event_id = int(event.id or last_event_id)

@@ -11,10 +11,12 @@ from app.domain.errors import (
     BadCursorError,
     BlobMissingError,
     GoneError,
+    MalformedRequestError,
     ModelNotReadyError,
     NotFoundError,
     PredictorNotReadyError,
     RequestTooLargeError,
+    StoreUnavailableError,
 )
 from app.infra.clock import utc_now
 from app.infra.tables import ModelRow
@@ -42,7 +44,13 @@ AliasName = Annotated[
     ),
 ]
 PIN_RESPONSES = problem_responses(
-    NotFoundError, GoneError, BlobMissingError, PredictorNotReadyError, BackboneUnavailableError, BackboneMismatchError
+    NotFoundError,
+    GoneError,
+    BlobMissingError,
+    StoreUnavailableError,
+    PredictorNotReadyError,
+    BackboneUnavailableError,
+    BackboneMismatchError,
 )
 
 
@@ -62,7 +70,10 @@ def get_model(model: ModelReference, session: ReadSessionDep, resources: Resourc
 
 
 @router.delete(
-    PREFIX + "/{model}", status_code=204, dependencies=CHANGES, responses=problem_responses(NotFoundError, GoneError)
+    PREFIX + "/{model}",
+    status_code=204,
+    dependencies=CHANGES,
+    responses=problem_responses(NotFoundError, GoneError, StoreUnavailableError),
 )
 def delete_model(model: ModelId, resources: ResourcesDep) -> None:
     """Delete a model by its id; from then on it answers 410. Aliases that point to it do so too, until they are moved."""
@@ -89,7 +100,7 @@ def unpin_model(model: ModelId, resources: ResourcesDep) -> ModelAnswer:
     response_class=Response,
     responses={
         200: {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}, "description": "The zip"},
-        **problem_responses(NotFoundError, GoneError, ModelNotReadyError, BlobMissingError),
+        **problem_responses(NotFoundError, GoneError, ModelNotReadyError, BlobMissingError, StoreUnavailableError),
     },
 )
 def export_adapter(model: ModelReference, session: ReadSessionDep, resources: ResourcesDep) -> Response:
@@ -103,7 +114,9 @@ def export_adapter(model: ModelReference, session: ReadSessionDep, resources: Re
 
 
 @router.put(
-    "/v1/aliases/{name}", dependencies=CHANGES, responses=problem_responses(NotFoundError, GoneError, RequestTooLargeError)
+    "/v1/aliases/{name}",
+    dependencies=CHANGES,
+    responses=problem_responses(NotFoundError, GoneError, MalformedRequestError, RequestTooLargeError),
 )
 def point_alias(name: AliasName, request: AliasRequest, resources: ResourcesDep) -> AliasAnswer:
     """Let a name mean a model, or move it to another one; predictions by that name use the new model from then on."""

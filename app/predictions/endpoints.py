@@ -18,6 +18,7 @@ from app.domain.errors import (
     NothingUsableError,
     PredictorNotReadyError,
     RequestTooLargeError,
+    StoreUnavailableError,
     UnsupportedMediaTypeError,
 )
 from app.health.metrics import Metrics, MetricsDep
@@ -29,6 +30,7 @@ from app.uploads.form import SpooledForm, spool_form
 from app.uploads.results import MULTI_STATUS
 from app.wiring import ResourcesDep, needs
 from vtt_core.contract.errors import BackboneMismatchError, BackboneUnavailableError
+from vtt_core.contract.limits import DEFAULT_LIMITS
 
 router = APIRouter(tags=["predictions"], dependencies=[needs(Scope.PREDICT)])
 
@@ -46,14 +48,19 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         BackboneUnavailableError,
         BackboneMismatchError,
         BlobMissingError,
+        StoreUnavailableError,
     ),
 }
 
 
 def _form_body(*text_fields: str) -> dict[str, Any]:
-    images = {"type": "array", "items": {"type": "string", "format": "binary"}}
-    properties = {**{name: {"type": "string"} for name in text_fields}, service.IMAGES_FIELD: images}
-    schema = {"type": "object", "required": list(properties), "properties": properties}
+    most = DEFAULT_LIMITS.max_query_images
+    images = {"type": "array", "minItems": 1, "maxItems": most, "items": {"type": "string", "format": "binary"}}
+    properties = {
+        **{name: {"type": "string", "minLength": 1, "examples": ["satellite"]} for name in text_fields},
+        service.IMAGES_FIELD: images,
+    }
+    schema = {"type": "object", "required": list(properties), "properties": properties, "additionalProperties": False}
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 

@@ -75,6 +75,10 @@ class BatchCounts(Protocol):
     def seconds(self) -> float:
         """Sum over all batches."""
 
+    @property
+    def sizes(self) -> Mapping[int, int]:
+        """Batches by their number of images."""
+
 
 class PredictionEngine(Protocol):
     """The part of `vtt_core.serving.engine.Engine` that is used here."""

@@ -8,7 +8,7 @@ from functools import partial
 from threading import Lock
 from typing import Any
 
-from app.domain.errors import InvalidRequestError, NothingUsableError
+from app.domain.errors import InvalidRequestError, NothingUsableError, RequestTooLargeError
 from app.infra.models import ModelRepository
 from app.infra.tables import ModelRow
 from app.models.service import read_adapter
@@ -68,6 +68,7 @@ def predict(resources: Resources, reference: str, form: SpooledForm) -> Answer:
         GoneError: the model was deleted.
         ModelNotReadyError: it is a job that has not published a model.
         InvalidRequestError: no image came, or under another field name.
+        RequestTooLargeError: more images than a request may have.
         NothingUsableError: no image can be read.
         RateLimitedError: the tenant has asked for more images in this minute than it may.
         PredictorNotReadyError: the process is still loading.
@@ -76,7 +77,7 @@ def predict(resources: Resources, reference: str, form: SpooledForm) -> Answer:
     """
     with resources.readers() as session:
         model = ModelRepository(session).resolve(reference)
-    _check_fields(form)
+    _check_fields(form, resources.settings.limits)
     caller = resources.caller
     resources.rates.count("query images", caller.tenant_id, caller.quotas.max_predictions_per_minute, len(form.files))
     predictions = _answers(resources, model, form)
@@ -90,7 +91,7 @@ def predict(resources: Resources, reference: str, form: SpooledForm) -> Answer:
     return Answer(model, predictions)
 
 
-def _check_fields(form: SpooledForm) -> None:
+def _check_fields(form: SpooledForm, limits: Limits) -> None:
     misnamed = [part.field_name for part in form.files if part.field_name != IMAGES_FIELD]
     misnamed += [part.field_name for part in form.texts if part.field_name != MODEL_FIELD]
     if misnamed or not form.files:
@@ -98,6 +99,12 @@ def _check_fields(form: SpooledForm) -> None:
             expected=f"files in form fields named `{IMAGES_FIELD}`",
             got=f"a field {misnamed[0][:80]!r}" if misnamed else "none",
             remedy=f"Send them so (with curl: -F {IMAGES_FIELD}=@photo.jpg)",
+        )
+    if len(form.files) > limits.max_query_images:
+        raise RequestTooLargeError(
+            expected=f"at most {limits.max_query_images} images",
+            got=str(len(form.files)),
+            remedy="Send the images in several requests",
         )
 
 

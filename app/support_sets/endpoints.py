@@ -19,6 +19,7 @@ from app.domain.errors import (
     NothingUsableError,
     QuotaExceededError,
     RequestTooLargeError,
+    StoreUnavailableError,
     SupportSetFrozenError,
     SupportSetInUseError,
     UnsupportedMediaTypeError,
@@ -72,6 +73,7 @@ UPLOAD_ERRORS = (
     MalformedRequestError,
     UnsupportedMediaTypeError,
     RequestTooLargeError,
+    StoreUnavailableError,
 )
 PARTLY_KEPT: dict[int | str, dict[str, Any]] = {
     MULTI_STATUS: {
@@ -141,7 +143,9 @@ def get_support_set(support_set_id: SupportSetId, session: ReadSessionDep) -> Su
 
 
 @router.delete(
-    "/{support_set_id}", status_code=204, responses=problem_responses(NotFoundError, GoneError, SupportSetInUseError)
+    "/{support_set_id}",
+    status_code=204,
+    responses=problem_responses(NotFoundError, GoneError, SupportSetInUseError, StoreUnavailableError),
 )
 def delete_support_set(support_set_id: SupportSetId, resources: ResourcesDep) -> None:
     """Delete a support set with its images.
@@ -171,7 +175,7 @@ async def add_images(
 @router.delete(
     "/{support_set_id}/images/{image_id}",
     status_code=204,
-    responses=problem_responses(NotFoundError, GoneError, SupportSetFrozenError),
+    responses=problem_responses(NotFoundError, GoneError, SupportSetFrozenError, StoreUnavailableError),
 )
 def remove_image(
     support_set_id: SupportSetId, image_id: Annotated[str, id_parameter("Id of an image of the set")], resources: ResourcesDep
@@ -183,7 +187,7 @@ def remove_image(
 @router.delete(
     "/{support_set_id}/classes",
     status_code=204,
-    responses=problem_responses(NotFoundError, GoneError, SupportSetFrozenError),
+    responses=problem_responses(NotFoundError, GoneError, SupportSetFrozenError, StoreUnavailableError),
 )
 def remove_class(
     support_set_id: SupportSetId,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
+from app.domain.errors import StoreUnavailableError
 from app.domain.ids import IMAGE_PREFIX, new_id
+from app.infra.outages import DATABASE_AWAY
 from app.infra.store import ObjectStore
 from app.infra.tables import SupportImageRow
 from app.names import shown_file_name
@@ -151,9 +153,13 @@ class Intake:
         """Leave no bytes behind when the rows that would name them are not committed."""
         try:
             yield
+        except DATABASE_AWAY:
+            # The commit may have arrived although its answer did not, and rows without bytes are worse than bytes without rows.
+            raise
         except BaseException:
-            for candidate in self._candidates:
-                self._store.delete(candidate.row.blob_key)
+            with suppress(StoreUnavailableError):
+                for candidate in self._candidates:
+                    self._store.delete(candidate.row.blob_key)
             raise
 
 

@@ -7,7 +7,9 @@ its limit is dropped alone, so that the others can still be used.
 
 from __future__ import annotations
 
+import errno
 import io
+import os
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -240,7 +242,7 @@ class _SpoolRange(io.RawIOBase):
     def seek(self, offset: int, whence: int = io.SEEK_SET) -> int:
         start = {io.SEEK_SET: 0, io.SEEK_CUR: self._position, io.SEEK_END: self._size_bytes}[whence]
         if start + offset < 0:
-            raise ValueError(f"expected a position within the file, got {start + offset}")
+            raise OSError(errno.EINVAL, os.strerror(errno.EINVAL))  # as a file does, which zipfile counts on
         self._position = start + offset
         return self._position
 

@@ -16,8 +16,10 @@ MULTI_STATUS = 207
 class ImageResult(BaseModel):
     """What became of one image (or of one class or archive that was refused as a whole)."""
 
-    file: str | None = Field(description="Name as sent; null for a class that came without any", examples=["cat/1.jpg"])
-    label: str | None = Field(description="Class, as it will be used", examples=["cat"])
+    file: str | None = Field(
+        default=None, description="Name as sent; null for a class that came without any", examples=["cat/1.jpg"]
+    )
+    label: str | None = Field(default=None, description="Class, as it will be used; null for a query image", examples=["cat"])
     status: int = Field(description="201 kept, 422 refused", examples=[201])
     image_id: str | None = Field(default=None, description="Id of a kept image", examples=["img_0f1e2d3c4b5a69788796a5b4"])
     code: str | None = Field(default=None, description="Why it was refused, for machines", examples=["image.truncated"])

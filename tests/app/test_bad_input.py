@@ -9,6 +9,7 @@ import pytest
 from httpx import Response
 from PIL import Image
 
+from app.problems import Problem
 from tests.fixtures.http_api import Api, encode_image, encode_zip
 
 LONG_LABEL = "x" * 500
@@ -128,6 +129,15 @@ def test_a_bomb_beside_good_images_leaves_them(api: Api) -> None:
     assert answer.json()["results"][-1]["code"] == "archive.too_large"
 
 
+def test_a_problem_of_nothing_usable_is_as_the_description_says(api: Api) -> None:
+    no_class = encode_zip({"a.png": encode_image(5)})
+    uploaded = api.client.post("/v1/support-sets", files=[("archive", ("a.zip", no_class))])
+    predicted = predict(api, api.publish(), b"no image")
+    for answer in (uploaded, predicted):
+        assert (answer.status_code, answer.json()["code"]) == (422, "images.nothing_usable")
+        assert Problem.model_validate(answer.json()).results
+
+
 def test_two_hundred_classes_are_taken_and_the_next_one_is_named(api: Api) -> None:
     parts = [(f"class {place}", (f"{place}.png", encode_image(place))) for place in range(200)]
     answer = api.client.post("/v1/support-sets", files=parts)
@@ -199,8 +209,8 @@ def test_a_wrong_job_is_refused_and_freezes_nothing(api: Api, fields: dict[str, 
     assert api.client.get("/v1/jobs").json()["items"] == []
 
 
-def predict(api: Api, model: str) -> Response:
-    return api.client.post(f"/v1/models/{model}/predict", files=[("images", ("a.png", encode_image(5)))])
+def predict(api: Api, model: str, content: bytes = encode_image(5)) -> Response:
+    return api.client.post(f"/v1/models/{model}/predict", files=[("images", ("a.png", content))])
 
 
 def test_predicting_with_a_deleted_model_says_that_it_was_deleted(api: Api) -> None:
@@ -230,3 +240,11 @@ def test_a_bad_query_image_is_named_and_the_good_one_is_answered(api: Api) -> No
     assert (bad["status"], bad["code"]) == (422, "image.not_an_image")
     assert explained(bad)
     assert (good["status"], good["label"]) == (200, "cat")
+
+
+def test_one_query_image_too_many_is_refused(api: Api) -> None:
+    model_id = api.publish()
+    parts = [("images", (f"{place}.png", encode_image(place))) for place in range(65)]
+    assert api.client.post(f"/v1/models/{model_id}/predict", files=parts[:64]).status_code == 200
+    check_problem(api.client.post(f"/v1/models/{model_id}/predict", files=parts), 413, "request.too_large", "64", "65")
+    check_problem(api.client.post("/predict", files=parts, data={"model": model_id}), 413, "request.too_large")

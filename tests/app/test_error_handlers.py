@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 
 import pytest
-from sqlalchemy.exc import OperationalError
-from sqlalchemy.exc import TimeoutError as NoConnectionError
+from sqlalchemy.exc import InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnectionInTimeError
 
-from app.domain.errors import OverloadedError, QueueUnavailableError
+from app.domain.errors import OverloadedError, QueueUnavailableError, StoreUnavailableError
 from app.error_handlers import headers_of, problem_of, status_of
 from app.infra.jobs import JobRepository
-from tests.fixtures.http_api import Api
+from tests.fixtures.http_api import Api, MakeApi, encode_image
 from vtt_core.contract.errors import EmptyFileError, InputError, TooFewClassesError
 
 
@@ -79,14 +79,34 @@ def test_a_crash_says_nothing_of_the_inside(api: Api, monkeypatch: pytest.Monkey
     assert "secret" not in answer.text
 
 
-@pytest.mark.parametrize("outage", [OperationalError("SELECT", {}, Exception("gone away")), NoConnectionError("all in use")])
-def test_a_database_outage_asks_to_try_again(api: Api, monkeypatch: pytest.MonkeyPatch, outage: Exception) -> None:
+@pytest.mark.parametrize(
+    ("outage", "code"),
+    [
+        (OperationalError("SELECT", {}, Exception("gone away")), "database.unavailable"),
+        (InterfaceError("SELECT", {}, Exception("the connection is closed")), "database.unavailable"),
+        (NoConnectionInTimeError(), "database.unavailable"),
+        (StoreUnavailableError(expected="a", got="b", remedy="c"), "store.unavailable"),
+        (QueueUnavailableError(expected="a", got="b", remedy="c"), "queue.unavailable"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else type(value).__name__,
+)
+def test_an_outage_asks_to_try_again(api: Api, monkeypatch: pytest.MonkeyPatch, outage: Exception, code: str) -> None:
     def lose(*_: object) -> None:
         raise outage
 
     monkeypatch.setattr(JobRepository, "get", lose)
     answer = api.client.get("/v1/jobs/job_1")
-    check(answer, 503, "database.unavailable")
+    check(answer, 503, code)
+    assert answer.headers["retry-after"] == "5"
+
+
+@pytest.mark.services
+def test_a_store_outage_asks_to_try_again(
+    make_api: MakeApi, s3_url: str, closed_port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{closed_port}")
+    answer = make_api(store_url=s3_url).client.post("/v1/support-sets", files={"cat": ("a.png", encode_image())})
+    check(answer, 503, "store.unavailable")
     assert answer.headers["retry-after"] == "5"
 
 

@@ -4,7 +4,7 @@ from fastapi import FastAPI
 
 from app.infra.settings import Settings
 from app.main import create_app
-from app.openapi import document_problems
+from app.openapi import document_answers
 
 
 def test_every_reference_of_the_description_leads_somewhere() -> None:
@@ -29,6 +29,6 @@ def test_every_reference_of_the_description_leads_somewhere() -> None:
 
 def test_an_application_without_schemas_gets_those_of_problems() -> None:
     app = FastAPI()
-    document_problems(app)
+    document_answers(app)
     assert "Problem" in app.openapi()["components"]["schemas"]
     assert app.openapi() is app.openapi()

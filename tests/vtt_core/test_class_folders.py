@@ -69,3 +69,11 @@ def test_a_path_that_could_lead_elsewhere_is_unsafe(path: str) -> None:
 
 def test_bytes_that_are_no_text_are_escaped() -> None:
     assert printable("d\udce4chs") == "d\\udce4chs"
+
+
+def test_a_path_of_very_many_folders_is_rejected_alone_and_costs_no_more_than_its_length() -> None:
+    contents = arranged("a/" * 30_000 + "deep.png", "a/" * 20 + "less.png", "dog/1.jpg", "cat/1.jpg")
+    assert labels(contents) == {"cat", "dog"}
+    assert contents.folders == ("cat", "dog")
+    assert [rejection.error.code for rejection in contents.rejections] == ["archive.bad_layout"] * 2
+    assert all(len(str(rejection.error)) < 500 for rejection in contents.rejections)

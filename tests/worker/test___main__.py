@@ -6,7 +6,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
@@ -22,6 +22,7 @@ from app.infra.settings import Settings
 from app.infra.store import ObjectStore
 from app.infra.tables import JobRow, ModelRow
 from app.infra.workers import WorkerRegistry
+from tests.fixtures.services import PostgresServer
 from tests.worker.conftest import add_job, add_support_set
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
@@ -32,22 +33,26 @@ PATIENCE_SECONDS = 120.0
 class Service:
     """Database, store, Redis and reaper, with as many worker processes as the test starts."""
 
-    def __init__(self, data_dir: Path) -> None:
-        self.settings = Settings(data_dir=data_dir)
+    def __init__(self, data_dir: Path, redis: PrivateRedis, database_url: str = "") -> None:
+        self.redis = redis
+        self.settings = Settings(
+            data_dir=data_dir, database_url=database_url, lease_seconds=3, reaper_seconds=0.2, resend_seconds=2
+        )
         migrate(self.settings.resolved_database_url)
-        engine = make_engine(self.settings.resolved_database_url)
+        self.engine = engine = make_engine(self.settings.resolved_database_url)
         self.session_factory: SessionFactory = make_session_factory(engine)
         self._readers = make_reader_factory(engine)
         self.store = ObjectStore(self.settings.resolved_store_url)
         self.queue = JobQueue(self.settings.resolved_broker_url)
         self.registry = WorkerRegistry(self.settings.resolved_broker_url)
-        self.reaper = Reaper(self.session_factory, self.queue, 0.2)
+        self.reaper = Reaper(self.settings, self.session_factory, self.queue, self.store)
         self.workers: list[subprocess.Popen[bytes]] = []
 
     def start_worker(self) -> subprocess.Popen[bytes]:
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("VTT_")},
             "VTT_DATA_DIR": str(self.settings.data_dir),
+            "VTT_DATABASE_URL": self.settings.database_url,
             "VTT_DEVICE": "cpu",
             "VTT_LEASE_SECONDS": "3",
             "VTT_HEARTBEAT_SECONDS": "0.5",
@@ -88,10 +93,10 @@ class Service:
         return {key.rsplit("/", 1)[1]: content for key, content in self.store.get_many(keys).items()}
 
 
-@pytest.fixture
-def service(tmp_path: Path) -> Iterator[Service]:
-    with PrivateRedis(tmp_path):
-        running = Service(tmp_path)
+@contextmanager
+def running_service(folder: Path, database_url: str = "") -> Iterator[Service]:
+    with PrivateRedis(folder) as redis:
+        running = Service(folder, redis, database_url)
         add_support_set(running.session_factory, running.store)
         running.reaper.start()
         try:
@@ -102,13 +107,34 @@ def service(tmp_path: Path) -> Iterator[Service]:
                     worker.kill()
                 worker.wait()
             running.reaper.stop()
+            running.queue.close()
+            running.engine.dispose()
 
 
-def test_a_killed_worker_s_job_ends_with_the_bytes_of_an_undisturbed_one(service: Service) -> None:
+@pytest.fixture
+def service(tmp_path: Path) -> Iterator[Service]:
+    with running_service(tmp_path) as running:
+        yield running
+
+
+@pytest.fixture
+def own_postgres() -> Iterator[PostgresServer]:
+    """A server that the test may kill."""
+    server = PostgresServer(options=())
+    try:
+        yield server
+    finally:
+        server.stop()
+
+
+@pytest.mark.parametrize("where", ["just after a checkpoint", "between two checkpoints"])
+def test_a_killed_worker_s_job_ends_with_the_bytes_of_an_undisturbed_one(service: Service, where: str) -> None:
     first = service.start_worker()
     undisturbed, disturbed = service.send_job(), service.send_job()
     assert service.wait_for_end(undisturbed).state == JobState.SUCCEEDED
     service.wait_for_checkpoint(disturbed)
+    if where == "between two checkpoints":
+        service.wait_until(lambda: service.read(disturbed).step >= 5)
     first.kill()
     assert first.wait() == -signal.SIGKILL
     at_death = service.read(disturbed)
@@ -118,6 +144,47 @@ def test_a_killed_worker_s_job_ends_with_the_bytes_of_an_undisturbed_one(service
     assert (row.state, row.attempt, row.error) == (JobState.SUCCEEDED, 2, None)
     assert row.fencing_token > at_death.fencing_token
     assert service.adapter_files(disturbed) == service.adapter_files(undisturbed)
+    service.wait_until(lambda: service.store.folders("jobs") == [])
+
+
+def test_a_worker_outlives_a_redis_that_is_killed_and_comes_back_empty(service: Service) -> None:
+    worker = service.start_worker()
+    running, waiting = service.send_job(), service.send_job()
+    service.wait_until(lambda: service.read(running).step >= 2)
+    restart_empty(service.redis)
+    assert service.wait_for_end(running).state == JobState.SUCCEEDED
+    assert service.wait_for_end(waiting).state == JobState.SUCCEEDED
+    service.wait_until(lambda: [live.job_id for live in service.registry.live_workers()] == [None])
+    restart_empty(service.redis)  # this time it waits for messages
+    service.wait_until(lambda: bool(service.registry.live_workers()))
+    last = service.wait_for_end(service.send_job())
+    assert (last.state, last.attempt) == (JobState.SUCCEEDED, 1)
+    assert worker.poll() is None
+    assert service.adapter_files(running) == service.adapter_files(waiting) == service.adapter_files(last.id)
+
+
+def restart_empty(redis: PrivateRedis) -> None:
+    assert redis.pid is not None
+    os.kill(redis.pid, signal.SIGKILL)
+    time.sleep(1.0)
+    assert redis.ensure_running()
+
+
+def test_a_postgresql_that_is_killed_costs_neither_job_nor_attempt(own_postgres: PostgresServer, tmp_path: Path) -> None:
+    url = own_postgres.create_database("vtt")
+    with running_service(tmp_path, url) as service:
+        own_postgres.kill()
+        worker = service.start_worker()
+        time.sleep(3)
+        own_postgres.start()  # the worker has waited for it
+        job_id = service.send_job()
+        service.wait_until(lambda: service.read(job_id).step >= 2)
+        own_postgres.kill()
+        time.sleep(4)  # longer than the lease
+        own_postgres.start()
+        row = service.wait_for_end(job_id)
+        assert (row.state, row.attempt, row.error) == (JobState.SUCCEEDED, 1, None)
+        assert worker.poll() is None
 
 
 def test_a_worker_that_is_asked_to_stop_hands_its_job_back_and_ends_soon(service: Service) -> None:

@@ -1,17 +1,20 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 import pytest
 import safetensors.torch
 import torch
 from sqlalchemy import select
+from sqlalchemy.exc import OperationalError
 
+from app.domain.errors import StoreUnavailableError
 from app.domain.jobs import JobState
 from app.infra.clock import utc_now
 from app.infra.database import make_engine, make_session_factory
 from app.infra.jobs import JobRepository
-from app.infra.leases import LeaseRepository
+from app.infra.leases import Lease, LeaseRepository
 from app.infra.store import ObjectStore
 from app.infra.tables import JobRow, ModelRow
 from tests.worker.conftest import SentMessages, add_job, add_support_set
@@ -21,7 +24,7 @@ from vtt_core.contract.progress import StepReport
 from vtt_core.finetune import Finetune
 from vtt_core.gradients import StepGradients
 from vtt_core.job_gradients import GradientsOfJobs, JobRows
-from worker import attempt
+from worker import attempt, patience
 from worker.attempt import attempt_job, attempt_with_others
 from worker.context import WorkerContext
 
@@ -260,14 +263,16 @@ def test_queued_jobs_of_one_backbone_are_trained_together_and_become_the_same(
     sizes: list[int] = []
     make = train_together.make_gradients_of_jobs
 
-    def make_noting(tower: VisionTower) -> GradientsOfJobs:
-        def run(jobs: Sequence[JobRows]) -> list[StepGradients]:
+    def make_noted(tower: VisionTower) -> GradientsOfJobs:
+        run = make(tower)
+
+        def noted(jobs: Sequence[JobRows]) -> list[StepGradients]:
             sizes.append(len(jobs))
-            return make(tower)(jobs)
+            return run(jobs)
 
-        return run
+        return noted
 
-    monkeypatch.setattr(train_together, "make_gradients_of_jobs", make_noting)
+    monkeypatch.setattr(train_together, "make_gradients_of_jobs", make_noted)
     attempt_with_others(of_three, together[0])
     assert [read_job(job_id).state for job_id in (*together, elsewhere)] == [*[JobState.SUCCEEDED] * 3, JobState.QUEUED]
     assert max(sizes) > 1
@@ -282,3 +287,106 @@ def test_jobs_beside_each_other_fail_each_for_itself(context: WorkerContext, rea
     job_ids = [add_job(context.session_factory, backbone_id="no-such/backbone") for _ in range(2)]
     attempt_with_others(replace(context, settings=context.settings.model_copy(update={"jobs_together": 2})), job_ids[0])
     assert [read_job(job_id).state for job_id in job_ids] == [JobState.FAILED, JobState.FAILED]
+
+
+AWAY = {
+    "database": OperationalError("SELECT", {}, ConnectionResetError()),
+    "store": StoreUnavailableError(expected="a", got="b", remedy="c"),
+}
+
+
+def fail_at_first(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, error: Exception, num_times: int = 1) -> list[int]:
+    """Let a method raise some times before it works."""
+    method, calls = getattr(owner, name), []
+
+    def fail_then_work(*arguments: Any, **named: Any) -> Any:
+        calls.append(1)
+        if len(calls) <= num_times:
+            raise error
+        return method(*arguments, **named)
+
+    monkeypatch.setattr(owner, name, fail_then_work)
+    return calls
+
+
+@pytest.mark.parametrize(
+    ("owner", "name", "part"),
+    [
+        (LeaseRepository, "claim", "database"),
+        (JobRepository, "get", "database"),
+        (ObjectStore, "get_many", "store"),
+        (ObjectStore, "exists", "store"),
+        (LeaseRepository, "report_progress", "database"),
+        (LeaseRepository, "begin_verifying", "database"),
+        (LeaseRepository, "succeed", "database"),
+        (ObjectStore, "put", "store"),
+        (ObjectStore, "delete_prefix", "store"),
+    ],
+)
+def test_what_is_away_for_a_moment_costs_neither_the_job_nor_an_attempt(
+    context: WorkerContext, read_job: ReadJob, monkeypatch: pytest.MonkeyPatch, owner: type, name: str, part: str
+) -> None:
+    job_id = add_job(context.session_factory, iterations=2)
+    with monkeypatch.context() as patch:
+        patch.setattr(patience, "PAUSE_SECONDS", 0.01)
+        calls = fail_at_first(patch, owner, name, AWAY[part])
+        attempt_job(context, job_id)
+        assert calls
+    row = read_job(job_id)
+    assert (row.state, row.attempt, len(models(context))) == (JobState.SUCCEEDED, 1, 1)
+
+
+@pytest.mark.parametrize("name", ["cancel_by_worker", "fail", "hand_back"])
+def test_the_end_of_a_job_is_written_after_a_moment_s_outage(
+    context: WorkerContext, read_job: ReadJob, sent: SentMessages, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    backbone_id = "no-such/backbone" if name == "fail" else "mini"
+    job_id = add_job(context.session_factory, iterations=2, backbone_id=backbone_id)
+
+    def cancel() -> None:
+        with context.session_factory.begin() as session:
+            JobRepository(session).request_cancel(job_id, utc_now())
+
+    after_step(monkeypatch, 1, context.stop.set if name == "hand_back" else cancel)
+    monkeypatch.setattr(patience, "PAUSE_SECONDS", 0.01)
+    fail_at_first(monkeypatch, LeaseRepository, name, AWAY["database"])
+    attempt_job(context, job_id)
+    expected = {"cancel_by_worker": JobState.CANCELLED, "fail": JobState.FAILED, "hand_back": JobState.QUEUED}
+    assert read_job(job_id).state == expected[name]
+    assert sent.job_ids == ([job_id] if name == "hand_back" else [])
+
+
+def test_an_outage_that_outlasts_a_lease_hands_the_job_back_and_does_not_count(
+    context: WorkerContext, read_job: ReadJob, sent: SentMessages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hasty = replace(context, settings=context.settings.model_copy(update={"lease_seconds": 0.2}))
+    job_id = add_job(context.session_factory, iterations=2)
+    monkeypatch.setattr(patience, "PAUSE_SECONDS", 0.01)
+    with monkeypatch.context() as patch:
+        fail_at_first(patch, ObjectStore, "get_many", AWAY["store"], num_times=10**9)
+        for _ in range(4):
+            attempt_job(hasty, job_id)
+    row = read_job(job_id)
+    assert (row.state, row.attempt, row.error, sent.job_ids) == (JobState.QUEUED, 0, None, [job_id] * 4)
+    attempt_job(context, job_id)
+    assert read_job(job_id).state == JobState.SUCCEEDED
+
+
+def test_a_claim_whose_answer_got_lost_is_made_again_in_the_same_attempt(
+    context: WorkerContext, read_job: ReadJob, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    job_id = add_job(context.session_factory, iterations=1)
+    claim, calls = LeaseRepository.claim, []
+
+    def claim_and_break(self: LeaseRepository, *arguments: Any) -> Lease | None:
+        lease = claim(self, *arguments)
+        calls.append(1)
+        if len(calls) == 1:
+            self._session.commit()
+            raise AWAY["database"]
+        return lease
+
+    monkeypatch.setattr(LeaseRepository, "claim", claim_and_break)
+    attempt_job(context, job_id)
+    row = read_job(job_id)
+    assert (row.state, row.attempt, len(calls)) == (JobState.SUCCEEDED, 1, 2)

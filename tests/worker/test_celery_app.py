@@ -1,8 +1,10 @@
 import pytest
+from celery import signals
+from sqlalchemy.exc import OperationalError
 
 from app.domain.messages import FinetuneMessage
 from app.infra.queue import QUEUE_NAME, VISIBILITY_TIMEOUT_SECONDS
-from app.infra.settings import load_settings
+from app.infra.settings import Settings, load_settings
 from worker import celery_app as module
 from worker.celery_app import WorkerProcess, celery_app
 from worker.context import WorkerContext
@@ -41,3 +43,27 @@ def test_a_shutdown_asks_the_running_job_to_stop(context: WorkerContext, monkeyp
     monkeypatch.setattr(WorkerProcess, "context", context)
     module._ask_to_stop(sig="SIGTERM")
     assert context.stop.is_set()
+
+
+def test_a_worker_waits_for_a_database_that_starts_after_it(context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    outcomes: list[WorkerContext | Exception] = [OperationalError("SELECT", {}, ConnectionRefusedError()), context]
+
+    def open_at_the_second_try(_: Settings) -> WorkerContext:
+        outcome = outcomes.pop(0)
+        if isinstance(outcome, Exception):
+            raise outcome
+        return outcome
+
+    monkeypatch.setattr(module, "open_context", open_at_the_second_try)
+    monkeypatch.setattr(module, "START_PAUSE_SECONDS", 0.01)
+    assert module._open_context() is context
+
+
+def test_a_worker_that_cannot_start_ends_and_takes_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(_: Settings) -> WorkerContext:
+        raise RuntimeError("no such device")
+
+    monkeypatch.setattr(module, "open_context", fail)
+    monkeypatch.setattr(module, "_set_up_logging", lambda **_: None)
+    with pytest.raises(SystemExit):  # celery logs an Exception of a handler and goes on
+        signals.worker_init.send(sender="worker")

@@ -90,3 +90,62 @@ def test_a_database_that_is_away_for_a_moment_ends_nothing(heartbeat: Heartbeat,
         time.sleep(0.3)
         heartbeat.check()
     assert len(failures) == 3
+
+
+def test_work_stands_still_while_the_lease_has_run_out_and_goes_on_once_it_is_renewed(
+    context: WorkerContext, lease: Lease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    renew, is_away = LeaseRepository.renew, threading.Event()
+    is_away.set()
+
+    def renew_after_outage(self: LeaseRepository, *arguments: object) -> bool:
+        if is_away.is_set():
+            raise OperationalError("UPDATE", None, Exception("away"))
+        return renew(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(LeaseRepository, "renew", renew_after_outage)
+    beating = Heartbeat(
+        context.session_factory, lease, lease_seconds=0.2, pause_seconds=0.02, stop=context.stop, clock=context.clock
+    )
+    with beating:
+        beating.check()
+        time.sleep(0.3)
+        stepping = threading.Thread(target=beating.check)
+        stepping.start()
+        stepping.join(0.3)
+        assert stepping.is_alive()
+        is_away.clear()
+        stepping.join(5)
+        assert not stepping.is_alive()
+
+
+def test_work_that_stands_still_heeds_a_request_to_stop(
+    context: WorkerContext, lease: Lease, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> bool:
+        raise OperationalError("UPDATE", None, Exception("away"))
+
+    monkeypatch.setattr(LeaseRepository, "renew", fail)
+    with Heartbeat(
+        context.session_factory, lease, lease_seconds=0.01, pause_seconds=0.02, stop=context.stop, clock=context.clock
+    ) as beating:
+        time.sleep(0.05)
+        threading.Timer(0.2, context.stop.set).start()
+        with pytest.raises(StopRequestedError):
+            beating.check()
+
+
+def test_a_surprise_does_not_end_the_beat(heartbeat: Heartbeat, lease: Lease, monkeypatch: pytest.MonkeyPatch) -> None:
+    renew, failures = LeaseRepository.renew, []
+
+    def renew_after_surprise(self: LeaseRepository, *arguments: object) -> bool:
+        if not failures:
+            failures.append(1)
+            raise RuntimeError("nobody thought of this")
+        failures.append(0)
+        return renew(self, *arguments)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(LeaseRepository, "renew", renew_after_surprise)
+    with heartbeat:
+        time.sleep(0.3)
+    assert failures[:2] == [1, 0]

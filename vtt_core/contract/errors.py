@@ -8,7 +8,8 @@ VttError
 │   │   ├── TruncatedImageError           image.truncated
 │   │   ├── AnimatedImageError            image.animated
 │   │   ├── ImageTooManyBytesError        image.too_many_bytes
-│   │   └── ImageDimensionsError          image.bad_dimensions
+│   │   ├── ImageDimensionsError          image.bad_dimensions
+│   │   └── ImageTooComplexError          image.too_complex
 │   ├── ArchiveError                      a zip or folder of classes
 │   │   ├── NotAZipError                  archive.not_a_zip
 │   │   ├── UnsafePathError               archive.unsafe_path
@@ -113,6 +114,13 @@ class ImageDimensionsError(ImageError):
 
     code = "image.bad_dimensions"
     title = "Image dimensions outside the limits"
+
+
+class ImageTooComplexError(ImageError):
+    """Decoding it would take far more time or memory than its pixels need."""
+
+    code = "image.too_complex"
+    title = "Image too complex"
 
 
 class ArchiveError(InputError):

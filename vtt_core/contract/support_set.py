@@ -50,6 +50,10 @@ class SupportSet:
         return tuple(support_class.label for support_class in self.classes)
 
 
+_TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+"""Turn the direction of what follows, so that a label is shown as another."""
+
+
 def clean_label(label: str, limits: Limits = DEFAULT_LIMITS) -> str:
     """Return the label as prompts use it: NFC, underscores and runs of white space as one space.
 
@@ -65,7 +69,7 @@ def clean_label(label: str, limits: Limits = DEFAULT_LIMITS) -> str:
             got=f"{len(cleaned)} characters, beginning with {cleaned[:40]!r}",
             remedy="Shorten the label to what a prompt would say",
         )
-    if any(unicodedata.category(character) in {"Cc", "Cs"} for character in cleaned):
+    if any(unicodedata.category(letter) in {"Cc", "Cs"} or letter in _TURNS for letter in cleaned):
         raise BadLabelError(expected="printable characters", got=repr(cleaned[:80]), remedy="Remove the control characters")
     return cleaned
 

@@ -64,6 +64,8 @@ class BatchCounts:
     images: int = 0
     seconds: float = 0.0
     """Sum over all batches."""
+    sizes: Mapping[int, int] = field(default_factory=dict)
+    """Batches by their number of images."""
 
 
 class BatchItem(NamedTuple):
@@ -203,7 +205,8 @@ class Engine:
     def _observe_batch(self, num_images: int, seconds: float) -> None:
         with self._counting:
             counts = self._batches
-            self._batches = BatchCounts(counts.batches + 1, counts.images + num_images, counts.seconds + seconds)
+            sizes = {**counts.sizes, num_images: counts.sizes.get(num_images, 0) + 1}
+            self._batches = BatchCounts(counts.batches + 1, counts.images + num_images, counts.seconds + seconds, sizes)
 
     def _batcher(self, backbone_id: str) -> Batcher[BatchItem, Tensor]:
         return self._batchers[backbone_id]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from sqlalchemy import select
 from sqlalchemy.orm import Session
@@ -24,6 +25,7 @@ class Order:
     backbone_id: str
     recipe: FinetuneRecipe
     seed: int
+    created_at: datetime
     images: tuple[tuple[str, str, str], ...]
     """(label, file name, blob key) in the order of arrival."""
 
@@ -40,6 +42,7 @@ def read_order(session: Session, job_id: str) -> Order:
         backbone_id=row.backbone_id,
         recipe=FinetuneRecipe.from_json(row.recipe),
         seed=row.seed,
+        created_at=row.created_at,
         images=tuple((image.label, image.file_name, image.blob_key) for image in images),
     )
 

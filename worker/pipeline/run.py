@@ -6,6 +6,8 @@ from contextlib import nullcontext
 
 import structlog
 
+from app.infra.checkpoints import checkpoint_key
+from app.infra.outages import OUTAGES
 from app.infra.store import ObjectStore
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.contract.errors import CheckpointMismatchError
@@ -18,11 +20,6 @@ from worker.pipeline.fetch import Order
 from worker.progress import ProgressWriter
 
 _log = structlog.get_logger(__name__)
-
-
-def checkpoint_key(job_id: str) -> str:
-    """Return where the job's checkpoint is."""
-    return f"jobs/{job_id}/checkpoint.safetensors"
 
 
 def open_finetune(
@@ -77,6 +74,7 @@ def _run_all(
         try:
             heartbeat.check()
         except StopRequestedError:
+            # Where it cannot be kept now, the next worker goes on from the one before.
             _keep_checkpoint(finetune, order, store, heartbeat)
             raise
         if report.step % checkpoint_steps == 0 and not is_last:
@@ -84,6 +82,9 @@ def _run_all(
 
 
 def _keep_checkpoint(finetune: Finetune, order: Order, store: ObjectStore, heartbeat: Heartbeat) -> None:
-    # A worker that was frozen past its lease must not put an old checkpoint over a newer one.
-    heartbeat.renew()
-    store.put(checkpoint_key(order.job_id), finetune.checkpoint())
+    try:
+        # A worker that was frozen past its lease must not put an old checkpoint over a newer one.
+        heartbeat.renew()
+        store.put(checkpoint_key(order.job_id), finetune.checkpoint())
+    except OUTAGES as error:
+        _log.warning("checkpoint_not_kept", step=finetune.step, reason=str(error)[:300])

@@ -19,13 +19,13 @@ def test_one_machine_is_ready_once_its_worker_is_there(api: Api) -> None:
     api.resources.workers.announce(WORKER)
     after = api.client.get("/readyz")
     assert (after.status_code, after.json()["is_ready"]) == (200, True)
-    assert set(after.json()["parts"]) == {"database", "store", "queue", "worker", "backbone"}
+    assert set(after.json()["parts"]) == {"database", "store", "queue", "worker", "jobs", "backbone"}
     assert "machine:1 on cpu" in after.json()["parts"]["worker"]["detail"]
 
 
 def test_a_control_process_is_ready_without_workers_but_not_without_a_queue(make_api: MakeApi) -> None:
     ready = make_api(role=Role.CONTROL).client.get("/readyz")
-    assert (ready.status_code, set(ready.json()["parts"])) == (200, {"database", "store", "queue", "worker"})
+    assert (ready.status_code, set(ready.json()["parts"])) == (200, {"database", "store", "queue", "worker", "jobs"})
     lost = make_api(role=Role.CONTROL, broker_url="redis://127.0.0.1:1/0").client.get("/readyz")
     assert (lost.status_code, lost.json()["parts"]["queue"]["condition"]) == (503, "missing")
 
@@ -55,6 +55,8 @@ def test_metrics_speak_of_jobs_models_and_images(api: Api) -> None:
         "vtt_adapter_hits_total 0.0",
         "vtt_adapter_evictions_total 0.0",
         "vtt_adapter_load_seconds_count 1.0",
+        "vtt_adapter_misses_total 1.0",
+        'vtt_batch_images_bucket{le="1.0"} 1.0',
         "vtt_batch_images_count 1.0",
         "vtt_batch_images_sum 1.0",
         "vtt_batch_seconds_sum 0.0",

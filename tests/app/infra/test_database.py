@@ -110,3 +110,20 @@ def test_a_writer_holds_the_write_lock_from_its_first_statement(sqlite_url: str)
     other.execute("BEGIN IMMEDIATE")
     other.close()
     engine.dispose()
+
+
+@pytest.mark.services
+def test_a_process_that_stands_still_in_a_transaction_does_not_hold_rows_for_ever(postgres_url: str) -> None:
+    engine = make_engine(postgres_url)
+    for _ in range(2):
+        with engine.connect() as connection:
+            assert connection.scalar(text("SHOW idle_in_transaction_session_timeout")) == "20s"
+    engine.dispose()
+
+
+@pytest.mark.services
+def test_the_url_may_choose_its_own_timeouts(postgres_url: str) -> None:
+    engine = make_engine(f"{postgres_url}&connect_timeout=7")
+    with engine.connect() as connection:
+        assert connection.connection.driver_connection.info.get_parameters()["connect_timeout"] == "7"  # type: ignore[union-attr]
+    engine.dispose()

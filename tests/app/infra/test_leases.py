@@ -205,3 +205,13 @@ def test_a_job_handed_back_after_a_cancel_ends_at_the_next_claim(
         LeaseRepository(session).hand_back(lease, now)
     assert claim(session_factory, lease.job_id, "other", now) is None
     assert read(session_factory, lease.job_id).state == JobState.CANCELLED
+
+
+def test_a_holder_that_never_learnt_of_its_claim_takes_the_job_again_in_the_same_attempt(
+    session_factory: SessionFactory, lease: Lease, now: datetime
+) -> None:
+    again = claim(session_factory, lease.job_id, lease.holder, now)
+    assert again is not None
+    assert (again.attempt, again.fencing_token) == (lease.attempt, lease.fencing_token + 1)
+    with session_factory.begin() as session, pytest.raises(StaleLeaseError):
+        LeaseRepository(session).renew(lease, 30, now)

@@ -3,18 +3,28 @@ from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from app.domain.errors import QueueUnavailableError
 from app.domain.jobs import JobState
 from app.domain.messages import FinetuneMessage
+from app.infra.checkpoints import checkpoint_key
 from app.infra.database import SessionFactory
 from app.infra.jobs import JobRepository, NewJob
 from app.infra.leases import LeaseRepository
 from app.infra.queue import JobQueue, connect_redis
-from app.infra.reaper import RESEND_SECONDS, Reaper, sweep_once
+from app.infra.reaper import SWEEPS_PER_CLEARING, Reaper, release_expired, resend_vanished
+from app.infra.settings import Settings
+from app.infra.store import ObjectStore
 
 pytestmark = pytest.mark.services
 LATER = timedelta(seconds=31)
+RESEND_SECONDS = 20.0
+
+
+def sweep_once(session_factory: SessionFactory, queue: JobQueue, now: datetime, resend_seconds: float) -> list[str]:
+    released = release_expired(session_factory, queue, now)
+    return released + resend_vanished(session_factory, queue, now, resend_seconds)
 
 
 @pytest.fixture
@@ -22,8 +32,18 @@ def queue(broker_url: str) -> JobQueue:
     return JobQueue(broker_url)
 
 
+@pytest.fixture
+def settings(tmp_path: Path) -> Settings:
+    return Settings(data_dir=tmp_path, reaper_seconds=0.01, lease_seconds=30)
+
+
+@pytest.fixture
+def store(settings: Settings) -> ObjectStore:
+    return ObjectStore(settings.resolved_store_url)
+
+
 def test_a_fresh_job_is_left_alone(session_factory: SessionFactory, queue: JobQueue, job_id: str, now: datetime) -> None:
-    assert sweep_once(session_factory, queue, now + timedelta(seconds=1)) == []
+    assert sweep_once(session_factory, queue, now + timedelta(seconds=1), RESEND_SECONDS) == []
     assert queue.depth() == 0
 
 
@@ -32,9 +52,9 @@ def test_a_job_of_a_silent_worker_is_sent_again(
 ) -> None:
     with session_factory.begin() as session:
         LeaseRepository(session).claim(job_id, "worker", 30, now)
-    assert sweep_once(session_factory, queue, now + LATER) == [job_id]
+    assert sweep_once(session_factory, queue, now + LATER, RESEND_SECONDS) == [job_id]
     assert queue.depth() == 1
-    assert sweep_once(session_factory, queue, now + LATER) == []
+    assert sweep_once(session_factory, queue, now + LATER, RESEND_SECONDS) == []
 
 
 def test_a_redis_that_restarts_empty_loses_no_job(
@@ -46,13 +66,13 @@ def test_a_redis_that_restarts_empty_loses_no_job(
         queue.send(FinetuneMessage(job_id))
     with connect_redis(broker_url) as client:
         client.flushall()
-    assert sorted(sweep_once(session_factory, queue, now + timedelta(seconds=RESEND_SECONDS))) == sorted(ids)
+    assert sorted(sweep_once(session_factory, queue, now + timedelta(seconds=RESEND_SECONDS), RESEND_SECONDS)) == sorted(ids)
     assert queue.depth() == 3
 
 
 def test_a_long_queue_is_not_sent_again(session_factory: SessionFactory, queue: JobQueue, job_id: str, now: datetime) -> None:
     queue.send(FinetuneMessage(job_id))
-    assert sweep_once(session_factory, queue, now + timedelta(hours=1)) == []
+    assert sweep_once(session_factory, queue, now + timedelta(hours=1), RESEND_SECONDS) == []
     assert queue.depth() == 1
 
 
@@ -62,19 +82,20 @@ def test_a_broker_out_of_reach_still_lets_expired_jobs_go(
     with session_factory.begin() as session:
         LeaseRepository(session).claim(job_id, "worker", 30, now)
     with pytest.raises(QueueUnavailableError):
-        sweep_once(session_factory, JobQueue(f"redis+socket://{tmp_path}/none.sock"), now + LATER)
+        sweep_once(session_factory, JobQueue(f"redis+socket://{tmp_path}/none.sock"), now + LATER, RESEND_SECONDS)
     with session_factory() as session:
         assert JobRepository(session).get(job_id).state == JobState.QUEUED
     moment = now + LATER + timedelta(seconds=RESEND_SECONDS)
-    assert sweep_once(session_factory, JobQueue(broker_url), moment) == [job_id]
+    assert sweep_once(session_factory, JobQueue(broker_url), moment, RESEND_SECONDS) == [job_id]
 
 
 def test_the_thread_sweeps_until_it_is_stopped(
-    session_factory: SessionFactory, queue: JobQueue, job_id: str, now: datetime
+    settings: Settings, session_factory: SessionFactory, queue: JobQueue, store: ObjectStore, job_id: str, now: datetime
 ) -> None:
     with session_factory.begin() as session:
         LeaseRepository(session).claim(job_id, "worker", 30, now)
-    reaper = Reaper(session_factory, queue, 0.01, clock=lambda: now + LATER)
+    hasty = settings.model_copy(update={"lease_seconds": 0.1})
+    reaper = Reaper(hasty, session_factory, queue, store, clock=lambda: now + LATER)
     reaper.start()
     deadline = time.monotonic() + 10
     while queue.depth() == 0 and time.monotonic() < deadline:
@@ -82,11 +103,54 @@ def test_the_thread_sweeps_until_it_is_stopped(
     reaper.stop()
     assert queue.depth() == 1
     assert not reaper.is_alive()
+    assert (reaper.num_expired, reaper.num_resent) == (1, 0)
 
 
-def test_the_thread_outlives_an_outage(session_factory: SessionFactory, job_id: str, now: datetime, tmp_path: Path) -> None:
-    reaper = Reaper(session_factory, JobQueue(f"redis+socket://{tmp_path}/none.sock"), 0.01, clock=lambda: now)
+def test_the_thread_outlives_an_outage(
+    settings: Settings, session_factory: SessionFactory, store: ObjectStore, job_id: str, now: datetime, tmp_path: Path
+) -> None:
+    reaper = Reaper(settings, session_factory, JobQueue(f"redis+socket://{tmp_path}/none.sock"), store, clock=lambda: now)
     reaper.start()
     time.sleep(0.2)
     assert reaper.is_alive()
     reaper.stop()
+
+
+def test_after_an_outage_of_the_database_holders_get_the_time_to_renew(
+    settings: Settings, session_factory: SessionFactory, queue: JobQueue, store: ObjectStore, job_id: str, now: datetime
+) -> None:
+    with session_factory.begin() as session:
+        LeaseRepository(session).claim(job_id, "worker", 30, now)
+    reaper = Reaper(settings, session_factory, queue, store, clock=lambda: now + LATER)
+
+    def state() -> str:
+        with session_factory() as session:
+            return JobRepository(session).get(job_id).state
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(JobRepository, "release_expired", lambda *_: raise_outage())
+        with pytest.raises(OperationalError):
+            reaper.sweep(100.0)
+    reaper.sweep(129.0)
+    assert state() == JobState.RUNNING
+    reaper.sweep(130.0)
+    assert state() == JobState.QUEUED
+
+
+def raise_outage() -> None:
+    raise OperationalError("SELECT", {}, ConnectionResetError())
+
+
+def test_the_store_is_cleared_now_and_then(
+    settings: Settings, session_factory: SessionFactory, queue: JobQueue, store: ObjectStore, job_id: str, now: datetime
+) -> None:
+    reaper = Reaper(settings, session_factory, queue, store, clock=lambda: now)
+    store.put(checkpoint_key(job_id), b"1")
+    reaper.sweep(100.0)
+    with session_factory.begin() as session:
+        JobRepository(session).request_cancel(job_id, now)
+    pause = SWEEPS_PER_CLEARING * settings.reaper_seconds
+    reaper.sweep(100.0 + pause / 2)
+    assert store.exists(checkpoint_key(job_id))
+    reaper.sweep(100.0 + pause)
+    assert not store.exists(checkpoint_key(job_id))

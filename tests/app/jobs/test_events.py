@@ -4,6 +4,11 @@ from __future__ import annotations
 
 import asyncio
 
+import pytest
+from sqlalchemy.exc import OperationalError
+
+from app.infra.jobs import JobRepository
+from app.jobs import events
 from app.jobs.events import follow
 from tests.fixtures.http_api import Api
 
@@ -38,3 +43,23 @@ def test_a_process_that_is_asked_to_end_closes_its_streams(api: Api) -> None:
         return states
 
     assert asyncio.run(watch()) == ["queued"]
+
+
+def test_a_stream_outlives_a_database_that_is_away_for_a_moment(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    job_id = api.start_job()
+    api.client.post(f"/v1/jobs/{job_id}/cancel")
+    events_after, failures = JobRepository.events_after, []
+
+    def fail_twice(self: JobRepository, *arguments: object) -> list:
+        if len(failures) < 2:
+            failures.append(1)
+            raise OperationalError("SELECT", {}, ConnectionResetError())
+        return events_after(self, *arguments)
+
+    monkeypatch.setattr(JobRepository, "events_after", fail_twice)
+    monkeypatch.setattr(events, "OUTAGE_PAUSE_SECONDS", 0.01)
+
+    async def watch() -> list[str]:
+        return [event.data["state"] async for event in follow(api.resources, job_id, 0)]
+
+    assert asyncio.run(watch()) == ["queued", "cancelled"]

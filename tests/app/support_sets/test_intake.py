@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
 from app.infra.clock import utc_now
 from app.infra.store import ObjectStore
@@ -46,6 +47,13 @@ def test_a_failure_leaves_no_bytes_behind(intake: Intake, store: ObjectStore) ->
     with pytest.raises(KeyError), intake.blobs_removed_on_failure():
         raise KeyError
     assert not store.exists(intake._candidates[0].row.blob_key)
+
+
+def test_bytes_stay_where_the_commit_may_have_arrived(intake: Intake, store: ObjectStore) -> None:
+    intake.offer("cat", "a.png", lambda: encode_image(0))
+    with pytest.raises(OperationalError), intake.blobs_removed_on_failure():
+        raise OperationalError("COMMIT", {}, ConnectionResetError())
+    assert store.exists(intake._candidates[0].row.blob_key)
 
 
 def test_an_empty_class_is_named_once_and_remembered(intake: Intake) -> None:

@@ -55,7 +55,7 @@ def test_an_archive_is_opened_in_place() -> None:
         assert form.read(form.files[2]) == b"after"
         assert opened.read("dog/2.png") == b"2" * 1_500_000
         assert stream.seek(-4, io.SEEK_END) == len(archive) - 4
-        with pytest.raises(ValueError, match="within the file"):
+        with pytest.raises(OSError, match="Invalid argument"):
             stream.seek(-1)
     form.close()
 
@@ -86,3 +86,10 @@ def test_a_form_that_cannot_be_read_is_malformed(content_type: str, body: bytes)
 def test_other_media_types_are_refused(content_type: str) -> None:
     with pytest.raises(UnsupportedMediaTypeError):
         read(content_type, b"a=b")
+
+
+def test_an_empty_zip_opens_in_place_as_it_does_in_a_file() -> None:
+    form = read(*encode([("archive", ("a.zip", encode_zip({})))]))
+    with form.open(form.files[0]) as stream, zipfile.ZipFile(stream) as opened:
+        assert opened.namelist() == []
+    form.close()

@@ -46,7 +46,7 @@ class TestCleanLabel:
         with pytest.raises(BadLabelError, match="at most 3 characters"):
             clean_label("four", Limits(max_label_characters=3))
 
-    @pytest.mark.parametrize("label", ["a\x00b", "a\x1b[31m", "\ud800"])
+    @pytest.mark.parametrize("label", ["a\x00b", "a\x1b[31m", "\ud800", "\u202egod", "a\u2066b"])
     def test_control_characters_are_refused(self, label: str) -> None:
         with pytest.raises(BadLabelError, match="printable characters"):
             clean_label(label)

@@ -118,6 +118,7 @@ class TestAnswers:
             assert list(pool.map(ask, several)) == [2, 3, 4]
         assert (engine.batch_counts.batches, engine.batch_counts.images) == (1, 12)
         assert engine.batch_counts.seconds > 0
+        assert engine.batch_counts.sizes == {12: 1}
 
 
 class TestMixedBatch:

@@ -1,14 +1,17 @@
-from datetime import datetime, timedelta
+from datetime import timedelta
+from typing import Any
 
 import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from app.domain.errors import StaleLeaseError
+from app.domain.errors import StaleLeaseError, StoreUnavailableError
 from app.domain.jobs import JobState
+from app.infra.checkpoints import clear_ended_jobs
 from app.infra.clock import utc_now
 from app.infra.jobs import JobRepository
 from app.infra.leases import Lease, LeaseRepository
+from app.infra.store import ObjectStore
 from app.infra.tables import ModelRow
 from vtt_core.adapter import adapter_from_files
 from vtt_core.contract.support_set import SupportSet
@@ -16,6 +19,7 @@ from vtt_core.finetune import Finetune
 from worker.backbones import BackboneCache
 from worker.context import WorkerContext
 from worker.heartbeat import Heartbeat
+from worker.patience import Patience
 from worker.pipeline.fetch import Order
 from worker.pipeline.publish import publish
 from worker.pipeline.run import open_finetune
@@ -34,7 +38,7 @@ def call_publish(
         support_set,
         order,
         lease=lease,
-        heartbeat=heartbeat,
+        patience=Patience(5, heartbeat.check),
         session_factory=context.session_factory,
         store=context.store,
         clock=context.clock,
@@ -76,7 +80,42 @@ def test_a_lease_lost_while_verifying_leaves_neither_row_nor_files(
     assert list((context.settings.data_dir / "blobs").glob("models/*/*")) == []
 
 
-def test_a_connection_that_breaks_after_the_commit_arrived_leaves_the_files_of_the_published_model(
+@pytest.mark.parametrize("name", ["begin_verifying", "succeed"])
+@pytest.mark.parametrize("has_arrived", [False, True], ids=["before_the_commit", "after_the_commit"])
+def test_a_connection_that_breaks_at_a_commit_costs_nothing(
+    context: WorkerContext,
+    finetune: Finetune,
+    support_set: SupportSet,
+    order: Order,
+    lease: Lease,
+    heartbeat: Heartbeat,
+    monkeypatch: pytest.MonkeyPatch,
+    name: str,
+    has_arrived: bool,
+) -> None:
+    write, num_breaks = getattr(LeaseRepository, name), 0
+
+    def write_and_break(repository: LeaseRepository, *arguments: Any) -> None:
+        nonlocal num_breaks
+        write(repository, *arguments)
+        num_breaks += 1
+        if num_breaks == 1:
+            if has_arrived:
+                repository._session.commit()
+            raise OperationalError("COMMIT", {}, ConnectionResetError())
+
+    monkeypatch.setattr(LeaseRepository, name, write_and_break)
+    model_id = call_publish(context, finetune, support_set, order, lease, heartbeat)
+    with context.session_factory() as session:
+        model = session.scalars(select(ModelRow)).one()
+        states = [event.payload["state"] for event in JobRepository(session).events_after(order.job_id, 0)]
+    assert model.id == model_id
+    assert states == ["queued", "running", "verifying", "succeeded"]
+    assert context.store.exists(f"{model.adapter_key}/manifest.json")
+    assert context.store.exists(f"{model.adapter_key}/adapter.safetensors")
+
+
+def test_a_store_that_is_away_for_a_moment_costs_nothing(
     context: WorkerContext,
     finetune: Finetune,
     support_set: SupportSet,
@@ -85,17 +124,50 @@ def test_a_connection_that_breaks_after_the_commit_arrived_leaves_the_files_of_t
     heartbeat: Heartbeat,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    succeed = LeaseRepository.succeed
+    put, keys = ObjectStore.put, []
 
-    def succeed_and_break(repository: LeaseRepository, lease: Lease, model: ModelRow, now: datetime) -> None:
-        succeed(repository, lease, model, now)
-        repository._session.commit()
-        raise OperationalError("COMMIT", {}, ConnectionResetError())
+    def refuse_once(self: ObjectStore, key: str, content: bytes) -> None:
+        keys.append(key)
+        if keys.count(key) == 1:
+            raise StoreUnavailableError(expected="a", got="b", remedy="c")
+        put(self, key, content)
 
-    monkeypatch.setattr(LeaseRepository, "succeed", succeed_and_break)
-    with pytest.raises(OperationalError):
-        call_publish(context, finetune, support_set, order, lease, heartbeat)
-    with context.session_factory() as session:
-        model = session.scalars(select(ModelRow)).one()
-    assert context.store.exists(f"{model.adapter_key}/manifest.json")
-    assert context.store.exists(f"{model.adapter_key}/adapter.safetensors")
+    monkeypatch.setattr(ObjectStore, "put", refuse_once)
+    model_id = call_publish(context, finetune, support_set, order, lease, heartbeat)
+    assert context.store.exists(f"models/{model_id}/manifest.json")
+    assert len(keys) == 2 * len(set(keys)) == 6
+
+
+def test_files_of_a_publisher_that_dies_before_the_row_are_cleared_once_the_job_has_ended(
+    context: WorkerContext,
+    finetune: Finetune,
+    support_set: SupportSet,
+    order: Order,
+    lease: Lease,
+    heartbeat: Heartbeat,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def die(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(LeaseRepository, "succeed", die)
+        with pytest.raises(KeyboardInterrupt):
+            call_publish(context, finetune, support_set, order, lease, heartbeat)
+    with context.session_factory.begin() as session:
+        lease = LeaseRepository(session).claim(lease.job_id, "other", 30, utc_now() + timedelta(minutes=1))  # type: ignore[assignment]
+    patience = Patience(5, lambda: None)
+    model_id = publish(
+        finetune,
+        support_set,
+        order,
+        lease=lease,
+        patience=patience,
+        session_factory=context.session_factory,
+        store=context.store,
+        clock=context.clock,
+    )
+    assert len(context.store.folders("models")) == 2
+    assert clear_ended_jobs(context.session_factory, context.store) == [order.job_id]
+    assert context.store.folders("models") == [model_id]
+    assert context.store.folders("jobs") == []

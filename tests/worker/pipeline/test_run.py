@@ -1,16 +1,19 @@
 from datetime import timedelta
 
 import pytest
+from sqlalchemy.exc import OperationalError
 
-from app.domain.errors import StaleLeaseError
+from app.domain.errors import StaleLeaseError, StoreUnavailableError
+from app.infra.checkpoints import checkpoint_key
 from app.infra.clock import utc_now
 from app.infra.leases import Lease, LeaseRepository
+from app.infra.store import ObjectStore
 from vtt_core.contract.support_set import SupportSet
 from worker.backbones import BackboneCache
 from worker.context import WorkerContext
 from worker.heartbeat import Heartbeat, StopRequestedError
 from worker.pipeline.fetch import Order
-from worker.pipeline.run import checkpoint_key, open_finetune, run_steps
+from worker.pipeline.run import open_finetune, run_steps
 from worker.progress import ProgressWriter
 
 
@@ -63,3 +66,32 @@ def test_a_stale_worker_puts_no_checkpoint(
     with pytest.raises(StaleLeaseError):
         run_steps(finetune, order, context.store, heartbeat, progress, checkpoint_steps=1)
     assert not context.store.exists(checkpoint_key(lease.job_id))
+
+
+@pytest.mark.parametrize("part", ["database", "store"])
+def test_a_checkpoint_that_cannot_be_kept_stops_nothing(
+    context: WorkerContext,
+    order: Order,
+    support_set: SupportSet,
+    backbones: BackboneCache,
+    heartbeat: Heartbeat,
+    progress: ProgressWriter,
+    monkeypatch: pytest.MonkeyPatch,
+    part: str,
+) -> None:
+    def fail(*_: object) -> None:
+        if part == "database":
+            raise OperationalError("UPDATE", {}, ConnectionResetError())
+        raise StoreUnavailableError(expected="a", got="b", remedy="c")
+
+    finetune = open_finetune(order, backbones.get("mini"), support_set, context.store)
+    if part == "database":
+        monkeypatch.setattr(heartbeat, "renew", fail)
+    else:
+        monkeypatch.setattr(ObjectStore, "put", fail)
+    run_steps(finetune, order, context.store, heartbeat, progress, checkpoint_steps=1)
+    assert finetune.step == 4
+    context.stop.set()
+    again = open_finetune(order, backbones.get("mini"), support_set, context.store)
+    with pytest.raises(StopRequestedError):
+        run_steps(again, order, context.store, heartbeat, progress, checkpoint_steps=1)

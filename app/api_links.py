@@ -1,0 +1,118 @@
+"""Say in the API's description which answer leads to which operation, by OpenAPI links.
+
+A client generator or a tester follows them: the id in an answer is the parameter of the next request.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+_SETS, _SET = "/v1/support-sets", "/v1/support-sets/{support_set_id}"
+_IMAGE = "/v1/support-sets/{support_set_id}/images/{image_id}"
+_JOBS, _JOB = "/v1/jobs", "/v1/jobs/{job_id}"
+_MODELS, _MODEL = "/v1/models", "/v1/models/{model}"
+_ALIAS = "/v1/aliases/{name}"
+_ID, _FIRST_ID, _NEXT = "$response.body#/id", "$response.body#/items/0/id", "$response.body#/next_cursor"
+
+
+@dataclass(frozen=True)
+class Link:
+    """One way from an answer to an operation."""
+
+    target: str
+    """Method and path of the operation."""
+    parameters: Mapping[str, str] = field(default_factory=dict)
+    """Runtime expression of each parameter."""
+    body: Mapping[str, str] | None = None
+    """Runtime expression of each field of a JSON body."""
+
+
+def _set_links(set_id: str) -> dict[str, Link]:
+    where = {"support_set_id": set_id}
+    return {
+        "get_support_set": Link(f"get {_SET}", where),
+        "add_images": Link(f"post {_SET}/images", where),
+        "delete_support_set": Link(f"delete {_SET}", where),
+        "create_job": Link(f"post {_JOBS}", body=where),
+    }
+
+
+def _job_links(job_id: str) -> dict[str, Link]:
+    where = {"job_id": job_id}
+    return {
+        "get_job": Link(f"get {_JOB}", where),
+        "cancel_job": Link(f"post {_JOB}/cancel", where),
+        "follow_job": Link(f"get {_JOB}/events", where),
+    }
+
+
+def _model_links(model_id: str) -> dict[str, Link]:
+    where = {"model": model_id}
+    return {
+        "get_model": Link(f"get {_MODEL}", where),
+        "predict_with_model": Link(f"post {_MODEL}/predict", where),
+        "predict": Link("post /predict", body=where),
+        "export_adapter": Link(f"get {_MODEL}/exports/adapter", where),
+        "pin_model": Link(f"put {_MODEL}/pin", where),
+        "unpin_model": Link(f"delete {_MODEL}/pin", where),
+        "point_alias": Link(f"put {_ALIAS}", body={"model_id": model_id}),
+        "delete_model": Link(f"delete {_MODEL}", where),
+    }
+
+
+def _next_page(path: str) -> dict[str, Link]:
+    return {"next_page": Link(f"get {path}", {"cursor": _NEXT})}
+
+
+_UPLOADED = {
+    **_set_links(_ID),
+    "remove_image": Link(f"delete {_IMAGE}", {"support_set_id": _ID, "image_id": "$response.body#/results/0/image_id"}),
+    "remove_class": Link(f"delete {_SET}/classes", {"support_set_id": _ID, "label": "$response.body#/classes/0/label"}),
+}
+_SHOWN_SET = {
+    **_UPLOADED,
+    "remove_image": Link(f"delete {_IMAGE}", {"support_set_id": _ID, "image_id": "$response.body#/images/0/id"}),
+}
+_MODEL_OF_JOB = {name: link for name, link in _model_links("$response.body#/model_id").items() if name != "delete_model"}
+_BY_ALIAS = {
+    "predict": Link("post /predict", body={"model": "$response.body#/name"}),
+    "get_model": Link(f"get {_MODEL}", {"model": "$response.body#/name"}),
+    "predict_with_model": Link(f"post {_MODEL}/predict", {"model": "$response.body#/name"}),
+}
+
+LINKS: dict[tuple[str, str], dict[str, Link]] = {
+    (f"post {_SETS}", "201"): _UPLOADED,
+    (f"post {_SETS}", "207"): _UPLOADED,
+    (f"post {_SET}/images", "201"): _UPLOADED,
+    (f"post {_SET}/images", "207"): _UPLOADED,
+    (f"get {_SETS}", "200"): _set_links(_FIRST_ID) | _next_page(_SETS),
+    (f"get {_SET}", "200"): _SHOWN_SET,
+    (f"post {_JOBS}", "202"): _job_links(_ID),
+    (f"get {_JOBS}", "200"): _job_links(_FIRST_ID) | _next_page(_JOBS),
+    (f"get {_JOB}", "200"): _MODEL_OF_JOB,
+    (f"get {_MODELS}", "200"): _model_links(_FIRST_ID) | _next_page(_MODELS),
+    (f"get {_MODEL}", "200"): _model_links(_ID),
+    (f"put {_MODEL}/pin", "200"): _model_links(_ID),
+    (f"put {_ALIAS}", "200"): _BY_ALIAS,
+}
+"""(method and path, status) -> the links of that answer by name."""
+
+
+def add_links(document: dict[str, Any]) -> None:
+    """Put the links into an API's description; those whose two ends it does not have are passed over."""
+    operations = {f"{method} {path}": item for path, methods in document["paths"].items() for method, item in methods.items()}
+    for (source, status), links in LINKS.items():
+        if source in operations:
+            known = {name: _described(link, operations) for name, link in links.items() if link.target in operations}
+            operations[source]["responses"][status].setdefault("links", {}).update(known)
+
+
+def _described(link: Link, operations: Mapping[str, Any]) -> dict[str, Any]:
+    described: dict[str, Any] = {"operationId": operations[link.target]["operationId"]}
+    if link.parameters:
+        described["parameters"] = dict(link.parameters)
+    if link.body is not None:
+        described["requestBody"] = dict(link.body)
+    return described

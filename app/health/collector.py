@@ -1,0 +1,108 @@
+"""Read what every process tells alike at each scrape: rows, queue, workers, and this process's engine."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+import structlog
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+    SummaryMetricFamily,
+)
+from prometheus_client.registry import Collector
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.health.consumption import look_at_jobs
+from app.infra.clock import utc_now
+from app.infra.models import ModelRepository
+from app.wiring import Resources
+from vtt_core.contract.errors import VttError
+
+if TYPE_CHECKING:
+    from app.predictions.predictor import PredictionEngine
+
+BATCH_BUCKETS_IMAGES = (1, 2, 4, 8, 16, 32, 64, 128)
+_log = structlog.get_logger(__name__)
+
+
+class StateCollector(Collector):
+    """Yields metrics of what is written down, not of what this process remembers."""
+
+    def __init__(self, resources: Resources, clock: Callable[[], datetime] = utc_now) -> None:
+        self._resources = resources
+        self._clock = clock
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield what can be read; a part that is down is left out, and /readyz says so."""
+        for read in (self._rows, self._queue, self._workers, self._sweeps, self._adapters, self._lines):
+            try:
+                yield from list(read())
+            except (SQLAlchemyError, OSError, VttError) as error:
+                _log.warning("metric_unreadable", reason=str(error))
+
+    def _rows(self) -> Iterator[GaugeMetricFamily]:
+        with self._resources.readers() as session:
+            jobs = look_at_jobs(session, self._clock())
+            num_models = ModelRepository(session).count()
+        by_state = GaugeMetricFamily("vtt_jobs", "Jobs by state", labels=["state"])
+        for state, count in jobs.by_state.items():
+            by_state.add_metric([state], count)
+        yield by_state
+        waited, silent = "How long the job that waits longest has waited", "Longest time without news of a job in hand"
+        yield GaugeMetricFamily("vtt_oldest_queued_job_age_seconds", waited, value=jobs.waited_seconds)
+        yield GaugeMetricFamily("vtt_running_job_silence_seconds", silent, value=jobs.silent_seconds)
+        yield GaugeMetricFamily("vtt_queue_stalled", "1 where jobs wait and nobody takes them", value=jobs.is_stalled)
+        yield GaugeMetricFamily("vtt_models", "Published models", value=num_models)
+
+    def _queue(self) -> Iterator[GaugeMetricFamily]:
+        yield GaugeMetricFamily("vtt_queue_messages", "Messages that wait for a worker", value=self._resources.queue.depth())
+
+    def _workers(self) -> Iterator[GaugeMetricFamily]:
+        yield GaugeMetricFamily("vtt_live_workers", "Workers alive", value=len(self._resources.workers.live_workers()))
+
+    def _sweeps(self) -> Iterator[CounterMetricFamily]:
+        if (reaper := self._resources.reaper) is not None:
+            help_text = "Jobs taken from workers that fell silent"
+            yield CounterMetricFamily("vtt_expired_leases", help_text, value=reaper.num_expired)
+            yield CounterMetricFamily("vtt_resent_messages", "Messages sent again since they vanished", value=reaper.num_resent)
+
+    def _adapters(self) -> Iterator[Metric]:
+        if self._resources.predictor is not None and self._resources.predictor.loaded is not None:
+            yield from _engine_metrics(self._resources.predictor.loaded)
+
+    def _lines(self) -> Iterator[Metric]:
+        waiting = GaugeMetricFamily("vtt_wait_seconds", "How long a new request would wait, by estimate", labels=["line"])
+        refused = CounterMetricFamily("vtt_refused_requests", "Requests refused because too much was to do", labels=["line"])
+        refused.add_metric(["any"], self._resources.bounds.requests.num_refused)
+        for name, line in (("predict", self._resources.bounds.predictions), ("upload", self._resources.bounds.uploads)):
+            waiting.add_metric([name], line.wait_seconds)
+            refused.add_metric([name], line.num_refused)
+        yield from (waiting, refused)
+
+
+def _engine_metrics(engine: PredictionEngine) -> Iterator[Metric]:
+    resident, adapters, batches = engine.resident(), engine.adapter_counts, engine.batch_counts
+    yield GaugeMetricFamily("vtt_resident_adapters", "Adapters in this process's memory", value=len(resident))
+    size_bytes = sum(adapter.size_bytes for adapter in resident)
+    yield GaugeMetricFamily("vtt_resident_adapter_bytes", "Memory of these adapters", value=size_bytes)
+    num_pinned = sum(adapter.is_pinned for adapter in resident)
+    yield GaugeMetricFamily("vtt_pinned_adapters", "Adapters in this process's memory that stay", value=num_pinned)
+    yield CounterMetricFamily("vtt_adapter_hits", "Adapters found in memory", value=adapters.hits)
+    yield CounterMetricFamily("vtt_adapter_misses", "Adapters that had to be read", value=adapters.loads)
+    yield CounterMetricFamily("vtt_adapter_evictions", "Adapters that left for want of room", value=adapters.evictions)
+    yield SummaryMetricFamily("vtt_adapter_load_seconds", "Reading adapters", adapters.loads, adapters.load_seconds)
+    yield HistogramMetricFamily("vtt_batch_images", "Images in a batch", _buckets(batches.sizes), batches.images)
+    yield SummaryMetricFamily("vtt_batch_seconds", "Duration of a batch", batches.batches, batches.seconds)
+
+
+def _buckets(counts: Mapping[int, int]) -> list[tuple[str, float]]:
+    bounds = [*BATCH_BUCKETS_IMAGES, float("inf")]
+    return [
+        ("+Inf" if bound == float("inf") else str(float(bound)), sum(n for size, n in counts.items() if size <= bound))
+        for bound in bounds
+    ]

@@ -1,0 +1,69 @@
+"""Know where the checkpoints lie, and remove those that nobody goes on from."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+
+from sqlalchemy import select
+
+from app.domain.errors import BlobMissingError
+from app.domain.jobs import FINAL_STATES
+from app.infra.database import SessionFactory
+from app.infra.store import ObjectStore
+from app.infra.tables import JobRow, ModelRow
+
+_JOBS = "jobs"
+_DRAFT = "adapter_key"
+_IDS_IN_STATEMENT = 500
+
+
+def checkpoint_key(job_id: str) -> str:
+    """Return where the job's checkpoint is."""
+    return f"{_JOBS}/{job_id}/checkpoint.safetensors"
+
+
+def note_draft(store: ObjectStore, job_id: str, model_id: str, adapter_key: str) -> None:
+    """Say, before the files of an adapter are put, where they will lie: who dies between them and the row leaves no trace."""
+    store.put(f"{_drafts(job_id)}/{model_id}/{_DRAFT}", adapter_key.encode())
+
+
+def clear_job(store: ObjectStore, job_id: str, published_id: str | None) -> None:
+    """Remove what an ended job has left: its checkpoint, and files of models that were never published.
+
+    Raises:
+        StoreUnavailableError: the store does not answer; calling it again goes on.
+    """
+    for model_id in store.folders(_drafts(job_id)):
+        if model_id != published_id:
+            with suppress(BlobMissingError):
+                store.delete_prefix(store.get(f"{_drafts(job_id)}/{model_id}/{_DRAFT}").decode())
+    store.delete_prefix(f"{_JOBS}/{job_id}")
+
+
+def clear_ended_jobs(session_factory: SessionFactory, store: ObjectStore) -> list[str]:
+    """Remove what ended jobs have left in the store, where their workers could not do so any more.
+
+    Only unfinished jobs have anything there, so the listing is short.
+
+    Returns:
+        Ids of the jobs that something was removed for.
+
+    Raises:
+        StoreUnavailableError: the store does not answer.
+    """
+    # Listed before the rows are read: what an unfinished job puts meanwhile is not looked at.
+    found = store.folders(_JOBS)
+    statement = select(JobRow.id, ModelRow.id).outerjoin(ModelRow, ModelRow.job_id == JobRow.id)
+    cleared = []
+    for start in range(0, len(found), _IDS_IN_STATEMENT):
+        ids = found[start : start + _IDS_IN_STATEMENT]
+        with session_factory() as session:
+            ended = session.execute(statement.where(JobRow.id.in_(ids), JobRow.state.in_(FINAL_STATES))).all()
+        for job_id, published_id in ended:
+            clear_job(store, job_id, published_id)
+            cleared.append(job_id)
+    return cleared
+
+
+def _drafts(job_id: str) -> str:
+    return f"{_JOBS}/{job_id}/drafts"

@@ -1,0 +1,126 @@
+"""schemathesis walks the whole API over HTTP: no failure inside, and no answer that the description does not have."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+import threading
+import time
+from collections import Counter, defaultdict
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+import uvicorn
+from sqlalchemy import select
+from starlette.types import Message, Receive, Scope, Send
+
+from app.infra.clock import utc_now
+from app.infra.settings import Role
+from app.infra.tables import JobRow
+from app.infra.workers import LiveWorker
+from tests.architecture.write_openapi import describe
+from tests.fixtures.http_api import Api, MakeApi
+
+FOLDER = Path(__file__).parents[1] / "fixtures" / "schemathesis"
+RUN_SECONDS = 280
+JOB_SECONDS = 2.0
+"""How long a job waits before it succeeds: long enough to be cancelled, short enough to be followed to its end."""
+
+
+class ServedApi:
+    """The application on a port of its own, and a worker that ends every job."""
+
+    def __init__(self, api: Api) -> None:
+        self._api = api
+        self._stopping = threading.Event()
+        self.statuses: dict[str, Counter[int]] = defaultdict(Counter)
+        config = uvicorn.Config(
+            self._counted, interface="asgi3", host="127.0.0.1", port=0, lifespan="off", log_level="warning", access_log=False
+        )
+        self._server = uvicorn.Server(config)
+        self._threads = [threading.Thread(target=self._server.run), threading.Thread(target=self._end_jobs)]
+
+    @property
+    def url(self) -> str:
+        (listening,) = self._server.servers[0].sockets
+        return f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+    def __enter__(self) -> ServedApi:
+        for thread in self._threads:
+            thread.start()
+        while not self._server.started:
+            assert self._threads[0].is_alive(), "uvicorn did not start"
+            time.sleep(0.01)
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stopping.set()
+        self._server.should_exit = True
+        for thread in self._threads:
+            thread.join(30)
+
+    async def _counted(self, scope: Scope, receive: Receive, send: Send) -> None:
+        async def send_counted(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                path = getattr(scope.get("route"), "path_format", "unknown path")
+                self.statuses[f"{scope['method']} {path}"][message["status"]] += 1
+            await send(message)
+
+        await self._api.client.app(scope, receive, send_counted)
+
+    def _end_jobs(self) -> None:
+        resources = self._api.resources
+        while not self._stopping.wait(JOB_SECONDS / 20):
+            resources.workers.announce(LiveWorker("tester", "cpu", "mini", None))
+            with resources.readers() as session:
+                waiting = list(session.scalars(select(JobRow).where(JobRow.state == "queued")))
+            for row in waiting:
+                if row.created_at < utc_now() - timedelta(seconds=JOB_SECONDS):
+                    self._publish(row.id)
+            if not waiting:
+                self._api.start_job()
+            if len(self._api.client.get("/v1/models").json()["items"]) < 3:
+                self._publish(self._api.start_job())
+            sets = self._api.client.get("/v1/support-sets?limit=1").json()["items"]
+            if not sets or sets[0]["is_frozen"]:
+                self._api.upload()
+
+    def _publish(self, job_id: str) -> None:
+        with suppress(AssertionError):  # somebody has cancelled the job meanwhile
+            model_id = self._api.publish(job_id)
+            self._api.client.put("/v1/aliases/satellite", json={"model_id": model_id})
+
+
+@pytest.fixture
+def served(make_api: MakeApi) -> Iterator[ServedApi]:
+    api = make_api(role=Role.ALL)
+    api.publish()
+    with ServedApi(api) as running:
+        yield running
+
+
+@pytest.mark.slow
+def test_no_request_that_schemathesis_makes_of_the_description_gets_an_undocumented_answer(
+    served: ServedApi, tmp_path: Path
+) -> None:
+    report = tmp_path / "report.json"
+    command = [sys.executable, "-m", "schemathesis.cli", "run", f"{served.url}/openapi.json", "--report-json-path", str(report)]
+    done = subprocess.run(
+        command,
+        cwd=FOLDER,
+        env={**os.environ, "COLUMNS": "160"},
+        capture_output=True,
+        text=True,
+        timeout=RUN_SECONDS,
+        check=False,
+    )
+    described = [f"{method.upper()} {path}" for path, methods in describe()["paths"].items() for method in methods]
+    sys.stdout.write(done.stdout[done.stdout.find("= SUMMARY") :] + "\n")
+    for operation in described:
+        sys.stdout.write(f"{operation:64} {dict(sorted(served.statuses[operation].items()))}\n")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert [operation for operation in described if not any(status < 300 for status in served.statuses[operation])] == []

@@ -1,0 +1,179 @@
+"""Each image's install steps work in a clean environment, and the control image gets what its role imports and no torch."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+import socket
+import subprocess
+import sys
+import time
+import tomllib
+from fnmatch import fnmatch
+from importlib.metadata import packages_distributions
+from pathlib import Path
+
+import httpx
+import pytest
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
+
+from tests.deploy.compose_file import ROOT
+
+DOCKERFILE = ROOT / "deploy" / "Dockerfile"
+REQUIREMENTS = ROOT / "deploy" / "control-requirements.txt"
+BY_NAME = {"psycopg", "s3fs"}
+"""Distributions that SQLAlchemy and fsspec import by the name in a URL."""
+
+
+def stage(name: str) -> str:
+    """Return a stage's text, with continued lines joined."""
+    text = DOCKERFILE.read_text(encoding="utf-8").replace("\\\n", "")
+    match = re.search(rf"^FROM \S+ AS {name}\n(.*?)(?=^FROM|\Z)", text, flags=re.DOTALL | re.MULTILINE)
+    assert match is not None, name
+    return match.group(1)
+
+
+def install_steps(name: str) -> list[list[str]]:
+    """Return the arguments of each `RUN pip --python /opt/vtt ...` of a stage."""
+    prefix = "pip --python /opt/vtt "
+    lines = re.findall(r"^RUN (pip .*)$", stage(name), flags=re.MULTILINE)
+    assert all(line.startswith(prefix) for line in lines)
+    return [shlex.split(line.removeprefix(prefix)) for line in lines]
+
+
+def copied(name: str, into: Path) -> Path:
+    """Lay out what a stage copies, as its working directory."""
+    into.mkdir()
+    for line in re.findall(r"^COPY ([^-].*)$", stage(name), flags=re.MULTILINE):
+        *sources, target = line.split()
+        for source in sources:
+            destination = into / (Path(source).name if target == "./" else target)
+            if (ROOT / source).is_dir():
+                shutil.copytree(ROOT / source, destination, ignore=shutil.ignore_patterns("__pycache__"))
+            else:
+                shutil.copy(ROOT / source, destination)
+    return into
+
+
+def control_requirements() -> list[Requirement]:
+    lines = REQUIREMENTS.read_text(encoding="utf-8").splitlines()
+    return [Requirement(line) for line in lines if line and not line.startswith("#")]
+
+
+def declared() -> dict[str, set[str]]:
+    """Return what pyproject.toml asks for in a cluster, with the extras of each distribution."""
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    extras = project["optional-dependencies"]
+    parsed = [Requirement(line) for line in [*project["dependencies"], *extras["postgres"], *extras["s3"]]]
+    return {canonicalize_name(one.name): one.extras for one in parsed}
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as listening:
+        return int(listening.getsockname()[1])
+
+
+def control_environment(tmp_path: Path, broker_url: str) -> dict[str, str]:
+    port = free_port()
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("VTT_", "PYTHON"))}
+    return kept | {
+        "VTT_ROLE": "control",
+        "VTT_HOST": "127.0.0.1",
+        "VTT_PORT": str(port),
+        "VTT_DATA_DIR": str(tmp_path / "data"),
+        "VTT_BROKER_URL": broker_url,
+    }
+
+
+@pytest.mark.services
+def test_the_control_image_gets_exactly_what_its_role_imports(tmp_path: Path, broker_url: str) -> None:
+    environment = control_environment(tmp_path, broker_url) | {"PYTHONPATH": str(ROOT)}
+    command = [sys.executable, "-m", "tests.deploy.control_imports"]
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=120, check=False)
+    assert done.returncode == 0, done.stderr
+    imported = set(json.loads(done.stdout.splitlines()[-1]))
+    known = packages_distributions()
+    distributions = {canonicalize_name(name) for module in imported for name in known.get(module, [])} | BY_NAME
+    wanted = {name: extras for name, extras in declared().items() if name in distributions}
+    assert {canonicalize_name(one.name): one.extras for one in control_requirements()} == wanted
+    assert not {"torch", "torchvision", "open-clip-torch"} & set(wanted)
+
+
+def test_the_build_context_holds_what_the_images_copy() -> None:
+    patterns = (ROOT / ".dockerignore").read_text(encoding="utf-8").splitlines()
+    kept = [pattern.removeprefix("!") for pattern in patterns if pattern.startswith("!")]
+    assert "*" in patterns
+    sources = {
+        source
+        for line in re.findall(r"^COPY ([^-].*)$", DOCKERFILE.read_text(encoding="utf-8"), flags=re.MULTILINE)
+        for source in line.split()[:-1]
+    }
+    assert sources == set(kept)
+    assert not any(fnmatch(".env", pattern) for pattern in kept)
+
+
+def test_every_image_ends_as_another_user_than_root_and_without_pip() -> None:
+    for name in ("control", "predict", "worker"):
+        assert re.findall(r"^USER (\S+)$", stage(name), flags=re.MULTILINE) == ["10001"]
+    assert "pip uninstall --yes pip setuptools wheel" in stage("runtime")
+    assert "venv --without-pip /opt/vtt" in stage("build")
+    assert re.search(r"^ARG PYTHON=python:[\d.]+-slim-bookworm@sha256:[0-9a-f]{64}$", DOCKERFILE.read_text(), re.MULTILINE)
+
+
+@pytest.mark.slow
+@pytest.mark.services
+@pytest.mark.timeout(600)
+def test_the_control_image_installs_and_serves_without_torch(tmp_path: Path, broker_url: str) -> None:
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "vtt")], check=True)
+    source = copied("build-control", tmp_path / "source")
+    for step in install_steps("build-control"):
+        pip = [sys.executable, "-m", "pip", "--python", str(tmp_path / "vtt"), "--quiet", *step]
+        subprocess.run(pip, cwd=source, check=True, timeout=500)
+    binaries = tmp_path / "vtt" / "bin"
+    for module in ("torch", "numpy", "numba", "safetensors", "open_clip"):
+        failed = subprocess.run([binaries / "python", "-c", f"import {module}"], capture_output=True, text=True, check=False)
+        assert "ModuleNotFoundError" in failed.stderr, module
+    environment = control_environment(tmp_path, broker_url)
+    check_command = re.search(r'CMD \["python", "-c", "(.*)"\]', stage("api"))
+    assert check_command is not None
+    with subprocess.Popen([binaries / "vtt", "api"], cwd=tmp_path, env=environment) as process:
+        try:
+            wait_until_ready(f"http://127.0.0.1:{environment['VTT_PORT']}", process)
+            health_check = [binaries / "python", "-c", check_command.group(1)]
+            assert subprocess.run(health_check, env=environment, check=False).returncode == 0
+        finally:
+            process.terminate()
+
+
+def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
+    deadline = time.monotonic() + 60
+    while process.poll() is None and time.monotonic() < deadline:
+        try:
+            if httpx.get(url + "/readyz", trust_env=False).status_code == 200:
+                return
+        except httpx.TransportError:
+            pass
+        time.sleep(0.2)
+    raise AssertionError("the control process is not ready")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(600)
+def test_the_packages_of_the_other_images_can_be_found_and_fit_each_other(tmp_path: Path) -> None:
+    """Resolved, not downloaded: the wheels are several gigabytes."""
+    source = copied("build-compute", tmp_path / "source")
+    first, second = install_steps("build-compute")
+    assert first[0] == second[0] == "install"
+    report = tmp_path / "report.json"
+    # Beside an empty target, so that what this environment has counts for nothing.
+    options = ["--dry-run", "--quiet", "--ignore-installed", "--report", str(report)]
+    done = subprocess.run(
+        [sys.executable, "-m", "pip", "install", *options, *first[1:]], cwd=source, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    found = {canonicalize_name(one["metadata"]["name"]) for one in json.loads(report.read_text())["install"]}
+    assert set(declared()) <= found

@@ -1,0 +1,97 @@
+"""The whole way through the cluster that docker-compose.yml describes."""
+
+import io
+import json
+import zipfile
+from collections.abc import Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import httpx
+import pytest
+
+from app.cli.drawn_images import draw_folders
+from tests.e2e.cluster import Cluster
+from tests.fixtures.http_api import encode_image
+
+pytestmark = [pytest.mark.services, pytest.mark.slow]
+
+LARGE_BYTES = 48 * 2**20
+
+
+@pytest.fixture(scope="module")
+def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
+    with ExitStack() as stack:
+        yield Cluster(tmp_path_factory.mktemp("cluster"), stack)
+
+
+@pytest.fixture(scope="module")
+def http(cluster: Cluster) -> Iterator[httpx.Client]:
+    """A client of the front proxy, with a key."""
+    with httpx.Client(base_url=cluster.url, timeout=60, trust_env=False, headers=cluster.authorization()) as client:
+        yield client
+
+
+def test_a_support_set_becomes_a_model_that_another_process_predicts_with(
+    cluster: Cluster, http: httpx.Client, tmp_path: Path
+) -> None:
+    draw_folders(tmp_path, num_images=2)
+    images = [(file.parent.name, (file.name, file.read_bytes())) for file in sorted(tmp_path.rglob("*.png"))]
+    too_large = ("star", ("large.png", bytes(LARGE_BYTES)))
+    uploaded = http.post("/v1/support-sets", files=[*images, too_large])
+    assert uploaded.status_code == 207, uploaded.text
+    assert [result["file"] for result in uploaded.json()["results"] if result["status"] != 201] == ["large.png"]
+
+    cluster.wait_for_worker()
+    started = http.post("/v1/jobs", json={"support_set_id": uploaded.json()["id"], "recipe": {"iterations": 4}})
+    assert started.status_code == 202, started.text
+    job_url = f"/v1/jobs/{started.json()['id']}"
+    with http.stream("GET", f"{job_url}/events") as events:
+        lines = events.iter_lines()
+        assert any(line.startswith("event:") for line in lines)
+        # The first event has come through the proxy while the job is still under way.
+        assert http.get(job_url).json()["state"] in ("queued", "running")
+        assert any('"succeeded"' in line for line in lines)
+    model_id = http.get(job_url).json()["model_id"]
+
+    query = [("images", ("a.png", images[0][1][1])), ("images", ("b.png", images[-1][1][1]))]
+    answer = http.post(f"/v1/models/{model_id}/predict", files=query)
+    assert answer.status_code == 200, answer.text
+    for prediction in answer.json()["predictions"]:
+        assert sum(prediction["probabilities"].values()) == pytest.approx(1, abs=1e-4)
+    by_field = http.post("/predict", files=query, data={"model": model_id})
+    assert by_field.json()["predictions"] == answer.json()["predictions"]
+
+    export = http.get(f"/v1/models/{model_id}/exports/adapter")
+    with zipfile.ZipFile(io.BytesIO(export.content)) as archive:
+        assert sorted(archive.namelist()) == ["adapter.safetensors", "manifest.json"]
+
+
+def test_each_role_answers_for_its_own_paths(cluster: Cluster, http: httpx.Client) -> None:
+    to_control = httpx.post(f"{cluster.control_url}/predict", headers=http.headers, trust_env=False)
+    to_predict = httpx.get(f"{cluster.predict_url}/v1/jobs", headers=http.headers, trust_env=False)
+    assert (to_control.status_code, to_predict.status_code) == (404, 404)
+    assert http.get("/v1/jobs").status_code == 200
+    assert http.post("/predict").status_code not in (404, 502)
+
+
+def test_what_operators_look_at_stays_inside(cluster: Cluster, http: httpx.Client) -> None:
+    for path in ("/metrics", "/readyz"):
+        assert httpx.get(cluster.control_url + path, trust_env=False).status_code == 200
+        assert http.get(path).status_code == 404
+    assert http.get("/livez").status_code == 200
+
+
+def test_the_callers_address_comes_through_the_proxy(cluster: Cluster, http: httpx.Client) -> None:
+    """The proxy believes this machine, as it would a balancer that it is told to trust."""
+    files = {"cat": ("a.png", encode_image())}
+    answer = http.post("/v1/support-sets", files=files, headers={"X-Forwarded-For": "203.0.113.7"})
+    assert answer.status_code == 201
+    audit = cluster.call("api-control", cluster.vtt("keys", "audit", "--limit", "1", "--json"))
+    [event] = json.loads(audit.stdout)["events"]
+    assert (event["path"], event["address"]) == ("/v1/support-sets", "203.0.113.7")
+
+
+def test_nobody_is_answered_without_a_key(cluster: Cluster) -> None:
+    for method, path in (("GET", "/v1/jobs"), ("POST", "/predict"), ("POST", "/v1/support-sets")):
+        assert httpx.request(method, cluster.url + path, trust_env=False).status_code == 401
