@@ -28,6 +28,7 @@ NUM_RECENT_SETS = 8
 ITERATIONS = 5
 """Of the jobs, which are to be many rather than good."""
 READY_SECONDS = 300.0
+LONGEST_PAGE = 100
 
 Part = tuple[str, tuple[str, bytes, str]]
 
@@ -128,7 +129,7 @@ def _encode(image: Image.Image, side_pixels: int) -> bytes:
 
 
 def prepare_mix(http: httpx.Client, weights: dict[Kind, float], num_models: int) -> Mix:
-    """Make what requests refer to: a support set, and models that jobs on it publish.
+    """Make what requests refer to: a support set, and as many models as the service has too few.
 
     Args:
         http: connection to the service.
@@ -141,10 +142,12 @@ def prepare_mix(http: httpx.Client, weights: dict[Kind, float], num_models: int)
     mix = Mix(weights, [], deque(maxlen=NUM_RECENT_SETS), draw_images())
     upload = http.post("/v1/support-sets", files=mix.support_parts())
     mix.learn("upload", _checked(upload))
-    num_jobs = num_models if "predict" in weights else 0
-    requests = [job_request(mix.recent_sets[0], mix.random) for _ in range(num_jobs)]
+    if "predict" not in weights:
+        return mix
+    known = _checked(http.get("/v1/models", params={"limit": min(num_models, LONGEST_PAGE)}))["items"]
+    requests = [job_request(mix.recent_sets[0], mix.random) for _ in range(num_models - len(known))]
     job_ids = [str(_checked(http.post("/v1/jobs", json=request))["id"]) for request in requests]
-    mix.model_ids = [_model_of(http, job_id) for job_id in job_ids]
+    mix.model_ids = [*(str(model["id"]) for model in known), *(_model_of(http, job_id) for job_id in job_ids)]
     return mix
 
 

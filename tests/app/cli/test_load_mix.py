@@ -51,6 +51,13 @@ def test_jobs_are_of_sets_that_were_sent(api: Api) -> None:
     assert len(mix.job_ids) == sum(ask.kind == "job" for ask in asks)
 
 
+def test_models_that_are_there_are_asked(api: Api) -> None:
+    model_ids = {api.publish() for _ in range(3)}
+    mix = prepare_mix(api.client, parse_weights("predict=1"), num_models=3)
+    assert set(mix.model_ids) == model_ids
+    assert len(api.client.get("/v1/jobs").json()["items"]) == 3
+
+
 def test_a_model_that_nobody_makes_ends_the_preparation(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load_mix, "READY_SECONDS", 0.3)
     with pytest.raises(ServiceRefusedError, match="queued"):
