@@ -44,7 +44,7 @@ def test_a_backup_holds_every_table_and_every_named_blob(
     manifest = write_backup(tmp_path / "b.tar", database_url, store, utc_now())
     assert verify_archive(tmp_path / "b.tar") == manifest
     assert set(manifest.tables) == set(Base.metadata.tables)
-    assert set(manifest.tables.values()) == {ROWS_A_TABLE}
+    assert all(num_rows >= ROWS_A_TABLE for num_rows in manifest.tables.values())
     assert (manifest.num_blobs, manifest.missing) == (ROWS_A_TABLE + 2 * 2, [])
     contents = {name: content.read() for name, content in members_of(tmp_path / "b.tar")}
     assert contents["blobs/adapter_-1/manifest.json"] == b"adapter_-1 manifest.json"
