@@ -69,7 +69,7 @@ def attempt_job(context: WorkerContext, job_id: str, shared: SharedSteps | None 
     if lease is None:
         _log.info("nothing_to_do", job_id=job_id)
         return
-    bind_job(job_id, attempt=lease.attempt, request_id=lease.request_id)
+    bind_job(job_id, attempt=lease.attempt, tenant_id=lease.tenant_id, request_id=lease.request_id)
     context.job_ids.append(job_id)
     try:
         _log.info("claimed", fencing_token=lease.fencing_token)

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import select, update
 from sqlalchemy.orm import Session
 
+from app.domain.access import DEFAULT_TENANT_ID
 from app.domain.errors import StaleLeaseError, error_facts
 from app.domain.jobs import FINAL_STATES, HELD_STATES, MAX_ATTEMPTS, JobState, check_transition, sources_of
 from app.infra.job_writes import FRESH, add_event, add_state_event, end_if_hopeless, lock_job
@@ -25,6 +26,8 @@ class Lease:
     holder: str
     fencing_token: int
     attempt: int
+    tenant_id: str = DEFAULT_TENANT_ID
+    """Whose job it is."""
     request_id: str | None = None
     """Of the request that made the job; None for jobs of older versions."""
     traceparent: str | None = None
@@ -64,7 +67,7 @@ class LeaseRepository:
         row.lease_expires_at = now + timedelta(seconds=lease_seconds)
         row.started_at = row.started_at or now
         add_state_event(self._session, row, now)
-        return Lease(job_id, holder, row.fencing_token, row.attempt, row.request_id, row.traceparent)
+        return Lease(job_id, holder, row.fencing_token, row.attempt, row.tenant_id, row.request_id, row.traceparent)
 
     def renew(self, lease: Lease, lease_seconds: float, now: datetime) -> bool:
         """Prolong the lease.
