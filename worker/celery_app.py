@@ -17,6 +17,7 @@ import logging
 import time
 from typing import Any
 
+import redis
 import structlog
 from celery import Celery, bootsteps, signals
 
@@ -78,7 +79,12 @@ def current_context() -> WorkerContext:
 
 
 class ConsumerTicks(bootsteps.StartStopStep):  # type: ignore[misc]
-    """Let the consumer's own loop show that it comes round."""
+    """Let the consumer's own loop show that it comes round, and that it can take messages.
+
+    Kombu only logs an acknowledgement that fails because Redis is away. The message then counts as unfinished for
+    ever, and with one message at a time the worker takes no other, alive as it looks. In a solo pool nothing is
+    unfinished while the loop runs, so a tick that finds something connects anew.
+    """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
@@ -86,7 +92,13 @@ class ConsumerTicks(bootsteps.StartStopStep):  # type: ignore[misc]
         """Begin to tick; celery calls this after each connection to the broker."""
         if WorkerProcess.presence is not None:
             WorkerProcess.presence.tick()
-            self._entry = consumer.timer.call_repeatedly(TICK_SECONDS, WorkerProcess.presence.tick)
+            self._entry = consumer.timer.call_repeatedly(TICK_SECONDS, self._tick, (consumer, WorkerProcess.presence))
+
+    def _tick(self, consumer: Any, presence: Presence) -> None:
+        if not consumer.task_consumer.channel.qos.can_consume():
+            # The loop takes it for what it is, the end of a connection, and opens another.
+            raise redis.ConnectionError("the acknowledgement of a message got lost")
+        presence.tick()
 
     def stop(self, consumer: Any) -> None:
         """Tick no more: the connection is gone or the worker ends."""

@@ -163,6 +163,19 @@ def test_a_worker_outlives_a_redis_that_is_killed_and_comes_back_empty(service: 
     assert service.adapter_files(running) == service.adapter_files(waiting) == service.adapter_files(last.id)
 
 
+def test_a_worker_whose_acknowledgement_got_lost_takes_the_next_message(service: Service) -> None:
+    worker = service.start_worker()
+    first = service.send_job()
+    service.wait_until(lambda: service.read(first).step >= 2)
+    assert service.redis.pid is not None
+    os.kill(service.redis.pid, signal.SIGKILL)
+    assert service.wait_for_end(first).state == JobState.SUCCEEDED
+    time.sleep(1.0)  # for the acknowledgement, which nobody takes
+    assert service.redis.ensure_running()
+    assert service.wait_for_end(service.send_job()).state == JobState.SUCCEEDED
+    assert worker.poll() is None
+
+
 def restart_empty(redis: PrivateRedis) -> None:
     assert redis.pid is not None
     os.kill(redis.pid, signal.SIGKILL)
