@@ -58,7 +58,7 @@ def plot_memory(samples: Sequence[Sample], file: Path) -> None:
     axes.set_xlabel("minutes")
     axes.set_ylabel("resident MB")
     axes.grid(alpha=0.3)
-    axes.legend()
+    axes.legend(loc="center right")
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file)
 
