@@ -18,6 +18,8 @@ import uvicorn
 from sqlalchemy import select
 from starlette.types import Message, Receive, Scope, Send
 
+from app.domain.access import Scope as KeyScope
+from app.infra.access import AccessRepository
 from app.infra.clock import utc_now
 from app.infra.settings import Role
 from app.infra.tables import JobRow
@@ -48,6 +50,10 @@ class ServedApi:
     def url(self) -> str:
         (listening,) = self._server.servers[0].sockets
         return f"http://127.0.0.1:{listening.getsockname()[1]}"
+
+    @property
+    def authorization(self) -> str:
+        return str(self._api.client.headers["Authorization"])
 
     def __enter__(self) -> ServedApi:
         for thread in self._threads:
@@ -97,7 +103,12 @@ class ServedApi:
 
 @pytest.fixture
 def served(make_api: MakeApi) -> Iterator[ServedApi]:
-    api = make_api(role=Role.ALL)
+    api = make_api(role=Role.ALL, require_keys=True)
+    with api.resources.sessions.begin() as session:
+        access = AccessRepository(session)
+        tenant = access.ensure_tenant("tester", utc_now())
+        key = access.create_key(tenant.id, "", frozenset(KeyScope), utc_now())
+    api.client.headers["Authorization"] = f"Bearer {key.text}"
     api.publish()
     with ServedApi(api) as running:
         yield running
@@ -109,6 +120,7 @@ def test_no_request_that_schemathesis_makes_of_the_description_gets_an_undocumen
 ) -> None:
     report = tmp_path / "report.json"
     command = [sys.executable, "-m", "schemathesis.cli", "run", f"{served.url}/openapi.json", "--report-json-path", str(report)]
+    command += ["--header", f"Authorization: {served.authorization}"]
     done = subprocess.run(
         command,
         cwd=FOLDER,
