@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
@@ -14,12 +14,12 @@ from rich.table import Table
 
 from app.cli.console import write_json
 from app.domain.access import NewKey, Quotas, Scope
-from app.infra.access import AccessRepository, quotas_of
 from app.infra.clock import utc_now
-from app.infra.database import make_engine, make_session_factory, migrate
-from app.infra.settings import load_settings
-from app.infra.tables import ApiKeyRow
 from vtt_core.contract.errors import InputError
+
+if TYPE_CHECKING:
+    from app.infra.access import AccessRepository
+    from app.infra.tables import ApiKeyRow
 
 keys = typer.Typer(help="Make and end keys, set quotas, read the audit log.", no_args_is_help=True)
 
@@ -96,10 +96,10 @@ def quota(
     """Say how much a tenant may have: unfinished jobs, support images, bytes, query images a minute."""
     now = utc_now()
     with _access() as access:
-        row = access.tenant(tenant)
-        access.set_quotas(row, Quotas(jobs, images, size_bytes, predictions_per_minute))
+        row, quotas = access.tenant(tenant), Quotas(jobs, images, size_bytes, predictions_per_minute)
+        access.set_quotas(row, quotas)
         access.note(row.id, "vtt keys quota", tenant, [], now)
-        facts = {"tenant": tenant, **asdict(quotas_of(row))}
+        facts = {"tenant": tenant, **asdict(quotas)}
     if as_json:
         write_json(facts)
     else:
@@ -134,6 +134,11 @@ def audit(
 
 @contextmanager
 def _access() -> Iterator[AccessRepository]:
+    # `vtt --help` does without them.
+    from app.infra.access import AccessRepository  # noqa: PLC0415
+    from app.infra.database import make_engine, make_session_factory, migrate  # noqa: PLC0415
+    from app.infra.settings import load_settings  # noqa: PLC0415
+
     url = load_settings().resolved_database_url
     migrate(url)
     engine = make_engine(url)
