@@ -17,6 +17,7 @@ from typing import Any
 from fastapi.testclient import TestClient
 
 from app.infra.settings import Role, Settings
+from app.infra.telemetry import configure_logging
 from app.main import create_app
 from tests.fixtures.http_api import Api, FakeEngine
 from tests.hostile.corpus import CORPUS
@@ -104,6 +105,7 @@ def _say(facts: dict[str, object]) -> None:
 
 
 def main(broker_url: str, folder: str) -> None:
+    configure_logging("console")  # to standard error: what is printed here belongs to the test
     settings = Settings(
         data_dir=Path(folder), database_url=f"sqlite:///{folder}/vtt.sqlite", broker_url=broker_url, role=Role.ALL
     )
