@@ -11,12 +11,13 @@ from fastapi.middleware.cors import CORSMiddleware
 from app.access.headers import SecureHeadersMiddleware
 from app.access.loopback import check_host
 from app.error_handlers import install_error_handlers
+from app.health.schemas import PROBES
 from app.infra.settings import Settings, load_settings
 from app.lifespan import MakeEngine, make_lifespan
 from app.openapi import document_answers
 from app.overload.request_limit import RequestLimitMiddleware
 from app.predictions.predictor import PredictionEngine
-from app.request_log import PROBES, RequestLogMiddleware
+from app.request_log import RequestLogMiddleware
 from app.router import make_router
 from app.uploads.body_limit import BodyLimitMiddleware
 

@@ -13,14 +13,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.domain.ids import REQUEST_PREFIX, new_id
 from app.health.metrics import Metrics
+from app.health.schemas import PROBES
 
 REQUEST_ID_HEADER = "X-Request-ID"
 UNMATCHED = "unmatched"
 """Route of requests whose path the service does not have: their paths are not ours, and without end."""
 CLIENT_GONE = 499
 """Status of requests whose client left before an answer, as other servers log it."""
-PROBES = frozenset({"/livez", "/readyz", "/metrics"})
-"""Paths that machines ask every few seconds: no news."""
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,100}")
 _log = structlog.get_logger(__name__)
 

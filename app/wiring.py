@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
+from functools import partial
 from typing import TYPE_CHECKING, Annotated, Any
 
 from fastapi import Depends, Query, Request
@@ -69,10 +70,13 @@ async def _caller(
 ) -> Caller:
     settings = process.settings
     key = sent.credentials if sent is not None else None
-    caller = await run_in_threadpool(identify, key, process.readers, utc_now(), is_required=settings.require_keys)
+    let_in = partial(identify, key, process.readers, utc_now(), is_required=settings.require_keys)
+    # A thread only for what waits for the database or Redis.
+    caller = let_in() if key is None else await run_in_threadpool(let_in)
     bind_contextvars(tenant_id=caller.tenant_id, key_id=caller.key_id)
-    name = caller.key_id or caller.tenant_id
-    await run_in_threadpool(process.rates.count, "requests", name, settings.requests_per_minute)
+    if settings.requests_per_minute is not None:
+        name = caller.key_id or caller.tenant_id
+        await run_in_threadpool(process.rates.count, "requests", name, settings.requests_per_minute)
     return caller
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from torch import Tensor
@@ -35,5 +36,6 @@ def has_kernels(tensor: Tensor) -> bool:
     return tensor.device.type == "cuda" and triton is not None and _has_compiler()
 
 
+@cache
 def _has_compiler() -> bool:
     return any(shutil.which(name) for name in ("cc", "gcc", "clang"))

@@ -6,6 +6,9 @@ from enum import StrEnum
 
 from pydantic import BaseModel, Field
 
+PROBES = frozenset({"/livez", "/readyz", "/metrics"})
+"""Paths that machines ask every few seconds: always answered, and no news in a log."""
+
 
 class Condition(StrEnum):
     """How one part stands."""

@@ -27,12 +27,13 @@ class AccessRepository:
 
     def authenticate(self, key_id: str, secret: str, now: datetime) -> Caller | None:
         """Return whose key this is, None where it lets nobody in: unknown, expired, revoked, or another secret."""
-        row = self._session.get(ApiKeyRow, key_id)
-        is_right = is_secret(secret, row.secret_sha256 if row is not None else NO_DIGEST)
-        if row is None or not is_right or not _is_valid(row, now):
+        statement = select(ApiKeyRow, TenantRow).join(TenantRow, ApiKeyRow.tenant_id == TenantRow.id)
+        found = self._session.execute(statement.where(ApiKeyRow.id == key_id)).one_or_none()
+        is_right = is_secret(secret, found[0].secret_sha256 if found is not None else NO_DIGEST)
+        if found is None or not is_right or not _is_valid(found[0], now):
             return None
-        tenant = self._session.get_one(TenantRow, row.tenant_id)
-        return Caller(row.tenant_id, row.id, frozenset(map(Scope, row.scopes)), quotas_of(tenant))
+        row, tenant = found
+        return Caller(tenant.id, row.id, frozenset(map(Scope, row.scopes)), quotas_of(tenant))
 
     def tenant(self, name: str) -> TenantRow:
         """Return a tenant by its name; raises NotFoundError."""

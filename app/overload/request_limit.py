@@ -13,8 +13,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.domain.errors import OverloadedError
 from app.error_handlers import ProblemResponse, headers_of, problem_of, status_of
+from app.health.schemas import PROBES
 
-ALWAYS_ANSWERED = ("/livez", "/readyz", "/metrics")
 STREAM_END = "/events"
 """Followers of jobs stay for minutes and cost little: they are counted apart."""
 SMOOTHING = 0.1
@@ -77,7 +77,7 @@ class RequestLimitMiddleware:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer 503 beyond the limit."""
-        if scope["type"] != "http" or scope["path"] in ALWAYS_ANSWERED:
+        if scope["type"] != "http" or scope["path"] in PROBES:
             await self._app(scope, receive, send)
             return
         limit: RequestLimit = scope["app"].state.resources.bounds.requests

@@ -1,3 +1,5 @@
+from collections.abc import Iterator
+
 import pytest
 import torch
 
@@ -6,6 +8,14 @@ from vtt_core import kernels
 
 def test_a_cpu_has_no_kernels() -> None:
     assert not kernels.has_kernels(torch.zeros(1))
+
+
+@pytest.fixture(autouse=True)
+def _look_again() -> Iterator[None]:
+    """The compiler is looked for once in a process."""
+    kernels._has_compiler.cache_clear()
+    yield
+    kernels._has_compiler.cache_clear()
 
 
 @pytest.mark.parametrize("missing", ["triton", "compiler"])
@@ -19,6 +29,7 @@ def test_what_a_kernel_needs_may_be_missing(missing: str, monkeypatch: pytest.Mo
     if missing == "triton":
         monkeypatch.setattr(kernels, "triton", None)
     else:
+        kernels._has_compiler.cache_clear()
         monkeypatch.setattr(kernels.shutil, "which", lambda name: None)
     assert not kernels.has_kernels(OnCuda())  # type: ignore[arg-type]
 

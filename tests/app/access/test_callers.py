@@ -16,11 +16,11 @@ def test_without_a_key_nobody_is_answered_but_by_health(locked: Api) -> None:
         assert locked.client.get(path).status_code in {200, 503}
 
 
-@pytest.mark.parametrize("key", ["x", "vtt_", draw_key().text, draw_key().text + "x"])
+@pytest.mark.parametrize("key", ["nonsense", "vtt_nonsense", draw_key().text, draw_key().text + "x"])
 def test_a_wrong_key_is_refused_and_not_repeated(locked: Api, key: str) -> None:
     answer = locked.client.get("/v1/models", headers={"Authorization": f"Bearer {key}"})
     assert (answer.status_code, answer.json()["code"]) == (401, "access.key_refused")
-    assert key not in answer.json()["detail"] or len(key) == 1
+    assert key not in answer.text
 
 
 def test_a_key_is_checked_before_a_body_is_read(locked: Api) -> None:

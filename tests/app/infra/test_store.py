@@ -126,6 +126,8 @@ def test_an_s3_that_is_away_is_named_by_every_method(s3_url: str, closed_port: i
         lambda: store.exists("a/b"),
         lambda: store.delete("a/b"),
         lambda: store.delete_prefix("a"),
+        lambda: store.folders("a"),
+        lambda: store.keys("a"),
     ):
         with pytest.raises(StoreUnavailableError, match="Could not connect"):
             call()
@@ -166,8 +168,10 @@ def test_folders_are_the_names_below_a_prefix(store: ObjectStore) -> None:
         lambda store: store.delete("a/b"),
         lambda store: store.delete_prefix("a"),
         lambda store: store.folders("a"),
+        lambda store: store.keys("a"),
+        lambda store: store.ping(),
     ],
-    ids=["put", "get", "get_many", "exists", "delete", "delete_prefix", "folders"],
+    ids=["put", "get", "get_many", "exists", "delete", "delete_prefix", "folders", "keys", "ping"],
 )
 def test_a_store_that_does_not_answer_has_one_name(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: Callable[[ObjectStore], object]
@@ -179,7 +183,7 @@ def test_a_store_that_does_not_answer_has_one_name(
         raise ConnectionLostError
 
     store = ObjectStore(f"memory://{tmp_path.name}")
-    for name in ("pipe_file", "cat_file", "cat", "info", "rm_file", "rm", "ls"):
+    for name in ("pipe_file", "cat_file", "cat_ranges", "info", "rm_file", "rm", "ls", "find"):
         monkeypatch.setattr(store._filesystem, name, fail)
     with pytest.raises(StoreUnavailableError, match="ConnectionLostError"):
         act(store)
