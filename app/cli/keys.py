@@ -21,6 +21,9 @@ if TYPE_CHECKING:
     from app.infra.access import AccessRepository
     from app.infra.tables import ApiKeyRow
 
+WIDEST_ROW = 1000
+"""Characters; a path alone has up to 400."""
+
 keys = typer.Typer(help="Make and end keys, set quotas, read the audit log.", no_args_is_help=True)
 
 TenantOption = Annotated[str, typer.Option("--tenant", metavar="NAME", help="Who owns what is made with the key.")]
@@ -180,7 +183,8 @@ def _write_table(rows: list[dict[str, Any]]) -> None:
     table = Table(*rows[0], box=None, header_style="bold")
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
-    Console(highlight=False, soft_wrap=True).print(table, markup=False)
+    # As wide as its rows, however narrow the terminal: an id that is cut cannot be given to another command.
+    Console(highlight=False, width=WIDEST_ROW).print(table, markup=False)
 
 
 def _cell(value: Any) -> str:

@@ -29,10 +29,13 @@ def test_keys_are_made_listed_rotated_and_revoked(vtt_keys: Any) -> None:
     old_facts, new_facts = json.loads(vtt_keys("list", "--tenant", "clinic", "--json"))["keys"]
     assert (old_facts["scopes"], new_facts["revoked_at"] is not None) == (["predict"], True)
     assert old_facts["expires_at"] < new_facts["expires_at"]
-    assert made["key"] not in vtt_keys("list")
+    listed = vtt_keys("list")
+    assert made["id"] in listed
+    assert made["key"] not in listed
     quotas = json.loads(vtt_keys("quota", "--tenant", "clinic", "--images", "5", "--json"))
     assert (quotas["max_images"], quotas["max_bytes"]) == (5, None)
     actions = [event["action"] for event in json.loads(vtt_keys("audit", "--json"))["events"]]
+    assert made["id"] in vtt_keys("audit")
     assert actions == ["vtt keys quota", "vtt keys revoke", "vtt keys rotate", "vtt keys create"]
 
 
