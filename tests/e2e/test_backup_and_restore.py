@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 
 from app.cli.main import cli
 from app.infra.clock import utc_now
-from app.infra.database import make_engine, make_session_factory, migrate
+from app.infra.database import SessionFactory, make_engine, make_session_factory, migrate
 from app.infra.models import ModelRepository
 from app.infra.queue import JobQueue
 from app.infra.settings import Settings, load_settings
@@ -47,7 +47,14 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str, obj
 def train(settings: Settings) -> None:
     """Leave a published model under an alias, and a job that waits."""
     migrate(settings.database_url)
-    sessions = make_session_factory(make_engine(settings.database_url))
+    engine = make_engine(settings.database_url)
+    try:
+        _train(settings, make_session_factory(engine))
+    finally:
+        engine.dispose()
+
+
+def _train(settings: Settings, sessions: SessionFactory) -> None:
     store = ObjectStore(settings.store_url)
     add_support_set(sessions, store)
     context = WorkerContext(settings, sessions, store, JobQueue(settings.broker_url), BackboneCache("cpu"), holder="worker-1")
