@@ -38,10 +38,10 @@ def make_optimiser(lora: TowerLora, fusion: FusionNetwork, recipe: FinetuneRecip
     """Return AdamW over the LoRA and the fusion network, each with its own start of the schedule."""
     return torch.optim.AdamW(
         [
-            {"params": list(lora.parameters()), "start": recipe.lora_learning_rate},
+            {"params": list(lora.parameters()), "start": recipe.host_learning_rate},
             {"params": list(fusion.parameters()), "start": recipe.fusion_learning_rate},
         ],
-        lr=recipe.lora_learning_rate,
+        lr=recipe.host_learning_rate,
         betas=(recipe.adam_beta1, recipe.adam_beta2),
         eps=recipe.adam_epsilon,
         weight_decay=recipe.weight_decay,

@@ -166,7 +166,7 @@ def recorded_recipe(scalars: dict[str, float]) -> FinetuneRecipe:
         rank=int(scalars["rank"]),
         alpha=scalars["alpha"],
         lora_dropout=0.0,
-        lora_learning_rate=scalars["lr"],
+        host_learning_rate=scalars["lr"],
         fusion_learning_rate=scalars["fusion_lr"],
         absorption_weight=scalars["beta"],
         conflict_window=int(scalars["window"]),

@@ -123,7 +123,7 @@ def make_recipe() -> Callable[..., FinetuneRecipe]:
     """Make a recipe of a few fast steps, large enough to change every tensor."""
 
     def make(**changes: Any) -> FinetuneRecipe:
-        fast = {"iterations": 4, "batch_size": 4, "rank": 4, "lora_learning_rate": 1e-2, "fusion_learning_rate": 1e-2}
+        fast = {"iterations": 4, "batch_size": 4, "rank": 4, "host_learning_rate": 1e-2, "fusion_learning_rate": 1e-2}
         return FinetuneRecipe.from_json(fast | changes)
 
     return make

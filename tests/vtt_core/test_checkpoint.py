@@ -91,7 +91,7 @@ class TestRefused:
         with pytest.raises(CheckpointMismatchError, match="another seed: 0"):
             Finetune(tiny_backbone, support_set, recipe, seed=SEED + 1, checkpoint=checkpoints[2])
 
-    @pytest.mark.parametrize("change", [{"lora_learning_rate": 2e-2}, {"iterations": STEPS + 1}, {"rank": 2}])
+    @pytest.mark.parametrize("change", [{"host_learning_rate": 2e-2}, {"iterations": STEPS + 1}, {"rank": 2}])
     def test_one_of_another_recipe(
         self,
         tiny_backbone: Backbone,

@@ -231,7 +231,7 @@ def test_warming_up_changes_nothing(tiny_backbone: Backbone) -> None:
 def test_the_number_of_threads_changes_the_result_by_rounding_alone(
     tiny_backbone: Backbone, support_set: SupportSet, make_recipe: Callable[..., FinetuneRecipe], num_threads: int
 ) -> None:
-    recipe = make_recipe(iterations=2, lora_learning_rate=1e-4)
+    recipe = make_recipe(iterations=2, host_learning_rate=1e-4)
     loras = []
     for threads in (1, num_threads):
         finetune = Finetune(tiny_backbone, support_set, recipe, seed=0, num_threads=threads)

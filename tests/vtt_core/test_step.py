@@ -178,7 +178,7 @@ class TestLearningRate:
         assert learning_rate(2e-4, 250, recipe) / 2e-4 == pytest.approx(0.962, abs=1e-3)
 
     def test_each_group_follows_its_own_start(self, problem: Problem, state: TrainingState, recipe: FinetuneRecipe) -> None:
-        recipe = dataclasses.replace(recipe, lora_learning_rate=1e-3, fusion_learning_rate=3e-3)
+        recipe = dataclasses.replace(recipe, host_learning_rate=1e-3, fusion_learning_rate=3e-3)
         state.optimiser = make_optimiser(state.lora, state.fusion, recipe)
         for step in range(3):
             train_step(problem, state, recipe, BATCH, None)
@@ -190,7 +190,7 @@ def test_the_update_is_adamws(problem: Problem, state: TrainingState, recipe: Fi
     before = [parameter.detach().clone() for parameter in state.lora.parameters()]
     train_step(problem, state, recipe, BATCH, None)
     for old, parameter in zip(before, state.lora.parameters(), strict=True):
-        gradient, rate = parameter.grad, recipe.lora_learning_rate
+        gradient, rate = parameter.grad, recipe.host_learning_rate
         assert gradient is not None
         expected = old * (1 - rate * recipe.weight_decay) - rate * gradient / (gradient.abs() + recipe.adam_epsilon)
         torch.testing.assert_close(parameter.detach(), expected, rtol=1e-9, atol=1e-12)

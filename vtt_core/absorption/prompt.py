@@ -13,7 +13,7 @@ from torch import Tensor
 
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.tokenizer import Tokenize
-from vtt_core.backbones.towers import TextTower, cut_padding
+from vtt_core.backbones.towers import TextTower
 from vtt_core.contract.errors import PromptError
 
 
@@ -27,6 +27,10 @@ class AbsorptionPrompt:
     """Position of the placeholder, 0 = start-of-text."""
 
 
+OTHER_WORDS = ("a", "o")
+"""Words of one token in every tokenizer, to compare with."""
+
+
 def make_absorption_prompt(backbone: Backbone, template: str, placeholder: str) -> AbsorptionPrompt:
     """Tokenise the template with the placeholder as its class and find it.
 
@@ -36,31 +40,35 @@ def make_absorption_prompt(backbone: Backbone, template: str, placeholder: str) 
         placeholder: a word that is one token.
 
     Raises:
-        PromptError: the placeholder is not one token, or does not occur exactly once.
+        PromptError: the placeholder is not one token.
     """
-    tokens_T = cut_padding(backbone.tokenize([template.replace("{}", placeholder)]))[0]
-    return AbsorptionPrompt(tokens_T.to(backbone.device), find_placeholder(backbone.tokenize, tokens_T, placeholder))
+    tokens_1T = backbone.text_tower.cut_padding(backbone.tokenize([template.replace("{}", placeholder)]))
+    return AbsorptionPrompt(tokens_1T[0].to(backbone.device), find_placeholder(backbone.tokenize, template, placeholder))
 
 
-def find_placeholder(tokenize: Tokenize, tokens_T: Tensor, placeholder: str) -> int:
-    """Return the position of the placeholder's token id in the prompt.
+def find_placeholder(tokenize: Tokenize, template: str, placeholder: str) -> int:
+    """Return the position of the placeholder's token: the only one that another word in its place would change.
+
+    A token's id alone would not tell: some tokenizers give a word other ids at the start of a text.
 
     Raises:
-        PromptError: the placeholder is not one token, or does not occur exactly once.
+        PromptError: the placeholder is not one token, or no word of its own.
     """
-    alone = cut_padding(tokenize([placeholder]))[0].tolist()
-    if len(alone) != 3:
+    before, _, after = template.partition("{}")
+    if before[-1:].isalnum() or after[:1].isalnum():
         raise PromptError(
-            expected="a placeholder that is one token between start and end of text",
-            got=f"{placeholder!r}, which is {len(alone) - 2} tokens",
-            remedy="Use a short common word such as 'x'",
+            expected="a template whose {} is a word of its own",
+            got=repr(template),
+            remedy="Put a space or a punctuation mark between {} and the letters beside it",
         )
-    positions = [index for index, token in enumerate(tokens_T.tolist()) if token == alone[1]]
+    other = next(word for word in OTHER_WORDS if word != placeholder)
+    own_T, others_T = tokenize([template.replace("{}", placeholder), template.replace("{}", other)])
+    positions: list[int] = (own_T != others_T).nonzero().flatten().tolist()
     if len(positions) != 1:
         raise PromptError(
-            expected="the placeholder exactly once in the prompt",
-            got=f"{placeholder!r} {len(positions)} times",
-            remedy="Use another placeholder or another template",
+            expected=f"a placeholder that is one token in the prompt {template!r}",
+            got=f"{placeholder!r}, which changes {len(positions)} of its tokens",
+            remedy="Use a short common word such as 'x'",
         )
     return positions[0]
 

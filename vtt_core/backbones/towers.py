@@ -3,7 +3,8 @@
 A layer's feature is its class token (image) or end-of-text token (text) put through the tower's *final*
 norm and projection, not normalised; the last layer's equals the model's own output.
 
-Shapes: B images or prompts, C classes, L layers, T tokens, W tower width, D joint size, H heads.
+Shapes: B images or prompts, C classes, L layers, T tokens, W tower width, D joint size, H heads;
+    deep prompts: J layers, P tokens.
 Source: METHOD.md, step 1; zhenyuZ-HUST/CVPR26-VtT@93e79e7.
 Differs: the authors run all text positions; a causal tower's end-of-text feature does not depend on
     what follows it, so prompts are cut after the longest one.
@@ -87,28 +88,48 @@ class VisionTower:
         device: torch.device = self._visual.proj.device
         return device
 
-    def layer_features(self, images_B3HW: Tensor, lora: TowerLora | None = None, dropout: Dropout | None = None) -> Tensor:
+    def layer_features(
+        self,
+        images_B3HW: Tensor,
+        lora: AnyLora | None = None,
+        dropout: Dropout | None = None,
+        prompts_JPW: Tensor | None = None,
+    ) -> Tensor:
         """Return the projected class token after every block, layer 1 first.
 
         Args:
             images_B3HW: preprocessed images.
             lora: low-rank layers of this tower, or None for the frozen one.
             dropout: of the LoRA's inputs while training; None means that all are kept.
+            prompts_JPW: tokens that the first J blocks read beside the image's own; each block has its own.
 
         Returns:
             vision_BLD, not normalised.
         """
-        return self.layer_features_of_tokens(self.embed(images_B3HW), lora, dropout)
+        return self.layer_features_of_tokens(self.embed(images_B3HW), lora, dropout, prompts_JPW)
 
-    def layer_features_of_tokens(self, x_BTW: Tensor, lora: TowerLora | None = None, dropout: Dropout | None = None) -> Tensor:
+    def layer_features_of_tokens(
+        self, x_BTW: Tensor, lora: AnyLora | None = None, dropout: Dropout | None = None, prompts_JPW: Tensor | None = None
+    ) -> Tensor:
         """Do the same for images that `embed` has turned into tokens."""
         class_tokens = []
         for index, block in enumerate(self.blocks):
+            x_BTW = self._put_prompts(x_BTW, index, prompts_JPW)
             block_lora = lora.layer(index) if lora is not None else None
             block_dropout = dropout.layer(index) if dropout is not None else None
             x_BTW = run_block(block, x_BTW, is_causal=False, lora=block_lora, dropout=block_dropout)
             class_tokens.append(x_BTW[:, 0])
         return self.project(torch.stack(class_tokens, dim=1))
+
+    def _put_prompts(self, x_BTW: Tensor, index: int, prompts_JPW: Tensor | None) -> Tensor:
+        """Return the tokens that block `index` reads: the image's own, then the prompts of this depth.
+
+        What enters the first block is normalised, prompts too; deeper ones take the places of those before.
+        """
+        if prompts_JPW is None or index >= len(prompts_JPW):
+            return x_BTW
+        prompts_PW = self._visual.ln_pre(prompts_JPW[0]) if index == 0 else prompts_JPW[index]
+        return torch.cat((x_BTW[:, : self.num_tokens], prompts_PW.expand(len(x_BTW), -1, -1)), dim=1)
 
     def embed(self, images_B3HW: Tensor) -> Tensor:
         """Return x_BTW, what enters the first block: the class token and the patches, with positions, normalised."""
@@ -120,10 +141,11 @@ class VisionTower:
         vision_BLD: Tensor = self._visual.ln_post(class_BLW) @ self._visual.proj
         return vision_BLD
 
-    def features(self, images_B3HW: Tensor, lora: AnyLora | None = None) -> Tensor:
+    def features(self, images_B3HW: Tensor, lora: AnyLora | None = None, prompts_JPW: Tensor | None = None) -> Tensor:
         """Return the image features f_BD: the last layer's, not normalised; of its block only the class token is computed."""
         x_BTW = self.embed(images_B3HW)
         for index, block in enumerate(self.blocks):
+            x_BTW = self._put_prompts(x_BTW, index, prompts_JPW)
             is_last = index == self.num_layers - 1
             block_lora = lora.layer(index) if lora is not None else None
             x_BTW = run_block(block, x_BTW, is_causal=False, lora=block_lora, num_read=1 if is_last else None)
@@ -148,35 +170,73 @@ class TextTower:
         self.num_layers = len(self.blocks)
         self.width: int = clip.token_embedding.weight.shape[1]
         self.context_length: int = clip.positional_embedding.shape[0]
+        self.first_word = 1
+        """Position of a prompt's first word, after start-of-text."""
 
     def embed(self, tokens_CT: Tensor) -> Tensor:
         """Return the token embeddings, before the positional embedding."""
         embeddings_CTW: Tensor = self._clip.token_embedding(tokens_CT)
         return embeddings_CTW
 
-    def layer_features(self, tokens_CT: Tensor) -> Tensor:
+    def layer_features(self, tokens_CT: Tensor, lora: TowerLora | None = None, dropout: Dropout | None = None) -> Tensor:
         """Return the projected end-of-text token of every prompt after every block, layer 1 first.
+
+        Args:
+            tokens_CT: what the tokenizer gave.
+            lora: low-rank layers of this tower, or None for the frozen one.
+            dropout: of the LoRA's inputs while training; None means that all are kept.
 
         Returns:
             text_CLD, not normalised.
         """
-        tokens_CT = cut_padding(tokens_CT)
-        return self.layer_features_of_embeddings(self.embed(tokens_CT), tokens_CT.argmax(dim=-1))
+        tokens_CT = self.cut_padding(tokens_CT)
+        return self.layer_features_of_embeddings(self.embed(tokens_CT), self.end_of(tokens_CT), lora, dropout)
 
-    def layer_features_of_embeddings(self, embeddings_CTW: Tensor, end_C: Tensor) -> Tensor:
+    def layer_features_of_embeddings(
+        self,
+        embeddings_CTW: Tensor,
+        end_C: Tensor,
+        lora: TowerLora | None = None,
+        dropout: Dropout | None = None,
+        prompts_JPW: Tensor | None = None,
+    ) -> Tensor:
         """Do the same for prompts that are given as token embeddings.
 
         Args:
             embeddings_CTW: token embeddings, before the positional embedding.
             end_C: position of the end-of-text token of every prompt.
+            lora: low-rank layers of this tower, or None for the frozen one.
+            dropout: of the LoRA's inputs while training; None means that all are kept.
+            prompts_JPW: tokens that the first J blocks read in the places of the first P words; each block has its own. The
+                first block's stand before the positional embedding.
         """
-        x_CTW = embeddings_CTW + self.positions(embeddings_CTW.shape[1])
+        x_CTW = self._put_prompts(embeddings_CTW, 0, prompts_JPW) + self.positions(embeddings_CTW.shape[1])
         rows_C = torch.arange(len(x_CTW), device=x_CTW.device)
         end_tokens = []
-        for block in self.blocks:
-            x_CTW = run_block(block, x_CTW, is_causal=True)
+        for index, block in enumerate(self.blocks):
+            if index > 0:
+                x_CTW = self._put_prompts(x_CTW, index, prompts_JPW)
+            block_lora = lora.layer(index) if lora is not None else None
+            block_dropout = dropout.layer(index) if dropout is not None else None
+            x_CTW = run_block(block, x_CTW, is_causal=True, lora=block_lora, dropout=block_dropout)
             end_tokens.append(x_CTW[rows_C, end_C])
         return self.project(torch.stack(end_tokens, dim=1))
+
+    def _put_prompts(self, x_CTW: Tensor, index: int, prompts_JPW: Tensor | None) -> Tensor:
+        """Return the tokens that block `index` reads: prompts of this depth in the places of the first words."""
+        if prompts_JPW is None or index >= len(prompts_JPW):
+            return x_CTW
+        start, end = self.first_word, self.first_word + prompts_JPW.shape[1]
+        prompts_CPW = prompts_JPW[index].expand(len(x_CTW), -1, -1)
+        return torch.cat((x_CTW[:, :start], prompts_CPW, x_CTW[:, end:]), dim=1)
+
+    def cut_padding(self, tokens_CT: Tensor) -> Tensor:
+        """Drop the positions after the last end-of-text token: nothing before them sees them."""
+        return tokens_CT[:, : int(self.end_of(tokens_CT).max()) + 1]
+
+    def end_of(self, tokens_CT: Tensor) -> Tensor:
+        """Return the position (C) of every prompt's end-of-text token, which has the largest id."""
+        return tokens_CT.argmax(dim=-1)
 
     def positions(self, num_tokens: int) -> Tensor:
         """Return the positional embedding (T, W) of the first tokens."""
@@ -187,8 +247,3 @@ class TextTower:
         """Put end-of-text tokens of any layer through the final norm and projection."""
         text_CLD: Tensor = self._clip.ln_final(end_CLW) @ self._clip.text_projection
         return text_CLD
-
-
-def cut_padding(tokens_CT: Tensor) -> Tensor:
-    """Drop the positions after the last end-of-text token, which has the largest id."""
-    return tokens_CT[:, : int(tokens_CT.argmax(dim=-1).max()) + 1]

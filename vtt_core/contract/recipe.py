@@ -1,18 +1,40 @@
 """Name every constant of a fine-tuning, with its unit and where its value comes from.
 
+The defaults are the authors' released code; `make_recipe` gives the paper's own reading and the defaults of each host.
+
 Source: Zhang et al. 2026, arXiv:2603.05235; `released` is the authors' code
     zhenyuZ-HUST/CVPR26-VtT@93e79e7.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
-from vtt_core.contract.errors import RecipeError, shown
+from vtt_core.contract.errors import RecipeError
+from vtt_core.contract.recipe_checks import check_values
 
-Method = Literal["clip-lora", "clip-lora+vtt"]
+Method = Literal[
+    "clip-lora",
+    "clip-lora+vtt",
+    "clip-lora-text",
+    "clip-lora-text+vtt",
+    "clip-lora-both",
+    "clip-lora-both+vtt",
+    "coop",
+    "coop+vtt",
+    "maple",
+    "maple+vtt",
+]
 METHODS: tuple[Method, ...] = get_args(Method)
+VTT_SUFFIX = "+vtt"
+Host = Literal["clip-lora", "clip-lora-text", "clip-lora-both", "coop", "maple"]
+HOSTS: tuple[Host, ...] = get_args(Host)
+Preset = Literal["released", "paper", "own"]
+PRESETS: tuple[Preset, ...] = get_args(Preset)
+Aggregator = Literal["ssm", "attention", "rnn", "lstm", "none"]
+Scan = Literal["four-ways", "deep-to-shallow", "shallow-to-deep", "both-ways"]
 
 
 @dataclass(frozen=True)
@@ -20,7 +42,7 @@ class FinetuneRecipe:
     """The released recipe; every field can be changed by name."""
 
     method: Method = "clip-lora+vtt"
-    """What is fine-tuned: a LoRA alone, or a LoRA taught by VtT."""
+    """What is fine-tuned, the host, and whether VtT teaches it."""
     iterations: int = 250
     """Number of optimiser steps, one mini-batch each. Source: released (its flag is called epochs)."""
     batch_size: int = 25
@@ -31,14 +53,24 @@ class FinetuneRecipe:
     """LoRA numerator; the scaling is alpha / sqrt(rank) = 2. Source: released."""
     lora_dropout: float = 0.25
     """Probability of zeroing an input of the LoRA path, drawn separately for q, k and v. Source: released."""
-    lora_learning_rate: float = 2e-4
-    """Start of the schedule of the LoRA tensors. Source: released."""
+    num_context_tokens: int = 16
+    """CoOp: learnt vectors before the label. Source: CoOp, arXiv:2109.01134."""
+    context_words: str = ""
+    """CoOp: words that the first vectors start from, such as 'a photo of a'; the others start at random. Source: CoOp."""
+    num_prompt_tokens: int = 2
+    """MaPLe: learnt tokens of each block. Source: MaPLe, arXiv:2210.03117."""
+    prompt_depth: int = 9
+    """MaPLe: blocks with prompts of their own, or all where there are fewer. Source: MaPLe."""
+    optimiser: Literal["adamw", "sgd"] = "adamw"
+    """Of the host's tensors; the fusion network's is always AdamW. Source: released."""
+    host_learning_rate: float = 2e-4
+    """Start of the schedule of the host's tensors. Source: released."""
     fusion_learning_rate: float = 5e-4
     """Start of the schedule of the fusion network. Source: released, EuroSAT and CropDisease (ISIC 4e-4, ChestX 1e-3)."""
     weight_decay: float = 1e-2
-    """AdamW decay, on every tensor. Source: released."""
+    """Decay of every tensor. Source: released."""
     adam_beta1: float = 0.9
-    """Decay of the first moment. Source: released (torch's default)."""
+    """Decay of the first moment; momentum of SGD. Source: released (torch's default)."""
     adam_beta2: float = 0.999
     """Decay of the second moment. Source: released (torch's default)."""
     adam_epsilon: float = 1e-8
@@ -47,12 +79,36 @@ class FinetuneRecipe:
     """Half period of the cosine schedule, in runs of `iterations` steps; 8 ends at 96 % of the start. Source: released."""
     min_learning_rate: float = 1e-6
     """Floor of the cosine schedule. Source: released."""
+    warm_up_steps: int = 0
+    """First steps, taken at `warm_up_learning_rate`. Source: released (none)."""
+    warm_up_learning_rate: float = 1e-5
+    """Learning rate of the warm-up. Source: CoOp."""
     logit_scale: float = 100.0
     """Factor on the image-text cosine; a constant, not the checkpoint's. Source: released."""
     absorption_weight: float = 7.0
     """beta: weight of the absorption loss in the combined loss. Source: paper and released."""
     conflict_window: int = 50
     """lambda: number of recent steps whose mean conflict cosine decides the switch-off. Source: paper and released."""
+    projects_conflict: bool = True
+    """Whether a conflicting gradient loses its part along the classification gradient. Source: paper and released."""
+    switch_off: Literal["at-zero", "below-zero", "never"] = "at-zero"
+    """Mean cosine that ends absorption: zero or less (released), less than zero (paper), none (ablation)."""
+    absorption: Literal["text-tower", "none"] = "text-tower"
+    """Whether the text tower reads the fused vector; without, it is compared with the image feature itself (ablation)."""
+    absorption_template: str = ""
+    """Prompt that absorbs, with `{}` for the placeholder; empty: that of the classes. Source: released."""
+    uses_adapter: bool = False
+    """Whether a learnt linear map stands between fusion and prompt. Source: paper (yes), released (no)."""
+    aggregator: Aggregator = "ssm"
+    """What reads the sequence of layers; `none` takes the image feature alone. Source: paper and released (ssm)."""
+    fusion_layers: int = 1
+    """Blocks of the aggregator, one after another. Source: released (1), paper (2)."""
+    scan: Scan = "four-ways"
+    """Directions in which the sequence is read. Source: released (four ways), paper (deep to shallow)."""
+    sequence: Literal["released", "paper"] = "released"
+    """f^L, then text before vision in each layer (2L + 1 steps), or vision before text (2L steps)."""
+    residual_branch: Literal["linear", "mlp"] = "linear"
+    """What the mean over the sequence goes through. Source: released (linear), paper (mlp)."""
     num_views: int = 5
     """Fixed views of each support image, drawn once, of the five kinds in views.py. Source: released."""
     rotation_degrees: float = 45.0
@@ -72,38 +128,23 @@ class FinetuneRecipe:
 
     def __post_init__(self) -> None:
         """Refuse values outside their range, so that everything inside can trust them."""
-        for name, (low, high) in _RANGES.items():
-            value = getattr(self, name)
-            if isinstance(value, bool) or not isinstance(value, int | float) or not low <= value <= high:
-                raise RecipeError(expected=f"{name} between {low} and {high}", got=shown(value), remedy=f"Change {name}")
-        for name in _WHOLE_NUMBERS:
-            if not isinstance(getattr(self, name), int):
-                raise RecipeError(
-                    expected=f"a whole number for {name}", got=shown(getattr(self, name)), remedy=f"Change {name}"
-                )
-        if self.method not in METHODS:
-            raise RecipeError(
-                expected="a method among " + ", ".join(METHODS), got=shown(self.method), remedy="Choose one of these methods"
-            )
-        if (
-            not isinstance(self.prompt_template, str)
-            or self.prompt_template.count("{}") != 1
-            or len(self.prompt_template) > 200
-        ):
-            raise RecipeError(
-                expected="a prompt template of at most 200 characters with one {}",
-                got=shown(self.prompt_template),
-                remedy="Write it like 'a photo of a {}.'",
-            )
-        if not isinstance(self.placeholder, str) or not 1 <= len(self.placeholder) <= 20:
-            raise RecipeError(
-                expected="a short placeholder word", got=shown(self.placeholder), remedy="Use a single word such as 'x'"
-            )
+        check_values(self, METHODS)
+
+    @property
+    def host(self) -> Host:
+        """What is fine-tuned."""
+        host: Host = self.method.removesuffix(VTT_SUFFIX)  # type: ignore[assignment]  # checked above
+        return host
 
     @property
     def uses_absorption(self) -> bool:
-        """Whether VtT teaches the LoRA."""
-        return self.method == "clip-lora+vtt"
+        """Whether VtT teaches the host."""
+        return self.method.endswith(VTT_SUFFIX)
+
+    @property
+    def absorbing_template(self) -> str:
+        """Prompt that absorbs, with `{}` for the placeholder."""
+        return self.absorption_template or self.prompt_template
 
     @property
     def scaling(self) -> float:
@@ -115,8 +156,8 @@ class FinetuneRecipe:
         return asdict(self)
 
     @classmethod
-    def from_json(cls, values: dict[str, Any]) -> FinetuneRecipe:
-        """Build a recipe from some or all of its fields.
+    def from_json(cls, values: Mapping[str, Any]) -> FinetuneRecipe:
+        """Build a recipe from some or all of its fields; the others are the released ones.
 
         Raises:
             RecipeError: a field is unknown or outside its range.
@@ -132,29 +173,65 @@ class FinetuneRecipe:
         return cls(**values)
 
 
-_WHOLE_NUMBERS = ("iterations", "batch_size", "rank", "conflict_window", "num_views", "convolution_width")
-
-_RANGES: dict[str, tuple[float, float]] = {
-    "iterations": (1, 10_000),
-    "batch_size": (1, 1024),
-    "rank": (1, 128),
-    "alpha": (1e-3, 1024),
-    "lora_dropout": (0, 0.9),
-    "lora_learning_rate": (0, 1),
-    "fusion_learning_rate": (0, 1),
-    "weight_decay": (0, 1),
-    "adam_beta1": (0, 0.9999),
-    "adam_beta2": (0, 0.99999),
-    "adam_epsilon": (1e-12, 1e-2),
-    "schedule_stretch": (1, 1000),
-    "min_learning_rate": (0, 1),
-    "logit_scale": (1, 1000),
-    "absorption_weight": (0, 1000),
-    "conflict_window": (1, 10_000),
-    "num_views": (1, 5),
-    "rotation_degrees": (0, 180),
-    "jitter_strength": (0, 1),
-    "flip_probability": (0, 1),
-    "state_size_ratio": (0.05, 4),
-    "convolution_width": (1, 16),
+HOST_DEFAULTS: dict[Host, dict[str, Any]] = {
+    # CoOp, arXiv:2109.01134: SGD, cosine to zero, the first pass at 1e-5.
+    "coop": {
+        "optimiser": "sgd",
+        "host_learning_rate": 2e-3,
+        "batch_size": 32,
+        "weight_decay": 5e-4,
+        "schedule_stretch": 1.0,
+        "min_learning_rate": 0.0,
+        "warm_up_steps": 4,
+    },
+    # MaPLe, arXiv:2210.03117: five passes over 5-way 5-shot with its views are 160 batches of 4.
+    "maple": {
+        "optimiser": "sgd",
+        "host_learning_rate": 3.5e-3,
+        "batch_size": 4,
+        "iterations": 160,
+        "weight_decay": 5e-4,
+        "schedule_stretch": 1.0,
+        "min_learning_rate": 0.0,
+        "warm_up_steps": 32,
+    },
 }
+"""What a host's own publication says, where it differs from the released recipe."""
+
+_CLIP_LORA_OWN = {"rank": 2, "alpha": 1.0, "batch_size": 32, "schedule_stretch": 1.0}
+"""Zanella & Ben Ayed 2024, arXiv:2405.18541."""
+
+_PAPER = {
+    "sequence": "paper",
+    "residual_branch": "mlp",
+    "fusion_layers": 2,
+    "scan": "deep-to-shallow",
+    "uses_adapter": True,
+    "absorption_template": "a photo of a {}",
+    "switch_off": "below-zero",
+}
+"""Where the paper describes another thing than its released code; what it leaves open is as released."""
+
+
+def make_recipe(method: str, preset: str = "released", changes: Mapping[str, Any] | None = None) -> FinetuneRecipe:
+    """Return the recipe of a method: its host's defaults, a preset over them, and changes over both.
+
+    Args:
+        method: a host, with or without VtT.
+        preset: `released`, `paper`, or `own`: what CLIP-LoRA was published with, without VtT.
+        changes: fields by name.
+
+    Raises:
+        RecipeError: the preset or a field is unknown, or a value outside its range.
+    """
+    if preset not in PRESETS:
+        raise RecipeError(
+            expected="a preset among " + ", ".join(PRESETS), got=repr(preset)[:100], remedy="Choose one of these presets"
+        )
+    host = method.removesuffix(VTT_SUFFIX)
+    values = {**HOST_DEFAULTS.get(host, {})}  # type: ignore[call-overload]  # an unknown one is refused below
+    if preset == "paper":
+        values |= _PAPER
+    if preset == "own" and host.startswith("clip-lora"):
+        values |= _CLIP_LORA_OWN
+    return FinetuneRecipe.from_json({**values, "method": method, **(changes or {})})

@@ -5,7 +5,7 @@ import torch
 from torch import Tensor
 
 from vtt_core.backbones.backbone import Backbone
-from vtt_core.backbones.towers import cut_padding, run_block
+from vtt_core.backbones.towers import run_block
 from vtt_core.lora.layers import TowerLora
 
 TEXTS = ["a photo of a dog.", "x", "a photo of a herbaceous vegetation land."]
@@ -87,6 +87,59 @@ class TestRunBlock:
         assert not torch.allclose(frozen[:, 3], changed[:, 3])
 
 
-def test_padding_is_cut_after_the_last_end_of_text() -> None:
+def test_padding_is_cut_after_the_last_end_of_text(backbone: Backbone) -> None:
     tokens_CT = torch.tensor([[8, 1, 9, 0, 0], [8, 1, 2, 9, 0]])
-    assert torch.equal(cut_padding(tokens_CT), tokens_CT[:, :4])
+    assert torch.equal(backbone.text_tower.cut_padding(tokens_CT), tokens_CT[:, :4])
+
+
+class TestDeepPrompts:
+    """Tokens that are learnt stand beside an image's patches, or in the places of a prompt's first words."""
+
+    def test_the_first_words_own_embeddings_change_nothing(self, backbone: Backbone) -> None:
+        tower = backbone.text_tower
+        tokens_CT = tower.cut_padding(backbone.tokenize(TEXTS[::2]))
+        embeddings_CTW, end_C = tower.embed(tokens_CT), tower.end_of(tokens_CT)
+        own_1PW = embeddings_CTW[:1, 1:3]
+        prompted = tower.layer_features_of_embeddings(embeddings_CTW, end_C, prompts_JPW=own_1PW)
+        torch.testing.assert_close(prompted, tower.layer_features_of_embeddings(embeddings_CTW, end_C), **EXACT)
+
+    def test_a_deeper_prompt_takes_the_place_of_the_one_before(self, backbone: Backbone) -> None:
+        tower = backbone.text_tower
+        tokens_CT = tower.cut_padding(backbone.tokenize(TEXTS[::2]))
+        embeddings_CTW, end_C = tower.embed(tokens_CT), tower.end_of(tokens_CT)
+        prompts_JPW = torch.randn(2, 2, tower.width, dtype=torch.float64)
+        x_CTW = torch.cat((embeddings_CTW[:, :1], prompts_JPW[0].expand(2, -1, -1), embeddings_CTW[:, 3:]), dim=1)
+        x_CTW = run_block(tower.blocks[0], x_CTW + tower.positions(x_CTW.shape[1]), is_causal=True)
+        x_CTW = torch.cat((x_CTW[:, :1], prompts_JPW[1].expand(2, -1, -1), x_CTW[:, 3:]), dim=1)
+        x_CTW = run_block(tower.blocks[1], x_CTW, is_causal=True)
+        expected_CD = tower.project(x_CTW[torch.arange(2), end_C])
+        prompted = tower.layer_features_of_embeddings(embeddings_CTW, end_C, prompts_JPW=prompts_JPW)
+        torch.testing.assert_close(prompted[:, -1], expected_CD, **EXACT)
+
+    def test_an_image_is_read_beside_the_prompts_of_each_depth(self, backbone: Backbone, images_B3HW: Tensor) -> None:
+        tower = backbone.vision_tower
+        prompts_JPW = torch.randn(2, 3, tower.width, dtype=torch.float64)
+        x_BTW, num_tokens = tower.embed(images_B3HW), tower.num_tokens
+        first_PW = backbone.clip.visual.ln_pre(prompts_JPW[0])
+        x_BTW = run_block(tower.blocks[0], torch.cat((x_BTW, first_PW.expand(3, -1, -1)), dim=1), is_causal=False)
+        x_BTW = torch.cat((x_BTW[:, :num_tokens], prompts_JPW[1].expand(3, -1, -1)), dim=1)
+        for block in tower.blocks[1:]:
+            x_BTW = run_block(block, x_BTW, is_causal=False)
+        expected_BD = tower.project(x_BTW[:, 0])
+        torch.testing.assert_close(tower.features(images_B3HW, prompts_JPW=prompts_JPW), expected_BD, **EXACT)
+        layers_BLD = tower.layer_features(images_B3HW, prompts_JPW=prompts_JPW)
+        torch.testing.assert_close(layers_BLD[:, -1], expected_BD, **EXACT)
+
+
+def test_a_lora_on_the_text_tower_equals_merged_weights(backbone: Backbone, in_float64: Callable[[Backbone], Backbone]) -> None:
+    tower = backbone.text_tower
+    lora = TowerLora(tower.num_layers, tower.width, rank=2, scaling=2.0).double()
+    with torch.no_grad():
+        lora.lora_B.normal_()
+        merged = in_float64(backbone)
+        for index, block in enumerate(merged.text_tower.blocks):
+            block.attn.in_proj_weight += lora.layer(index).delta()
+    tokens_CT = backbone.tokenize(TEXTS)
+    changed = tower.layer_features(tokens_CT, lora)
+    torch.testing.assert_close(changed, merged.text_tower.layer_features(tokens_CT), rtol=1e-10, atol=1e-10)
+    assert not torch.allclose(changed, tower.layer_features(tokens_CT))
