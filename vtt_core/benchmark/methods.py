@@ -14,59 +14,18 @@ from typing import Any
 
 from torch import Tensor
 
-from vtt_core.benchmark.episodes import Episode
-from vtt_core.benchmark.image_bank import ImageBank
+from vtt_core.baselines.problem import LOGIT_SCALE
+from vtt_core.baselines.registry import BASELINES
+from vtt_core.benchmark.episode_images import EpisodeImages
 from vtt_core.benchmark.method_spec import MethodSpec
 from vtt_core.classify import logits
 from vtt_core.contract.progress import StepReport
 from vtt_core.contract.recipe import FinetuneRecipe
-from vtt_core.contract.support_set import SupportClass, SupportImage, SupportSet
 from vtt_core.finetune import Finetune
 from vtt_core.linear_probe import probe_predictions
 from vtt_core.losses import class_logits
-from vtt_core.seeding import derived_seed
 from vtt_core.strip import strip
 from vtt_core.train_together import train_together
-
-
-@dataclass(frozen=True)
-class EpisodeImages:
-    """One episode with the images that its indices mean."""
-
-    bank: ImageBank
-    episode: Episode
-    number: int
-    protocol_seed: int
-
-    @property
-    def seed(self) -> int:
-        """Of whatever a method draws: the same for all methods, and wherever the episode is computed."""
-        return derived_seed(self.protocol_seed, "episode", self.number)
-
-    @property
-    def labels(self) -> tuple[str, ...]:
-        """Class names in the order of the episode's labels."""
-        return tuple(self.bank.labels[index] for index in self.episode.classes)
-
-    @property
-    def support(self) -> list[int]:
-        """Indices of the support images."""
-        indices: list[int] = self.episode.support_S.tolist()
-        return indices
-
-    @property
-    def query(self) -> list[int]:
-        """Indices of the query images."""
-        indices: list[int] = self.episode.query_Q.tolist()
-        return indices
-
-    def support_set(self) -> SupportSet:
-        """Return what a user would have sent."""
-        images: dict[int, list[SupportImage]] = {label: [] for label in range(len(self.labels))}
-        for index, label in zip(self.support, self.episode.support_labels_S.tolist(), strict=True):
-            image = self.bank.images[index]
-            images[label].append(SupportImage(image.name, image.read()))
-        return SupportSet(tuple(SupportClass(name, tuple(images[label])) for label, name in enumerate(self.labels)))
 
 
 @dataclass(frozen=True)
@@ -154,19 +113,27 @@ def _predicted(finetune: Finetune, images: EpisodeImages) -> Tensor:
 
 
 def _zero_shot(images: EpisodeImages) -> Tensor:
-    bank = images.bank
-    prototypes_CD = bank.prototypes_CD[list(images.episode.classes)]
-    return class_logits(bank.features(images.query), prototypes_CD, FinetuneRecipe.logit_scale).argmax(dim=-1)
+    """Do the same as the baseline of this name without drawing the views, which it does not read."""
+    return class_logits(images.bank.features(images.query), images.prototypes_CD, LOGIT_SCALE).argmax(dim=-1)
 
 
 def _linear_probe(images: EpisodeImages) -> Tensor:
+    """See _zero_shot."""
     support_SW = images.bank.unprojected_features(images.support)
     query_QW = images.bank.unprojected_features(images.query)
     labels_S = images.episode.support_labels_S.to(support_SW.device)
     return probe_predictions(support_SW, labels_S, query_QW, len(images.labels))
 
 
-FROZEN: dict[str, Callable[[EpisodeImages], Tensor]] = {"zero-shot": _zero_shot, "linear-probe": _linear_probe}
+def _baseline(name: str) -> Callable[[EpisodeImages], Tensor]:
+    return lambda images: BASELINES[name](images.problem, images.seed).argmax(dim=-1)
+
+
+FROZEN: dict[str, Callable[[EpisodeImages], Tensor]] = {
+    **{name: _baseline(name) for name in BASELINES},
+    "zero-shot": _zero_shot,
+    "linear-probe": _linear_probe,
+}
 """Baselines by name; each gives predicted_Q."""
 
 

@@ -15,11 +15,12 @@ from typing import Any
 
 import torch
 
+from vtt_core.benchmark.episode_images import EpisodeImages
 from vtt_core.benchmark.episode_log import EpisodeLine, EpisodeLog
 from vtt_core.benchmark.episodes import Protocol, draw_episodes
 from vtt_core.benchmark.image_bank import ImageBank
 from vtt_core.benchmark.method_spec import MethodSpec
-from vtt_core.benchmark.methods import EpisodeImages, make_method
+from vtt_core.benchmark.methods import make_method
 from vtt_core.strip import LIBRARIES
 
 

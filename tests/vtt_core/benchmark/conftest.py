@@ -10,6 +10,8 @@ from PIL import Image
 
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.benchmark.datasets.labelled_image import LabelledImage
+from vtt_core.benchmark.episode_images import EpisodeImages
+from vtt_core.benchmark.episodes import Protocol, draw_episodes
 from vtt_core.benchmark.image_bank import ImageBank
 
 CLASSES = ("annual crop", "river", "forest", "sea ice")
@@ -32,3 +34,12 @@ def drawn_images(draw_image: Callable[..., Image.Image]) -> list[LabelledImage]:
 @pytest.fixture
 def bank(drawn_images: list[LabelledImage], tiny_backbone: Backbone) -> ImageBank:
     return ImageBank(drawn_images, tiny_backbone)
+
+
+@pytest.fixture
+def episodes(bank: ImageBank) -> list[EpisodeImages]:
+    protocol = Protocol(way=3, shot=2, num_queries=2, num_episodes=3, seed=1)
+    return [
+        EpisodeImages(bank, episode, number, protocol.seed)
+        for number, episode in enumerate(draw_episodes(bank.class_I, protocol, bank.group_I))
+    ]

@@ -3,45 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import fields
 
 import pytest
 import torch
 
 from vtt_core.backbones.backbone import Backbone
-from vtt_core.benchmark.episodes import Protocol, draw_episodes
+from vtt_core.baselines.problem import FewShotProblem
+from vtt_core.baselines.registry import BASELINES
+from vtt_core.benchmark.episode_images import EpisodeImages
 from vtt_core.benchmark.image_bank import ImageBank
 from vtt_core.benchmark.method_spec import MethodSpec
-from vtt_core.benchmark.methods import FROZEN, EpisodeImages, FinetuneMethod, make_method
+from vtt_core.benchmark.methods import FinetuneMethod, make_method
 from vtt_core.classify import classify, image_features, unprojected_features, zero_shot_prototypes
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.finetune import Finetune
 from vtt_core.linear_probe import probe_predictions
 from vtt_core.strip import strip
-
-
-@pytest.fixture
-def episodes(bank: ImageBank) -> list[EpisodeImages]:
-    protocol = Protocol(way=3, shot=2, num_queries=2, num_episodes=3, seed=1)
-    return [
-        EpisodeImages(bank, episode, number, protocol.seed)
-        for number, episode in enumerate(draw_episodes(bank.class_I, protocol, bank.group_I))
-    ]
-
-
-def test_the_support_set_holds_the_episodes_images_under_its_labels(bank: ImageBank, episodes: list[EpisodeImages]) -> None:
-    images = episodes[0]
-    support_set = images.support_set()
-    assert support_set.labels == images.labels
-    names = [image.name for support_class in support_set.classes for image in support_class.images]
-    assert names == [bank.images[index].name for index in images.support]
-    assert all(
-        name.startswith(f"{label}/")
-        for name, label in zip(names, [label for label in images.labels for _ in range(2)], strict=True)
-    )
-
-
-def test_each_episode_has_its_own_seed(episodes: list[EpisodeImages]) -> None:
-    assert len({images.seed for images in episodes}) == 3
 
 
 def test_frozen_methods_say_what_their_parts_say(
@@ -96,5 +74,10 @@ def test_episodes_worked_on_together_are_those_worked_on_alone(
         assert one.facts["first_conflict_cosine"] == pytest.approx(other.facts["first_conflict_cosine"], abs=1e-4)
 
 
-def test_every_frozen_method_can_be_made() -> None:
-    assert set(FROZEN) >= {"zero-shot", "linear-probe"}
+@pytest.mark.parametrize("name", sorted(BASELINES))
+def test_every_baseline_says_what_it_says_without_the_bank(name: str, episodes: list[EpisodeImages]) -> None:
+    images = episodes[2]
+    by_bank = images.problem
+    alone = FewShotProblem(**{known.name: getattr(by_bank, known.name) for known in fields(FewShotProblem)})
+    (prediction,) = make_method(MethodSpec(name, name, None), 1).predict([images])
+    assert torch.equal(prediction.predicted_Q, BASELINES[name](alone, images.seed).argmax(dim=-1))

@@ -12,11 +12,12 @@ from torch import Tensor
 
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.benchmark.datasets.labelled_image import LabelledImage
+from vtt_core.benchmark.episode_images import EpisodeImages
 from vtt_core.benchmark.episode_log import EpisodeLine, EpisodeLog
 from vtt_core.benchmark.episodes import Protocol
 from vtt_core.benchmark.image_bank import ImageBank
 from vtt_core.benchmark.method_spec import parse_specs
-from vtt_core.benchmark.methods import FROZEN, EpisodeImages
+from vtt_core.benchmark.methods import FROZEN
 from vtt_core.benchmark.runner import Benchmark, describe_device, run_episodes
 
 PROTOCOL = Protocol(way=3, shot=2, num_queries=2, num_episodes=4, seed=1)
