@@ -25,12 +25,3 @@ def test_without_absorption_only_the_classification_loss_is_computed(trained: Fi
     assert len(on.host_absorption) == 2
     assert len(on.fusion_absorption) == len(list(state.fusion.parameters()))
     assert (off.absorption_loss, off.host_absorption, off.fusion_absorption) == (None, (), ())
-
-
-def test_a_part_of_a_batch_keeps_its_dropout(trained: Finetune) -> None:
-    whole = batch_of(trained, is_absorbing=True)
-    part = whole.rows(slice(1, 3))
-    assert part.views_B.tolist() == [3, 5]
-    assert whole.dropout is not None
-    assert part.dropout is not None
-    assert torch.equal(part.dropout.bytes_LPBTW, whole.dropout.bytes_LPBTW[:, :, 1:3])
