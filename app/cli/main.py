@@ -12,6 +12,7 @@ from app.cli.api import api
 from app.cli.backbones import backbones
 from app.cli.backup import backup
 from app.cli.bench import bench
+from app.cli.bench_episodes import episodes
 from app.cli.bench_load import load
 from app.cli.console import BAD_INPUT_EXIT, FAILURE_EXIT, write_error
 from app.cli.demo import demo
@@ -33,7 +34,8 @@ cli = typer.Typer(
 )
 for command in (up, adapt, predict, backbones, api, worker, health, backup, restore, demo, draw):
     cli.command()(command)
-bench.command()(load)
+for measurement in (load, episodes):
+    bench.command()(measurement)
 cli.add_typer(bench, name="bench")
 cli.add_typer(keys, name="keys")
 
