@@ -14,6 +14,7 @@ from app.cli.backup import backup
 from app.cli.bench import bench
 from app.cli.bench_episodes import episodes
 from app.cli.bench_load import load
+from app.cli.bench_reproduce import reproduce
 from app.cli.console import BAD_INPUT_EXIT, FAILURE_EXIT, write_error
 from app.cli.demo import demo
 from app.cli.draw import draw
@@ -34,7 +35,7 @@ cli = typer.Typer(
 )
 for command in (up, adapt, predict, backbones, api, worker, health, backup, restore, demo, draw):
     cli.command()(command)
-for measurement in (load, episodes):
+for measurement in (load, episodes, reproduce):
     bench.command()(measurement)
 cli.add_typer(bench, name="bench")
 cli.add_typer(keys, name="keys")

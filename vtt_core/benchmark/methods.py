@@ -7,7 +7,7 @@ Source: METHOD.md, "Protocol".
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from statistics import mean
 from typing import Any
@@ -25,6 +25,7 @@ from vtt_core.finetune import Finetune
 from vtt_core.linear_probe import probe_predictions
 from vtt_core.losses import class_logits
 from vtt_core.strip import strip
+from vtt_core.train_many import can_train_many, train_many
 from vtt_core.train_together import train_together
 
 
@@ -82,13 +83,8 @@ class FinetuneMethod(EpisodeMethod):
             )
             for images in episodes
         ]
-        rounds: Iterable[Sequence[StepReport | None]]
-        if len(finetunes) == 1:
-            rounds = ([report] for report in finetunes[0].steps())
-        else:
-            rounds = train_together(finetunes, self._num_threads)
         cosines: list[list[float]] = [[] for _ in episodes]
-        for reports in rounds:
+        for reports in self._rounds(finetunes):
             for report, seen in zip(reports, cosines, strict=True):
                 if report is not None and report.conflict_cosine is not None:
                     seen.append(report.conflict_cosine)
@@ -96,6 +92,22 @@ class FinetuneMethod(EpisodeMethod):
             Prediction(_predicted(finetune, images), self._facts(finetune, seen))
             for finetune, images, seen in zip(finetunes, episodes, cosines, strict=True)
         ]
+
+    def _rounds(self, finetunes: Sequence[Finetune]) -> Iterable[Sequence[StepReport | None]]:
+        """Take all steps in the way that suits the device: stacked on a GPU, in common passes or one by one on a CPU."""
+        is_gpu = finetunes[0].backbone.device.type == "cuda"
+        if len(finetunes) > 1 and is_gpu and all(can_train_many(finetune) for finetune in finetunes):
+            return train_many(finetunes)
+        if len(finetunes) > 1 and all(finetune.can_share_steps for finetune in finetunes):
+            return train_together(finetunes, self._num_threads)
+        return self._one_by_one(finetunes)
+
+    def _one_by_one(self, finetunes: Sequence[Finetune]) -> Iterator[list[StepReport | None]]:
+        for index, finetune in enumerate(finetunes):
+            for report in finetune.steps():
+                reports: list[StepReport | None] = [None for _ in finetunes]
+                reports[index] = report
+                yield reports
 
     def _facts(self, finetune: Finetune, cosines: Sequence[float]) -> dict[str, Any]:
         if not self._recipe.uses_absorption:

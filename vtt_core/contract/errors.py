@@ -29,6 +29,8 @@ VttError
 │   │   ├── DatasetLayoutError            dataset.bad_layout
 │   │   ├── DatasetFileError              dataset.bad_file
 │   │   └── MissingPackageError           dataset.missing_package
+│   ├── UnknownRowError                   reproduce.unknown_row
+│   ├── MissingRequirementError           reproduce.missing
 │   ├── RecipeError                       recipe.invalid
 │   ├── UnknownBackboneError              backbone.unknown
 │   ├── UnsupportedBackboneError          backbone.unsupported
@@ -269,6 +271,20 @@ class MissingPackageError(DatasetError):
 
     code = "dataset.missing_package"
     title = "Package missing"
+
+
+class UnknownRowError(InputError):
+    """No published row has this id."""
+
+    code = "reproduce.unknown_row"
+    title = "Unknown row"
+
+
+class MissingRequirementError(InputError):
+    """Weights or data sets that a published row needs are not there."""
+
+    code = "reproduce.missing"
+    title = "Not everything is there"
 
 
 class RecipeError(InputError):
