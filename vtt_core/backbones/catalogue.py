@@ -14,7 +14,7 @@ from typing import Any
 import torch
 
 import vtt_core.contract
-from vtt_core.backbones.open_clip_import import open_clip
+from vtt_core.backbones.open_clip_import import open_clip, timm
 from vtt_core.backbones.timm_vision_tower import why_unsupported as why_trunk_unsupported
 from vtt_core.contract.backbones import MINI, BackboneEntry
 
@@ -43,7 +43,7 @@ def why_unsupported(config: dict[str, Any]) -> str | None:
         return "it also writes captions"
     reason = _why_clip_vision_unsupported(config["vision_cfg"]) or _why_text_unsupported(config)
     if reason is None and "timm_model_name" in config["vision_cfg"]:
-        reason = why_trunk_unsupported(timm_trunk(config))
+        reason = why_trunk_unsupported(timm_trunk(config["vision_cfg"]["timm_model_name"]))
     return reason
 
 
@@ -70,18 +70,11 @@ def _why_text_unsupported(config: dict[str, Any]) -> str | None:
     return None
 
 
-def timm_trunk(config: dict[str, Any]) -> Any:
-    """Return the timm model of an open_clip configuration without weights: only its shapes."""
-    vision = config["vision_cfg"]
-    return _timm_trunk(
-        vision["timm_model_name"], config["embed_dim"], vision.get("timm_pool", "avg"), vision.get("timm_proj", "linear")
-    )
-
-
-@lru_cache(maxsize=32)
-def _timm_trunk(name: str, joint_size: int, pool: str, projection: str | None) -> Any:
+@lru_cache(maxsize=64)
+def timm_trunk(name: str) -> Any:
+    """Return timm's model of this name without weights: its blocks and their shapes, however its end is changed."""
     with torch.device("meta"):
-        return open_clip.timm_model.TimmModel(name, joint_size, pool=pool, proj=projection).trunk
+        return timm.create_model(name, num_classes=0)
 
 
 def build_catalogue() -> list[BackboneEntry]:
@@ -98,7 +91,7 @@ def _entry(backbone_id: str, config: dict[str, Any], *, is_bundled: bool) -> Bac
     vision, text = config["vision_cfg"], config["text_cfg"]
     num_layers, kind = vision.get("layers"), f"ViT, width {vision.get('width')}, patch {vision.get('patch_size')}"
     if "timm_model_name" in vision:
-        trunk = timm_trunk(config)
+        trunk = timm_trunk(vision["timm_model_name"])
         num_layers, kind = len(trunk.blocks), f"timm's {vision['timm_model_name']}, width {trunk.embed_dim}"
     if text.get("no_causal_mask"):
         kind += "; text read both ways"
