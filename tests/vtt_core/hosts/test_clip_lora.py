@@ -2,11 +2,10 @@ from collections.abc import Callable
 
 import torch
 
+from tests.vtt_core.hosts.conftest import Setting
 from vtt_core.hosts.clip_lora import ClipLora
 from vtt_core.hosts.host import Host
 from vtt_core.problem import Batch, Problem
-
-from .conftest import Setting
 
 
 def test_each_place_trains_its_own_towers(make_setting: Callable[..., Setting]) -> None:

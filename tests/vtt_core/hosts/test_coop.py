@@ -3,14 +3,13 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from tests.vtt_core.hosts.conftest import Setting
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.contract.errors import PromptError
 from vtt_core.contract.recipe import make_recipe
 from vtt_core.hosts.coop import CoOp
 from vtt_core.hosts.host import Host
 from vtt_core.problem import Batch, Problem
-
-from .conftest import Setting
 
 
 def test_words_to_start_from_give_their_prompt(make_setting: Callable[..., Setting]) -> None:

@@ -6,13 +6,12 @@ import pytest
 import torch
 from torch.nn import functional
 
+from tests.vtt_core.hosts.conftest import Setting
 from vtt_core.contract.recipe import HOSTS
 from vtt_core.finetune import start_state
 from vtt_core.gradients import batch_losses, plain_gradients
 from vtt_core.hosts.host import Host
 from vtt_core.problem import Batch, Problem
-
-from .conftest import Setting
 
 STARTS_FROM_CLIP = ("clip-lora", "clip-lora-text", "clip-lora-both")
 

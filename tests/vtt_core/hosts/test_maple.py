@@ -3,14 +3,13 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from tests.vtt_core.hosts.conftest import Setting
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.contract.errors import PromptError
 from vtt_core.contract.recipe import make_recipe
 from vtt_core.hosts.host import Host
 from vtt_core.hosts.maple import MaPLe
 from vtt_core.problem import Batch, Problem
-
-from .conftest import Setting
 
 
 def test_the_first_blocks_tokens_start_as_the_templates_words(make_setting: Callable[..., Setting]) -> None:
