@@ -162,20 +162,27 @@ def _write_lost_layers(result: Mapping[str, Any], plot_file: Path) -> None:
     console = Console(highlight=False)
     console.print(
         f"{result['backbone']}, {result['way']}-way {result['shot']}-shot, {result['query']} queries a class, "
-        f"{result['episodes']} episodes, chance {100 * result['chance']:.1f} %",
+        f"{result['episodes']} episodes, chance {100 * result['chance']:.1f}; in percent, with 95 % intervals",
         markup=False,
     )
-    table = Table("state", "full tower", "best change of a layer", "gain", "of all layers", box=None, header_style="bold")
+    table = Table("state", "full tower", "best layer", "gain", "all layers", "above 0", box=None, header_style="bold")
     for state, found in result["states"].items():
-        full = f"{100 * found['full']['accuracy']:.2f} % ± {100 * found['full']['ci95']:.2f}"
         for kind in ("removed", "emphasised"):
             best = found[f"best_{kind}"]
-            gain = f"{100 * best['gain']:+.2f} ± {100 * best['ci95']:.2f}"
-            verdict = "above zero" if best["is_above_zero_of_all_layers"] else "not above zero"
-            wide = f"± {100 * best['ci95_of_all_layers']:.2f}, {verdict}"
-            table.add_row(state, full, f"{best['layer']} {kind}", gain, wide)
+            table.add_row(
+                state,
+                _percent(found["full"]["accuracy"], found["full"]["ci95"]),
+                f"{best['layer']} {kind}",
+                _percent(best["gain"], best["ci95"], sign="+"),
+                f"± {100 * best['ci95_of_all_layers']:.2f}",
+                "yes" if best["is_above_zero_of_all_layers"] else "no",
+            )
     console.print(table)
     console.print(f"picture: {plot_file}", markup=False)
+
+
+def _percent(value: float, half_width: float, sign: str = "") -> str:
+    return f"{100 * value:{sign}.2f} ± {100 * half_width:.2f}"
 
 
 @diagnose.command()

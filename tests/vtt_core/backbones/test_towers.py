@@ -1,3 +1,4 @@
+import copy
 from collections.abc import Callable
 
 import pytest
@@ -5,7 +6,7 @@ import torch
 from torch import Tensor
 
 from vtt_core.backbones.backbone import Backbone
-from vtt_core.backbones.towers import run_block
+from vtt_core.backbones.towers import block_attention, run_block
 from vtt_core.lora.layers import TowerLora
 
 TEXTS = ["a photo of a dog.", "x", "a photo of a herbaceous vegetation land."]
@@ -143,3 +144,59 @@ def test_a_lora_on_the_text_tower_equals_merged_weights(backbone: Backbone, in_f
     changed = tower.layer_features(tokens_CT, lora)
     torch.testing.assert_close(changed, merged.text_tower.layer_features(tokens_CT), rtol=1e-10, atol=1e-10)
     assert not torch.allclose(changed, tower.layer_features(tokens_CT))
+
+
+class TestBlockWeights:
+    """A text tower with a block that counts more, less or not at all."""
+
+    def test_ones_change_no_bit(self, backbone: Backbone) -> None:
+        tower, tokens_CT = backbone.text_tower, backbone.tokenize(TEXTS)
+        assert torch.equal(tower.layer_features(tokens_CT, block_weights=[1.0, 1.0]), tower.layer_features(tokens_CT))
+
+    @pytest.mark.parametrize("removed", [0, 1])
+    def test_zero_equals_a_tower_without_the_block(self, backbone: Backbone, removed: int) -> None:
+        shorter = copy.deepcopy(backbone.clip)
+        del shorter.transformer.resblocks[removed]
+        tokens_CT, weights = backbone.tokenize(TEXTS), [1.0, 1.0]
+        weights[removed] = 0.0
+        features_CD = backbone.text_tower.layer_features(tokens_CT, block_weights=weights)[:, -1]
+        torch.testing.assert_close(features_CD, shorter.encode_text(tokens_CT), **EXACT)
+
+    def test_more_than_one_lengthens_what_the_block_adds(self, backbone: Backbone) -> None:
+        tower = backbone.text_tower
+        tokens_CT = tower.cut_padding(backbone.tokenize(TEXTS))
+        x_CTW = tower.embed(tokens_CT) + tower.positions(tokens_CT.shape[1])
+        added_CTW = run_block(tower.blocks[0], x_CTW, is_causal=True) - x_CTW
+        x_CTW = run_block(tower.blocks[1], x_CTW + 1.5 * added_CTW, is_causal=True)
+        expected_CD = tower.project(x_CTW[torch.arange(len(TEXTS)), tower.end_of(tokens_CT)])
+        features_CLD = tower.layer_features(tokens_CT, block_weights=[1.5, 1.0])
+        torch.testing.assert_close(features_CLD[:, -1], expected_CD, **EXACT)
+
+
+class TestAttention:
+    def test_it_is_what_torchs_own_attention_computes(self, backbone: Backbone) -> None:
+        block = backbone.clip.visual.transformer.resblocks[0]
+        x_BTW = torch.randn(2, 5, 64, dtype=torch.float64)
+        normed_BTW = block.ln_1(x_BTW)
+        _, expected_BHTT = block.attn(normed_BTW, normed_BTW, normed_BTW, average_attn_weights=False)
+        torch.testing.assert_close(block_attention(block, x_BTW), expected_BHTT, **EXACT)
+
+    def test_every_token_reads_shares_that_sum_to_one(self, backbone: Backbone, images_B3HW: Tensor) -> None:
+        tower = backbone.vision_tower
+        attention_BLTT = tower.layer_attention(images_B3HW)
+        assert attention_BLTT.shape == (3, tower.num_layers, tower.num_tokens, tower.num_tokens)
+        assert attention_BLTT.min() >= 0
+        sums_BLT = attention_BLTT.sum(dim=-1)
+        torch.testing.assert_close(sums_BLT, torch.ones_like(sums_BLT), **EXACT)
+
+    def test_a_lora_equals_merged_weights(
+        self, backbone: Backbone, images_B3HW: Tensor, in_float64: Callable[[Backbone], Backbone]
+    ) -> None:
+        lora, merged = TowerLora(4, 64, rank=2, scaling=2.0).double(), in_float64(backbone)
+        with torch.no_grad():
+            lora.lora_B.normal_()
+            for index, block in enumerate(merged.vision_tower.blocks):
+                block.attn.in_proj_weight += lora.layer(index).delta()
+        changed = backbone.vision_tower.layer_attention(images_B3HW, lora)
+        torch.testing.assert_close(changed, merged.vision_tower.layer_attention(images_B3HW), rtol=1e-10, atol=1e-10)
+        assert not torch.allclose(changed, backbone.vision_tower.layer_attention(images_B3HW))
