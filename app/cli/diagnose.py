@@ -68,7 +68,7 @@ def lost_layers(
     """Draw accuracy against the text layer that is removed or emphasised, before and after CLIP-LoRA with and without VtT."""
     # torch takes seconds to import; other commands do without.
     from vtt_core.benchmark.episodes import Protocol  # noqa: PLC0415
-    from vtt_core.diagnostics.lost_layers import LostLayers, make_edits, summarise  # noqa: PLC0415
+    from vtt_core.diagnostics.lost_layers import BEFORE, LostLayers, make_edits, summarise  # noqa: PLC0415
 
     check_matplotlib()
     num_threads = use_threads(threads)
@@ -95,6 +95,11 @@ def lost_layers(
         "text_layers": frozen.text_tower.num_layers,
         "chance": 1 / way,
         "states": summarise(edits, list(_show_progress(measured.run(), episodes))),
+        "all_images": {
+            "images": len(labelled.images),
+            "chance": 1 / len(labelled.labels),
+            **summarise(edits, measured.over_images())[BEFORE],
+        },
     }
     out.mkdir(parents=True, exist_ok=True)
     json_file, plot_file = (out / name for name in LOST_LAYERS_FILES)
@@ -166,7 +171,8 @@ def _write_lost_layers(result: Mapping[str, Any], plot_file: Path) -> None:
         markup=False,
     )
     table = Table("state", "full tower", "best layer", "gain", "all layers", "above 0", box=None, header_style="bold")
-    for state, found in result["states"].items():
+    every = result["all_images"]
+    for state, found in {**result["states"], "all images": every}.items():
         for kind in ("removed", "emphasised"):
             best = found[f"best_{kind}"]
             table.add_row(
@@ -178,6 +184,8 @@ def _write_lost_layers(result: Mapping[str, Any], plot_file: Path) -> None:
                 "yes" if best["is_above_zero_of_all_layers"] else "no",
             )
     console.print(table)
+    way, chance = len(result["labels"]), 100 * every["chance"]
+    console.print(f"all images: each of {every['images']} once, before, {way}-way, chance {chance:.1f}", markup=False)
     console.print(f"picture: {plot_file}", markup=False)
 
 

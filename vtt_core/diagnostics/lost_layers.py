@@ -157,6 +157,15 @@ class LostLayers:
                 accuracies[recipe.method] = self._accuracies(episode, self._finetuned(episode, number, recipe))
             yield accuracies
 
+    def over_images(self) -> list[dict[str, list[float]]]:
+        """Return for each image whether every edit puts it into its class among all, as 1 or 0, before any fine-tuning.
+
+        Episodes draw the same images again and again; an interval over these, each of which counts once, is not too narrow.
+        """
+        labels_I = torch.tensor(self.data.class_I, device=self._frozen_ID.device)
+        correct_EI = [_correct(prototypes_CD, self._frozen_ID, labels_I).tolist() for prototypes_CD in self.prototypes_ECD]
+        return [{BEFORE: list(correct_E)} for correct_E in zip(*correct_EI, strict=True)]
+
     def _finetuned(self, episode: Episode, number: int, recipe: FinetuneRecipe) -> Tensor:
         """Return features_QD of the queries after a fine-tuning on the episode's support set."""
         seed = derived_seed(self.protocol.seed, "episode", number)
@@ -176,21 +185,22 @@ class LostLayers:
     def _accuracies(self, episode: Episode, features_QD: Tensor) -> list[float]:
         prototypes_END = self.prototypes_ECD[:, list(episode.classes)]
         labels_Q = episode.query_labels_Q.to(features_QD.device)
-        return [
-            float((class_logits(features_QD, prototypes_ND, 1.0).argmax(dim=-1) == labels_Q).double().mean())
-            for prototypes_ND in prototypes_END
-        ]
+        return [float(_correct(prototypes_ND, features_QD, labels_Q).mean()) for prototypes_ND in prototypes_END]
+
+
+def _correct(prototypes_ND: Tensor, features_QD: Tensor, labels_Q: Tensor) -> Tensor:
+    return (class_logits(features_QD, prototypes_ND, 1.0).argmax(dim=-1) == labels_Q).double()
 
 
 def summarise(edits: Sequence[Edit], accuracies: Sequence[Mapping[str, Sequence[float]]]) -> dict[str, Any]:
     """Return for each state the accuracy of the full tower, the gain of every edit and the best layer, as JSON values.
 
-    A gain is the mean over the episodes of an edit's accuracy minus the full tower's. Since the best of L layers is chosen
-    after looking, it has a second, wider interval that holds for all L together.
+    A gain is the mean over the episodes (or images) of an edit's accuracy minus the full tower's. Since the best of L layers
+    is chosen after looking, it has a second, wider interval that holds for all L together.
 
     Args:
         edits: the full tower first.
-        accuracies: what `LostLayers.run` gave, of at least 2 episodes.
+        accuracies: what `LostLayers.run` or `over_images` gave, at least 2.
     """
     return {state: _summarise_state(edits, [episode[state] for episode in accuracies]) for state in accuracies[0]}
 

@@ -56,7 +56,9 @@ class TestLostLayers:
         assert (printed["chance"], printed["weight"], printed["text_layers"], printed["iterations"]) == (1 / 3, 2, 3, 2)
         assert printed["labels"] == ["chessboard", "polka dots", "rings", "star", "stripes"]
         assert list(printed["states"]) == ["before", "clip-lora", "clip-lora+vtt"]
-        for found in printed["states"].values():
+        every = printed["all_images"]
+        assert (every.pop("images"), every.pop("chance")) == (20, 0.2)
+        for found in (*printed["states"].values(), every):
             assert list(found) == ["full", "removed", "best_removed", "emphasised", "best_emphasised"]
             for kind in ("removed", "emphasised"):
                 assert [row["layer"] for row in found[kind]] == [1, 2, 3]
@@ -69,6 +71,7 @@ class TestLostLayers:
         assert result.exit_code == 0, result.output
         assert "chance 33.3" in result.stdout
         assert "emphasised" in result.stdout
+        assert "each of 20 once, before, 5-way, chance 20.0" in result.stdout
         written = json.loads((tmp_path / "lost-layers.json").read_text(encoding="utf-8"))
         assert list(written["states"]) == ["before"]
         assert written["iterations"] is None

@@ -97,6 +97,16 @@ class TestLostLayers:
         frozen_only = list(LostLayers(tiny_backbone, data, PROTOCOL, edits).run())
         assert [accuracies[BEFORE] for accuracies in measured] == [accuracies[BEFORE] for accuracies in frozen_only[:2]]
 
+    def test_each_image_counts_once_among_all_classes(
+        self, tiny_backbone: Backbone, data: LabelledSet, edits: list[Edit]
+    ) -> None:
+        measured = LostLayers(tiny_backbone, data, PROTOCOL, edits)
+        features_ID = image_features(tiny_backbone, [decode_image(image.encoded) for image in data.images])
+        predicted_IE = torch.einsum("id,ecd->iec", features_ID, measured.prototypes_ECD).argmax(dim=-1)
+        expected_IE = (predicted_IE == torch.tensor(data.class_I)[:, None]).double()
+        assert [image[BEFORE] for image in measured.over_images()] == expected_IE.tolist()
+        assert 0 < float(expected_IE.mean()) < 1
+
     def test_a_group_is_never_on_both_sides(self, tiny_backbone: Backbone, data: LabelledSet, edits: list[Edit]) -> None:
         grouped = replace(data, group_I=tuple("same" for _ in data.images))
         with pytest.raises(SupportSetError, match="groups"):
