@@ -1,6 +1,6 @@
 """The stripped adapter: two files, a manifest in JSON and tensors in safetensors; no pickle.
 
-Shapes: C classes, D joint size.
+Shapes: C classes, D joint size; deep prompts: J blocks, P tokens, W vision width.
 """
 
 from __future__ import annotations
@@ -24,6 +24,7 @@ from vtt_core.lora.layers import TowerLora
 MANIFEST_FILE = "manifest.json"
 TENSORS_FILE = "adapter.safetensors"
 PROTOTYPES = "prototypes"
+VISUAL_PROMPTS = "visual_prompts"
 LORA_PREFIX = "vision."
 
 
@@ -33,9 +34,11 @@ class Adapter:
 
     manifest: AdapterManifest
     lora: TowerLora
-    """Low-rank layers of the vision tower."""
+    """Low-rank layers of the vision tower; of rank 0 where the host has none."""
     prototypes_CD: Tensor
     """Unit text feature of every class."""
+    prompts_JPW: Tensor | None = None
+    """Tokens that the vision tower's first blocks read beside an image, where the host has them."""
 
     def check_backbone(self, backbone: Backbone) -> None:
         """Refuse a backbone that the adapter was not trained on.
@@ -55,12 +58,16 @@ class Adapter:
         got = (self.lora.num_layers, self.lora.width, self.prototypes_CD.shape[1])
         if got != expected:
             raise _unreadable("(layers, width, joint size) " + repr(expected), repr(got))
+        if self.prompts_JPW is not None and self.prompts_JPW.shape[2] != tower.width:
+            raise _unreadable(f"visual prompts of width {tower.width}", repr(self.prompts_JPW.shape[2]))
 
 
-def encode_tensors(lora: TowerLora, prototypes_CD: Tensor) -> bytes:
-    """Return the safetensors file of a LoRA and its prototypes."""
+def encode_tensors(lora: TowerLora, prototypes_CD: Tensor, prompts_JPW: Tensor | None = None) -> bytes:
+    """Return the safetensors file of a LoRA, its prototypes and the visual prompts beside it."""
     tensors = {LORA_PREFIX + name: tensor for name, tensor in lora.matrices().items()}
     tensors[PROTOTYPES] = prototypes_CD
+    if prompts_JPW is not None:
+        tensors[VISUAL_PROMPTS] = prompts_JPW
     return save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
 
 
@@ -69,7 +76,7 @@ def adapter_to_files(adapter: Adapter) -> dict[str, bytes]:
     manifest = json.dumps(adapter.manifest.to_json(), indent=2, sort_keys=True, ensure_ascii=False)
     return {
         MANIFEST_FILE: (manifest + "\n").encode(),
-        TENSORS_FILE: encode_tensors(adapter.lora, adapter.prototypes_CD),
+        TENSORS_FILE: encode_tensors(adapter.lora, adapter.prototypes_CD, adapter.prompts_JPW),
     }
 
 
@@ -123,19 +130,28 @@ def _assemble(manifest: AdapterManifest, recipe: FinetuneRecipe, tensors: dict[s
     prototypes_CD = tensors.pop(PROTOTYPES, None)
     if prototypes_CD is None or prototypes_CD.ndim != 2 or len(prototypes_CD) != len(manifest.labels):
         raise _unreadable(f"one prototype for each of {len(manifest.labels)} classes", "none, or another number")
+    prompts_JPW = tensors.pop(VISUAL_PROMPTS, None)
+    if (prompts_JPW is not None) != (recipe.host == "maple") or (prompts_JPW is not None and prompts_JPW.ndim != 3):
+        raise _unreadable("visual prompts of three dimensions where the host is 'maple', and none elsewhere", "another")
+    rank = vision_rank(recipe)
     first = tensors.get(f"{LORA_PREFIX}layers.0.q_proj.lora_A")
-    if first is None or first.ndim != 2 or first.shape[0] != recipe.rank:
-        raise _unreadable(f"LoRA tensors of rank {recipe.rank}", "none, or another rank")
+    if first is None or first.ndim != 2 or first.shape[0] != rank:
+        raise _unreadable(f"LoRA tensors of rank {rank}", "none, or another rank")
     queries = [tensor for name, tensor in tensors.items() if name.endswith(".q_proj.lora_A")]
     if any(tensor.shape != first.shape for tensor in queries):  # else room would be made for layers that have no tensors
         raise _unreadable("LoRA tensors of one shape", "others")
     num_layers = len(queries)
-    lora = TowerLora(num_layers, first.shape[1], recipe.rank, recipe.scaling).to(first.dtype).requires_grad_(False)
+    lora = TowerLora(num_layers, first.shape[1], rank, recipe.scaling).to(first.dtype).requires_grad_(False)
     try:
         lora.load_matrices({name.removeprefix(LORA_PREFIX): tensor for name, tensor in tensors.items()})
     except ValueError as error:
         raise _unreadable(f"LoRA tensors of {num_layers} layers", str(error)[:300]) from error
-    return Adapter(manifest, lora.eval(), prototypes_CD)
+    return Adapter(manifest, lora.eval(), prototypes_CD, prompts_JPW)
+
+
+def vision_rank(recipe: FinetuneRecipe) -> int:
+    """Return the rank of the LoRA that a recipe leaves on the vision tower."""
+    return recipe.rank if recipe.host in ("clip-lora", "clip-lora-both") else 0
 
 
 def _unreadable(expected: str, got: str) -> AdapterFormatError:

@@ -19,8 +19,8 @@ from vtt_core.backbones.backbone import hash_weights
 from vtt_core.contract.errors import CheckpointMismatchError
 from vtt_core.step import TrainingState
 
-MOMENTS = ("exp_avg", "exp_avg_sq", "step")
-"""What AdamW remembers of each parameter."""
+MOMENTS = ("exp_avg", "exp_avg_sq", "step", "momentum_buffer")
+"""What AdamW and SGD remember of each parameter."""
 STATE_TENSOR = "state_json"
 """Name of the tensor that holds the scalars as UTF-8 JSON; safetensors' own metadata has no fixed order."""
 HASH_TENSOR = "sha256"
@@ -50,8 +50,9 @@ def write_checkpoint(state: TrainingState, belonging: Belonging) -> bytes:
     tensors: dict[str, Tensor] = {}
     for name, parameter in _named_parameters(state):
         tensors[name] = parameter.detach()
-        for moment, value in state.optimiser.state.get(parameter, {}).items():
-            tensors[f"{name}.{moment}"] = value
+        for moment, value in _optimiser_of(state, parameter).state.get(parameter, {}).items():
+            if value is not None:  # SGD's before its first step
+                tensors[f"{name}.{moment}"] = value
     scalars = {
         "belonging": asdict(belonging),
         "step": state.step,
@@ -94,7 +95,7 @@ def read_checkpoint(encoded: bytes, state: TrainingState, belonging: Belonging) 
             parameter.copy_(tensors[name])
             moments = {moment: tensors[f"{name}.{moment}"] for moment in MOMENTS if f"{name}.{moment}" in tensors}
             if moments:
-                state.optimiser.state[parameter] = {
+                _optimiser_of(state, parameter).state[parameter] = {
                     moment: value if moment == "step" else value.to(parameter.device) for moment, value in moments.items()
                 }
     state.step = scalars["step"]
@@ -126,8 +127,16 @@ def _read_scalars(encoded: Tensor | None) -> dict[str, Any]:
 
 
 def _named_parameters(state: TrainingState) -> list[tuple[str, torch.nn.Parameter]]:
-    lora = [(f"lora.{name}", parameter) for name, parameter in state.lora.named_parameters()]
-    return lora + [(f"fusion.{name}", parameter) for name, parameter in state.fusion.named_parameters()]
+    host = [(f"host.{name}", parameter) for name, parameter in state.host.named_parameters()]
+    return host + [(f"fusion.{name}", parameter) for name, parameter in state.fusion.named_parameters()]
+
+
+def _optimiser_of(state: TrainingState, parameter: torch.nn.Parameter) -> torch.optim.Optimizer:
+    return next(
+        optimiser
+        for optimiser in state.optimisers
+        if any(parameter is member for group in optimiser.param_groups for member in group["params"])
+    )
 
 
 def _mismatch(got: str) -> CheckpointMismatchError:

@@ -1,6 +1,6 @@
 """Classify images with an adapter on its backbone, or with the backbone alone (zero-shot).
 
-Shapes: B images, C classes, D joint size.
+Shapes: B images, C classes, D joint size; deep prompts: J blocks, P tokens, W vision width.
 Source: METHOD.md, row "classifier at test".
 """
 
@@ -25,15 +25,18 @@ CHUNK_IMAGES = 64
 """Images in one forward pass; bounds memory, whatever the number asked for."""
 
 
-def image_features(backbone: Backbone, images: Sequence[Image.Image], lora: TowerLora | None = None) -> Tensor:
+def image_features(
+    backbone: Backbone, images: Sequence[Image.Image], lora: TowerLora | None = None, prompts_JPW: Tensor | None = None
+) -> Tensor:
     """Return f_BD of RGB images, not normalised.
 
     Args:
         backbone: frozen.
         images: of any size; resized and normalised here.
         lora: low-rank layers of the vision tower, or None for the frozen tower.
+        prompts_JPW: tokens that its first blocks read beside an image, or None.
     """
-    return _in_chunks(backbone, images, lambda pixels: backbone.vision_tower.features(pixels, lora))
+    return _in_chunks(backbone, images, lambda pixels: backbone.vision_tower.features(pixels, lora, prompts_JPW))
 
 
 def unprojected_features(backbone: Backbone, images: Sequence[Image.Image]) -> Tensor:
@@ -57,9 +60,12 @@ def logits(backbone: Backbone, adapter: Adapter, images: Sequence[Image.Image]) 
         BackboneMismatchError: the adapter belongs to another backbone.
     """
     adapter.check_backbone(backbone)
-    lora = adapter.lora.to(backbone.device, backbone.dtype)
+    lora, prompts_JPW = adapter.lora.to(backbone.device, backbone.dtype), adapter.prompts_JPW
+    if prompts_JPW is not None:
+        prompts_JPW = prompts_JPW.to(backbone.device, backbone.dtype)
+    features_BD = image_features(backbone, images, lora if lora.rank else None, prompts_JPW)
     scale = FinetuneRecipe.from_json(adapter.manifest.recipe).logit_scale
-    return class_logits(image_features(backbone, images, lora), adapter.prototypes_CD.to(backbone.device), scale)
+    return class_logits(features_BD, adapter.prototypes_CD.to(backbone.device), scale)
 
 
 def classify(backbone: Backbone, adapter: Adapter, images: Sequence[Image.Image]) -> Tensor:

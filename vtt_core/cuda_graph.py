@@ -19,9 +19,10 @@ import torch
 
 from vtt_core.backbones.towers import VisionTower
 from vtt_core.backbones.vision_pass import VisionPass
-from vtt_core.gradients import Batch, StepGradients
+from vtt_core.gradients import StepGradients
 from vtt_core.job_gradients import GradientsOfJobs, JobRows, gradients_of_jobs
 from vtt_core.lora.dropout import Dropout
+from vtt_core.problem import Batch
 
 MAX_RECORDINGS = 4
 """Of the shapes that came last: full and partial batch, with absorption and without."""

@@ -15,12 +15,16 @@ import torch
 from torch import Tensor
 
 from vtt_core.absorption.cached_prefix import CachedPrompt
+from vtt_core.backbones.backbone import Backbone
+from vtt_core.backbones.towers import VisionTower
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.cuda_graph import make_gradients_of_jobs
-from vtt_core.fusion.network import FusionNetwork
-from vtt_core.gradients import Batch, Problem, StepGradients
+from vtt_core.fusion.network import Fusion
+from vtt_core.gradients import StepGradients
+from vtt_core.hosts.clip_lora import ClipLora
+from vtt_core.hosts.host import Host
 from vtt_core.job_gradients import JobRows
-from vtt_core.lora.layers import TowerLora
+from vtt_core.problem import Batch, Problem
 
 
 class FastGradients:
@@ -38,11 +42,10 @@ class FastGradients:
         self._num_threads = num_threads
         self._pool = ThreadPoolExecutor(num_threads, initializer=prepare_thread)
 
-    def __call__(
-        self, problem: Problem, lora: TowerLora, fusion: FusionNetwork, recipe: FinetuneRecipe, batch: Batch
-    ) -> StepGradients:
+    def __call__(self, problem: Problem, host: Host, fusion: Fusion, recipe: FinetuneRecipe, batch: Batch) -> StepGradients:
         """Return the losses and gradients of a batch; the arguments are those of `plain_gradients`."""
-        num_images = len(batch.views_B)
+        lora, num_images = host.vision_lora, len(batch.views_B)
+        assert lora is not None, "see can_go_fast"
 
         def part(rows: slice) -> StepGradients:
             share = (rows.stop - rows.start) / num_images
@@ -51,6 +54,12 @@ class FastGradients:
 
         parts = list(self._pool.map(part, split_rows(num_images, self._num_threads)))
         return parts[0] if len(parts) == 1 else _sum(parts)
+
+
+def can_go_fast(backbone: Backbone, host: Host) -> bool:
+    """Whether a step of a host has a fast form: a LoRA on the vision tower alone, beside a causal text tower."""
+    is_known_tower = isinstance(backbone.vision_tower, VisionTower) and backbone.text_tower.is_causal
+    return is_known_tower and isinstance(host, ClipLora) and host.vision_lora is not None and host.text_lora is None
 
 
 def split_rows(num_rows: int, num_parts: int) -> list[slice]:
@@ -75,8 +84,8 @@ def _sum(parts: list[StepGradients]) -> StepGradients:
     absorbed = [part.absorption_loss for part in parts if part.absorption_loss is not None]
     return StepGradients(
         classification_loss=torch.stack([part.classification_loss for part in parts]).sum(),
-        lora_classification=added([part.lora_classification for part in parts]),
+        host_classification=added([part.host_classification for part in parts]),
         absorption_loss=torch.stack(absorbed).sum() if absorbed else None,
-        lora_absorption=added([part.lora_absorption for part in parts]),
+        host_absorption=added([part.host_absorption for part in parts]),
         fusion_absorption=added([part.fusion_absorption for part in parts]),
     )

@@ -6,7 +6,7 @@ Source: Zhang et al. 2026, arXiv:2603.05235; METHOD.md, rows "the loop" and "ite
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import count
 
@@ -21,17 +21,16 @@ from vtt_core.contract.progress import StepReport
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import SupportSet, check_shape
 from vtt_core.dgso.schedule import Dgso
-from vtt_core.fast_gradients import FastGradients
-from vtt_core.fusion.network import FusionNetwork
-from vtt_core.fusion.sequence import num_scan_steps
-from vtt_core.gradients import Batch, Problem, StepGradients
+from vtt_core.fast_gradients import FastGradients, can_go_fast
+from vtt_core.fusion.make import make_fusion
+from vtt_core.gradients import StepGradients, plain_gradients
+from vtt_core.hosts.make import draw_text_dropout, draw_vision_dropout, make_host
 from vtt_core.images import decode_image
 from vtt_core.job_gradients import JobRows
-from vtt_core.lora.dropout import Dropout, draw_dropout
-from vtt_core.lora.layers import PROJECTIONS, TowerLora
+from vtt_core.problem import Batch, Problem
 from vtt_core.prompts import class_prompts
 from vtt_core.seeding import make_generator, seeded
-from vtt_core.step import TrainingState, apply_gradients, make_optimiser, train_step
+from vtt_core.step import TrainingState, apply_gradients, make_optimisers, train_step
 from vtt_core.views import Views, stack_views
 
 
@@ -73,8 +72,10 @@ class Finetune:
         self.labels = support_set.labels
         self.limits = limits
         self.problem = make_problem(backbone, support_set, recipe, seed, limits)
-        self.state = start_state(backbone, recipe, seed)
-        self._gradients_of = FastGradients(self.problem, _num_parts(backbone.device, num_threads))
+        self.state = start_state(backbone, recipe, seed, self.labels)
+        self._fast: FastGradients | None = None
+        if can_go_fast(backbone, self.state.host):
+            self._fast = FastGradients(self.problem, _num_parts(backbone.device, num_threads))
         self._belonging = Belonging(recipe.to_json(), seed, backbone.weight_sha256, self.problem.sha256())
         if checkpoint is not None:
             read_checkpoint(checkpoint, self.state, self._belonging)
@@ -93,19 +94,26 @@ class Finetune:
         """Run the remaining steps, giving a report after each.
 
         Args:
-            run: gives the gradients of a batch where they are computed together with those of others.
+            run: gives the gradients of a batch where they are computed together with those of others; only for one that
+                can take its steps together with them.
         """
-        run = run or self._run_alone
         while not self.has_finished:
-            yield self.take(run(self.next_rows()))
+            yield self.take(run(self.next_rows()) if run is not None else self._run_alone())
 
-    def _run_alone(self, rows: JobRows) -> StepGradients:
-        return self._gradients_of(rows.problem, rows.lora, rows.fusion, rows.recipe, rows.batch)
+    @property
+    def can_share_steps(self) -> bool:
+        """Whether its steps can be taken together with those of others on its backbone."""
+        return self._fast is not None
+
+    def _run_alone(self) -> StepGradients:
+        gradients_of = self._fast or plain_gradients
+        return gradients_of(self.problem, self.state.host, self.state.fusion, self.recipe, self._next_batch())
 
     def next_rows(self) -> JobRows:
         """Return the next step's batch and what is trained with it, for a run with others."""
+        assert self._fast is not None, "only a fine-tuning that goes the fast way shares its steps"
         state = self.state
-        return JobRows(self.problem, self._gradients_of.prompt, state.lora, state.fusion, self.recipe, self._next_batch())
+        return JobRows(self.problem, self._fast.prompt, state.lora, state.fusion, self.recipe, self._next_batch())
 
     def take(self, gradients: StepGradients) -> StepReport:
         """Finish a step with the gradients of its batch."""
@@ -118,10 +126,11 @@ class Finetune:
 
         step, device = self.state.step, self.backbone.device
         views_B = batch_of_step(step, len(self.problem.labels_V), self.recipe.batch_size, order)
-        dropout = draw_step_dropout(
-            self.backbone, self.state.lora, len(views_B), make_generator(self.seed, "dropout", step, device)
-        )
-        return Batch(views_B.to(device), dropout, self.state.dgso.is_absorbing)
+        host = self.state.host
+        generator = make_generator(self.seed, "dropout", step, device)
+        dropout = draw_vision_dropout(self.backbone, host.vision_lora, len(views_B), generator)
+        text_dropout = draw_text_dropout(self.backbone, host, make_generator(self.seed, "text dropout", step, device))
+        return Batch(views_B.to(device), dropout, self.state.dgso.is_absorbing, text_dropout)
 
     def checkpoint(self) -> bytes:
         """Return the state between two steps as a safetensors file."""
@@ -146,28 +155,26 @@ def make_problem(
         views_V3HW=views_V3HW.to(backbone.device, backbone.dtype),
         labels_V=torch.tensor(labels, device=backbone.device).repeat(recipe.num_views),
         text_CLD=text_CLD,
-        prompt=make_absorption_prompt(backbone, recipe.prompt_template, recipe.placeholder),
+        prompt=make_absorption_prompt(backbone, recipe.absorbing_template, recipe.placeholder),
     )
 
 
-def start_state(backbone: Backbone, recipe: FinetuneRecipe, seed: int) -> TrainingState:
-    """Return the state before the first step: LoRA and fusion network drawn, queue fresh."""
-    vision_tower, text_tower = backbone.vision_tower, backbone.text_tower
+def start_state(backbone: Backbone, recipe: FinetuneRecipe, seed: int, labels: Sequence[str] = ("one", "two")) -> TrainingState:
+    """Return the state before the first step: host and fusion network drawn, queue fresh.
+
+    Args:
+        backbone: frozen.
+        recipe: what to make.
+        seed: of the fine-tuning.
+        labels: class labels, which a host that changes the text tower reads.
+    """
     with seeded(seed, "lora"):
-        lora = TowerLora(vision_tower.num_layers, vision_tower.width, recipe.rank, recipe.scaling, recipe.lora_dropout)
-    state_size = max(1, round(recipe.state_size_ratio * backbone.joint_size))
+        host = make_host(backbone, labels, recipe)
     with seeded(seed, "fusion"):
-        fusion = FusionNetwork(
-            num_scan_steps(vision_tower.num_layers, text_tower.num_layers),
-            backbone.joint_size,
-            state_size=state_size,
-            step_rank=state_size,
-            convolution_width=recipe.convolution_width,
-        )
-    lora.to(backbone.device, backbone.dtype)
+        fusion = make_fusion(recipe, backbone.vision_tower.num_layers, backbone.text_tower.num_layers, backbone.joint_size)
     fusion.to(backbone.device, backbone.dtype)
-    dgso = Dgso(window=recipe.conflict_window, is_absorbing=recipe.uses_absorption)
-    return TrainingState(lora, fusion, make_optimiser(lora, fusion, recipe), dgso)
+    dgso = Dgso(window=recipe.conflict_window, is_absorbing=recipe.uses_absorption, switch_off=recipe.switch_off)
+    return TrainingState(host, fusion, make_optimisers(host, fusion, recipe), dgso)
 
 
 def warm_up(backbone: Backbone) -> None:
@@ -180,7 +187,9 @@ def warm_up(backbone: Backbone) -> None:
     prompt = make_absorption_prompt(backbone, recipe.prompt_template, recipe.placeholder)
     problem = Problem(backbone, views_V3HW, torch.arange(2, device=backbone.device), text_CLD, prompt)
     state = start_state(backbone, recipe, seed=0)
-    dropout = draw_step_dropout(backbone, state.lora, 2, make_generator(0, "dropout", 0, backbone.device))
+    if not can_go_fast(backbone, state.host):
+        return
+    dropout = draw_vision_dropout(backbone, state.lora, 2, make_generator(0, "dropout", 0, backbone.device))
     train_step(problem, state, recipe, torch.arange(2, device=backbone.device), dropout, FastGradients(problem))
 
 
@@ -188,13 +197,6 @@ def _num_parts(device: torch.device, num_threads: int | None) -> int:
     if device.type != "cpu":
         return 1
     return num_threads if num_threads is not None else torch.get_num_threads()
-
-
-def draw_step_dropout(backbone: Backbone, lora: TowerLora, num_images: int, generator: torch.Generator) -> Dropout | None:
-    """Return what one step drops of the inputs of a vision tower's LoRA."""
-    tower = backbone.vision_tower
-    shape = (tower.num_layers, len(PROJECTIONS), num_images, tower.num_tokens, tower.width)
-    return draw_dropout(lora.dropout, shape, generator)
 
 
 def batch_of_step(step: int, num_views: int, batch_size: int, order: Callable[[int], Tensor]) -> Tensor:

@@ -8,61 +8,20 @@ Source: Zhang et al. 2026, arXiv:2603.05235; METHOD.md, steps 1 to 5.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vtt_core.absorption.prompt import AbsorptionPrompt, absorb
-from vtt_core.backbones.backbone import Backbone, hash_weights
+from vtt_core.absorption.prompt import absorb
 from vtt_core.contract.recipe import FinetuneRecipe
-from vtt_core.fusion.network import FusionNetwork
+from vtt_core.fusion.network import Fusion
 from vtt_core.fusion.sequence import interleave_layers
-from vtt_core.lora.dropout import Dropout
-from vtt_core.lora.layers import TowerLora
+from vtt_core.hosts.host import Host
 from vtt_core.losses import absorption_loss, class_logits, classification_loss
-
-
-@dataclass(frozen=True)
-class Problem:
-    """What stays the same during a fine-tuning."""
-
-    backbone: Backbone
-    views_V3HW: Tensor
-    """Every view of every support image."""
-    labels_V: Tensor
-    """Class index of every view."""
-    text_CLD: Tensor
-    """Layer features of the class prompts, from the frozen text tower."""
-    prompt: AbsorptionPrompt
-    """Where a fused vector is absorbed."""
-
-    @property
-    def prototypes_CD(self) -> Tensor:
-        """Unit text feature of every class."""
-        return functional.normalize(self.text_CLD[:, -1], dim=-1)
-
-    def sha256(self) -> str:
-        """Hash of what is learnt from: views, labels and text features."""
-        return hash_weights({"views": self.views_V3HW, "labels": self.labels_V, "text": self.text_CLD})
-
-
-@dataclass(frozen=True)
-class Batch:
-    """What one step learns from."""
-
-    views_B: Tensor
-    """Indices of the views."""
-    dropout: Dropout | None
-    """Of the LoRA's inputs; None means that all are kept."""
-    is_absorbing: bool
-    """Whether the absorption loss is wanted."""
-
-    def rows(self, rows: slice) -> Batch:
-        """Return a part of the batch."""
-        return Batch(self.views_B[rows], None if self.dropout is None else self.dropout.rows(rows), self.is_absorbing)
+from vtt_core.problem import Batch, Problem
 
 
 @dataclass(frozen=True)
@@ -70,41 +29,57 @@ class StepGradients:
     """The losses of a batch and what they ask of each parameter, in the order of `parameters()`."""
 
     classification_loss: Tensor
-    lora_classification: tuple[Tensor, ...]
-    """Gradient of L_ce on the LoRA."""
+    host_classification: tuple[Tensor, ...]
+    """Gradient of L_ce on the host."""
     absorption_loss: Tensor | None = None
     """None, and the others empty, where absorption is off."""
-    lora_absorption: tuple[Tensor, ...] = ()
-    """Gradient of L_vtt on the LoRA."""
+    host_absorption: tuple[Tensor, ...] = ()
+    """Gradient of L_vtt on the host."""
     fusion_absorption: tuple[Tensor, ...] = ()
     """Gradient of L_vtt on the fusion network."""
 
 
-GradientsOf = Callable[[Problem, TowerLora, FusionNetwork, FinetuneRecipe, Batch], StepGradients]
+GradientsOf = Callable[[Problem, Host, Fusion, FinetuneRecipe, Batch], StepGradients]
 
 
-def plain_gradients(
-    problem: Problem, lora: TowerLora, fusion: FusionNetwork, recipe: FinetuneRecipe, batch: Batch
-) -> StepGradients:
+def plain_gradients(problem: Problem, host: Host, fusion: Fusion, recipe: FinetuneRecipe, batch: Batch) -> StepGradients:
     """Return the losses and gradients of a batch.
 
     Args:
         problem: images, labels and text features.
-        lora: low-rank layers of the vision tower.
+        host: what is fine-tuned.
         fusion: network that only training needs.
         recipe: constants.
         batch: which images, and what is dropped.
     """
+    on_host, on_fusion = list(host.parameters()), list(fusion.parameters())
+    loss_ce, loss_vtt = batch_losses(problem, host, fusion, recipe, batch)
+    gradients_ce = torch.autograd.grad(loss_ce, on_host, retain_graph=loss_vtt is not None, allow_unused=True)
+    of_ce = _with_zeros(gradients_ce, on_host)
+    if loss_vtt is None:
+        return StepGradients(loss_ce.detach(), of_ce)
+    gradients_vtt = torch.autograd.grad(loss_vtt, on_host + on_fusion, allow_unused=True)
+    of_vtt = _with_zeros(gradients_vtt, on_host + on_fusion)
+    return StepGradients(loss_ce.detach(), of_ce, loss_vtt.detach(), of_vtt[: len(on_host)], of_vtt[len(on_host) :])
+
+
+def batch_losses(
+    problem: Problem, host: Host, fusion: Fusion, recipe: FinetuneRecipe, batch: Batch
+) -> tuple[Tensor, Tensor | None]:
+    """Return L_ce, and L_vtt where it is wanted; the arguments are those of `plain_gradients`."""
     labels_B = problem.labels_V[batch.views_B]
-    vision_BLD = problem.backbone.vision_tower.layer_features(problem.views_V3HW[batch.views_B], lora, batch.dropout)
-    features_BD = vision_BLD[:, -1]
-    loss_ce = classification_loss(class_logits(features_BD, problem.prototypes_CD, recipe.logit_scale), labels_B)
-    gradients_ce = torch.autograd.grad(loss_ce, list(lora.parameters()), retain_graph=batch.is_absorbing)
+    vision_BLD, text_CLD = host.vision_layers(problem, batch), host.text_layers(problem, batch)
+    features_BD, prototypes_CD = vision_BLD[:, -1], functional.normalize(text_CLD[:, -1], dim=-1)
+    loss_ce = classification_loss(class_logits(features_BD, prototypes_CD, recipe.logit_scale), labels_B)
     if not batch.is_absorbing:
-        return StepGradients(loss_ce.detach(), gradients_ce)
-    fused_BD = fusion(interleave_layers(vision_BLD, problem.text_CLD[labels_B]))
-    loss_vtt = absorption_loss(absorb(problem.backbone.text_tower, problem.prompt, fused_BD), features_BD)
-    on_lora, on_fusion = list(lora.parameters()), list(fusion.parameters())
-    gradients_vtt = torch.autograd.grad(loss_vtt, on_lora + on_fusion)
-    of_lora, of_fusion = gradients_vtt[: len(on_lora)], gradients_vtt[len(on_lora) :]
-    return StepGradients(loss_ce.detach(), gradients_ce, loss_vtt.detach(), of_lora, of_fusion)
+        return loss_ce, None
+    fused_BD = fusion(interleave_layers(vision_BLD, text_CLD[labels_B], recipe.sequence))
+    if recipe.absorption == "text-tower":
+        fused_BD = absorb(problem.backbone.text_tower, problem.prompt, fused_BD)
+    return loss_ce, absorption_loss(fused_BD, features_BD)
+
+
+def _with_zeros(gradients: Sequence[Tensor | None], parameters: Sequence[Tensor]) -> tuple[Tensor, ...]:
+    """Put zeros where a loss does not reach a tensor: of a text tower's last block, say, what only other positions read."""
+    pairs = zip(gradients, parameters, strict=True)
+    return tuple(torch.zeros_like(parameter) if gradient is None else gradient for gradient, parameter in pairs)

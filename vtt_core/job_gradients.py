@@ -20,11 +20,12 @@ from vtt_core.absorption.cached_prefix import CachedPrompt
 from vtt_core.backbones.vision_pass import LoraGradients, LoraRows, VisionPass
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.fusion.fast_network import fast_fuse
-from vtt_core.fusion.network import FusionNetwork
+from vtt_core.fusion.network import Fusion
 from vtt_core.fusion.sequence import interleave_layers
-from vtt_core.gradients import Batch, Problem, StepGradients
+from vtt_core.gradients import StepGradients
 from vtt_core.lora.layers import TowerLora
 from vtt_core.losses import absorption_loss, class_logits, classification_loss
+from vtt_core.problem import Batch, Problem
 
 
 @dataclass(frozen=True)
@@ -34,7 +35,7 @@ class JobRows:
     problem: Problem
     prompt: CachedPrompt
     lora: TowerLora
-    fusion: FusionNetwork
+    fusion: Fusion
     recipe: FinetuneRecipe
     batch: Batch
     share: float = 1.0
@@ -104,7 +105,9 @@ def _losses(job: JobRows, class_BLW: Tensor) -> _Losses:
     (of_ce,) = torch.autograd.grad(loss_ce, class_BLW, retain_graph=batch.is_absorbing)
     if not batch.is_absorbing:
         return _Losses(loss_ce.detach(), None, [of_ce])
-    fused_BD = fast_fuse(job.fusion, interleave_layers(vision_BLD, problem.text_CLD[labels_B]))
-    loss_vtt = job.share * absorption_loss(job.prompt.absorb(fused_BD), features_BD)
+    fused_BD = fast_fuse(job.fusion, interleave_layers(vision_BLD, problem.text_CLD[labels_B], recipe.sequence))
+    if recipe.absorption == "text-tower":
+        fused_BD = job.prompt.absorb(fused_BD)
+    loss_vtt = job.share * absorption_loss(fused_BD, features_BD)
     of_vtt, *of_fusion = torch.autograd.grad(loss_vtt, [class_BLW, *job.fusion.parameters()])
     return _Losses(loss_ce.detach(), loss_vtt.detach(), [of_ce, of_vtt], tuple(of_fusion))

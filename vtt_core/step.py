@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from torch import Tensor
@@ -17,46 +18,63 @@ from vtt_core.contract.progress import StepReport
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.dgso.projection import conflict_cosine, project_out
 from vtt_core.dgso.schedule import Dgso
-from vtt_core.fusion.network import FusionNetwork
-from vtt_core.gradients import Batch, GradientsOf, Problem, StepGradients, plain_gradients
+from vtt_core.fusion.network import Fusion
+from vtt_core.gradients import GradientsOf, StepGradients, plain_gradients
+from vtt_core.hosts.host import Host
 from vtt_core.lora.dropout import Dropout
 from vtt_core.lora.layers import TowerLora
+from vtt_core.problem import Batch, Problem
 
 
 @dataclass
 class TrainingState:
     """What a step changes."""
 
-    lora: TowerLora
-    fusion: FusionNetwork
-    optimiser: torch.optim.AdamW
+    host: Host
+    fusion: Fusion
+    optimisers: list[torch.optim.Optimizer]
     dgso: Dgso
     step: int = 0
 
-
-def make_optimiser(lora: TowerLora, fusion: FusionNetwork, recipe: FinetuneRecipe) -> torch.optim.AdamW:
-    """Return AdamW over the LoRA and the fusion network, each with its own start of the schedule."""
-    return torch.optim.AdamW(
-        [
-            {"params": list(lora.parameters()), "start": recipe.host_learning_rate},
-            {"params": list(fusion.parameters()), "start": recipe.fusion_learning_rate},
-        ],
-        lr=recipe.host_learning_rate,
-        betas=(recipe.adam_beta1, recipe.adam_beta2),
-        eps=recipe.adam_epsilon,
-        weight_decay=recipe.weight_decay,
-        fused=True,
-    )
+    @property
+    def lora(self) -> TowerLora:
+        """LoRA of the vision tower, of a host that has one."""
+        assert self.host.vision_lora is not None
+        return self.host.vision_lora
 
 
-def learning_rate(start: float, step: int, recipe: FinetuneRecipe) -> float:
-    """Return the cosine schedule's rate for a step.
+def make_optimisers(host: Host, fusion: Fusion, recipe: FinetuneRecipe) -> list[torch.optim.Optimizer]:
+    """Return what updates the host and the fusion network, each with its own start of the schedule."""
+    of_host = {"params": list(host.parameters()), "start": recipe.host_learning_rate, "warm_up_steps": recipe.warm_up_steps}
+    of_fusion = {"params": list(fusion.parameters()), "start": recipe.fusion_learning_rate, "warm_up_steps": 0}
+
+    def adamw(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
+        return torch.optim.AdamW(
+            groups,
+            lr=recipe.host_learning_rate,
+            betas=(recipe.adam_beta1, recipe.adam_beta2),
+            eps=recipe.adam_epsilon,
+            weight_decay=recipe.weight_decay,
+            fused=True,
+        )
+
+    if recipe.optimiser == "adamw":
+        return [adamw([of_host, of_fusion])]
+    sgd = torch.optim.SGD([of_host], momentum=recipe.adam_beta1, weight_decay=recipe.weight_decay)
+    return [sgd, adamw([of_fusion])] if of_fusion["params"] else [sgd]
+
+
+def learning_rate(start: float, step: int, recipe: FinetuneRecipe, warm_up_steps: int = 0) -> float:
+    """Return the rate for a step: that of the warm-up, then the cosine schedule's.
 
     Args:
         start: rate of the first step.
         step: number of finished steps.
-        recipe: half period and floor.
+        recipe: half period, floor and warm-up.
+        warm_up_steps: of these tensors.
     """
+    if step < warm_up_steps:
+        return recipe.warm_up_learning_rate
     share = step / (recipe.schedule_stretch * recipe.iterations)
     return recipe.min_learning_rate + (start - recipe.min_learning_rate) * (1 + math.cos(math.pi * share)) / 2
 
@@ -80,7 +98,7 @@ def train_step(
         gradients_of: computes losses and gradients, the plain way or the fast one.
     """
     batch = Batch(views_B, dropout, state.dgso.is_absorbing)
-    gradients = gradients_of(problem, state.lora, state.fusion, recipe, batch)
+    gradients = gradients_of(problem, state.host, state.fusion, recipe, batch)
     return apply_gradients(state, recipe, gradients)
 
 
@@ -94,12 +112,13 @@ def apply_gradients(state: TrainingState, recipe: FinetuneRecipe, gradients: Ste
     """
     figures = [gradients.classification_loss]
     if gradients.absorption_loss is None:
-        _set_gradients(state, list(gradients.lora_classification), [None for _ in state.fusion.parameters()])
+        _set_gradients(state, list(gradients.host_classification), [None for _ in state.fusion.parameters()])
     else:
-        figures += [gradients.absorption_loss, _supervise(state, gradients, recipe.absorption_weight)]
-    for group in state.optimiser.param_groups:
-        group["lr"] = learning_rate(group["start"], state.step, recipe)
-    state.optimiser.step()
+        figures += [gradients.absorption_loss, _supervise(state, gradients, recipe)]
+    for optimiser in state.optimisers:
+        for group in optimiser.param_groups:
+            group["lr"] = learning_rate(group["start"], state.step, recipe, group["warm_up_steps"])
+        optimiser.step()
     state.step += 1
     # The only time that a step waits for the device, once everything is on its way there.
     loss_ce, loss_vtt, cosine = (*torch.stack(figures).tolist(), None, None)[:3]
@@ -116,21 +135,21 @@ def apply_gradients(state: TrainingState, recipe: FinetuneRecipe, gradients: Ste
     )
 
 
-def _supervise(state: TrainingState, gradients: StepGradients, absorption_weight: float) -> Tensor:
-    """Set the gradients of L_comb = L_ce + beta L_vtt, projected on the LoRA; return the mean cosine of its matrices."""
-    projected, cosines = [], []
-    for g_ce, g_vtt in zip(gradients.lora_classification, gradients.lora_absorption, strict=True):
-        g_comb = g_ce + absorption_weight * g_vtt
+def _supervise(state: TrainingState, gradients: StepGradients, recipe: FinetuneRecipe) -> Tensor:
+    """Set the gradients of L_comb = L_ce + beta L_vtt, projected on the host; return the mean cosine of its tensors."""
+    supervised, cosines = [], []
+    for g_ce, g_vtt in zip(gradients.host_classification, gradients.host_absorption, strict=True):
+        g_comb = g_ce + recipe.absorption_weight * g_vtt
         cosine = conflict_cosine(g_comb, g_ce)
-        projected.append(project_out(g_comb, g_ce, cosine))
+        supervised.append(project_out(g_comb, g_ce, cosine) if recipe.projects_conflict else g_comb)
         cosines.append(cosine.flatten())
-    _set_gradients(state, projected, [absorption_weight * gradient for gradient in gradients.fusion_absorption])
+    _set_gradients(state, supervised, [recipe.absorption_weight * gradient for gradient in gradients.fusion_absorption])
     return torch.cat(cosines).mean()
 
 
-def _set_gradients(state: TrainingState, on_lora: list[Tensor], on_fusion: list[Tensor] | list[None]) -> None:
-    """Hand the gradients to the optimiser; a parameter without one is left alone, decay included."""
-    for parameter, gradient in zip(state.lora.parameters(), on_lora, strict=True):
+def _set_gradients(state: TrainingState, on_host: list[Tensor], on_fusion: list[Tensor] | list[None]) -> None:
+    """Hand the gradients to the optimisers; a parameter without one is left alone, decay included."""
+    for parameter, gradient in zip(state.host.parameters(), on_host, strict=True):
         parameter.grad = gradient
     for parameter, of_fusion in zip(state.fusion.parameters(), on_fusion, strict=True):
         parameter.grad = of_fusion

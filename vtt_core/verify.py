@@ -41,9 +41,10 @@ def verify(backbone: Backbone, trained: Finetune, files: Mapping[str, bytes], su
     ]
     labels = [index for index, support_class in enumerate(support_set.classes) for _ in support_class.images]
     labels_B = torch.tensor(labels, device=backbone.device)
-    trained_BC = class_logits(
-        image_features(backbone, images, trained.state.lora), trained.problem.prototypes_CD, trained.recipe.logit_scale
-    )
+    host = trained.state.host
+    with torch.inference_mode():
+        features_BD = image_features(backbone, images, host.vision_lora, host.visual_prompts())
+        trained_BC = class_logits(features_BD, host.prototypes(trained.problem), trained.recipe.logit_scale)
     reloaded_BC = logits(backbone, adapter_from_files(files), images)
     if not torch.equal(trained_BC, reloaded_BC):
         raise VerificationError(

@@ -26,9 +26,11 @@ from vtt_core.dgso.schedule import Dgso
 from vtt_core.fast_gradients import FastGradients
 from vtt_core.finetune import batch_of_step
 from vtt_core.fusion.fast_network import fast_fuse
-from vtt_core.gradients import GradientsOf, Problem, plain_gradients
+from vtt_core.gradients import GradientsOf, plain_gradients
+from vtt_core.hosts.clip_lora import ClipLora
 from vtt_core.lora.layers import TowerLora
-from vtt_core.step import TrainingState, make_optimiser, train_step
+from vtt_core.problem import Problem
+from vtt_core.step import TrainingState, make_optimisers, train_step
 
 TOLERANCE = 1e-8
 PLAIN, FAST = "plain", "fast"
@@ -192,7 +194,8 @@ def recorded_start(recording: Recording, values: dict[str, Tensor], problem: Pro
     start = {name[10:]: tensor for name, tensor in values.items() if name.startswith("lora_init.")}
     lora.load_matrices({_lora_name(name): tensor for name, tensor in start.items()})
     fusion = recorded_fusion(recording)
-    return TrainingState(lora, fusion, make_optimiser(lora, fusion, recipe), Dgso(recipe.conflict_window))
+    host = ClipLora(lora)
+    return TrainingState(host, fusion, make_optimisers(host, fusion, recipe), Dgso(recipe.conflict_window))
 
 
 def _lora_name(recorded: str) -> str:

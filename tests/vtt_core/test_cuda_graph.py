@@ -31,7 +31,7 @@ def test_what_comes_once_is_not_recorded(
     for finetune in finetunes:  # each shape for the first time, more of them than are remembered
         rows = finetune.next_rows()
         [got], [expected] = replayed([rows]), run([rows])
-        assert torch.equal(got.lora_classification[0], expected.lora_classification[0])
+        assert torch.equal(got.host_classification[0], expected.host_classification[0])
 
 
 @pytest.mark.gpu

@@ -13,8 +13,9 @@ from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import SupportSet
 from vtt_core.fast_gradients import FastGradients
 from vtt_core.finetune import make_problem, start_state
-from vtt_core.gradients import Batch, Problem, StepGradients, plain_gradients
+from vtt_core.gradients import StepGradients, plain_gradients
 from vtt_core.lora.dropout import draw_dropout
+from vtt_core.problem import Batch, Problem
 from vtt_core.step import TrainingState
 
 VIEWS = torch.tensor([0, 3, 5, 11, 7])
@@ -52,7 +53,7 @@ def assert_same(fast: StepGradients, plain: StepGradients, tolerance: float) -> 
     if plain.absorption_loss is not None:
         assert fast.absorption_loss is not None
         torch.testing.assert_close(fast.absorption_loss, plain.absorption_loss.detach(), rtol=tolerance, atol=0)
-    for name in ("lora_classification", "lora_absorption", "fusion_absorption"):
+    for name in ("host_classification", "host_absorption", "fusion_absorption"):
         pairs = list(zip(getattr(fast, name), getattr(plain, name), strict=True))
         assert all(expected.any() for _, expected in pairs)
         for got, expected in pairs:
@@ -67,32 +68,32 @@ def test_it_equals_the_plain_path_in_float64(
     make_setting: Callable[..., Setting], architecture: dict[str, object], num_threads: int
 ) -> None:
     problem, state, recipe, batch = make_setting(**architecture)
-    plain = plain_gradients(problem, state.lora, state.fusion, recipe, batch)
-    assert_same(FastGradients(problem, num_threads)(problem, state.lora, state.fusion, recipe, batch), plain, 1e-9)
+    plain = plain_gradients(problem, state.host, state.fusion, recipe, batch)
+    assert_same(FastGradients(problem, num_threads)(problem, state.host, state.fusion, recipe, batch), plain, 1e-9)
 
 
 def test_it_equals_the_plain_path_in_float32(make_setting: Callable[..., Setting]) -> None:
     problem, state, recipe, batch = make_setting(is_double=False)
-    plain = plain_gradients(problem, state.lora, state.fusion, recipe, batch)
-    assert_same(FastGradients(problem)(problem, state.lora, state.fusion, recipe, batch), plain, 1e-5)
+    plain = plain_gradients(problem, state.host, state.fusion, recipe, batch)
+    assert_same(FastGradients(problem)(problem, state.host, state.fusion, recipe, batch), plain, 1e-5)
 
 
 def test_it_equals_the_plain_path_without_dropout(make_setting: Callable[..., Setting]) -> None:
     problem, state, recipe, batch = make_setting(probability=0.0)
     assert batch.dropout is None
-    plain = plain_gradients(problem, state.lora, state.fusion, recipe, batch)
-    assert_same(FastGradients(problem)(problem, state.lora, state.fusion, recipe, batch), plain, 1e-9)
+    plain = plain_gradients(problem, state.host, state.fusion, recipe, batch)
+    assert_same(FastGradients(problem)(problem, state.host, state.fusion, recipe, batch), plain, 1e-9)
 
 
 @pytest.mark.parametrize("num_threads", [1, 2])
 def test_after_the_switch_off_there_is_one_loss(make_setting: Callable[..., Setting], num_threads: int) -> None:
     problem, state, recipe, batch = make_setting()
     batch = replace(batch, is_absorbing=False)
-    plain = plain_gradients(problem, state.lora, state.fusion, recipe, batch)
-    fast = FastGradients(problem, num_threads)(problem, state.lora, state.fusion, recipe, batch)
+    plain = plain_gradients(problem, state.host, state.fusion, recipe, batch)
+    fast = FastGradients(problem, num_threads)(problem, state.host, state.fusion, recipe, batch)
     assert_same(fast, plain, 1e-9)
     assert fast.absorption_loss is None
-    assert (fast.lora_absorption, fast.fusion_absorption) == ((), ())
+    assert (fast.host_absorption, fast.fusion_absorption) == ((), ())
 
 
 def test_a_layer_scale_is_followed(make_setting: Callable[..., Setting]) -> None:
@@ -103,12 +104,12 @@ def test_a_layer_scale_is_followed(make_setting: Callable[..., Setting]) -> None
             scale.gamma = torch.rand(64, dtype=torch.float64)  # type: ignore[assignment]
             scale.forward = lambda x, gamma=scale.gamma: x * gamma
             setattr(block, name, scale)
-    plain = plain_gradients(problem, state.lora, state.fusion, recipe, batch)
-    assert_same(FastGradients(problem)(problem, state.lora, state.fusion, recipe, batch), plain, 1e-9)
+    plain = plain_gradients(problem, state.host, state.fusion, recipe, batch)
+    assert_same(FastGradients(problem)(problem, state.host, state.fusion, recipe, batch), plain, 1e-9)
 
 
 def test_nothing_is_left_on_the_backbone(make_setting: Callable[..., Setting]) -> None:
     problem, state, recipe, batch = make_setting()
-    FastGradients(problem)(problem, state.lora, state.fusion, recipe, batch)
+    FastGradients(problem)(problem, state.host, state.fusion, recipe, batch)
     assert all(parameter.grad is None for parameter in problem.backbone.clip.parameters())
     assert all(parameter.grad is None for parameter in state.lora.parameters())

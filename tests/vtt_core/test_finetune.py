@@ -11,8 +11,8 @@ from vtt_core.contract.errors import ImageError, PromptError, TooFewClassesError
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import SupportClass, SupportImage, SupportSet
 from vtt_core.finetune import Finetune, batch_of_step, make_problem, start_state, warm_up
-from vtt_core.gradients import Batch
 from vtt_core.images import decode_image
+from vtt_core.problem import Batch
 from vtt_core.strip import strip
 from vtt_core.views import Views, stack_views
 

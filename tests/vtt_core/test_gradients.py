@@ -1,8 +1,9 @@
 import torch
 
 from vtt_core.finetune import Finetune
-from vtt_core.gradients import Batch, plain_gradients
+from vtt_core.gradients import plain_gradients
 from vtt_core.lora.dropout import draw_dropout
+from vtt_core.problem import Batch
 
 
 def batch_of(trained: Finetune, *, is_absorbing: bool) -> Batch:
@@ -15,21 +16,12 @@ def batch_of(trained: Finetune, *, is_absorbing: bool) -> Batch:
 def test_without_absorption_only_the_classification_loss_is_computed(trained: Finetune) -> None:
     state = trained.state
     on, off = (
-        plain_gradients(trained.problem, state.lora, state.fusion, trained.recipe, batch_of(trained, is_absorbing=flag))
+        plain_gradients(trained.problem, state.host, state.fusion, trained.recipe, batch_of(trained, is_absorbing=flag))
         for flag in (True, False)
     )
     assert torch.equal(on.classification_loss, off.classification_loss)
-    for got, expected in zip(off.lora_classification, on.lora_classification, strict=True):
+    for got, expected in zip(off.host_classification, on.host_classification, strict=True):
         torch.testing.assert_close(got, expected)
-    assert len(on.lora_absorption) == 2
+    assert len(on.host_absorption) == 2
     assert len(on.fusion_absorption) == len(list(state.fusion.parameters()))
-    assert (off.absorption_loss, off.lora_absorption, off.fusion_absorption) == (None, (), ())
-
-
-def test_a_part_of_a_batch_keeps_its_dropout(trained: Finetune) -> None:
-    whole = batch_of(trained, is_absorbing=True)
-    part = whole.rows(slice(1, 3))
-    assert part.views_B.tolist() == [3, 5]
-    assert whole.dropout is not None
-    assert part.dropout is not None
-    assert torch.equal(part.dropout.bytes_LPBTW, whole.dropout.bytes_LPBTW[:, :, 1:3])
+    assert (off.absorption_loss, off.host_absorption, off.fusion_absorption) == (None, (), ())

@@ -20,6 +20,6 @@ def test_jobs_with_and_without_absorption_share_a_run(
     assert [gradients.absorption_loss is None for gradients in together] == [False, True, False]
     for of_one, alone in zip(together, (gradients_of_jobs(vision_pass, [row])[0] for row in rows), strict=True):
         torch.testing.assert_close(of_one.classification_loss, alone.classification_loss, rtol=1e-10, atol=0)
-        for name in ("lora_classification", "lora_absorption", "fusion_absorption"):
+        for name in ("host_classification", "host_absorption", "fusion_absorption"):
             for got, expected in zip(getattr(of_one, name), getattr(alone, name), strict=True):
                 torch.testing.assert_close(got, expected, rtol=1e-8, atol=1e-12)

@@ -11,9 +11,9 @@ from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import SupportSet
 from vtt_core.finetune import make_problem, start_state
 from vtt_core.fusion.sequence import interleave_layers
-from vtt_core.gradients import Problem
 from vtt_core.losses import absorption_loss, class_logits, classification_loss
-from vtt_core.step import TrainingState, learning_rate, make_optimiser, train_step
+from vtt_core.problem import Problem
+from vtt_core.step import TrainingState, learning_rate, make_optimisers, train_step
 
 BATCH = torch.tensor([0, 3, 5, 11])
 
@@ -139,7 +139,7 @@ class TestSwitchOff:
         self, problem: Problem, state: TrainingState, recipe: FinetuneRecipe
     ) -> None:
         recipe = dataclasses.replace(recipe, weight_decay=0.5)
-        state.optimiser = make_optimiser(state.lora, state.fusion, recipe)
+        state.optimisers = make_optimisers(state.host, state.fusion, recipe)
         train_step(problem, state, recipe, BATCH, None)
         state.dgso.is_absorbing = False
         fusion, lora = hash_weights(state.fusion.state_dict()), hash_weights(state.lora.state_dict())
@@ -179,10 +179,10 @@ class TestLearningRate:
 
     def test_each_group_follows_its_own_start(self, problem: Problem, state: TrainingState, recipe: FinetuneRecipe) -> None:
         recipe = dataclasses.replace(recipe, host_learning_rate=1e-3, fusion_learning_rate=3e-3)
-        state.optimiser = make_optimiser(state.lora, state.fusion, recipe)
+        state.optimisers = make_optimisers(state.host, state.fusion, recipe)
         for step in range(3):
             train_step(problem, state, recipe, BATCH, None)
-            rates = [group["lr"] for group in state.optimiser.param_groups]
+            rates = [group["lr"] for group in state.optimisers[0].param_groups]
             assert rates == [learning_rate(1e-3, step, recipe), learning_rate(3e-3, step, recipe)]
 
 

@@ -204,6 +204,8 @@ class TextTower:
         self.context_length: int = clip.positional_embedding.shape[0]
         self.first_word = 1
         """Position of a prompt's first word, after start-of-text."""
+        self.is_causal = True
+        """Whether a token sees only itself and those before it."""
 
     def embed(self, tokens_CT: Tensor) -> Tensor:
         """Return the token embeddings, before the positional embedding."""

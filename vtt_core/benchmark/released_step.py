@@ -22,18 +22,19 @@ from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.towers import TextTower
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.fusion.mamba import Mamba
-from vtt_core.fusion.network import FusionNetwork
+from vtt_core.fusion.network import Fusion, FusionNetwork
 from vtt_core.fusion.sequence import interleave_layers
-from vtt_core.gradients import Batch, Problem, StepGradients
-from vtt_core.lora.layers import TowerLora
+from vtt_core.gradients import StepGradients
+from vtt_core.hosts.host import Host
 from vtt_core.losses import absorption_loss, class_logits, classification_loss
+from vtt_core.problem import Batch, Problem
 
 
-def released_gradients(
-    problem: Problem, lora: TowerLora, fusion: FusionNetwork, recipe: FinetuneRecipe, batch: Batch
-) -> StepGradients:
+def released_gradients(problem: Problem, host: Host, fusion: Fusion, recipe: FinetuneRecipe, batch: Batch) -> StepGradients:
     """Return the losses and gradients of a batch with absorption; the arguments are those of `plain_gradients`."""
     assert batch.is_absorbing, "only the step with both losses is compared"
+    assert isinstance(fusion, FusionNetwork), "only the released network is compared"
+    lora = host.vision_lora
     tower, labels_B = problem.backbone.vision_tower, problem.labels_V[batch.views_B]
     with _frozen_weights_learn(problem.backbone) as frozen:
         images_B3HW = problem.views_V3HW[batch.views_B]
@@ -44,7 +45,7 @@ def released_gradients(
         fused_BD = _fuse(fusion, interleave_layers(vision_BLD, problem.text_CLD[labels_B]))
         absorbed_BD = _absorb_over_all_positions(problem, fused_BD)
         loss_vtt = absorption_loss(absorbed_BD, features_BD)
-        on_lora, on_fusion = list(lora.parameters()), list(fusion.parameters())
+        on_lora, on_fusion = list(host.parameters()), list(fusion.parameters())
         everything = [*on_lora, *on_fusion, *frozen]
         of_ce = torch.autograd.grad(loss_ce, everything, retain_graph=True, allow_unused=True)
         loss_comb = loss_ce + recipe.absorption_weight * loss_vtt
@@ -83,6 +84,7 @@ def _absorb_over_all_positions(problem: Problem, fused_BD: Tensor) -> Tensor:
 
 def _fuse(network: FusionNetwork, sequence_BSD: Tensor) -> Tensor:
     tokens_BSD = network.tokens(sequence_BSD)
+    assert isinstance(network.block, Mamba), "only the released network is compared"
     outputs = [_scan_one_direction(network.block, tokens_BSD[:, order]) for order in network.orders_OS]
     residual_BD: Tensor = network.residual_proj(sequence_BSD.mean(dim=1))
     return residual_BD + torch.stack(outputs).sum(dim=0).mean(dim=1)

@@ -22,12 +22,15 @@ from vtt_core.backbones.vision_pass import LoraRows, VisionPass
 from vtt_core.benchmark.in_turn import Spread, ratio_in_turn, time_in_turn
 from vtt_core.benchmark.step_times import draw_problem, step_alternatives
 from vtt_core.contract.recipe import FinetuneRecipe
-from vtt_core.finetune import draw_step_dropout, start_state
+from vtt_core.finetune import start_state
 from vtt_core.fusion.fast_network import fast_fuse
 from vtt_core.fusion.network import FusionNetwork
 from vtt_core.fusion.scan import selective_scan
-from vtt_core.gradients import Batch, Problem, plain_gradients
+from vtt_core.fusion.sequence import num_scan_steps
+from vtt_core.gradients import plain_gradients
+from vtt_core.hosts.make import draw_vision_dropout
 from vtt_core.lora.dropout import Dropout, LayerDropout
+from vtt_core.problem import Batch, Problem
 from vtt_core.seeding import make_generator
 from vtt_core.step import apply_gradients
 
@@ -119,14 +122,18 @@ def _parts(problem: Problem, recipe: FinetuneRecipe, batch_size: int) -> dict[st
     prompt = CachedPrompt(backbone.text_tower, problem.prompt)
     images_B3HW = problem.views_V3HW[:batch_size]
     width, joint_size = tower.width, backbone.joint_size
-    sequence_BSD = torch.randn(batch_size, state.fusion.orders_OS.shape[1], joint_size).to(images_B3HW).requires_grad_()
+    sequence_BSD = (
+        torch.randn(batch_size, num_scan_steps(tower.num_layers, backbone.text_tower.num_layers), joint_size)
+        .to(images_B3HW)
+        .requires_grad_()
+    )
     fused_BD = torch.randn(batch_size, joint_size).to(images_B3HW).requires_grad_()
     cotangents_KBLW = torch.randn(2, batch_size, tower.num_layers, width).to(images_B3HW)
     views_B = torch.arange(batch_size, device=backbone.device)
-    gradients = plain_gradients(problem, state.lora, state.fusion, recipe, Batch(views_B, None, is_absorbing=True))
+    gradients = plain_gradients(problem, state.host, state.fusion, recipe, Batch(views_B, None, is_absorbing=True))
 
     def draw() -> Dropout | None:
-        return draw_step_dropout(backbone, state.lora, batch_size, make_generator(0, "dropout", 0, backbone.device))
+        return draw_vision_dropout(backbone, state.lora, batch_size, make_generator(0, "dropout", 0, backbone.device))
 
     dropout = draw()
 

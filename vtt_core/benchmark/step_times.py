@@ -23,8 +23,10 @@ from vtt_core.benchmark.released_step import released_gradients
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.dgso.schedule import Dgso
 from vtt_core.fast_gradients import FastGradients, prepare_thread, split_rows
-from vtt_core.finetune import draw_step_dropout, start_state
-from vtt_core.gradients import GradientsOf, Problem, plain_gradients
+from vtt_core.finetune import start_state
+from vtt_core.gradients import GradientsOf, plain_gradients
+from vtt_core.hosts.make import draw_vision_dropout
+from vtt_core.problem import Problem
 from vtt_core.prompts import class_prompts
 from vtt_core.seeding import make_generator
 from vtt_core.step import TrainingState, train_step
@@ -117,7 +119,7 @@ def _take_step(
     state.dgso = Dgso(recipe.conflict_window, is_absorbing=is_absorbing, queue=[float(10 * recipe.conflict_window)])
     backbone = problem.backbone
     generator = make_generator(0, "dropout", state.step, backbone.device)
-    dropout = draw_step_dropout(backbone, state.lora, batch_size, generator)
+    dropout = draw_vision_dropout(backbone, state.lora, batch_size, generator)
     train_step(problem, state, recipe, torch.arange(batch_size, device=backbone.device), dropout, gradients_of)
 
 

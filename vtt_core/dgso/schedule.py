@@ -3,12 +3,15 @@
 DGSO = dynamic gradient supervised optimization.
 Source: Zhang et al. 2026, arXiv:2603.05235, DGSO; METHOD.md, row "queue"; zhenyuZ-HUST/CVPR26-VtT@93e79e7.
 Differs: paper and released code disagree at the edge: the paper switches off below zero, the code at or
-    below zero. This follows the code.
+    below zero. Both are offered; the code's is the default.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Literal
+
+SwitchOff = Literal["at-zero", "below-zero", "never"]
 
 
 @dataclass
@@ -22,6 +25,8 @@ class Dgso:
     """Number of steps after which absorption was off, or None."""
     queue: list[float] = field(default_factory=lambda: [1.0])
     """Starts with a 1 that is added to the sum but not counted, as released."""
+    switch_off: SwitchOff = "at-zero"
+    """Recent mean that ends absorption."""
 
     def observe(self, cosine: float) -> None:
         """Enter one step's mean conflict cosine; the step itself still used its projected gradient.
@@ -31,7 +36,8 @@ class Dgso:
         """
         assert self.is_absorbing, "nothing is observed once absorption is off"
         self.queue.append(cosine)
-        if self.recent_mean() <= 0:
+        mean = self.recent_mean()
+        if (self.switch_off == "at-zero" and mean <= 0) or (self.switch_off == "below-zero" and mean < 0):
             self.is_absorbing = False
             self.stopped_at = len(self.queue) - 1
 

@@ -1,9 +1,9 @@
-"""Run the fusion network with what its four directions share computed once: the same numbers as `FusionNetwork.forward`.
+"""Run the fusion network with what its directions share computed once: the same numbers as `FusionNetwork.forward`.
 
 The stem, the input projection and the gate do not depend on the direction; the directions are scanned as one batch; the output
-projection is linear, so it is applied to the mean over steps and directions.
+projection is linear, so it is applied to the sum over directions, and in the last block to the mean over the steps.
 
-Shapes: B images, S scan steps, O = 4 directions, D joint size.
+Shapes: B images, S scan steps, O directions, D joint size.
 Source: METHOD.md, rows "residual branch", "SSM branch" and "scan".
 """
 
@@ -15,24 +15,35 @@ from torch.nn import functional
 
 from vtt_core.fusion.compiled_scan import fast_selective_scan
 from vtt_core.fusion.mamba import Mamba
-from vtt_core.fusion.network import FusionNetwork
+from vtt_core.fusion.network import Fusion, FusionNetwork
 
 
-def fast_fuse(network: FusionNetwork, sequence_BSD: Tensor) -> Tensor:
+def fast_fuse(network: Fusion, sequence_BSD: Tensor) -> Tensor:
     """Return the fused vector mu_BD of each image.
 
     Args:
-        network: whose parameters are used.
+        network: whose parameters are used; one without a state-space model runs as it is.
         sequence_BSD: layers of both towers, see `interleave_layers`.
     """
+    if not isinstance(network, FusionNetwork) or not isinstance(network.block, Mamba):
+        fused_BD: Tensor = network(sequence_BSD)
+        return fused_BD
+    tokens_BSD, orders_OS = network.tokens(sequence_BSD), network.orders_OS
+    for block in network.lower_blocks:
+        assert isinstance(block, Mamba)
+        gated_BOSD = _gated_directions(block, tokens_BSD, orders_OS)
+        in_order = torch.stack([gated_BOSD[:, index, order.argsort()] for index, order in enumerate(orders_OS)])
+        tokens_BSD = tokens_BSD + block.out_proj(in_order.sum(dim=0))
+    gated_BD = _gated_directions(network.block, tokens_BSD, orders_OS).sum(dim=(1, 2)) / tokens_BSD.shape[1]
     residual_BD = network.residual_proj(sequence_BSD.mean(dim=1))
-    block = network.block
-    x_BSD, z_BSD = block.in_proj(network.tokens(sequence_BSD)).chunk(2, dim=-1)
-    orders_OS = network.orders_OS
-    y_BOSD = _scan_directions(block, x_BSD[:, orders_OS])
-    gated_BD = (y_BOSD * functional.silu(z_BSD)[:, orders_OS]).sum(dim=(1, 2)) / sequence_BSD.shape[1]
-    fused_BD: Tensor = residual_BD + block.out_proj(gated_BD)
+    fused_BD = network.adapter(residual_BD + network.block.out_proj(gated_BD))
     return fused_BD
+
+
+def _gated_directions(block: Mamba, tokens_BSD: Tensor, orders_OS: Tensor) -> Tensor:
+    """Return what enters the output projection, each direction in its own order."""
+    x_BSD, z_BSD = block.in_proj(tokens_BSD).chunk(2, dim=-1)
+    return _scan_directions(block, x_BSD[:, orders_OS]) * functional.silu(z_BSD)[:, orders_OS]
 
 
 def _scan_directions(block: Mamba, x_BOSD: Tensor) -> Tensor:

@@ -58,9 +58,12 @@ class Mamba(nn.Module):
             tokens_BSD: input sequence.
             orders: permutation of the S steps for every direction.
         """
+        return torch.stack(self.directions(tokens_BSD, orders)).sum(dim=0)
+
+    def directions(self, tokens_BSD: Tensor, orders: list[Tensor]) -> list[Tensor]:
+        """Return the output of each direction, in that direction's own order."""
         x_BSD, z_BSD = self.in_proj(tokens_BSD).chunk(2, dim=-1)
-        outputs = [self._scan_one_direction(x_BSD[:, order], z_BSD[:, order]) for order in orders]
-        return torch.stack(outputs).sum(dim=0)
+        return [self._scan_one_direction(x_BSD[:, order], z_BSD[:, order]) for order in orders]
 
     def _scan_one_direction(self, x_BSD: Tensor, z_BSD: Tensor) -> Tensor:
         num_steps = x_BSD.shape[1]
@@ -76,15 +79,3 @@ class Mamba(nn.Module):
         state_size = self.A_log.shape[1]
         low_rank_BSR, B_BSN, C_BSN = self.x_proj(u_BSD).split([self.dt_proj.in_features, state_size, state_size], dim=-1)
         return low_rank_BSR, B_BSN, C_BSN
-
-
-def grid_orders(num_steps: int) -> list[Tensor]:
-    """Return the four scan orders: the grid row by row, reversed, column by column, reversed.
-
-    The grid is the squarest rectangle of `num_steps` cells: 5 x 5 for 12 layers, 7 x 7 for 24. Where the
-    number of steps is prime the grid is one row, and both readings agree.
-    """
-    rows = max(divisor for divisor in range(1, math.isqrt(num_steps) + 1) if num_steps % divisor == 0)
-    by_rows_S = torch.arange(num_steps)
-    by_columns_S = by_rows_S.view(rows, -1).t().reshape(-1)
-    return [by_rows_S, by_rows_S.flip(0), by_columns_S, by_columns_S.flip(0)]

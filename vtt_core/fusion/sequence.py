@@ -1,6 +1,6 @@
 """Order the per-layer features of both towers into the sequence the state-space scan reads.
 
-Shapes: B images, L transformer layers, D joint embedding size, S = 2L + 1 scan steps.
+Shapes: B images, L transformer layers, D joint embedding size, S = 2L + 1 scan steps (paper: 2L).
 Source: Zhang et al. 2026, arXiv:2603.05235, vision-text fusion; authors' code
     zhenyuZ-HUST/CVPR26-VtT@93e79e7, VtT.py:322-341.
 Differs: the authors fix S = 25 (12 layers). Here S follows L, and towers of different depth are
@@ -9,10 +9,14 @@ Differs: the authors fix S = 25 (12 layers). Here S follows L, and towers of dif
 
 from __future__ import annotations
 
+from typing import Literal
+
 import torch
 from torch import Tensor
 
 from vtt_core.contract.errors import LayerMismatchError
+
+SequenceForm = Literal["released", "paper"]
 
 
 def pair_layers(num_vision_layers: int, num_text_layers: int) -> tuple[list[int], list[int]]:
@@ -33,15 +37,16 @@ def pair_layers(num_vision_layers: int, num_text_layers: int) -> tuple[list[int]
     return by_relative_depth(num_vision_layers), by_relative_depth(num_text_layers)
 
 
-def interleave_layers(vision_BLD: Tensor, text_BLD: Tensor) -> Tensor:
+def interleave_layers(vision_BLD: Tensor, text_BLD: Tensor, form: SequenceForm = "released") -> Tensor:
     """Return the scan sequence, deepest layer first.
 
-    Step 0 is the final image feature. Then each layer gives its text feature, then its
-    vision feature, from layer L down to layer 1.
+    Released: step 0 is the final image feature; then each layer gives its text feature, then its vision feature, from
+    layer L down to layer 1. Paper: each layer gives its vision feature, then its text feature, and nothing comes twice.
 
     Args:
         vision_BLD: class-token feature of every vision layer, projected, layer 1 first.
         text_BLD: end-of-text feature of every text layer for the label of each image.
+        form: which of the two.
 
     Returns:
         sequence_BSD, same dtype and device as the inputs.
@@ -58,9 +63,12 @@ def interleave_layers(vision_BLD: Tensor, text_BLD: Tensor) -> Tensor:
     vision_layers, text_layers = pair_layers(vision_BLD.shape[1], text_BLD.shape[1])
     vision, text = vision_BLD.unbind(dim=1), text_BLD.unbind(dim=1)
     pairs = [(text[of_text], vision[of_vision]) for of_text, of_vision in zip(text_layers, vision_layers, strict=True)]
+    if form == "paper":
+        return torch.stack([feature_BD for pair in reversed(pairs) for feature_BD in reversed(pair)], dim=1)
     return torch.stack([vision[-1], *(feature_BD for pair in reversed(pairs) for feature_BD in pair)], dim=1)
 
 
-def num_scan_steps(num_vision_layers: int, num_text_layers: int) -> int:
+def num_scan_steps(num_vision_layers: int, num_text_layers: int, form: SequenceForm = "released") -> int:
     """Return S for two towers of these depths."""
-    return 2 * max(num_vision_layers, num_text_layers) + 1
+    num_features = 2 * max(num_vision_layers, num_text_layers)
+    return num_features if form == "paper" else num_features + 1

@@ -63,7 +63,7 @@ class TowerLora(nn.Module):
         Args:
             num_layers: blocks of the tower.
             width: size of the projections' input and output.
-            rank: rows of A, columns of B.
+            rank: rows of A, columns of B; 0 for a LoRA that changes nothing.
             scaling: factor on the product.
             dropout: probability of zeroing an input while training.
         """
@@ -72,6 +72,8 @@ class TowerLora(nn.Module):
         self.dropout = dropout
         self.lora_A = nn.Parameter(torch.empty(num_layers, len(PROJECTIONS), rank, width))
         self.lora_B = nn.Parameter(torch.zeros(num_layers, len(PROJECTIONS), width, rank))
+        if rank == 0:  # nothing is trained in this tower
+            return
         with torch.no_grad():
             for A_RW in self.lora_A.flatten(0, 1):
                 nn.init.kaiming_uniform_(A_RW, a=math.sqrt(5))

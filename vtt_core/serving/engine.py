@@ -213,12 +213,29 @@ class Engine:
 
 
 def classify_mixed(backbone: Backbone, items: Sequence[BatchItem]) -> list[Tensor]:
-    """Return the probabilities (C) of each image by its own adapter, from one pass of the vision tower."""
+    """Return the probabilities (C) of each image by its own adapter.
+
+    One pass of the vision tower serves all images, but for those of adapters with visual prompts: each of these has a pass
+    for its own images, which it reads beside more tokens than the others.
+    """
+    passes: dict[int | None, list[int]] = {}
+    for index, item in enumerate(items):
+        passes.setdefault(None if item.adapter.prompts_JPW is None else id(item.adapter), []).append(index)
+    probabilities: dict[int, Tensor] = {}
+    for indices in passes.values():
+        probabilities |= zip(indices, _classify_in_one_pass(backbone, [items[index] for index in indices]), strict=True)
+    return [probabilities[index] for index in range(len(items))]
+
+
+def _classify_in_one_pass(backbone: Backbone, items: Sequence[BatchItem]) -> list[Tensor]:
     adapters = [item.adapter for item in items]
+    prompts_JPW = adapters[0].prompts_JPW
     with torch.inference_mode():
         images_B3HW = torch.stack([item.pixels_3HW for item in items])
+        lora = MixedLora(adapters, backbone.dtype) if any(adapter.rank for adapter in adapters) else None
+        prompts_JPW = None if prompts_JPW is None else prompts_JPW.to(backbone.dtype)
         # The few numbers that are left are one transfer, and then nothing waits for the device again.
-        features_BD = backbone.vision_tower.features(images_B3HW, MixedLora(adapters, backbone.dtype)).cpu()
+        features_BD = backbone.vision_tower.features(images_B3HW, lora, prompts_JPW).cpu()
         return [
             class_logits(feature_D[None], adapter.prototypes_CD, adapter.logit_scale)[0].softmax(dim=-1)
             for feature_D, adapter in zip(features_BD, adapters, strict=True)

@@ -29,6 +29,8 @@ class ServedAdapter:
     """Unit text feature of every class, made at publish time: the text tower does not run in a prediction.
     On the CPU, where the few numbers that an image gives are compared with them."""
     logit_scale: float
+    prompts_JPW: Tensor | None = None
+    """Tokens that the vision tower's first blocks read beside an image, where the adapter has them."""
 
     @property
     def rank(self) -> int:
@@ -38,7 +40,8 @@ class ServedAdapter:
     @property
     def size_bytes(self) -> int:
         """Memory of its tensors."""
-        return sum(tensor.nbytes for tensor in (self.A_LPRW, self.B_LPWR, self.prototypes_CD))
+        tensors = [self.A_LPRW, self.B_LPWR, self.prototypes_CD]
+        return sum(tensor.nbytes for tensor in [*tensors, *([] if self.prompts_JPW is None else [self.prompts_JPW])])
 
 
 def make_served(adapter: Adapter, device: torch.device, precision: Precision) -> ServedAdapter:
@@ -57,4 +60,5 @@ def make_served(adapter: Adapter, device: torch.device, precision: Precision) ->
             B_LPWR=(adapter.lora.lora_B * adapter.lora.scaling).to(device, dtype),
             prototypes_CD=adapter.prototypes_CD,
             logit_scale=FinetuneRecipe.from_json(adapter.manifest.recipe).logit_scale,
+            prompts_JPW=None if adapter.prompts_JPW is None else adapter.prompts_JPW.to(device, dtype),
         )

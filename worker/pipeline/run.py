@@ -55,6 +55,8 @@ def run_steps(
         StopRequestedError: the worker process is asked to end; a checkpoint of the last step is kept.
     """
     heartbeat.check()
+    if not finetune.can_share_steps:
+        shared = None
     with shared.member() if shared is not None else nullcontext():
         _run_all(finetune, order, store, heartbeat, progress, checkpoint_steps, shared)
 

@@ -6,8 +6,10 @@ from vtt_core.backbones.backbone import Backbone, hash_weights
 from vtt_core.benchmark.released_step import released_gradients
 from vtt_core.benchmark.step_times import draw_problem
 from vtt_core.contract.recipe import FinetuneRecipe
-from vtt_core.finetune import draw_step_dropout, start_state
-from vtt_core.gradients import Batch, plain_gradients
+from vtt_core.finetune import start_state
+from vtt_core.gradients import plain_gradients
+from vtt_core.hosts.make import draw_vision_dropout
+from vtt_core.problem import Batch
 
 
 def test_it_gives_the_plain_paths_gradients_and_leaves_the_backbone_frozen(
@@ -17,12 +19,12 @@ def test_it_gives_the_plain_paths_gradients_and_leaves_the_backbone_frozen(
     problem, state = draw_problem(backbone, recipe, way=2, num_views=4), start_state(backbone, recipe, seed=0)
     torch.nn.init.normal_(state.lora.lora_B, std=0.05)
     before = hash_weights(backbone.clip.state_dict())
-    dropout = draw_step_dropout(backbone, state.lora, 4, torch.Generator().manual_seed(0))
+    dropout = draw_vision_dropout(backbone, state.lora, 4, torch.Generator().manual_seed(0))
     batch = Batch(torch.arange(4), dropout, is_absorbing=True)
-    plain = plain_gradients(problem, state.lora, state.fusion, recipe, batch)
-    released = released_gradients(problem, state.lora, state.fusion, recipe, batch)
+    plain = plain_gradients(problem, state.host, state.fusion, recipe, batch)
+    released = released_gradients(problem, state.host, state.fusion, recipe, batch)
     torch.testing.assert_close(released.absorption_loss, plain.absorption_loss)
-    for name in ("lora_classification", "lora_absorption", "fusion_absorption"):
+    for name in ("host_classification", "host_absorption", "fusion_absorption"):
         for got, expected in zip(getattr(released, name), getattr(plain, name), strict=True):
             torch.testing.assert_close(got, expected, rtol=1e-8, atol=1e-10)
     assert not any(parameter.requires_grad for parameter in backbone.clip.parameters())

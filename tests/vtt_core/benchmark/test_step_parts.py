@@ -8,8 +8,10 @@ from vtt_core.benchmark import step_parts
 from vtt_core.benchmark.step_times import draw_problem
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.fast_gradients import FastGradients
-from vtt_core.finetune import draw_step_dropout, start_state
-from vtt_core.gradients import Batch, Problem, StepGradients, plain_gradients
+from vtt_core.finetune import start_state
+from vtt_core.gradients import StepGradients, plain_gradients
+from vtt_core.hosts.make import draw_vision_dropout
+from vtt_core.problem import Batch, Problem
 from vtt_core.seeding import make_generator
 
 
@@ -30,11 +32,11 @@ class TestPlainForms:
     def gradients(self, problem: Problem, patches: step_parts.Patches, *, is_fast: bool) -> StepGradients:
         recipe, backbone = FinetuneRecipe(), problem.backbone
         state = start_state(backbone, recipe, seed=0)
-        dropout = draw_step_dropout(backbone, state.lora, 4, make_generator(0, "dropout"))
+        dropout = draw_vision_dropout(backbone, state.lora, 4, make_generator(0, "dropout"))
         batch = Batch(torch.arange(4), dropout, is_absorbing=True)
         gradients_of = FastGradients(problem) if is_fast else plain_gradients
         with step_parts._patched(patches):
-            return gradients_of(problem, state.lora, state.fusion, recipe, batch)
+            return gradients_of(problem, state.host, state.fusion, recipe, batch)
 
     def test_each_is_called_and_gives_the_same_gradients(self, problem: Problem) -> None:
         expected = self.gradients(problem, {}, is_fast=True)
@@ -51,7 +53,7 @@ class TestPlainForms:
 
             got = self.gradients(problem, {place: noted(place, form) for place, form in patches.items()}, is_fast=is_fast)
             assert called == set(patches)
-            for one, other in zip(got.lora_absorption, expected.lora_absorption, strict=True):
+            for one, other in zip(got.host_absorption, expected.host_absorption, strict=True):
                 torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)
             for one, other in zip(got.fusion_absorption, expected.fusion_absorption, strict=True):
                 torch.testing.assert_close(one, other, rtol=1e-3, atol=1e-5)

@@ -2,15 +2,27 @@ import pytest
 import torch
 
 from vtt_core.fusion.fast_network import fast_fuse
-from vtt_core.fusion.network import FusionNetwork
+from vtt_core.fusion.network import FusionForm, FusionNetwork
 
 
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-11), (torch.float32, 1e-5)])
-@pytest.mark.parametrize(("num_steps", "convolution_width"), [(25, 4), (7, 4), (9, 1), (3, 5)])
+@pytest.mark.parametrize(
+    ("num_steps", "convolution_width", "form"),
+    [
+        (25, 4, FusionForm()),
+        (7, 4, FusionForm()),
+        (9, 1, FusionForm()),
+        (3, 5, FusionForm()),
+        (24, 4, FusionForm(num_layers=2, scan="deep-to-shallow", has_mlp=True, has_adapter=True)),
+        (9, 4, FusionForm(num_layers=3)),
+        (9, 4, FusionForm(scan="both-ways")),
+        (9, 4, FusionForm(aggregator="lstm")),
+    ],
+)
 def test_it_equals_the_plain_network_and_its_gradients(
-    num_steps: int, convolution_width: int, dtype: torch.dtype, tolerance: float
+    num_steps: int, convolution_width: int, form: FusionForm, dtype: torch.dtype, tolerance: float
 ) -> None:
-    network = FusionNetwork(num_steps, 16, state_size=8, step_rank=6, convolution_width=convolution_width).to(dtype)
+    network = FusionNetwork(num_steps, 16, 8, 6, convolution_width, form).to(dtype)
     sequence_BSD = torch.randn(4, num_steps, 16, dtype=dtype, requires_grad=True)
     cotangent = torch.randn(4, 16, dtype=dtype)
     plain, fast = network(sequence_BSD), fast_fuse(network, sequence_BSD)

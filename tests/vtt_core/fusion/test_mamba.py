@@ -5,7 +5,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vtt_core.fusion.mamba import MAX_STEP, MIN_STEP, Mamba, grid_orders
+from vtt_core.fusion.mamba import MAX_STEP, MIN_STEP, Mamba
+from vtt_core.fusion.orders import grid_orders
 
 WIDTH, STATE_SIZE, STEP_RANK, CONVOLUTION_WIDTH = 6, 5, 4, 4
 
@@ -88,16 +89,3 @@ class TestInitialValues:
     def test_projections_but_the_step_size_have_no_bias(self) -> None:
         biased = {name for name, _ in Mamba(3, 7, 2, 4).named_parameters() if name.endswith("bias")}
         assert biased == {"conv1d.bias", "dt_proj.bias"}
-
-
-class TestGridOrders:
-    @pytest.mark.parametrize(("num_steps", "rows", "columns"), [(25, 5, 5), (49, 7, 7), (13, 1, 13), (15, 3, 5)])
-    def test_the_grid_is_read_by_rows_and_by_columns_both_ways(self, num_steps: int, rows: int, columns: int) -> None:
-        by_rows = [row * columns + column for row in range(rows) for column in range(columns)]
-        by_columns = [row * columns + column for column in range(columns) for row in range(rows)]
-        orders = [order.tolist() for order in grid_orders(num_steps)]
-        assert orders == [by_rows, by_rows[::-1], by_columns, by_columns[::-1]]
-
-    def test_both_readings_of_a_prime_number_agree(self) -> None:
-        by_rows, _, by_columns, _ = grid_orders(13)
-        assert torch.equal(by_rows, by_columns)

@@ -67,3 +67,11 @@ def test_twelve_layers_give_the_released_25_steps() -> None:
 def test_features_of_other_images_or_size_are_refused(text_shape: tuple[int, int, int]) -> None:
     with pytest.raises(LayerMismatchError, match="same images and joint size"):
         interleave_layers(torch.zeros(2, 4, 5), torch.zeros(text_shape))
+
+
+def test_the_paper_puts_vision_first_and_nothing_twice() -> None:
+    vision_BLD, text_BLD = torch.randn(2, 3, 5), torch.randn(2, 3, 5)
+    sequence_BSD = interleave_layers(vision_BLD, text_BLD, "paper")
+    expected = [features[:, layer] for layer in (2, 1, 0) for features in (vision_BLD, text_BLD)]
+    assert torch.equal(sequence_BSD, torch.stack(expected, dim=1))
+    assert sequence_BSD.shape[1] == num_scan_steps(3, 3, "paper") == 6
