@@ -219,12 +219,14 @@ def attention(
     loaded = load_adapter(adapter)
     frozen = load_backbone(loaded.manifest.backbone_id, device=resolve_device(device))
     loaded.check_backbone(frozen)
-    lora = loaded.lora.to(frozen.device, frozen.dtype)
+    lora = loaded.lora.to(frozen.device, frozen.dtype) if loaded.lora.rank else None
+    prompts_JPW = None if loaded.prompts_JPW is None else loaded.prompts_JPW.to(frozen.device, frozen.dtype)
     rows: list[AttentionRow] = []
     found: list[dict[str, Any]] = []
     for path, image in _readable(images):
         before_GG, after_GG = (
-            class_attention(frozen, [image], change, layer=layer, is_rollout=rollout)[0].cpu() for change in (None, lora)
+            class_attention(frozen, [image], *changes, layer=layer, is_rollout=rollout)[0].cpu()
+            for changes in ((None, None), (lora, prompts_JPW))
         )
         rows.append(AttentionRow(resize(image, frozen.preprocessing), before_GG, after_GG))
         shares = {"before": float(before_GG.sum()), "after": float(after_GG.sum())}

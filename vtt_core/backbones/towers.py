@@ -182,10 +182,11 @@ class VisionTower:
         pooled_BW: Tensor = self._visual.ln_post(x_BTW[:, 0])
         return pooled_BW
 
-    def layer_attention(self, images_B3HW: Tensor, lora: AnyLora | None = None) -> Tensor:
-        """Return attention_BLTT of every block, the mean over its heads; first comes the class token, then patches by rows."""
+    def layer_attention(self, images_B3HW: Tensor, lora: AnyLora | None = None, prompts_JPW: Tensor | None = None) -> Tensor:
+        """Return attention_BLTT of every block, the mean over its heads: class token, patches by rows, then prompts."""
         x_BTW, layers = self.embed(images_B3HW), []
         for index, block in enumerate(self.blocks):
+            x_BTW = self._put_prompts(x_BTW, index, prompts_JPW)
             block_lora = lora.layer(index) if lora is not None else None
             layers.append(block_attention(block, x_BTW, block_lora).mean(dim=1))
             x_BTW = run_block(block, x_BTW, is_causal=False, lora=block_lora)

@@ -1,6 +1,6 @@
 """Show where the class token looks: attention over an image's patches, of the frozen vision tower or with a LoRA.
 
-Shapes: B images, L layers, T tokens, G patches of a side.
+Shapes: B images, L layers, T tokens, G patches of a side; deep prompts: J blocks, P tokens, W vision width.
 Source: Zhang et al. 2026, arXiv:2603.05235, "attention maps"; rollout: Abnar & Zuidema 2020, arXiv:2005.00928.
 Differs: which layer and heads the published maps show is not said; here it is the last block and the mean over its heads.
 """
@@ -26,7 +26,7 @@ from vtt_core.views import preprocess
 class AttentiveTower(Protocol):
     """A vision tower that tells its attention, class token first."""
 
-    def layer_attention(self, images_B3HW: Tensor, lora: AnyLora | None = None) -> Tensor:
+    def layer_attention(self, images_B3HW: Tensor, lora: AnyLora | None = None, prompts_JPW: Tensor | None = None) -> Tensor:
         """Return attention_BLTT of every block, the mean over its heads."""
 
 
@@ -34,16 +34,18 @@ def class_attention(
     backbone: Backbone,
     images: Sequence[Image.Image],
     lora: TowerLora | None = None,
+    prompts_JPW: Tensor | None = None,
     *,
     layer: int | None = None,
     is_rollout: bool = False,
 ) -> Tensor:
-    """Return maps_BGG: how much the class token reads of each patch; with what it reads of itself they sum to 1.
+    """Return maps_BGG: how much the class token reads of each patch; with what it reads of itself and of prompts they sum to 1.
 
     Args:
         backbone: frozen.
         images: RGB, of any size; resized and normalised here.
         lora: low-rank layers of the vision tower, or None for the frozen tower.
+        prompts_JPW: tokens that its first blocks read beside an image, or None.
         layer: block to look into, 1 first; None for the last.
         is_rollout: follow the attention through all blocks up to this one, in place of this one alone.
 
@@ -63,10 +65,10 @@ def class_attention(
         raise InputError(expected=f"a layer from 1 to {tower.num_layers}", got=str(layer), remedy="Choose one of these")
     pixels_B3HW = preprocess(images, backbone.preprocessing).to(backbone.device, backbone.dtype)
     with torch.inference_mode():
-        attention_BLTT = tower.layer_attention(pixels_B3HW, lora)[:, :number]
+        attention_BLTT = tower.layer_attention(pixels_B3HW, lora, prompts_JPW)[:, :number]
         read_BTT = rollout(attention_BLTT) if is_rollout else attention_BLTT[:, -1]
-    side = isqrt(read_BTT.shape[1] - 1)
-    maps_BGG: Tensor = read_BTT[:, 0, 1:].unflatten(1, (side, side))
+    side = isqrt(tower.num_tokens - 1)
+    maps_BGG: Tensor = read_BTT[:, 0, 1 : tower.num_tokens].unflatten(1, (side, side))
     return maps_BGG
 
 

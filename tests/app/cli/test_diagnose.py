@@ -8,10 +8,14 @@ from typer.testing import CliRunner, Result
 from app.cli.diagnose import read_labelled
 from app.cli.drawn_images import draw_folders
 from app.cli.main import cli
+from app.cli.selection import select_images
 from vtt_core.adapter import save_adapter
 from vtt_core.backbones.load import load_backbone
 from vtt_core.benchmark.drawn_adapters import draw_adapter
 from vtt_core.contract.errors import InputError
+from vtt_core.contract.recipe import make_recipe
+from vtt_core.finetune import Finetune
+from vtt_core.strip import strip
 
 TINY = "tests/fixtures/tiny_clip.json"
 
@@ -106,6 +110,18 @@ class TestAttention:
             assert 0 < facts["patch_share"]["before"] < 1
             assert 0 < facts["patch_share"]["after"] < 1
             assert 0 < facts["moved"] < 1
+
+    @pytest.mark.parametrize(("host", "has_moved"), [("maple", True), ("coop", False)])
+    def test_hosts_without_a_vision_lora_are_drawn_too(self, folder: Path, tmp_path: Path, host: str, has_moved: bool) -> None:
+        support_set = select_images(folder, shot=1, query=0).support_set
+        finetune = Finetune(load_backbone("mini"), support_set, make_recipe(host, changes={"iterations": 1}), seed=0)
+        assert [report.step for report in finetune.steps()] == [1]
+        save_adapter(strip(finetune), tmp_path / host)
+        image, out = str(folder / "rings" / "000.png"), str(tmp_path / "maps.png")
+        result = diagnose("attention", image, "--adapter", str(tmp_path / host), "--out", out, "--json")
+        assert result.exit_code == 0, result.output
+        # CoOp trains nothing that the vision tower reads.
+        assert (json.loads(result.stdout)["images"][0]["moved"] > 0) is has_moved
 
     def test_an_image_that_cannot_be_used_is_named_and_the_others_drawn(
         self, folder: Path, adapter: Path, tmp_path: Path

@@ -37,6 +37,17 @@ def test_a_new_lora_changes_no_map_and_a_trained_one_does(
     assert not torch.allclose(class_attention(tiny_backbone, images, adapter.lora), before)
 
 
+def test_prompts_beside_an_image_take_their_share(tiny_backbone: Backbone, images: list[Image.Image]) -> None:
+    prompts_JPW = torch.randn(2, 3, tiny_backbone.vision_tower.width)
+    pixels_B3HW = preprocess(images, tiny_backbone.preprocessing)
+    row_BT = tiny_backbone.vision_tower.layer_attention(pixels_B3HW, None, prompts_JPW)[:, -1, 0]
+    assert row_BT.shape == (3, 1 + 4 + 3)
+    torch.testing.assert_close(row_BT.sum(dim=1), torch.ones(3))
+    maps_BGG = class_attention(tiny_backbone, images, None, prompts_JPW)
+    assert torch.equal(maps_BGG.flatten(1), row_BT[:, 1:5])
+    assert not torch.allclose(maps_BGG, class_attention(tiny_backbone, images))
+
+
 def test_another_layer_can_be_chosen(tiny_backbone: Backbone, images: list[Image.Image]) -> None:
     first, last = (class_attention(tiny_backbone, images, layer=layer) for layer in (1, 3))
     assert torch.equal(last, class_attention(tiny_backbone, images))
