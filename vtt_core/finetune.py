@@ -107,19 +107,21 @@ class Finetune:
 
     def _run_alone(self) -> StepGradients:
         gradients_of = self._fast or plain_gradients
-        return gradients_of(self.problem, self.state.host, self.state.fusion, self.recipe, self._next_batch())
+        return gradients_of(self.problem, self.state.host, self.state.fusion, self.recipe, self.next_batch())
 
     def next_rows(self) -> JobRows:
         """Return the next step's batch and what is trained with it, for a run with others."""
         assert self._fast is not None, "only a fine-tuning that goes the fast way shares its steps"
         state = self.state
-        return JobRows(self.problem, self._fast.prompt, state.lora, state.fusion, self.recipe, self._next_batch())
+        return JobRows(self.problem, self._fast.prompt, state.lora, state.fusion, self.recipe, self.next_batch())
 
     def take(self, gradients: StepGradients) -> StepReport:
         """Finish a step with the gradients of its batch."""
         return apply_gradients(self.state, self.recipe, gradients)
 
-    def _next_batch(self) -> Batch:
+    def next_batch(self) -> Batch:
+        """Return what the next step learns from."""
+
         def order(pass_index: int) -> Tensor:
             num_views = len(self.problem.labels_V)
             return torch.randperm(num_views, generator=make_generator(self.seed, "order", pass_index))
@@ -174,7 +176,7 @@ def start_state(backbone: Backbone, recipe: FinetuneRecipe, seed: int, labels: S
         fusion = make_fusion(recipe, backbone.vision_tower.num_layers, backbone.text_tower.num_layers, backbone.joint_size)
     fusion.to(backbone.device, backbone.dtype)
     dgso = Dgso(window=recipe.conflict_window, is_absorbing=recipe.uses_absorption, switch_off=recipe.switch_off)
-    return TrainingState(host, fusion, make_optimisers(host, fusion, recipe), dgso)
+    return TrainingState(host, fusion, make_optimisers(host.parameters(), fusion.parameters(), recipe), dgso)
 
 
 def warm_up(backbone: Backbone) -> None:

@@ -16,7 +16,12 @@ RIDGES = (3.0, 1.0, 0.3, 0.1, 0.03, 0.01)
 
 
 def probe_predictions(support_SD: Tensor, labels_S: Tensor, query_QD: Tensor, num_classes: int) -> Tensor:
-    """Return the class that a probe trained on the support images gives each query.
+    """Return the class that a probe trained on the support images gives each query: that of its largest score."""
+    return probe_scores(support_SD, labels_S, query_QD, num_classes).argmax(dim=-1)
+
+
+def probe_scores(support_SD: Tensor, labels_S: Tensor, query_QD: Tensor, num_classes: int) -> Tensor:
+    """Return scores_QC that a probe trained on the support images gives each query, in float64.
 
     Args:
         support_SD: image features, not normalised.
@@ -26,8 +31,8 @@ def probe_predictions(support_SD: Tensor, labels_S: Tensor, query_QD: Tensor, nu
     """
     design, targets_SC = _design(support_SD), _targets(labels_S, num_classes)
     gram = _gram(design, _chosen_ridge(design, targets_SC))
-    predicted_Q: Tensor = (_design(query_QD) @ torch.linalg.solve(gram, design.t() @ targets_SC)).argmax(dim=-1)
-    return predicted_Q
+    scores_QC: Tensor = _design(query_QD) @ torch.linalg.solve(gram, design.t() @ targets_SC)
+    return scores_QC
 
 
 def leave_one_out_predictions(features_BD: Tensor, labels_B: Tensor, num_classes: int) -> Tensor:

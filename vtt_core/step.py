@@ -8,6 +8,7 @@ Differs: the authors encode the support images once more without using the resul
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,10 +44,12 @@ class TrainingState:
         return self.host.vision_lora
 
 
-def make_optimisers(host: Host, fusion: Fusion, recipe: FinetuneRecipe) -> list[torch.optim.Optimizer]:
-    """Return what updates the host and the fusion network, each with its own start of the schedule."""
-    of_host = {"params": list(host.parameters()), "start": recipe.host_learning_rate, "warm_up_steps": recipe.warm_up_steps}
-    of_fusion = {"params": list(fusion.parameters()), "start": recipe.fusion_learning_rate, "warm_up_steps": 0}
+def make_optimisers(
+    of_host: Iterable[Tensor], of_fusion: Iterable[Tensor], recipe: FinetuneRecipe
+) -> list[torch.optim.Optimizer]:
+    """Return what updates the tensors of the host and of the fusion network, each with its own start of the schedule."""
+    host = {"params": list(of_host), "start": recipe.host_learning_rate, "warm_up_steps": recipe.warm_up_steps}
+    fusion = {"params": list(of_fusion), "start": recipe.fusion_learning_rate, "warm_up_steps": 0}
 
     def adamw(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
         return torch.optim.AdamW(
@@ -59,9 +62,9 @@ def make_optimisers(host: Host, fusion: Fusion, recipe: FinetuneRecipe) -> list[
         )
 
     if recipe.optimiser == "adamw":
-        return [adamw([of_host, of_fusion])]
-    sgd = torch.optim.SGD([of_host], momentum=recipe.adam_beta1, weight_decay=recipe.weight_decay)
-    return [sgd, adamw([of_fusion])] if of_fusion["params"] else [sgd]
+        return [adamw([host, fusion])]
+    sgd = torch.optim.SGD([host], momentum=recipe.adam_beta1, weight_decay=recipe.weight_decay)
+    return [sgd, adamw([fusion])] if fusion["params"] else [sgd]
 
 
 def learning_rate(start: float, step: int, recipe: FinetuneRecipe, warm_up_steps: int = 0) -> float:
@@ -148,8 +151,11 @@ def _supervise(state: TrainingState, gradients: StepGradients, recipe: FinetuneR
 
 
 def _set_gradients(state: TrainingState, on_host: list[Tensor], on_fusion: list[Tensor] | list[None]) -> None:
-    """Hand the gradients to the optimisers; a parameter without one is left alone, decay included."""
+    """Hand the gradients to the optimisers; a parameter without one is left alone, decay included.
+
+    The fused AdamW reads a gradient in the order of its parameter's memory, whatever the gradient's own is.
+    """
     for parameter, gradient in zip(state.host.parameters(), on_host, strict=True):
-        parameter.grad = gradient
+        parameter.grad = gradient.contiguous()
     for parameter, of_fusion in zip(state.fusion.parameters(), on_fusion, strict=True):
-        parameter.grad = of_fusion
+        parameter.grad = None if of_fusion is None else of_fusion.contiguous()

@@ -243,12 +243,14 @@ def use_threads(threads: int | None) -> int:
 
 def load_for_bench(backbone: str, device: str = "cpu") -> Backbone:
     """Return a backbone by its id, or one with random weights by its open_clip configuration."""
-    from vtt_core.backbones.load import backbone_from_files, load_backbone  # noqa: PLC0415  (see step)
+    from vtt_core.backbones.load import RANDOM_WEIGHTS_SEED, backbone_from_files, load_backbone  # noqa: PLC0415  (see step)
+    from vtt_core.seeding import seeded  # noqa: PLC0415
 
     if backbone != MINI and "/" not in backbone and not backbone.endswith(".json"):
         backbone = f"{backbone}/{RANDOM_TAG}"
     if backbone.endswith(".json") and Path(backbone).is_file():
-        return backbone_from_files(Path(backbone).stem, Path(backbone), None, device=device)
+        with seeded(RANDOM_WEIGHTS_SEED, "weights"):  # a run that goes on needs those that it began with
+            return backbone_from_files(Path(backbone).stem, Path(backbone), None, device=device)
     return load_backbone(backbone, device=device)
 
 

@@ -1,10 +1,10 @@
-"""Draw the curves of `vtt bench growth`, a file each, and the memory of `vtt bench load`."""
+"""Draw the curves of `vtt bench growth`, a file each, the memory of `vtt bench load`, the methods of `vtt bench episodes`."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from vtt_core.contract.errors import InputError
 
@@ -59,6 +59,27 @@ def plot_memory(samples: Sequence[Sample], file: Path) -> None:
     axes.set_ylabel("resident MB")
     axes.grid(alpha=0.3)
     axes.legend(loc="center right")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file)
+
+
+def plot_methods(methods: Mapping[str, Mapping[str, Any]], file: Path) -> None:
+    """Write a picture of the mean accuracy of each method with its 95 % interval.
+
+    Raises:
+        InputError: matplotlib is not installed.
+    """
+    figure = _new_figure()
+    axes = figure.subplots()
+    places = range(len(methods))
+    means = [100 * figures["mean"] for figures in methods.values()]
+    half_widths = [100 * (figures["ci95"] or 0.0) for figures in methods.values()]
+    axes.errorbar(means, places, xerr=half_widths, fmt="o", capsize=4)
+    axes.set_yticks(places, list(methods))
+    axes.invert_yaxis()
+    axes.margins(y=0.15)
+    axes.set_xlabel("accuracy in percent, 95 % interval")
+    axes.grid(alpha=0.3, axis="x")
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file)
 

@@ -12,7 +12,9 @@ from app.cli.api import api
 from app.cli.backbones import backbones
 from app.cli.backup import backup
 from app.cli.bench import bench
+from app.cli.bench_episodes import episodes
 from app.cli.bench_load import load
+from app.cli.bench_reproduce import reproduce
 from app.cli.console import BAD_INPUT_EXIT, FAILURE_EXIT, write_error
 from app.cli.demo import demo
 from app.cli.diagnose import diagnose
@@ -34,7 +36,8 @@ cli = typer.Typer(
 )
 for command in (up, adapt, predict, backbones, api, worker, health, backup, restore, demo, draw):
     cli.command()(command)
-bench.command()(load)
+for measurement in (load, episodes, reproduce):
+    bench.command()(measurement)
 cli.add_typer(bench, name="bench")
 cli.add_typer(diagnose, name="diagnose")
 cli.add_typer(keys, name="keys")

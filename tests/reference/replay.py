@@ -195,7 +195,8 @@ def recorded_start(recording: Recording, values: dict[str, Tensor], problem: Pro
     lora.load_matrices({_lora_name(name): tensor for name, tensor in start.items()})
     fusion = recorded_fusion(recording)
     host = ClipLora(lora)
-    return TrainingState(host, fusion, make_optimisers(host, fusion, recipe), Dgso(recipe.conflict_window))
+    optimisers = make_optimisers(host.parameters(), fusion.parameters(), recipe)
+    return TrainingState(host, fusion, optimisers, Dgso(recipe.conflict_window))
 
 
 def _lora_name(recorded: str) -> str:

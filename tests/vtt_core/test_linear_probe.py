@@ -2,7 +2,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vtt_core.linear_probe import RIDGES, chosen_ridge, leave_one_out_predictions, probe_predictions
+from vtt_core.linear_probe import RIDGES, chosen_ridge, leave_one_out_predictions, probe_predictions, probe_scores
 
 
 def refitted_without(index: int, features_BD: Tensor, labels_B: Tensor, ridge: float) -> Tensor:
@@ -56,6 +56,7 @@ def test_a_probe_of_other_images_equals_least_squares_with_the_ridge_below() -> 
     ridge = chosen_ridge(support_SD, labels_S, 3)
     refitted = [refitted_without(12, torch.cat((support_SD, query[None])), labels_with_query, ridge) for query in query_QD]
     expected = [int(answer_C.argmax()) for answer_C in refitted]
+    torch.testing.assert_close(probe_scores(support_SD, labels_S, query_QD, 3), torch.stack(refitted))
     assert probe_predictions(support_SD, labels_S, query_QD, 3).tolist() == expected
 
 

@@ -139,7 +139,7 @@ class TestSwitchOff:
         self, problem: Problem, state: TrainingState, recipe: FinetuneRecipe
     ) -> None:
         recipe = dataclasses.replace(recipe, weight_decay=0.5)
-        state.optimisers = make_optimisers(state.host, state.fusion, recipe)
+        state.optimisers = make_optimisers(state.host.parameters(), state.fusion.parameters(), recipe)
         train_step(problem, state, recipe, BATCH, None)
         state.dgso.is_absorbing = False
         fusion, lora = hash_weights(state.fusion.state_dict()), hash_weights(state.lora.state_dict())
@@ -179,7 +179,7 @@ class TestLearningRate:
 
     def test_each_group_follows_its_own_start(self, problem: Problem, state: TrainingState, recipe: FinetuneRecipe) -> None:
         recipe = dataclasses.replace(recipe, host_learning_rate=1e-3, fusion_learning_rate=3e-3)
-        state.optimisers = make_optimisers(state.host, state.fusion, recipe)
+        state.optimisers = make_optimisers(state.host.parameters(), state.fusion.parameters(), recipe)
         for step in range(3):
             train_step(problem, state, recipe, BATCH, None)
             rates = [group["lr"] for group in state.optimisers[0].param_groups]

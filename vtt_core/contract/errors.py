@@ -24,6 +24,13 @@ VttError
 │   │   ├── BadLabelError                 support_set.bad_label
 │   │   ├── DuplicateImageError           support_set.duplicate_image
 │   │   └── ConflictingLabelsError        support_set.conflicting_labels
+│   ├── DatasetError                      a public data set on disk
+│   │   ├── UnknownDatasetError           dataset.unknown
+│   │   ├── DatasetLayoutError            dataset.bad_layout
+│   │   ├── DatasetFileError              dataset.bad_file
+│   │   └── MissingPackageError           dataset.missing_package
+│   ├── UnknownRowError                   reproduce.unknown_row
+│   ├── MissingRequirementError           reproduce.missing
 │   ├── RecipeError                       recipe.invalid
 │   ├── UnknownBackboneError              backbone.unknown
 │   ├── UnsupportedBackboneError          backbone.unsupported
@@ -229,6 +236,55 @@ class ConflictingLabelsError(SupportSetError):
 
     code = "support_set.conflicting_labels"
     title = "Same image under two labels"
+
+
+class DatasetError(InputError):
+    """A data set for benchmarks cannot be read from where it is said to be."""
+
+    code = "dataset.invalid"
+    title = "Unusable data set"
+
+
+class UnknownDatasetError(DatasetError):
+    """No data set has this name."""
+
+    code = "dataset.unknown"
+    title = "Unknown data set"
+
+
+class DatasetLayoutError(DatasetError):
+    """The folder does not look as the download of the data set does, or a part is missing."""
+
+    code = "dataset.bad_layout"
+    title = "Data set missing or laid out otherwise"
+
+
+class DatasetFileError(DatasetError):
+    """A file of the data set was listed but cannot be read."""
+
+    code = "dataset.bad_file"
+    title = "Unreadable file of a data set"
+
+
+class MissingPackageError(DatasetError):
+    """Reading the data set needs a package that is not installed."""
+
+    code = "dataset.missing_package"
+    title = "Package missing"
+
+
+class UnknownRowError(InputError):
+    """No published row has this id."""
+
+    code = "reproduce.unknown_row"
+    title = "Unknown row"
+
+
+class MissingRequirementError(InputError):
+    """Weights or data sets that a published row needs are not there."""
+
+    code = "reproduce.missing"
+    title = "Not everything is there"
 
 
 class RecipeError(InputError):

@@ -13,7 +13,6 @@ import math
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional
 
 NUM_HEADS = 8
 """Of the attention, where the joint size can be divided by it. Source: ours, as a CLIP text tower of width 512."""
@@ -43,7 +42,8 @@ class Attention(nn.Module):
         q_BHSE, k_BHSE, v_BHSE = (
             part.unflatten(-1, (self.num_heads, -1)).transpose(1, 2) for part in self.in_proj(tokens_BSD).chunk(3, dim=-1)
         )
-        read_BHSE = functional.scaled_dot_product_attention(q_BHSE, k_BHSE, v_BHSE)
+        weights_BHSS = (q_BHSE @ k_BHSE.transpose(-1, -2) * q_BHSE.shape[-1] ** -0.5).softmax(dim=-1)
+        read_BHSE = weights_BHSS @ v_BHSE
         return [self.out_proj(read_BHSE.transpose(1, 2).flatten(2))]
 
 

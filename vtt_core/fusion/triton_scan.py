@@ -5,7 +5,8 @@ scans one channel of one sequence with its states in registers; the backward pas
 channel at a time in a scratch that stays in the cache. Sums over sequences and channels are those of partial sums in a
 fixed order, so that two runs give the same bytes.
 
-Shapes: B sequences, S scan steps, D channels, N state size, G groups of channels.
+Shapes: B sequences, S scan steps, D channels, N state size, G groups of channels; E networks, whose sequences follow one
+    another, the same number of each.
 Source: Gu & Dao 2023, arXiv:2312.00752, equations 1 and 2; the backward pass is their derivative, as in `compiled_scan.py`.
 """
 
@@ -29,32 +30,56 @@ def triton_selective_scan(u_BSD: Tensor, step_BSD: Tensor, A_DN: Tensor, B_BSN: 
 
 
 class _Scan(torch.autograd.Function):
-    """The scan, and its derivative with respect to every argument."""
+    """The scan, and its derivative with respect to every argument; A and D may be those of many networks."""
 
     @staticmethod
-    def forward(ctx: Any, *arguments: Tensor) -> Tensor:
-        """Scan; only the arguments are kept."""
+    def forward(*arguments: Tensor) -> Tensor:
+        """Scan."""
         arguments = tuple(argument.contiguous() for argument in arguments)
-        ctx.save_for_backward(*arguments)
-        u_BSD, A_DN = arguments[0], arguments[2]
+        u_BSD, A = arguments[0], arguments[2]
         num_sequences, num_steps, width = u_BSD.shape
-        num_states = A_DN.shape[1]
+        num_states = A.shape[-1]
         y_BSD = torch.empty_like(u_BSD)
         _scan_forward[(num_sequences, width)](
-            *arguments, y_BSD, num_steps, width, num_states, BLOCK=_power_of_two(num_states), num_warps=1
+            *arguments,
+            y_BSD,
+            _sequences_a_network(num_sequences, A),
+            num_steps,
+            width,
+            num_states,
+            BLOCK=_power_of_two(num_states),
+            num_warps=1,
         )
         return y_BSD
+
+    @staticmethod
+    def setup_context(ctx: Any, inputs: tuple[Tensor, ...], output: Tensor) -> None:
+        """Keep the arguments, and nothing else."""
+        ctx.save_for_backward(*(argument.contiguous() for argument in inputs))
+
+    @staticmethod
+    def vmap(info: Any, in_dims: tuple[int | None, ...], *arguments: Tensor) -> tuple[Tensor, int]:
+        """Scan the sequences of many networks at once."""
+        assert arguments[2].ndim == 3, "networks of networks are not known"
+        stacked = [
+            argument.movedim(dim, 0) if dim is not None else argument.expand(info.batch_size, *argument.shape)
+            for argument, dim in zip(arguments, in_dims, strict=True)
+        ]
+        u, step, A_EDN, B, C, D_ED = stacked
+        flat = [argument.flatten(0, 1) for argument in (u, step, B, C)]
+        y = triton_selective_scan(flat[0], flat[1], A_EDN, flat[2], flat[3], D_ED)
+        return y.unflatten(0, u.shape[:2]), 0
 
     @staticmethod
     def backward(ctx: Any, *gradients: Tensor) -> tuple[Tensor, ...]:
         """Scan again, then back."""
         arguments = ctx.saved_tensors
-        u_BSD, step_BSD, A_DN, B_BSN, C_BSN, _ = arguments
+        u_BSD, step_BSD, A, B_BSN, C_BSN, D = arguments
         num_sequences, num_steps, width = u_BSD.shape
-        num_states = A_DN.shape[1]
+        num_states = A.shape[-1]
         num_groups = -(-width // CHANNELS_A_PROGRAM)
         on_u, on_step = torch.empty_like(u_BSD), torch.empty_like(step_BSD)
-        on_A = A_DN.new_empty(num_sequences, *A_DN.shape)
+        on_A = A.new_empty(num_sequences, width, num_states)
         on_B = B_BSN.new_zeros(num_groups, *B_BSN.shape)
         on_C = C_BSN.new_zeros(num_groups, *C_BSN.shape)
         on_D = u_BSD.new_empty(num_sequences, width)
@@ -71,6 +96,7 @@ class _Scan(torch.autograd.Function):
             on_D,
             states,
             num_sequences,
+            _sequences_a_network(num_sequences, A),
             num_steps,
             width,
             num_states,
@@ -78,7 +104,13 @@ class _Scan(torch.autograd.Function):
             BLOCK=block,
             num_warps=1,
         )
-        return on_u, on_step, on_A.sum(dim=0), on_B.sum(dim=0), on_C.sum(dim=0), on_D.sum(dim=0)
+        num_networks = 1 if A.ndim == 2 else len(A)
+        of_A, of_D = (summed.unflatten(0, (num_networks, -1)).sum(dim=1) for summed in (on_A, on_D))
+        return on_u, on_step, of_A.view(A.shape), on_B.sum(dim=0), on_C.sum(dim=0), of_D.view(D.shape)
+
+
+def _sequences_a_network(num_sequences: int, A: Tensor) -> int:
+    return num_sequences if A.ndim == 2 else num_sequences // len(A)
 
 
 def _power_of_two(number: int) -> int:
@@ -86,12 +118,15 @@ def _power_of_two(number: int) -> int:
 
 
 @kernel
-def _scan_forward(u, step, A, B, C, D, y, num_steps, width, num_states, BLOCK: tl.constexpr):  # type: ignore[no-untyped-def]
+def _scan_forward(  # type: ignore[no-untyped-def]
+    u, step, A, B, C, D, y, num_a_network, num_steps, width, num_states, BLOCK: tl.constexpr
+):
     b, d = tl.program_id(0), tl.program_id(1)
     n = tl.arange(0, BLOCK)
     is_state = n < num_states
-    A_N = tl.load(A + d * num_states + n, is_state, 0.0)
-    D_d = tl.load(D + d)
+    channel = (b // num_a_network) * width + d
+    A_N = tl.load(A + channel * num_states + n, is_state, 0.0)
+    D_d = tl.load(D + channel)
     state_N = tl.zeros((BLOCK,), u.dtype.element_ty)
     for s in range(num_steps):
         row = b * num_steps + s
@@ -119,6 +154,7 @@ def _scan_backward(  # type: ignore[no-untyped-def]
     on_D,
     states,
     num_sequences,
+    num_a_network,
     num_steps,
     width,
     num_states,
@@ -130,8 +166,9 @@ def _scan_backward(  # type: ignore[no-untyped-def]
     is_state = n < num_states
     scratch = states + (b * tl.num_programs(1) + group) * (num_steps + 1) * BLOCK + n
     for d in range(group * CHANNELS, tl.minimum(group * CHANNELS + CHANNELS, width)):
-        A_N = tl.load(A + d * num_states + n, is_state, 0.0)
-        D_d = tl.load(D + d)
+        channel = (b // num_a_network) * width + d
+        A_N = tl.load(A + channel * num_states + n, is_state, 0.0)
+        D_d = tl.load(D + channel)
         state_N = tl.zeros((BLOCK,), u.dtype.element_ty)
         tl.store(scratch, state_N)
         for s in range(num_steps):

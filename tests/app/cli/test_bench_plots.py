@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from app.cli.bench_plots import plot_curve, plot_file, plot_memory
+from app.cli.bench_plots import plot_curve, plot_file, plot_memory, plot_methods
 from vtt_core.benchmark.growth import Curve
 from vtt_core.contract.errors import InputError
 
@@ -21,6 +21,13 @@ def test_a_curve_becomes_a_picture(tmp_path: Path) -> None:
 def test_memory_becomes_a_picture(tmp_path: Path) -> None:
     plot_memory([(0.0, {"api": 600.0}), (60.0, {"api": 610.0, "worker": 900.0})], tmp_path / "plots" / "memory.png")
     with Image.open(tmp_path / "plots" / "memory.png") as picture:
+        assert len(picture.convert("RGB").getcolors(1 << 20) or []) > 10
+
+
+def test_methods_become_a_picture_also_without_an_interval(tmp_path: Path) -> None:
+    methods = {"zero-shot": {"mean": 0.3, "ci95": None}, "clip-lora+vtt": {"mean": 0.7, "ci95": 0.02}}
+    plot_methods(methods, tmp_path / "plots" / "plot.png")
+    with Image.open(tmp_path / "plots" / "plot.png") as picture:
         assert len(picture.convert("RGB").getcolors(1 << 20) or []) > 10
 
 

@@ -34,3 +34,18 @@ def test_it_equals_the_kernel_of_mamba_ssm() -> None:
     u, step, A, B, C, D = (tensor.detach().cuda() for tensor in inputs((2, 25, 16, 32), torch.float32))
     expected_BDS = interface.selective_scan_fn(*(x.transpose(1, 2).contiguous() for x in (u, step)), A, B.mT, C.mT, D)
     torch.testing.assert_close(triton_selective_scan(u, step, A, B, C, D), expected_BDS.transpose(1, 2), rtol=1e-4, atol=1e-4)
+
+
+def test_many_networks_are_scanned_as_each_alone() -> None:
+    several = [[tensor.detach().to(DEVICE) for tensor in inputs((2, 5, 11, 6), torch.float64)] for _ in range(3)]
+    for index, arguments in enumerate(several):
+        arguments[2] -= index  # networks that differ in what their sequences share
+    stacked = [torch.stack(tensors).requires_grad_() for tensors in zip(*several, strict=True)]
+    together = torch.vmap(triton_selective_scan)(*stacked)
+    alone = torch.stack([selective_scan(*(tensor[index] for tensor in stacked)) for index in range(3)])
+    torch.testing.assert_close(together, alone, rtol=1e-12, atol=1e-12)
+    cotangent = torch.randn_like(together)
+    for got, expected in zip(
+        torch.autograd.grad(together, stacked, cotangent), torch.autograd.grad(alone, stacked, cotangent), strict=True
+    ):
+        torch.testing.assert_close(got, expected, rtol=1e-11, atol=1e-11)

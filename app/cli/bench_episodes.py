@@ -1,0 +1,225 @@
+"""`vtt bench episodes`: compare methods on the same few-shot episodes, and go on where a killed run has stopped."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import time
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+from app.cli.adapt import resolve_device
+from app.cli.bench import load_for_bench, use_threads
+from app.cli.bench_plots import plot_methods
+from app.cli.console import NUM_PLAIN_LINES, stderr_console, write_json
+from app.cli.names import read_names
+from vtt_core.contract.errors import InputError
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from vtt_core.benchmark.datasets.labelled_image import LabelledImage
+    from vtt_core.benchmark.episode_log import EpisodeLine
+    from vtt_core.benchmark.runner import Benchmark
+
+LOG_FILE, RESULT_FILE, MARKDOWN_FILE, PLOT_FILE = "episodes.jsonl", "result.json", "result.md", "plot.png"
+
+
+@dataclass(frozen=True)
+class EpisodesRequest:
+    """What was asked for; equal requests share a folder."""
+
+    data: str
+    names: str | None
+    backbone: str
+    way: int
+    shot: int
+    query: int
+    episodes: int
+    methods: str
+    seed: int
+    by_patient: bool
+    iterations: int | None
+    device: str
+    threads: int
+
+    @property
+    def cache_folder(self) -> Path:
+        """Where the log is kept when no folder was named."""
+        canonical = json.dumps(vars(self), sort_keys=True)
+        base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        return base / "vtt-service" / "episodes" / hashlib.sha256(canonical.encode()).hexdigest()[:16]
+
+
+def episodes(
+    data: Annotated[
+        str,
+        typer.Option(
+            metavar="[NAME=]PATH", help="Folder or zip with a folder per class, or a data set by name, as in chestx=FOLDER."
+        ),
+    ],
+    methods: Annotated[
+        str, typer.Option(metavar="NAME[@PRESET][:FIELD=VALUE...],...", help="What is compared, on the same episodes.")
+    ] = "zero-shot,linear-probe,clip-lora,clip-lora+vtt",
+    names: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON: folder name to class name.")] = None,
+    backbone: Annotated[
+        str, typer.Option(metavar="ID", help="Backbone, `name/random` for random weights, or an open_clip JSON configuration.")
+    ] = "mini",
+    way: Annotated[int, typer.Option(metavar="N", min=2, help="Classes of an episode.")] = 5,
+    shot: Annotated[int, typer.Option(metavar="K", min=1, help="Support images a class.")] = 5,
+    query: Annotated[int, typer.Option(metavar="Q", min=1, help="Query images a class.")] = 15,
+    episodes: Annotated[int, typer.Option(metavar="N", min=1, help="Episodes.")] = 200,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the episodes, and of what methods draw in them.")] = 1,
+    by_patient: Annotated[bool, typer.Option("--by-patient", help="No patient on both sides of an episode.")] = False,
+    iterations: Annotated[int | None, typer.Option(metavar="N", min=1, help="Optimiser steps of every recipe.")] = None,
+    together: Annotated[int, typer.Option(metavar="N", min=1, help="Episodes that a method is given at once.")] = 1,
+    out: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder of log and results; without it, in the cache.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "cpu",
+    threads: Annotated[int | None, typer.Option(metavar="N", min=1, help="Cores to use; without it, as torch does.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
+) -> None:
+    """Compare methods on few-shot episodes: mean accuracies and paired differences with their 95 % intervals.
+
+    Every finished episode is a line of a log; the same command run again after a kill goes on behind the last one.
+    """
+    request = EpisodesRequest(
+        data=_absolute(data),
+        names=str(names.absolute()) if names else None,
+        backbone=backbone,
+        way=way,
+        shot=shot,
+        query=query,
+        episodes=episodes,
+        methods=methods,
+        seed=seed,
+        by_patient=by_patient,
+        iterations=iterations,
+        device=resolve_device(device),
+        threads=use_threads(threads),
+    )
+    folder = out or request.cache_folder
+    result = run_request(request, folder, together)
+    write_results(result, folder)
+    if as_json:
+        write_json(result)
+    else:
+        typer.echo((folder / MARKDOWN_FILE).read_text(encoding="utf-8"), nl=False)
+
+
+def run_request(request: EpisodesRequest, folder: Path, together: int) -> dict[str, Any]:
+    """Run what the folder's log does not hold yet, and return the result.
+
+    Args:
+        request: what was asked for.
+        folder: of the log.
+        together: episodes that a method is given at once.
+    """
+    # torch takes seconds to import; other commands do without.
+    from vtt_core.benchmark.episode_log import open_log  # noqa: PLC0415
+    from vtt_core.benchmark.report import make_report  # noqa: PLC0415
+    from vtt_core.benchmark.runner import run_episodes  # noqa: PLC0415
+
+    with open_benchmark(request) as benchmark, open_log(folder / LOG_FILE) as log:
+        keys = [benchmark.key(spec) for spec in benchmark.specs]
+        num_done = sum(len(log.of(key, range(request.episodes))) for key in keys)
+        stderr_console().print(f"log: {folder / LOG_FILE}, {num_done} of {len(keys) * request.episodes} done", markup=False)
+        with EpisodesBar(len(keys) * request.episodes, num_done) as bar:
+            for line in run_episodes(benchmark, log, time.perf_counter, together=together):
+                bar.show(line)
+        return make_report(benchmark, log)
+
+
+@contextmanager
+def open_benchmark(request: EpisodesRequest) -> Iterator[Benchmark]:
+    """Open the data and load the backbone.
+
+    Raises:
+        InputError: a method, the data, the names or the backbone cannot be used.
+    """
+    # See run_request.
+    from vtt_core.benchmark.episodes import Protocol  # noqa: PLC0415
+    from vtt_core.benchmark.image_bank import ImageBank  # noqa: PLC0415
+    from vtt_core.benchmark.method_spec import parse_specs  # noqa: PLC0415
+    from vtt_core.benchmark.methods import FROZEN  # noqa: PLC0415
+    from vtt_core.benchmark.runner import Benchmark  # noqa: PLC0415
+
+    changes = {} if request.iterations is None else {"iterations": request.iterations}
+    specs = parse_specs(request.methods, FROZEN, changes)
+    with open_data(request) as images:
+        frozen = load_for_bench(request.backbone, request.device)
+        protocol = Protocol(request.way, request.shot, request.query, request.episodes, request.seed)
+        yield Benchmark(ImageBank(images, frozen), protocol, specs, request.threads)
+
+
+class EpisodesBar:
+    """Progress bar of a benchmark; a few plain lines where standard error is no terminal."""
+
+    def __init__(self, total: int, num_done: int) -> None:
+        self._total, self._num_done = total, num_done
+        self._num_lines = num_done * NUM_PLAIN_LINES // total
+        self._console = stderr_console()
+        columns = (BarColumn(bar_width=30), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[last]}"))
+        self._progress = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
+        self._task = self._progress.add_task("episodes", total=total, completed=num_done, last="")
+
+    def __enter__(self) -> EpisodesBar:
+        """Show the bar."""
+        self._progress.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        """Leave the bar as it stands."""
+        self._progress.stop()
+
+    def show(self, line: EpisodeLine) -> None:
+        """Move on by one episode of one method."""
+        self._num_done += 1
+        last = f"episode {line.episode}  {line.method}  {100 * line.accuracy:.1f} %  {line.seconds:.1f} s"
+        self._progress.update(self._task, completed=self._num_done, last=last)
+        due = self._num_done * NUM_PLAIN_LINES // self._total
+        if not self._console.is_terminal and due > self._num_lines:
+            self._num_lines = due
+            self._console.print(f"{self._num_done}/{self._total}  {last}", markup=False)
+
+
+def write_results(result: Mapping[str, Any], folder: Path) -> None:
+    """Write the JSON object, the tables and, where matplotlib is there, the picture."""
+    from vtt_core.benchmark.report import to_markdown  # noqa: PLC0415  (see run_request)
+
+    (folder / RESULT_FILE).write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    (folder / MARKDOWN_FILE).write_text(to_markdown(result), encoding="utf-8")
+    try:
+        plot_methods(result["methods"], folder / PLOT_FILE)
+    except InputError as error:
+        stderr_console().print(f"no plot: {error}", markup=False)
+
+
+@contextmanager
+def open_data(request: EpisodesRequest) -> Iterator[Sequence[LabelledImage]]:
+    """Open the labelled images that were asked for."""
+    from vtt_core.benchmark.datasets.open import open_labelled_images, parse_data_option  # noqa: PLC0415  (see run_request)
+
+    names = None
+    if request.names is not None:
+        with open_labelled_images(request.data) as images:
+            folders = list(dict.fromkeys(image.name.partition("/")[0] for image in images))
+        names = read_names(Path(request.names), parse_data_option(request.data)[1], folders)
+    with open_labelled_images(request.data, names=names, by_patient=request.by_patient) as images:
+        yield images
+
+
+def _absolute(data: str) -> str:
+    """Return the same data, wherever it is asked for from."""
+    from vtt_core.benchmark.datasets.open import parse_data_option  # noqa: PLC0415  (see run_request)
+
+    name, path = parse_data_option(data)
+    return str(path.absolute()) if name is None else f"{name}={path.absolute()}"

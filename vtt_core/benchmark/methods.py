@@ -1,0 +1,161 @@
+"""Run the methods of a benchmark on its episodes: the frozen baselines, and fine-tunings by their recipes.
+
+Shapes: Q query images of an episode, C its classes, S support images, D joint size, W tower width.
+Source: METHOD.md, "Protocol".
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from statistics import mean
+from typing import Any
+
+from torch import Tensor
+
+from vtt_core.baselines.problem import LOGIT_SCALE
+from vtt_core.baselines.registry import BASELINES
+from vtt_core.benchmark.episode_images import EpisodeImages
+from vtt_core.benchmark.method_spec import MethodSpec
+from vtt_core.classify import logits
+from vtt_core.contract.progress import StepReport
+from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.finetune import Finetune
+from vtt_core.linear_probe import probe_predictions
+from vtt_core.losses import class_logits
+from vtt_core.strip import strip
+from vtt_core.train_many import can_train_many, train_many
+from vtt_core.train_together import train_together
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a method says of an episode's queries."""
+
+    predicted_Q: Tensor
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What else is worth knowing, as JSON values."""
+
+
+class EpisodeMethod(ABC):
+    """What is compared: learns from support images, then classifies queries."""
+
+    @abstractmethod
+    def predict(self, episodes: Sequence[EpisodeImages]) -> list[Prediction]:
+        """Return what is said of each episode's queries; the episodes may be worked on at once."""
+
+
+class FrozenMethod(EpisodeMethod):
+    """A baseline on what the bank keeps; one episode after another."""
+
+    def __init__(self, predictions: Callable[[EpisodeImages], Tensor]) -> None:
+        """Take what gives predicted_Q of one episode."""
+        self._predictions = predictions
+
+    def predict(self, episodes: Sequence[EpisodeImages]) -> list[Prediction]:
+        """Return what is said of each episode's queries."""
+        return [Prediction(self._predictions(episode).cpu()) for episode in episodes]
+
+
+class FinetuneMethod(EpisodeMethod):
+    """A fine-tuning as the service does it: Finetune, strip, classify."""
+
+    def __init__(self, recipe: FinetuneRecipe, num_threads: int) -> None:
+        """Remember what to run.
+
+        Args:
+            recipe: of every episode.
+            num_threads: cores to use.
+        """
+        self._recipe, self._num_threads = recipe, num_threads
+
+    def predict(self, episodes: Sequence[EpisodeImages]) -> list[Prediction]:
+        """Fine-tune on all episodes, several in common steps, then classify the queries of each."""
+        finetunes = [
+            Finetune(
+                images.bank.backbone,
+                images.support_set(),
+                self._recipe,
+                images.seed,
+                limits=images.bank.limits,
+                num_threads=self._num_threads,
+            )
+            for images in episodes
+        ]
+        cosines: list[list[float]] = [[] for _ in episodes]
+        for reports in self._rounds(finetunes):
+            for report, seen in zip(reports, cosines, strict=True):
+                if report is not None and report.conflict_cosine is not None:
+                    seen.append(report.conflict_cosine)
+        return [
+            Prediction(_predicted(finetune, images), self._facts(finetune, seen))
+            for finetune, images, seen in zip(finetunes, episodes, cosines, strict=True)
+        ]
+
+    def _rounds(self, finetunes: Sequence[Finetune]) -> Iterable[Sequence[StepReport | None]]:
+        """Take all steps in the way that suits the device: stacked on a GPU, in common passes or one by one on a CPU."""
+        is_gpu = finetunes[0].backbone.device.type == "cuda"
+        if len(finetunes) > 1 and is_gpu and all(can_train_many(finetune) for finetune in finetunes):
+            return train_many(finetunes)
+        if len(finetunes) > 1 and all(finetune.can_share_steps for finetune in finetunes):
+            return train_together(finetunes, self._num_threads)
+        return self._one_by_one(finetunes)
+
+    def _one_by_one(self, finetunes: Sequence[Finetune]) -> Iterator[list[StepReport | None]]:
+        for index, finetune in enumerate(finetunes):
+            for report in finetune.steps():
+                reports: list[StepReport | None] = [None for _ in finetunes]
+                reports[index] = report
+                yield reports
+
+    def _facts(self, finetune: Finetune, cosines: Sequence[float]) -> dict[str, Any]:
+        if not self._recipe.uses_absorption:
+            return {}
+        first = cosines[: self._recipe.conflict_window]
+        return {
+            "absorption_stopped_at": finetune.state.dgso.stopped_at,
+            "first_conflict_cosine": mean(first) if first else None,
+        }
+
+
+def _predicted(finetune: Finetune, images: EpisodeImages) -> Tensor:
+    backbone = images.bank.backbone
+    return logits(backbone, strip(finetune), images.bank.decoded(images.query)).argmax(dim=-1).cpu()
+
+
+def _zero_shot(images: EpisodeImages) -> Tensor:
+    """Do the same as the baseline of this name without drawing the views, which it does not read."""
+    return class_logits(images.bank.features(images.query), images.prototypes_CD, LOGIT_SCALE).argmax(dim=-1)
+
+
+def _linear_probe(images: EpisodeImages) -> Tensor:
+    """See _zero_shot."""
+    support_SW = images.bank.unprojected_features(images.support)
+    query_QW = images.bank.unprojected_features(images.query)
+    labels_S = images.episode.support_labels_S.to(support_SW.device)
+    return probe_predictions(support_SW, labels_S, query_QW, len(images.labels))
+
+
+def _baseline(name: str) -> Callable[[EpisodeImages], Tensor]:
+    return lambda images: BASELINES[name](images.problem, images.seed).argmax(dim=-1)
+
+
+FROZEN: dict[str, Callable[[EpisodeImages], Tensor]] = {
+    **{name: _baseline(name) for name in BASELINES},
+    "zero-shot": _zero_shot,
+    "linear-probe": _linear_probe,
+}
+"""Baselines by name; each gives predicted_Q."""
+
+
+def make_method(spec: MethodSpec, num_threads: int) -> EpisodeMethod:
+    """Return what runs a method.
+
+    Args:
+        spec: the method; its name is known.
+        num_threads: cores to use.
+    """
+    if spec.recipe is None:
+        return FrozenMethod(FROZEN[spec.name])
+    return FinetuneMethod(spec.recipe, num_threads)

@@ -1,0 +1,217 @@
+"""Run many fine-tunings of one shape as one: their tensors are stacked, and each operation of a step is one for all of them.
+
+This is how a benchmark fills a GPU with a small backbone. Every fine-tuning keeps its own images, classes, order of batches,
+dropout and DGSO, so that it becomes what it would have become alone, but for rounding. `train_together.py` runs fine-tunings
+of different shapes, and shares the vision tower's passes alone.
+
+Shapes: E fine-tunings, B images of a batch of each, C classes, L layers, D joint size.
+Source: METHOD.md, "One training step".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+from torch.func import functional_call, stack_module_state, vmap
+
+from vtt_core.absorption.cached_prefix import CachedPrompt
+from vtt_core.absorption.prompt import absorb
+from vtt_core.contract.errors import RecipeError
+from vtt_core.contract.progress import StepReport
+from vtt_core.dgso.projection import conflict_cosine, project_out
+from vtt_core.finetune import Finetune
+from vtt_core.fusion.fast_network import fast_fuse
+from vtt_core.fusion.network import Fusion
+from vtt_core.fusion.sequence import interleave_layers
+from vtt_core.hosts.clip_lora import ClipLora
+from vtt_core.kernels import has_kernels
+from vtt_core.lora.dropout import Dropout
+from vtt_core.lora.stacked import StackedLora
+from vtt_core.losses import absorption_loss, class_logits, classification_loss
+from vtt_core.problem import Batch
+from vtt_core.step import learning_rate, make_optimisers
+
+
+def can_train_many(finetune: Finetune) -> bool:
+    """Whether a fine-tuning can be one of many: what it trains is a LoRA of the vision tower."""
+    host = finetune.state.host
+    return isinstance(host, ClipLora) and host.vision_lora is not None and host.text_lora is None
+
+
+def train_many(finetunes: Sequence[Finetune]) -> Iterator[list[StepReport]]:
+    """Run all steps of fresh fine-tunings, giving a report of each after every step; in the end each has its own result.
+
+    Args:
+        finetunes: on one backbone, with one recipe and the same way and shot, none of them begun.
+
+    Raises:
+        RecipeError: they differ in more than images, labels and seed, or their host cannot be stacked.
+    """
+    many = _Many(finetunes)
+    for _ in range(finetunes[0].recipe.iterations):
+        yield many.take_step()
+    many.hand_back()
+
+
+class _FusionForm(nn.Module):
+    """A fusion network that runs in one of its two forms."""
+
+    def __init__(self, network: Fusion, run: Callable[[Fusion, Tensor], Tensor]) -> None:
+        """Take both."""
+        super().__init__()
+        self.network = network
+        self._run = run
+
+    def forward(self, sequence_BSD: Tensor) -> Tensor:
+        """Return the fused vectors."""
+        return self._run(self.network, sequence_BSD)
+
+
+class _Many:
+    """The stacked tensors of some fine-tunings."""
+
+    def __init__(self, finetunes: Sequence[Finetune]) -> None:
+        """Stack them."""
+        first = finetunes[0]
+        _check_alike(finetunes)
+        self._finetunes = finetunes
+        self._backbone, self._recipe = first.backbone, first.recipe
+        self._views_EV3HW = torch.stack([finetune.problem.views_V3HW for finetune in finetunes])
+        self._labels_EV = torch.stack([finetune.problem.labels_V for finetune in finetunes])
+        self._text_ECLD = torch.stack([finetune.problem.text_CLD for finetune in finetunes])
+        self._prototypes_ECD = torch.stack([finetune.problem.prototypes_CD for finetune in finetunes])
+        self._host, _ = stack_module_state([finetune.state.host for finetune in finetunes])
+        self._fusion, _ = stack_module_state([finetune.state.fusion for finetune in finetunes])
+        self._optimisers = make_optimisers(self._host.values(), self._fusion.values(), self._recipe)
+        tower = first.backbone.text_tower
+        cached = CachedPrompt(tower, first.problem.prompt) if tower.is_causal else None
+        self._absorb = cached.absorb if cached else lambda fused_BD: absorb(tower, first.problem.prompt, fused_BD)
+
+    def take_step(self) -> list[StepReport]:
+        """Take one step of every fine-tuning."""
+        batches = [finetune.next_batch() for finetune in self._finetunes]
+        is_absorbing = [finetune.state.dgso.is_absorbing for finetune in self._finetunes]
+        loss_ce_E, loss_vtt_E = self._losses(batches, is_absorbing=any(is_absorbing))
+        on_host, on_fusion = list(self._host.values()), list(self._fusion.values())
+        of_ce = torch.autograd.grad(loss_ce_E.sum(), on_host, retain_graph=loss_vtt_E is not None)
+        figures = [loss_ce_E.detach()]
+        if loss_vtt_E is None:
+            self._set_gradients(list(of_ce), [None for _ in on_fusion])
+        else:
+            of_vtt = torch.autograd.grad(loss_vtt_E.sum(), on_host + on_fusion)
+            weight_E = self._recipe.absorption_weight * torch.tensor(is_absorbing, device=loss_ce_E.device).to(loss_ce_E)
+            supervised, cosine_E = self._supervise(of_ce, of_vtt[: len(on_host)], weight_E)
+            self._set_gradients(supervised, [_weighted(gradient, weight_E) for gradient in of_vtt[len(on_host) :]])
+            figures += [loss_vtt_E.detach(), cosine_E]
+        self._update()
+        rows = torch.stack(figures, dim=1).tolist()
+        return [self._report(*one) for one in zip(self._finetunes, rows, is_absorbing, strict=True)]
+
+    def _losses(self, batches: Sequence[Batch], *, is_absorbing: bool) -> tuple[Tensor, Tensor | None]:
+        """Return both losses of every fine-tuning; METHOD.md, steps 1 to 4."""
+        num_finetunes = len(batches)
+        views_EB = torch.stack([batch.views_B for batch in batches])
+        rows_E1 = torch.arange(num_finetunes, device=views_EB.device)[:, None]
+        labels_EB = self._labels_EV[rows_E1, views_EB]
+        lora = StackedLora(self._host["vision_lora.lora_A"], self._host["vision_lora.lora_B"], self._recipe.scaling)
+        images = self._views_EV3HW[rows_E1, views_EB].flatten(0, 1)
+        vision_BLD = self._backbone.vision_tower.layer_features(images, lora, _joined([batch.dropout for batch in batches]))
+        features_EBD = vision_BLD[:, -1].unflatten(0, views_EB.shape)
+        logits_EBC = vmap(class_logits, (0, 0, None))(features_EBD, self._prototypes_ECD, self._recipe.logit_scale)
+        loss_ce_E = vmap(classification_loss)(logits_EBC, labels_EB)
+        if not is_absorbing:
+            return loss_ce_E, None
+        text_BLD = self._text_ECLD[rows_E1, labels_EB].flatten(0, 1)
+        sequence_BSD = interleave_layers(vision_BLD, text_BLD, self._recipe.sequence)
+        fused_BD = self._fuse(sequence_BSD.unflatten(0, views_EB.shape)).flatten(0, 1)
+        if self._recipe.absorption == "text-tower":
+            fused_BD = self._absorb(fused_BD)
+        return loss_ce_E, vmap(absorption_loss)(fused_BD.unflatten(0, views_EB.shape), features_EBD)
+
+    def _fuse(self, sequence_EBSD: Tensor) -> Tensor:
+        network = self._finetunes[0].state.fusion
+        # The compiled scan of a CPU takes one network's tensors; kernels and the plain form take many.
+        fuse = _FusionForm(network, fast_fuse if has_kernels(sequence_EBSD) else lambda plain, sequence: plain(sequence))
+
+        def fuse_one(parameters: dict[str, Tensor], sequence_BSD: Tensor) -> Tensor:
+            named = {f"network.{name}": parameter for name, parameter in parameters.items()}
+            fused_BD: Tensor = functional_call(fuse, named, (sequence_BSD,))
+            return fused_BD
+
+        fused_EBD: Tensor = vmap(fuse_one)(self._fusion, sequence_EBSD)
+        return fused_EBD
+
+    def _supervise(self, of_ce: Sequence[Tensor], of_vtt: Sequence[Tensor], weight_E: Tensor) -> tuple[list[Tensor], Tensor]:
+        """Return the gradients of L_comb = L_ce + beta L_vtt, projected, and the mean cosine of every fine-tuning."""
+        supervised, cosines = [], []
+        for g_ce, g_vtt in zip(of_ce, of_vtt, strict=True):
+            g_comb = g_ce + _weighted(g_vtt, weight_E)
+            cosine = conflict_cosine(g_comb, g_ce)
+            supervised.append(project_out(g_comb, g_ce, cosine) if self._recipe.projects_conflict else g_comb)
+            cosines.append(cosine.flatten(1))
+        return supervised, torch.cat(cosines, dim=1).mean(dim=1)
+
+    def _set_gradients(self, on_host: Sequence[Tensor], on_fusion: Sequence[Tensor | None]) -> None:
+        for parameter, gradient in zip([*self._host.values(), *self._fusion.values()], [*on_host, *on_fusion], strict=True):
+            # The fused AdamW reads a gradient in the order of its parameter's memory, whatever the gradient's own is.
+            parameter.grad = None if gradient is None else gradient.contiguous()
+
+    def _update(self) -> None:
+        step = self._finetunes[0].state.step
+        for optimiser in self._optimisers:
+            for group in optimiser.param_groups:
+                group["lr"] = learning_rate(group["start"], step, self._recipe, group["warm_up_steps"])
+            optimiser.step()
+
+    def _report(self, finetune: Finetune, figures: Sequence[float], was_absorbing: bool) -> StepReport:
+        state = finetune.state
+        state.step += 1
+        loss_vtt, cosine = figures[1:] if was_absorbing else (None, None)
+        if cosine is not None:
+            state.dgso.observe(cosine)
+        return StepReport(
+            step=state.step,
+            num_steps=self._recipe.iterations,
+            classification_loss=figures[0],
+            absorption_loss=loss_vtt,
+            conflict_cosine=cosine,
+            is_absorbing=state.dgso.is_absorbing,
+            absorption_stopped_at=state.dgso.stopped_at,
+        )
+
+    def hand_back(self) -> None:
+        """Give every fine-tuning its own tensors."""
+        with torch.no_grad():
+            for index, finetune in enumerate(self._finetunes):
+                for module, stacked in ((finetune.state.host, self._host), (finetune.state.fusion, self._fusion)):
+                    for name, parameter in module.named_parameters():
+                        parameter.copy_(stacked[name][index])
+
+
+def _check_alike(finetunes: Sequence[Finetune]) -> None:
+    first = finetunes[0]
+    for finetune in finetunes:
+        is_alike = finetune.backbone is first.backbone and finetune.recipe == first.recipe and finetune.step == 0
+        has_shape = finetune.problem.labels_V.shape == first.problem.labels_V.shape
+        has_way = finetune.problem.text_CLD.shape == first.problem.text_CLD.shape
+        if not (is_alike and has_shape and has_way and can_train_many(finetune)):
+            raise RecipeError(
+                expected="fresh fine-tunings of a vision LoRA that differ in images, labels and seed alone",
+                got=f"{finetune.recipe.method!r} of {len(finetune.labels)} classes, {len(finetune.problem.labels_V)} views, "
+                f"after {finetune.step} steps",
+                remedy="Run it alone, or together with others by train_together",
+            )
+
+
+def _joined(dropouts: Sequence[Dropout | None]) -> Dropout | None:
+    """Return the dropout of all images, those of one fine-tuning after those of another."""
+    drawn = [dropout for dropout in dropouts if dropout is not None]
+    return replace(drawn[0], bytes_LPBTW=torch.cat([dropout.bytes_LPBTW for dropout in drawn], dim=2)) if drawn else None
+
+
+def _weighted(gradient: Tensor, weight_E: Tensor) -> Tensor:
+    """Return every fine-tuning's gradient with its own weight."""
+    return gradient * weight_E.view(-1, *(1 for _ in gradient.shape[1:]))
