@@ -16,7 +16,7 @@ from torch import Tensor
 
 from vtt_core.absorption.cached_prefix import CachedPrompt
 from vtt_core.backbones.backbone import Backbone
-from vtt_core.backbones.towers import VisionTower
+from vtt_core.backbones.clip_vision_tower import ClipVisionTower
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.cuda_graph import make_gradients_of_jobs
 from vtt_core.fusion.network import Fusion
@@ -58,7 +58,7 @@ class FastGradients:
 
 def can_go_fast(backbone: Backbone, host: Host) -> bool:
     """Whether a step of a host has a fast form: a LoRA on the vision tower alone, beside a causal text tower."""
-    is_known_tower = isinstance(backbone.vision_tower, VisionTower) and backbone.text_tower.is_causal
+    is_known_tower = isinstance(backbone.vision_tower, ClipVisionTower) and backbone.text_tower.is_causal
     return is_known_tower and isinstance(host, ClipLora) and host.vision_lora is not None and host.text_lora is None
 
 

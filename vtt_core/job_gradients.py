@@ -17,6 +17,7 @@ import torch
 from torch import Tensor
 
 from vtt_core.absorption.cached_prefix import CachedPrompt
+from vtt_core.backbones.clip_vision_tower import ClipVisionTower
 from vtt_core.backbones.vision_pass import LoraGradients, LoraRows, VisionPass
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.fusion.fast_network import fast_fuse
@@ -98,7 +99,9 @@ def _losses(job: JobRows, class_BLW: Tensor) -> _Losses:
     problem, recipe, batch = job.problem, job.recipe, job.batch
     labels_B = problem.labels_V[batch.views_B]
     class_BLW = class_BLW.detach().requires_grad_()
-    vision_BLD = problem.backbone.vision_tower.project(class_BLW)
+    tower = problem.backbone.vision_tower
+    assert isinstance(tower, ClipVisionTower)  # as its VisionPass
+    vision_BLD = tower.project(class_BLW)
     features_BD = vision_BLD[:, -1]
     logits_BC = class_logits(features_BD, problem.prototypes_CD, recipe.logit_scale)
     loss_ce = job.share * classification_loss(logits_BC, labels_B)

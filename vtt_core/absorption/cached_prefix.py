@@ -35,9 +35,10 @@ class CachedPrompt:
         """Read the prefix.
 
         Args:
-            text_tower: frozen.
+            text_tower: frozen and causal.
             prompt: where the placeholder is; something stands before it, start-of-text at least.
         """
+        assert text_tower.is_causal, "what another tower makes of the prefix depends on what follows it"
         self._tower = text_tower
         start = prompt.placeholder_index
         with torch.no_grad():

@@ -22,9 +22,9 @@ class AbsorptionPrompt:
     """A prompt with one token whose embedding will be replaced."""
 
     tokens_T: Tensor
-    """Token ids up to the end-of-text token."""
+    """Token ids up to the end-of-text token; those of a tower that also reads the padding, all of them."""
     placeholder_index: int
-    """Position of the placeholder, 0 = start-of-text."""
+    """Position of the placeholder, counted from the first token."""
 
 
 OTHER_WORDS = ("a", "o")
@@ -89,5 +89,5 @@ def absorb(text_tower: TextTower, prompt: AbsorptionPrompt, fused_BD: Tensor) ->
     embeddings_BTW = text_tower.embed(prompt.tokens_T).expand(len(fused_BD), -1, -1)
     before, after = embeddings_BTW[:, : prompt.placeholder_index], embeddings_BTW[:, prompt.placeholder_index + 1 :]
     replaced_BTW = torch.cat((before, fused_BD[:, None], after), dim=1)
-    end_B = torch.full((len(fused_BD),), len(prompt.tokens_T) - 1, device=fused_BD.device)
+    end_B = text_tower.end_of(prompt.tokens_T[None]).expand(len(fused_BD))
     return text_tower.layer_features_of_embeddings(replaced_BTW, end_B)[:, -1]

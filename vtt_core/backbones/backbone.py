@@ -10,7 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vtt_core.backbones.tokenizer import Tokenize
+from vtt_core.backbones.clip_vision_tower import ClipVisionTower
+from vtt_core.backbones.timm_vision_tower import TimmVisionTower
+from vtt_core.backbones.tokenizer import Tokenize, find_first_word
 from vtt_core.backbones.towers import TextTower, VisionTower
 from vtt_core.contract.manifest import Preprocessing
 
@@ -26,7 +28,7 @@ class Backbone:
 
         Args:
             backbone_id: what it was asked for by.
-            clip: `open_clip.model.CLIP` with its weights loaded.
+            clip: open_clip's `CLIP` or `CustomTextCLIP`, its weights loaded.
             tokenize: gives token ids (C, T) for C texts.
             preprocessing: what its images must go through.
         """
@@ -34,8 +36,10 @@ class Backbone:
         self.clip = clip.eval().requires_grad_(False)
         self.tokenize = tokenize
         self.preprocessing = preprocessing
-        self.vision_tower = VisionTower(clip.visual)
-        self.text_tower = TextTower(clip)
+        self.vision_tower: VisionTower = (
+            TimmVisionTower(clip.visual) if hasattr(clip.visual, "trunk") else ClipVisionTower(clip.visual)
+        )
+        self.text_tower = TextTower(clip, find_first_word(tokenize))
 
     @property
     def joint_size(self) -> int:
@@ -45,13 +49,13 @@ class Backbone:
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        device: torch.device = self.clip.visual.proj.device
+        device: torch.device = self.clip.logit_scale.device
         return device
 
     @property
     def dtype(self) -> torch.dtype:
         """Type of the weights."""
-        dtype: torch.dtype = self.clip.visual.proj.dtype
+        dtype: torch.dtype = self.clip.logit_scale.dtype
         return dtype
 
     @cached_property

@@ -7,33 +7,74 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import vtt_core.contract
-from vtt_core.backbones.open_clip_import import open_clip
+from vtt_core.backbones.open_clip_import import open_clip, timm
+from vtt_core.backbones.timm_vision_tower import why_unsupported as why_trunk_unsupported
 from vtt_core.contract.backbones import MINI, BackboneEntry
 
 MINI_CONFIG = Path(__file__).parent / "mini" / "model.json"
 CATALOGUE_FILE = Path(vtt_core.contract.__file__).parent / "open_clip_backbones.json"
+TEXT_OPTIONS = frozenset(
+    ("context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio", "ls_init_value", "norm_kwargs", "act_kwargs")
+    + ("no_causal_mask", "pool_type", "eos_id", "pad_id", "proj_type", "proj_bias", "hf_tokenizer_name", "tokenizer_kwargs")
+)
+"""What may be set of a text tower; other options change its blocks or add tokens."""
+TEXT_POOLS = ("argmax", "last", "eos")
 
 
 def is_supported(config: dict[str, Any]) -> bool:
-    """Tell whether an open_clip model configuration is a CLIP with a plain ViT and a causal text tower.
+    """Tell whether an open_clip model configuration has towers that this package runs."""
+    return why_unsupported(config) is None
 
-    Joint size and text width must agree: the fused vector takes the place of a token embedding.
+
+def why_unsupported(config: dict[str, Any]) -> str | None:
+    """Say what in an open_clip model configuration the towers of this package cannot run, or None where they can.
+
+    The vision tower must be CLIP's own ViT, read at its class token, or one of timm's that `timm_vision_tower.py` runs. The
+    text tower must be open_clip's own, and as wide as the joint size: the fused vector takes the place of a token embedding.
     """
-    vision, text = config["vision_cfg"], config["text_cfg"]
-    is_plain_vision = (
-        isinstance(vision.get("layers"), int)
-        and vision.get("pool_type", "tok") == "tok"
-        and not {"timm_model_name", "attentional_pool", "block_type", "pos_embed_type"} & set(vision)
-    )
-    is_plain_text = not {"hf_model_name", "no_causal_mask", "embed_cls", "hf_tokenizer_name", "pool_type", "block_type"} & set(
-        text
-    )
-    is_plain_clip = not config.get("custom_text") and not config.get("multimodal_cfg")
-    return is_plain_vision and is_plain_text and is_plain_clip and config["embed_dim"] == text["width"]
+    if config.get("multimodal_cfg"):
+        return "it also writes captions"
+    reason = _why_clip_vision_unsupported(config["vision_cfg"]) or _why_text_unsupported(config)
+    if reason is None and "timm_model_name" in config["vision_cfg"]:
+        reason = why_trunk_unsupported(timm_trunk(config["vision_cfg"]["timm_model_name"]))
+    return reason
+
+
+def _why_clip_vision_unsupported(vision: dict[str, Any]) -> str | None:
+    if "timm_model_name" in vision:
+        return None
+    if not isinstance(vision.get("layers"), int):
+        return "its vision tower is a ResNet"
+    unknown = sorted({"attentional_pool", "block_type", "pos_embed_type"} & set(vision))
+    if unknown or vision.get("pool_type", "tok") != "tok":
+        return f"its vision tower has {', '.join(unknown) or 'the pooling ' + repr(vision['pool_type'])}"
+    return None
+
+
+def _why_text_unsupported(config: dict[str, Any]) -> str | None:
+    text = config["text_cfg"]
+    if "hf_model_name" in text:
+        return "its text tower is not open_clip's own"
+    unknown = sorted(set(text) - TEXT_OPTIONS)
+    if unknown or text.get("pool_type", "argmax") not in TEXT_POOLS:
+        return f"its text tower has {', '.join(unknown) or 'the pooling ' + repr(text['pool_type'])}"
+    if config["embed_dim"] != text["width"]:
+        return f"its text width {text['width']} is not the joint size {config['embed_dim']}"
+    return None
+
+
+@lru_cache(maxsize=64)
+def timm_trunk(name: str) -> Any:
+    """Return timm's model of this name without weights: its blocks and their shapes, however its end is changed."""
+    with torch.device("meta"):
+        return timm.create_model(name, num_classes=0)
 
 
 def build_catalogue() -> list[BackboneEntry]:
@@ -48,15 +89,22 @@ def build_catalogue() -> list[BackboneEntry]:
 
 def _entry(backbone_id: str, config: dict[str, Any], *, is_bundled: bool) -> BackboneEntry:
     vision, text = config["vision_cfg"], config["text_cfg"]
-    patch = f"ViT, width {vision['width']}, patch {vision['patch_size']}"
+    num_layers, kind = vision.get("layers"), f"ViT, width {vision.get('width')}, patch {vision.get('patch_size')}"
+    if "timm_model_name" in vision:
+        trunk = timm_trunk(vision["timm_model_name"])
+        num_layers, kind = len(trunk.blocks), f"timm's {vision['timm_model_name']}, width {trunk.embed_dim}"
+    if text.get("no_causal_mask"):
+        kind += "; text read both ways"
+    if "hf_tokenizer_name" in text:
+        kind += "; tokenizer of a hub, needs the extra siglip"
     return BackboneEntry(
         backbone_id=backbone_id,
         image_side_pixels=vision["image_size"],
         joint_size=config["embed_dim"],
-        num_vision_layers=vision["layers"],
+        num_vision_layers=num_layers,
         num_text_layers=text["layers"],
         is_bundled=is_bundled,
-        description=f"{patch}; bundled with this package" if is_bundled else f"{patch}; weights of open_clip",
+        description=f"{kind}; bundled with this package" if is_bundled else f"{kind}; weights of open_clip",
     )
 
 

@@ -11,9 +11,9 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 
 from vtt_core.backbones.backbone import CLIP_MEAN, CLIP_STD, Backbone
-from vtt_core.backbones.catalogue import MINI_CONFIG, is_supported
+from vtt_core.backbones.catalogue import MINI_CONFIG, why_unsupported
 from vtt_core.backbones.open_clip_import import open_clip
-from vtt_core.backbones.tokenizer import make_tokenize
+from vtt_core.backbones.tokenizer import Tokenize, make_hub_tokenize, make_tokenize
 from vtt_core.contract.backbones import MINI, RANDOM_TAG, WEIGHT_FILE_SUFFIX, check_backbone_id, split_backbone_id
 from vtt_core.contract.errors import BackboneUnavailableError, UnsupportedBackboneError
 from vtt_core.contract.manifest import Preprocessing
@@ -31,12 +31,15 @@ def load_backbone(backbone_id: str, *, device: str = "cpu") -> Backbone:
     Raises:
         UnknownBackboneError: no backbone has this id.
         UnsupportedBackboneError: its towers are of another kind.
-        BackboneUnavailableError: its weights can be had neither from a hub nor from a cache or file.
+        BackboneUnavailableError: its weights, or its tokenizer, can be had neither from a hub nor from a cache or file.
     """
     if backbone_id == MINI:
         return backbone_from_files(MINI, MINI_CONFIG, MINI_CONFIG.with_name("weights.safetensors"), device=device)
     check_backbone_id(backbone_id)
     name, tag = split_backbone_id(backbone_id)
+    config = {**open_clip.get_model_config(name), **_normalisation(name, tag)}
+    _check_supported(config, backbone_id)
+    tokenize = _make_tokenize(config["text_cfg"], backbone_id, knows_words=tag != RANDOM_TAG)
     if tag == RANDOM_TAG:
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(RANDOM_WEIGHTS_SEED)
@@ -46,8 +49,7 @@ def load_backbone(backbone_id: str, *, device: str = "cpu") -> Backbone:
         load_weights(clip, Path(tag), backbone_id)
     else:
         clip = _published(name, tag, backbone_id)
-    published = open_clip.get_pretrained_cfg(name, tag) or {}
-    return _wrap(backbone_id, clip, {**open_clip.get_model_config(name), **_normalisation(published)}, device)
+    return _wrap(backbone_id, clip, config, tokenize, device)
 
 
 def backbone_from_files(backbone_id: str, config_file: Path, weight_file: Path | None, *, device: str = "cpu") -> Backbone:
@@ -60,10 +62,13 @@ def backbone_from_files(backbone_id: str, config_file: Path, weight_file: Path |
         device: torch device.
     """
     config = json.loads(config_file.read_text(encoding="utf-8"))
-    clip = open_clip.CLIP(config["embed_dim"], config["vision_cfg"], config["text_cfg"], config.get("quick_gelu", False))
+    _check_supported(config, backbone_id)
+    tokenize = _make_tokenize(config["text_cfg"], backbone_id, knows_words=weight_file is not None)
+    model_class = open_clip.CustomTextCLIP if config.get("custom_text") else open_clip.CLIP
+    clip = model_class(config["embed_dim"], config["vision_cfg"], config["text_cfg"], config.get("quick_gelu", False))
     if weight_file is not None:
         load_weights(clip, weight_file, backbone_id)
-    return _wrap(backbone_id, clip, config, device)
+    return _wrap(backbone_id, clip, config, tokenize, device)
 
 
 def load_weights(clip: Any, weight_file: Path, backbone_id: str) -> None:
@@ -103,18 +108,44 @@ def _published(name: str, tag: str, backbone_id: str) -> Any:
         ) from error
 
 
-def _normalisation(published: dict[str, Any]) -> dict[str, tuple[float, ...]]:
-    """Return the channel mean and deviation that a published model was trained with, where they are its own."""
-    return {key: tuple(published[key]) for key in ("mean", "std") if published.get(key) is not None}
+def _normalisation(name: str, tag: str) -> dict[str, tuple[float, ...]]:
+    """Return the channel mean and deviation that a published model was trained with, where they are its own.
+
+    A local file, or random weights, have those of the name's published weights where all of them agree.
+    """
+    tags = [tag] if open_clip.get_pretrained_cfg(name, tag) else open_clip.list_pretrained_tags_by_model(name)
+    published = [open_clip.get_pretrained_cfg(name, known) for known in tags]
+    normalisation = {}
+    for key in ("mean", "std"):
+        values = {tuple(weights[key]) if weights.get(key) is not None else None for weights in published}
+        if len(values) == 1 and (value := values.pop()) is not None:
+            normalisation[key] = value
+    return normalisation
 
 
-def _wrap(backbone_id: str, clip: Any, config: dict[str, Any], device: str) -> Backbone:
-    if not is_supported(config):
+def _make_tokenize(text_config: dict[str, Any], backbone_id: str, *, knows_words: bool) -> Tokenize:
+    """Return the tokenizer of a model's weights; random ones know no words, and read with the bundled one."""
+    if not knows_words:
+        return make_tokenize(text_config["context_length"], text_config.get("vocab_size"))
+    if "hf_tokenizer_name" in text_config:
+        return make_hub_tokenize(text_config, backbone_id)
+    return make_tokenize(text_config["context_length"])
+
+
+def _check_supported(config: dict[str, Any], backbone_id: str) -> None:
+    reason = why_unsupported(config)
+    if reason is not None:
         raise UnsupportedBackboneError(
-            expected="a CLIP with a plain ViT, a causal text tower, and text width equal to the joint size",
-            got=repr(backbone_id),
+            expected=(
+                "CLIP's own ViT or a timm ViT whose layers of q, k and v can be adapted, and a text tower of open_clip's "
+                "with text width equal to the joint size"
+            ),
+            got=f"{backbone_id!r}: {reason}",
             remedy="Choose a backbone that `vtt backbones` lists",
         )
+
+
+def _wrap(backbone_id: str, clip: Any, config: dict[str, Any], tokenize: Tokenize, device: str) -> Backbone:
     preprocessing = Preprocessing(
         side_pixels=config["vision_cfg"]["image_size"],
         resize="squash",
@@ -124,7 +155,6 @@ def _wrap(backbone_id: str, clip: Any, config: dict[str, Any], device: str) -> B
     )
     if device.startswith("cuda"):
         use_tensor_cores()
-    tokenize = make_tokenize(config["text_cfg"]["context_length"])
     return Backbone(backbone_id, clip.to(device=device, dtype=torch.float32), tokenize, preprocessing)
 
 

@@ -1,4 +1,4 @@
-"""Import open_clip where torch and torchvision come from different builds.
+"""Import open_clip, and timm below it, where torch and torchvision come from different builds.
 
 The registry's torchvision wheel is built for CUDA. Beside a CPU build of torch its operators do not
 load, and its import fails with "operator torchvision::nms does not exist". Declaring the two operators
@@ -43,8 +43,9 @@ def _declare_missing_operators() -> None:
 
 _declare_missing_operators()
 
-import open_clip  # noqa: E402 - torchvision, which it imports, needs the declarations above
+import open_clip  # noqa: E402 - torchvision, which both import, needs the declarations above
+import timm  # noqa: E402
 
 logging.getLogger("timm").setLevel(logging.ERROR)
 
-__all__ = ["open_clip"]
+__all__ = ["open_clip", "timm"]

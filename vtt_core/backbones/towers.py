@@ -1,7 +1,8 @@
-"""Run the two towers of a frozen open_clip CLIP and give every layer's projected feature.
+"""Say what a vision tower is, and run the text tower of a frozen open_clip CLIP: every layer's projected feature.
 
-A layer's feature is its class token (image) or end-of-text token (text) put through the tower's *final*
+A layer's feature is its pooled tokens (image) or end-of-text token (text) put through the tower's *final*
 norm and projection, not normalised; the last layer's equals the model's own output.
+The vision towers are in `clip_vision_tower.py` (CLIP's own ViT) and `timm_vision_tower.py` (SigLIP, PE-Core).
 
 Shapes: B images or prompts, C classes, L layers, T tokens, W tower width, D joint size, H heads;
     deep prompts: J layers, P tokens.
@@ -93,23 +94,23 @@ def _project_qkv(
     return q_BHTE, k_BHTE, v_BHTE
 
 
-class VisionTower:
-    """The image half of a CLIP."""
+class VisionTower(Protocol):
+    """The image half of a CLIP, of any kind.
 
-    def __init__(self, visual: Any) -> None:
-        """Wrap `open_clip.transformer.VisionTransformer`, whose weights stay where they are."""
-        self._visual = visual
-        self.blocks = list(visual.transformer.resblocks)
-        self.num_layers = len(self.blocks)
-        self.width: int = visual.class_embedding.shape[0]
-        self.joint_size: int = visual.output_dim
-        self.num_tokens: int = visual.positional_embedding.shape[0]
+    A layer's feature is what the tower makes of that layer's tokens by its *final* norm, pooling and projection.
+    """
+
+    blocks: list[Any]
+    num_layers: int
+    width: int
+    """Size W of tokens, and of each of q, k and v."""
+    joint_size: int
+    num_tokens: int
+    """Of an image, class token included where there is one."""
 
     @property
     def device(self) -> torch.device:
         """Where the weights are."""
-        device: torch.device = self._visual.proj.device
-        return device
 
     def layer_features(
         self,
@@ -118,99 +119,62 @@ class VisionTower:
         dropout: Dropout | None = None,
         prompts_JPW: Tensor | None = None,
     ) -> Tensor:
-        """Return the projected class token after every block, layer 1 first.
+        """Return the feature of every layer, layer 1 first.
 
         Args:
             images_B3HW: preprocessed images.
             lora: low-rank layers of this tower, or None for the frozen one.
             dropout: of the LoRA's inputs while training; None means that all are kept.
-            prompts_JPW: tokens that the first J blocks read beside the image's own; each block has its own.
+            prompts_JPW: tokens that the first J blocks read beside the image's own; each block has its own, deeper blocks
+                keep the last ones.
 
         Returns:
             vision_BLD, not normalised.
         """
-        return self.layer_features_of_tokens(self.embed(images_B3HW), lora, dropout, prompts_JPW)
 
     def layer_features_of_tokens(
         self, x_BTW: Tensor, lora: AnyLora | None = None, dropout: Dropout | None = None, prompts_JPW: Tensor | None = None
     ) -> Tensor:
         """Do the same for images that `embed` has turned into tokens."""
-        class_tokens = []
-        for index, block in enumerate(self.blocks):
-            x_BTW = self._put_prompts(x_BTW, index, prompts_JPW)
-            block_lora = lora.layer(index) if lora is not None else None
-            block_dropout = dropout.layer(index) if dropout is not None else None
-            x_BTW = run_block(block, x_BTW, is_causal=False, lora=block_lora, dropout=block_dropout)
-            class_tokens.append(x_BTW[:, 0])
-        return self.project(torch.stack(class_tokens, dim=1))
-
-    def _put_prompts(self, x_BTW: Tensor, index: int, prompts_JPW: Tensor | None) -> Tensor:
-        """Return the tokens that block `index` reads: the image's own, then the prompts of this depth.
-
-        What enters the first block is normalised, prompts too; deeper ones take the places of those before.
-        """
-        if prompts_JPW is None or index >= len(prompts_JPW):
-            return x_BTW
-        prompts_PW = self._visual.ln_pre(prompts_JPW[0]) if index == 0 else prompts_JPW[index]
-        return torch.cat((x_BTW[:, : self.num_tokens], prompts_PW.expand(len(x_BTW), -1, -1)), dim=1)
 
     def embed(self, images_B3HW: Tensor) -> Tensor:
-        """Return x_BTW, what enters the first block: the class token and the patches, with positions, normalised."""
-        x_BTW: Tensor = self._visual._embeds(images_B3HW)
-        return x_BTW
+        """Return x_BTW, what enters the first block."""
 
-    def project(self, class_BLW: Tensor) -> Tensor:
-        """Put class tokens of any layer through the final norm and projection."""
-        vision_BLD: Tensor = self._visual.ln_post(class_BLW) @ self._visual.proj
-        return vision_BLD
+    def feature_of(self, x_BTW: Tensor) -> Tensor:
+        """Return the feature (B, D) of the tokens that a block gave, prompts after the image's own ignored."""
 
     def features(self, images_B3HW: Tensor, lora: AnyLora | None = None, prompts_JPW: Tensor | None = None) -> Tensor:
-        """Return the image features f_BD: the last layer's, not normalised; of its block only the class token is computed."""
-        x_BTW = self.embed(images_B3HW)
-        for index, block in enumerate(self.blocks):
-            x_BTW = self._put_prompts(x_BTW, index, prompts_JPW)
-            is_last = index == self.num_layers - 1
-            block_lora = lora.layer(index) if lora is not None else None
-            x_BTW = run_block(block, x_BTW, is_causal=False, lora=block_lora, num_read=1 if is_last else None)
-        return self.project(x_BTW[:, 0])
+        """Return the image features f_BD: the last layer's, not normalised."""
 
     def unprojected_features(self, images_B3HW: Tensor) -> Tensor:
-        """Return pooled_BW of the frozen tower: what the projection into the joint space would read."""
-        x_BTW = self.embed(images_B3HW)
-        for block in self.blocks:
-            x_BTW = run_block(block, x_BTW, is_causal=False)
-        pooled_BW: Tensor = self._visual.ln_post(x_BTW[:, 0])
-        return pooled_BW
-
-    def layer_attention(self, images_B3HW: Tensor, lora: AnyLora | None = None, prompts_JPW: Tensor | None = None) -> Tensor:
-        """Return attention_BLTT of every block, the mean over its heads: class token, patches by rows, then prompts."""
-        x_BTW, layers = self.embed(images_B3HW), []
-        for index, block in enumerate(self.blocks):
-            x_BTW = self._put_prompts(x_BTW, index, prompts_JPW)
-            block_lora = lora.layer(index) if lora is not None else None
-            layers.append(block_attention(block, x_BTW, block_lora).mean(dim=1))
-            x_BTW = run_block(block, x_BTW, is_causal=False, lora=block_lora)
-        return torch.stack(layers, dim=1)
+        """Return pooled_BW of the frozen tower: what the projection into the joint space would read, where there is one."""
 
 
 class TextTower:
-    """The text half of a CLIP."""
+    """The text half of a CLIP: open_clip's own, whichever way it reads and wherever it ends."""
 
-    def __init__(self, clip: Any) -> None:
-        """Wrap the text side of `open_clip.model.CLIP`, whose weights stay where they are."""
-        self._clip = clip
-        self.blocks = list(clip.transformer.resblocks)
+    def __init__(self, clip: Any, first_word: int = 1) -> None:
+        """Wrap the text side of an open_clip model, whose weights stay where they are.
+
+        Args:
+            clip: `open_clip.model.CLIP`, or a `CustomTextCLIP` with a `TextTransformer`.
+            first_word: position of a prompt's first word: 1 after a start-of-text token, 0 without one.
+        """
+        text = getattr(clip, "text", clip)
+        self._text = text
+        self._pool: str = text.pool_type if text is not clip else text.text_pool_type
+        self._end_id: int = text.eos_id if text is not clip else text.text_eos_id
+        self.blocks = list(text.transformer.resblocks)
         self.num_layers = len(self.blocks)
-        self.width: int = clip.token_embedding.weight.shape[1]
-        self.context_length: int = clip.positional_embedding.shape[0]
-        self.first_word = 1
-        """Position of a prompt's first word, after start-of-text."""
-        self.is_causal = True
+        self.width: int = text.token_embedding.weight.shape[1]
+        self.context_length: int = text.positional_embedding.shape[0]
+        self.first_word = first_word
+        self.is_causal: bool = text.attn_mask is not None
         """Whether a token sees only itself and those before it."""
 
     def embed(self, tokens_CT: Tensor) -> Tensor:
         """Return the token embeddings, before the positional embedding."""
-        embeddings_CTW: Tensor = self._clip.token_embedding(tokens_CT)
+        embeddings_CTW: Tensor = self._text.token_embedding(tokens_CT)
         return embeddings_CTW
 
     def layer_features(
@@ -264,7 +228,7 @@ class TextTower:
                 x_CTW = self._put_prompts(x_CTW, index, prompts_JPW)
             block_lora = lora.layer(index) if lora is not None else None
             block_dropout = dropout.layer(index) if dropout is not None else None
-            read_CTW, x_CTW = x_CTW, run_block(block, x_CTW, is_causal=True, lora=block_lora, dropout=block_dropout)
+            read_CTW, x_CTW = x_CTW, run_block(block, x_CTW, is_causal=self.is_causal, lora=block_lora, dropout=block_dropout)
             if block_weights is not None and block_weights[index] != 1:
                 x_CTW = read_CTW + block_weights[index] * (x_CTW - read_CTW)
             end_tokens.append(x_CTW[rows_C, end_C])
@@ -279,19 +243,33 @@ class TextTower:
         return torch.cat((x_CTW[:, :start], prompts_CPW, x_CTW[:, end:]), dim=1)
 
     def cut_padding(self, tokens_CT: Tensor) -> Tensor:
-        """Drop the positions after the last end-of-text token: nothing before them sees them."""
+        """Drop the positions after the last end-of-text token, where nothing that is read sees them.
+
+        A tower that is not causal reads them, and keeps them all; so does one whose last position is its feature.
+        """
+        if not self.is_causal or self._pool == "last":
+            return tokens_CT
         return tokens_CT[:, : int(self.end_of(tokens_CT).max()) + 1]
 
     def end_of(self, tokens_CT: Tensor) -> Tensor:
-        """Return the position (C) of every prompt's end-of-text token, which has the largest id."""
-        return tokens_CT.argmax(dim=-1)
+        """Return the position (C) of every prompt whose token becomes its feature.
+
+        It is the end-of-text token, which has the largest id or one of its own, or simply the last position.
+        """
+        if self._pool == "last":
+            return torch.full((len(tokens_CT),), tokens_CT.shape[1] - 1, device=tokens_CT.device)
+        return (tokens_CT if self._pool == "argmax" else (tokens_CT == self._end_id).int()).argmax(dim=-1)
 
     def positions(self, num_tokens: int) -> Tensor:
         """Return the positional embedding (T, W) of the first tokens."""
-        positions_TW: Tensor = self._clip.positional_embedding[:num_tokens]
+        positions_TW: Tensor = self._text.positional_embedding[:num_tokens]
         return positions_TW
 
     def project(self, end_CLW: Tensor) -> Tensor:
         """Put end-of-text tokens of any layer through the final norm and projection."""
-        text_CLD: Tensor = self._clip.ln_final(end_CLW) @ self._clip.text_projection
+        normed_CLW: Tensor = self._text.ln_final(end_CLW)
+        projection = self._text.text_projection
+        if projection is None:
+            return normed_CLW
+        text_CLD: Tensor = projection(normed_CLW) if isinstance(projection, nn.Linear) else normed_CLW @ projection
         return text_CLD

@@ -1,6 +1,6 @@
 """Run the vision tower forward once and backward for several cotangents at once, by hand: the fast path of training.
 
-`VisionTower.layer_features` with autograd gives the same numbers. What is saved here:
+`ClipVisionTower.layer_features` with autograd gives the same numbers. What is saved here:
 - the cotangents of all losses go back stacked, so slopes and attention weights are computed once for all of them;
 - no gradient of a frozen weight is computed, and none of what enters the first block;
 - of the last block only the class token is computed;
@@ -24,6 +24,7 @@ import torch
 from torch import Tensor, nn
 
 from vtt_core.backbones.activation import activate
+from vtt_core.backbones.clip_vision_tower import ClipVisionTower
 from vtt_core.backbones.towers import VisionTower
 from vtt_core.lora.compiled_dropout import add_kept, keep
 from vtt_core.lora.dropout import Dropout
@@ -52,10 +53,11 @@ class LoraGradients:
 
 
 class VisionPass:
-    """Forward and backward passes over one frozen vision tower."""
+    """Forward and backward passes over one frozen vision tower of CLIP's own kind."""
 
     def __init__(self, tower: VisionTower) -> None:
         """Take the tower's weights; they are not copied, but for a block with layer scale."""
+        assert isinstance(tower, ClipVisionTower), "other towers are trained with autograd"
         self._tower = tower
         self._blocks = [_Block.of(block) for block in tower.blocks]
 

@@ -1,7 +1,8 @@
 """List the backbones that an id can name, without importing torch.
 
 A backbone id is `mini`, or `name/tag` with an open_clip model name and one of: a pretrained tag of
-open_clip, `random` (seeded random weights, for measurements), or the path of a local safetensors file.
+open_clip, `random` (seeded random weights, for measurements; they know no words, so they read with the
+bundled tokenizer), or the path of a local safetensors file.
 The list of names and tags is generated from open_clip by `python -m vtt_core.backbones.catalogue`.
 """
 
@@ -81,7 +82,7 @@ def check_catalogue_id(backbone_id: str) -> None:
         return
     near = difflib.get_close_matches(backbone_id, sorted(known), n=3, cutoff=0.4) or [MINI, "ViT-B-16-quickgelu/openai"]
     raise UnknownBackboneError(
-        expected="'mini' or 'name/tag' of an open_clip CLIP with a ViT tower, such as " + ", ".join(map(repr, near)),
+        expected="'mini' or 'name/tag' of an open_clip model with a ViT tower, such as " + ", ".join(map(repr, near)),
         got=repr(backbone_id[:200]),
         remedy="Choose one that `vtt backbones` or GET /v1/backbones lists",
     )

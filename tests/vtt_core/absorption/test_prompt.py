@@ -1,6 +1,9 @@
+from collections.abc import Callable
+
 import pytest
 import torch
 
+from tests.fixtures.tiny_backbones import KINDS, tiny_backbone
 from vtt_core.absorption.prompt import absorb, find_placeholder, make_absorption_prompt
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.tokenizer import make_tokenize
@@ -107,3 +110,33 @@ def test_the_prompt_ends_with_the_end_of_text_token(tiny_backbone: Backbone) -> 
     prompt = make_absorption_prompt(tiny_backbone, TEMPLATE, "x")
     assert prompt.tokens_T.argmax() == len(prompt.tokens_T) - 1
     assert torch.equal(prompt.tokens_T, tiny_backbone.tokenize(["a photo of a x."])[0, :8])
+
+
+@pytest.mark.parametrize("kind", KINDS)
+class TestEveryKindOfBackbone:
+    """Each reads the prompt its own way: as far as its end, or all of its positions."""
+
+    @pytest.fixture
+    def backbone(self, kind: str, in_float64: Callable[[Backbone], Backbone]) -> Backbone:
+        return in_float64(tiny_backbone(kind))
+
+    def test_the_placeholders_own_embedding_gives_back_the_prompts_feature(self, backbone: Backbone) -> None:
+        prompt, tower = make_absorption_prompt(backbone, TEMPLATE, "x"), backbone.text_tower
+        assert prompt.placeholder_index == 5
+        assert len(prompt.tokens_T) == (8 if tower.is_causal else tower.context_length)
+        own_BD = tower.embed(prompt.tokens_T)[prompt.placeholder_index].expand(2, -1)
+        expected = backbone.clip.encode_text(backbone.tokenize(["a photo of a x."]))
+        torch.testing.assert_close(absorb(tower, prompt, own_BD), expected.expand(2, -1), rtol=1e-12, atol=1e-12)
+
+    def test_the_vector_of_another_word_gives_that_words_prompt(self, backbone: Backbone) -> None:
+        prompt, tower = make_absorption_prompt(backbone, TEMPLATE, "x"), backbone.text_tower
+        dog_BD = tower.embed(backbone.tokenize(["dog"])[:, tower.first_word])
+        expected = backbone.clip.encode_text(backbone.tokenize(["a photo of a dog."]))
+        torch.testing.assert_close(absorb(tower, prompt, dog_BD), expected, rtol=1e-12, atol=1e-12)
+
+    def test_gradients_pass_through_the_frozen_tower_to_the_vector(self, backbone: Backbone) -> None:
+        prompt = make_absorption_prompt(backbone, TEMPLATE, "x")
+        fused_BD = torch.randn(2, backbone.joint_size, dtype=torch.float64, requires_grad=True)
+        absorb(backbone.text_tower, prompt, fused_BD).sum().backward()
+        assert fused_BD.grad is not None
+        assert (fused_BD.grad.abs().sum(dim=1) > 0).all()

@@ -3,7 +3,13 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from tests.fixtures.tiny_backbones import KINDS, tiny_backbone
 from vtt_core.backbones.backbone import Backbone, hash_weights
+from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.contract.support_set import SupportSet
+from vtt_core.finetune import make_problem, start_state
+from vtt_core.gradients import plain_gradients
+from vtt_core.step import train_step
 
 
 class TestBackbone:
@@ -19,6 +25,20 @@ class TestBackbone:
     def test_the_same_weights_have_the_same_hash(self, make_backbone: Callable[..., Backbone], tiny_backbone: Backbone) -> None:
         assert make_backbone(seed=0).weight_sha256 == tiny_backbone.weight_sha256
         assert make_backbone(seed=1).weight_sha256 != tiny_backbone.weight_sha256
+
+    @pytest.mark.parametrize("kind", KINDS)
+    def test_a_short_fine_tuning_of_each_kind_lowers_both_losses(
+        self, kind: str, support_set: SupportSet, make_recipe: Callable[..., FinetuneRecipe]
+    ) -> None:
+        backbone, recipe = tiny_backbone(kind), make_recipe(iterations=30)
+        problem, state = make_problem(backbone, support_set, recipe, seed=0), start_state(backbone, recipe, seed=0)
+        views_B = torch.arange(len(problem.labels_V))
+        reports = [train_step(problem, state, recipe, views_B, None, plain_gradients) for _ in range(30)]
+        first, last = reports[0], reports[-1]
+        assert last.classification_loss < 0.9 * first.classification_loss
+        assert reports[9].absorption_loss is not None
+        assert first.absorption_loss is not None
+        assert reports[9].absorption_loss < first.absorption_loss - 0.1
 
 
 class TestHashWeights:

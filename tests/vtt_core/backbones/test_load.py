@@ -10,9 +10,11 @@ import torch
 from safetensors.torch import save_file
 from torch import nn
 
+from tests.fixtures.tiny_backbones import read_config, tiny_backbone
 from vtt_core.backbones.backbone import CLIP_MEAN, Backbone
 from vtt_core.backbones.load import backbone_from_files, load_backbone
 from vtt_core.backbones.open_clip_import import open_clip
+from vtt_core.backbones.tokenizer import make_tokenize
 from vtt_core.contract.backbones import MINI, catalogue
 from vtt_core.contract.errors import BackboneUnavailableError, UnknownBackboneError, UnsupportedBackboneError
 
@@ -119,6 +121,61 @@ class TestPublished:
         for way_out in ("reach the hub", "HF_HOME", "HF_HUB_OFFLINE=1", f"{NAME}//path/to/weights.safetensors", "mini"):
             assert way_out in caught.value.remedy
         assert caught.value.code == "backbone.unavailable"
+
+
+class TestOtherKinds:
+    """Known names with small architectures of their own kind."""
+
+    @pytest.fixture(autouse=True)
+    def small_known_models(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name, kind in (("ViT-B-16-SigLIP2", "siglip2"), ("PE-Core-B-16", "pe-core")):
+            config = {key: value for key, value in read_config(kind).items() if key not in ("mean", "std")}
+            monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, name, config)
+
+    @pytest.mark.parametrize("name", ["ViT-B-16-SigLIP2", "PE-Core-B-16"])
+    def test_random_weights_read_with_the_bundled_tokenizer(self, name: str) -> None:
+        backbone = load_backbone(f"{name}/random")
+        bundled = make_tokenize(backbone.text_tower.context_length)
+        assert torch.equal(backbone.tokenize(["a photo"]), bundled(["a photo"]))
+        assert backbone.text_tower.first_word == 1
+
+    @pytest.mark.parametrize("name", ["ViT-B-16-SigLIP2", "PE-Core-B-16"])
+    def test_normalisation_of_random_weights_is_that_of_the_published_ones(self, name: str) -> None:
+        preprocessing = load_backbone(f"{name}/random").preprocessing
+        assert (preprocessing.mean, preprocessing.std) == ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))
+        assert (preprocessing.resize, preprocessing.interpolation) == ("squash", "bilinear")
+
+    def test_weights_of_a_file_load_into_a_timm_tower(self, tmp_path: Path) -> None:
+        own = tiny_backbone("pe-core")
+        save_file(own.clip.state_dict(), tmp_path / "weights.safetensors")
+        backbone = load_backbone(f"PE-Core-B-16/{tmp_path}/weights.safetensors")
+        assert backbone.weight_sha256 == own.weight_sha256
+        images_B3HW = torch.randn(2, 3, 32, 32)
+        assert torch.equal(backbone.vision_tower.features(images_B3HW), own.vision_tower.features(images_B3HW))
+
+    def test_trained_weights_need_the_tokenizer_they_were_trained_with(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+        monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_CACHE", str(tmp_path))
+        with pytest.raises(BackboneUnavailableError, match="tokenizer of 'ViT-B-16-SigLIP2/webli'"):
+            load_backbone("ViT-B-16-SigLIP2/webli")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("name", "depths", "joint_size"), [("PE-Core-B-16", (12, 24), 1024), ("ViT-B-16-SigLIP2", (12, 12), 768)]
+)
+def test_a_published_architecture_gives_its_own_features(name: str, depths: tuple[int, int], joint_size: int) -> None:
+    backbone = load_backbone(f"{name}/random")
+    images_B3HW, tokens_CT = torch.randn(1, 3, 224, 224), backbone.tokenize(["a photo of a x."])
+    with torch.inference_mode():
+        vision_BLD = backbone.vision_tower.layer_features(images_B3HW)
+        text_CLD = backbone.text_tower.layer_features(tokens_CT)
+        assert (vision_BLD.shape[1:], text_CLD.shape[1:]) == ((depths[0], joint_size), (depths[1], joint_size))
+        assert torch.equal(vision_BLD[:, -1], backbone.clip.encode_image(images_B3HW))
+        torch.testing.assert_close(text_CLD[:, -1], backbone.clip.encode_text(tokens_CT), rtol=1e-4, atol=1e-4)
 
 
 def test_an_unknown_id_is_refused_before_anything_is_loaded() -> None:

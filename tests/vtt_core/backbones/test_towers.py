@@ -1,12 +1,16 @@
 import copy
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 import torch
 from torch import Tensor
 
+from tests.fixtures.tiny_backbones import KINDS, tiny_backbone
 from vtt_core.backbones.backbone import Backbone
-from vtt_core.backbones.towers import block_attention, run_block
+from vtt_core.backbones.open_clip_import import open_clip
+from vtt_core.backbones.tokenizer import make_tokenize
+from vtt_core.backbones.towers import TextTower, run_block
 from vtt_core.lora.layers import TowerLora
 
 TEXTS = ["a photo of a dog.", "x", "a photo of a herbaceous vegetation land."]
@@ -24,33 +28,6 @@ def backbone(
 def images_B3HW(backbone: Backbone) -> Tensor:
     side = backbone.preprocessing.side_pixels
     return torch.randn(3, 3, side, side, dtype=torch.float64)
-
-
-class TestVisionTower:
-    def test_the_last_layer_is_the_models_own_image_feature(self, backbone: Backbone, images_B3HW: Tensor) -> None:
-        expected = backbone.clip.encode_image(images_B3HW)
-        torch.testing.assert_close(backbone.vision_tower.layer_features(images_B3HW)[:, -1], expected, **EXACT)
-        torch.testing.assert_close(backbone.vision_tower.features(images_B3HW), expected, **EXACT)
-        unprojected_BW = backbone.vision_tower.unprojected_features(images_B3HW)
-        torch.testing.assert_close(unprojected_BW @ backbone.clip.visual.proj, expected, **EXACT)
-
-    def test_every_layer_is_the_class_token_through_the_final_norm_and_projection(
-        self, backbone: Backbone, images_B3HW: Tensor
-    ) -> None:
-        visual, outputs = backbone.clip.visual, []
-        hooks = [
-            block.register_forward_hook(lambda _block, _inputs, output: outputs.append(output))
-            for block in visual.transformer.resblocks
-        ]
-        backbone.clip.encode_image(images_B3HW)
-        for hook in hooks:
-            hook.remove()
-        expected = torch.stack([visual.ln_post(output[:, 0]) @ visual.proj for output in outputs], dim=1)
-        torch.testing.assert_close(backbone.vision_tower.layer_features(images_B3HW), expected, **EXACT)
-
-    def test_sizes_are_those_of_the_configuration(self, backbone: Backbone) -> None:
-        tower = backbone.vision_tower
-        assert (tower.num_layers, tower.width, tower.joint_size) == (4, 64, 64)
 
 
 class TestTextTower:
@@ -117,33 +94,62 @@ class TestDeepPrompts:
         prompted = tower.layer_features_of_embeddings(embeddings_CTW, end_C, prompts_JPW=prompts_JPW)
         torch.testing.assert_close(prompted[:, -1], expected_CD, **EXACT)
 
-    def test_an_image_is_read_beside_the_prompts_of_each_depth(self, backbone: Backbone, images_B3HW: Tensor) -> None:
-        tower = backbone.vision_tower
-        prompts_JPW = torch.randn(2, 3, tower.width, dtype=torch.float64)
-        x_BTW, num_tokens = tower.embed(images_B3HW), tower.num_tokens
-        first_PW = backbone.clip.visual.ln_pre(prompts_JPW[0])
-        x_BTW = run_block(tower.blocks[0], torch.cat((x_BTW, first_PW.expand(3, -1, -1)), dim=1), is_causal=False)
-        x_BTW = torch.cat((x_BTW[:, :num_tokens], prompts_JPW[1].expand(3, -1, -1)), dim=1)
-        for block in tower.blocks[1:]:
-            x_BTW = run_block(block, x_BTW, is_causal=False)
-        expected_BD = tower.project(x_BTW[:, 0])
-        torch.testing.assert_close(tower.features(images_B3HW, prompts_JPW=prompts_JPW), expected_BD, **EXACT)
-        layers_BLD = tower.layer_features(images_B3HW, prompts_JPW=prompts_JPW)
-        torch.testing.assert_close(layers_BLD[:, -1], expected_BD, **EXACT)
+
+@pytest.fixture(params=KINDS)
+def of_each_kind(request: pytest.FixtureRequest, in_float64: Callable[[Backbone], Backbone]) -> Backbone:
+    return in_float64(tiny_backbone(request.param))
 
 
-def test_a_lora_on_the_text_tower_equals_merged_weights(backbone: Backbone, in_float64: Callable[[Backbone], Backbone]) -> None:
-    tower = backbone.text_tower
-    lora = TowerLora(tower.num_layers, tower.width, rank=2, scaling=2.0).double()
-    with torch.no_grad():
-        lora.lora_B.normal_()
-        merged = in_float64(backbone)
-        for index, block in enumerate(merged.text_tower.blocks):
-            block.attn.in_proj_weight += lora.layer(index).delta()
-    tokens_CT = backbone.tokenize(TEXTS)
-    changed = tower.layer_features(tokens_CT, lora)
-    torch.testing.assert_close(changed, merged.text_tower.layer_features(tokens_CT), rtol=1e-10, atol=1e-10)
-    assert not torch.allclose(changed, tower.layer_features(tokens_CT))
+class TestEveryKindOfTextTower:
+    def test_the_last_layer_is_the_models_own_text_feature(self, of_each_kind: Backbone) -> None:
+        tower, tokens_CT = of_each_kind.text_tower, of_each_kind.tokenize(TEXTS)
+        text_CLD = tower.layer_features(tokens_CT)
+        assert text_CLD.shape == (len(TEXTS), tower.num_layers, of_each_kind.joint_size)
+        torch.testing.assert_close(text_CLD[:, -1], of_each_kind.clip.encode_text(tokens_CT), **EXACT)
+        assert not torch.allclose(text_CLD[0, -1], text_CLD[1, -1])
+
+    def test_padding_is_read_only_by_a_tower_that_is_not_causal(self, of_each_kind: Backbone) -> None:
+        tower, tokens_CT = of_each_kind.text_tower, of_each_kind.tokenize(TEXTS[:1])
+        embeddings_CTW, end_C = tower.embed(tokens_CT), tower.end_of(tokens_CT)
+        others_CTW = embeddings_CTW.clone()
+        others_CTW[:, 8:-1] += 1.0
+        own, others = (tower.layer_features_of_embeddings(read, end_C) for read in (embeddings_CTW, others_CTW))
+        assert torch.equal(own, others) is tower.is_causal
+        assert tower.cut_padding(tokens_CT).shape[1] == (8 if tower.is_causal else tower.context_length)
+
+    def test_a_lora_equals_merged_weights(self, of_each_kind: Backbone, in_float64: Callable[[Backbone], Backbone]) -> None:
+        tower = of_each_kind.text_tower
+        lora, merged = TowerLora(tower.num_layers, tower.width, rank=2, scaling=2.0).double(), in_float64(of_each_kind)
+        with torch.no_grad():
+            lora.lora_B.normal_()
+            for index, block in enumerate(merged.text_tower.blocks):
+                block.attn.in_proj_weight += lora.layer(index).delta()
+        tokens_CT = of_each_kind.tokenize(TEXTS)
+        changed = tower.layer_features(tokens_CT, lora)
+        torch.testing.assert_close(changed, merged.text_tower.layer_features(tokens_CT), rtol=1e-10, atol=1e-10)
+        assert not torch.allclose(changed, tower.layer_features(tokens_CT))
+
+    def test_the_first_words_own_embeddings_as_prompts_change_nothing(self, of_each_kind: Backbone) -> None:
+        tower = of_each_kind.text_tower
+        tokens_CT = tower.cut_padding(of_each_kind.tokenize(TEXTS[::2]))
+        embeddings_CTW, end_C = tower.embed(tokens_CT), tower.end_of(tokens_CT)
+        own_1PW = embeddings_CTW[:1, tower.first_word : tower.first_word + 2]
+        prompted = tower.layer_features_of_embeddings(embeddings_CTW, end_C, prompts_JPW=own_1PW)
+        torch.testing.assert_close(prompted, tower.layer_features_of_embeddings(embeddings_CTW, end_C), **EXACT)
+        deeper_JPW = torch.cat((own_1PW, torch.randn_like(own_1PW)))
+        changed = tower.layer_features_of_embeddings(embeddings_CTW, end_C, prompts_JPW=deeper_JPW)
+        torch.testing.assert_close(changed[:, 0], prompted[:, 0], **EXACT)
+        assert not torch.allclose(changed[:, 1], prompted[:, 1])
+
+    @pytest.mark.parametrize(
+        "changes", [{"pool_type": "eos", "eos_id": 49407}, {"no_causal_mask": True}, {"proj_type": "none"}]
+    )
+    def test_other_ends_directions_and_projections_are_open_clips_own(self, changes: dict[str, object]) -> None:
+        sizes = {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2, "output_dim": 32}
+        text = open_clip.transformer.TextTransformer(**sizes, **changes).double()
+        tower = TextTower(SimpleNamespace(text=text))
+        tokens_CT = make_tokenize(16)(TEXTS)
+        torch.testing.assert_close(tower.layer_features(tokens_CT)[:, -1], text(tokens_CT), **EXACT)
 
 
 class TestBlockWeights:
@@ -171,32 +177,3 @@ class TestBlockWeights:
         expected_CD = tower.project(x_CTW[torch.arange(len(TEXTS)), tower.end_of(tokens_CT)])
         features_CLD = tower.layer_features(tokens_CT, block_weights=[1.5, 1.0])
         torch.testing.assert_close(features_CLD[:, -1], expected_CD, **EXACT)
-
-
-class TestAttention:
-    def test_it_is_what_torchs_own_attention_computes(self, backbone: Backbone) -> None:
-        block = backbone.clip.visual.transformer.resblocks[0]
-        x_BTW = torch.randn(2, 5, 64, dtype=torch.float64)
-        normed_BTW = block.ln_1(x_BTW)
-        _, expected_BHTT = block.attn(normed_BTW, normed_BTW, normed_BTW, average_attn_weights=False)
-        torch.testing.assert_close(block_attention(block, x_BTW), expected_BHTT, **EXACT)
-
-    def test_every_token_reads_shares_that_sum_to_one(self, backbone: Backbone, images_B3HW: Tensor) -> None:
-        tower = backbone.vision_tower
-        attention_BLTT = tower.layer_attention(images_B3HW)
-        assert attention_BLTT.shape == (3, tower.num_layers, tower.num_tokens, tower.num_tokens)
-        assert attention_BLTT.min() >= 0
-        sums_BLT = attention_BLTT.sum(dim=-1)
-        torch.testing.assert_close(sums_BLT, torch.ones_like(sums_BLT), **EXACT)
-
-    def test_a_lora_equals_merged_weights(
-        self, backbone: Backbone, images_B3HW: Tensor, in_float64: Callable[[Backbone], Backbone]
-    ) -> None:
-        lora, merged = TowerLora(4, 64, rank=2, scaling=2.0).double(), in_float64(backbone)
-        with torch.no_grad():
-            lora.lora_B.normal_()
-            for index, block in enumerate(merged.vision_tower.blocks):
-                block.attn.in_proj_weight += lora.layer(index).delta()
-        changed = backbone.vision_tower.layer_attention(images_B3HW, lora)
-        torch.testing.assert_close(changed, merged.vision_tower.layer_attention(images_B3HW), rtol=1e-10, atol=1e-10)
-        assert not torch.allclose(changed, backbone.vision_tower.layer_attention(images_B3HW))

@@ -1,0 +1,186 @@
+"""Run a timm vision transformer (SigLIP's ViT, PE-Core's Eva with rotary positions) and give every layer's pooled feature.
+
+timm's blocks run as they are. What a LoRA adds to q, k and v is put onto the output of a block's `attn.qkv` by a hook, which is
+registered once and does nothing unless this thread has handed it a LoRA: several threads may run one tower with different ones.
+
+Shapes: B images, L layers, T tokens, W tower width, D joint size, E width of a head; deep prompts: J layers, P tokens.
+Source: METHOD.md, "Backbones"; timm 1.0.31, vision_transformer.py and eva.py.
+"""
+
+from __future__ import annotations
+
+import threading
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+
+from vtt_core.backbones.open_clip_import import timm
+from vtt_core.backbones.towers import AnyLayerLora, AnyLora
+from vtt_core.lora.dropout import Dropout, LayerDropout
+
+TRUNKS = (timm.models.vision_transformer.VisionTransformer, timm.models.eva.Eva)
+"""Whose forward pass is known: embedding, blocks one after another, norm, head."""
+ATTENTIONS = (timm.layers.attention.Attention, timm.layers.attention.AttentionRope, timm.models.eva.EvaAttention)
+
+
+class _Active(NamedTuple):
+    """What the block that this thread is running adds to its q, k and v."""
+
+    lora: AnyLayerLora
+    dropout: LayerDropout | None
+
+
+class _ActiveOfThread(threading.local):
+    value: _Active | None = None
+
+
+_ACTIVE = _ActiveOfThread()
+
+
+def _add_active_lora(_qkv: nn.Module, inputs: tuple[Tensor, ...], packed_BT3W: Tensor) -> Tensor | None:
+    active = _ACTIVE.value
+    return None if active is None else active.lora.add_to(packed_BT3W, inputs[0], active.dropout)
+
+
+def why_unsupported(trunk: Any) -> str | None:
+    """Say what in a timm model this tower cannot run, or None where it can.
+
+    Args:
+        trunk: the model; its weights are not looked at.
+    """
+    if type(trunk) not in TRUNKS:
+        return f"its vision tower is timm's {type(trunk).__name__}, neither a VisionTransformer nor an Eva"
+    if getattr(trunk, "rope_mixed", False):
+        return "its vision tower has other rotary positions in each block"
+    width = trunk.embed_dim
+    for block in trunk.blocks:
+        attention = getattr(block, "attn", None)
+        if not isinstance(attention, ATTENTIONS):
+            return f"its vision tower's attention is timm's {type(attention).__name__}"
+        if not isinstance(attention.qkv, nn.Linear):
+            return "its vision tower's q, k and v are separate layers"
+        if getattr(attention, "q_bias", None) is not None and not attention.qkv_bias_separate:
+            return "its vision tower multiplies by the weights of q, k and v without calling their layer"
+        if attention.qkv.weight.shape != (3 * width, width):
+            return f"its vision tower's q, k and v are not of its width {width}"
+    return None
+
+
+class TimmVisionTower:
+    """The image half of a CLIP that is a timm model, of which every token may be pooled."""
+
+    def __init__(self, visual: Any) -> None:
+        """Wrap `open_clip.timm_model.TimmModel`, whose weights stay where they are; its blocks get their hooks."""
+        self._head, self._trunk = visual.head, visual.trunk
+        self.blocks = list(self._trunk.blocks)
+        self.num_layers = len(self.blocks)
+        self.width: int = self._trunk.embed_dim
+        self.num_tokens: int = self._trunk.patch_embed.num_patches + self._trunk.num_prefix_tokens
+        for block in self.blocks:
+            # A copy of a model brings its hooks along.
+            if _add_active_lora not in block.attn.qkv._forward_hooks.values():
+                block.attn.qkv.register_forward_hook(_add_active_lora)
+        with torch.no_grad():
+            self.joint_size: int = self.feature_of(self._weight.new_zeros(1, self.num_tokens, self.width)).shape[-1]
+
+    @property
+    def _weight(self) -> Tensor:
+        weight: Tensor = self.blocks[0].attn.qkv.weight
+        return weight
+
+    @property
+    def device(self) -> torch.device:
+        """Where the weights are."""
+        return self._weight.device
+
+    def embed(self, images_B3HW: Tensor) -> Tensor:
+        """Return x_BTW, what enters the first block: patches, and a class token where there is one, with positions."""
+        embedded = self._trunk._pos_embed(self._trunk.patch_embed(images_B3HW))
+        x_BTW: Tensor = embedded[0] if isinstance(embedded, tuple) else embedded  # Eva's rotary positions come beside them
+        return self._normed(x_BTW)
+
+    def layer_features(
+        self,
+        images_B3HW: Tensor,
+        lora: AnyLora | None = None,
+        dropout: Dropout | None = None,
+        prompts_JPW: Tensor | None = None,
+    ) -> Tensor:
+        """Return the feature of every layer, layer 1 first; see `VisionTower`."""
+        return self.layer_features_of_tokens(self.embed(images_B3HW), lora, dropout, prompts_JPW)
+
+    def layer_features_of_tokens(
+        self, x_BTW: Tensor, lora: AnyLora | None = None, dropout: Dropout | None = None, prompts_JPW: Tensor | None = None
+    ) -> Tensor:
+        """Do the same for images that `embed` has turned into tokens."""
+        layers = []
+        for index in range(self.num_layers):
+            x_BTW = self._run_block(index, x_BTW, lora, dropout, prompts_JPW)
+            layers.append(self.feature_of(x_BTW))
+        return torch.stack(layers, dim=1)
+
+    def features(self, images_B3HW: Tensor, lora: AnyLora | None = None, prompts_JPW: Tensor | None = None) -> Tensor:
+        """Return the image features f_BD: the last layer's, not normalised."""
+        return self.feature_of(self._last_tokens(images_B3HW, lora, prompts_JPW))
+
+    def unprojected_features(self, images_B3HW: Tensor) -> Tensor:
+        """Return pooled_BW of the frozen tower: what the projection reads; SigLIP's, without one, are its features."""
+        return self._pool(self._last_tokens(images_B3HW))
+
+    def feature_of(self, x_BTW: Tensor) -> Tensor:
+        """Return the feature (B, D) of the tokens that a block gave; prompts after the image's own are not pooled."""
+        vision_BD: Tensor = self._head(self._trunk.head(self._pool(x_BTW)))
+        return vision_BD
+
+    def _pool(self, x_BTW: Tensor) -> Tensor:
+        pooled_BW: Tensor = self._trunk.forward_head(self._trunk.norm(x_BTW[:, : self.num_tokens]), pre_logits=True)
+        return pooled_BW
+
+    def _last_tokens(self, images_B3HW: Tensor, lora: AnyLora | None = None, prompts_JPW: Tensor | None = None) -> Tensor:
+        x_BTW = self.embed(images_B3HW)
+        for index in range(self.num_layers):
+            x_BTW = self._run_block(index, x_BTW, lora, None, prompts_JPW)
+        return x_BTW
+
+    def _run_block(
+        self, index: int, x_BTW: Tensor, lora: AnyLora | None, dropout: Dropout | None, prompts_JPW: Tensor | None
+    ) -> Tensor:
+        """Return the tokens that block `index` makes of those before it and its own prompts."""
+        x_BTW = self._put_prompts(x_BTW, index, prompts_JPW)
+        options = self._rotations(x_BTW.shape[1] - self.num_tokens)
+        block_dropout = dropout.layer(index) if dropout is not None else None
+        _ACTIVE.value = _Active(lora.layer(index), block_dropout) if lora is not None else None
+        try:
+            x_BTW = self.blocks[index](x_BTW, **options)
+        finally:
+            _ACTIVE.value = None
+        return x_BTW
+
+    def _put_prompts(self, x_BTW: Tensor, index: int, prompts_JPW: Tensor | None) -> Tensor:
+        """Return the tokens that block `index` reads: the image's own, then the prompts of this depth.
+
+        What enters the first block is normalised, prompts too; deeper ones take the places of those before.
+        """
+        if prompts_JPW is None or index >= len(prompts_JPW):
+            return x_BTW
+        prompts_PW = self._normed(prompts_JPW[0]) if index == 0 else prompts_JPW[index]
+        return torch.cat((x_BTW[:, : self.num_tokens], prompts_PW.expand(len(x_BTW), -1, -1)), dim=1)
+
+    def _normed(self, x_TW: Tensor) -> Tensor:
+        normed_TW: Tensor = self._trunk.norm_pre(x_TW)
+        return normed_TW
+
+    def _rotations(self, num_prompts: int) -> dict[str, Tensor]:
+        """Return what an Eva's block wants to know of its tokens' places: nothing of a ViT's; prompts have none, and stay."""
+        rope = getattr(self._trunk, "rope", None)
+        if rope is None:
+            return {}
+        shape = {} if hasattr(rope, "feat_shape") else {"shape": self._trunk.patch_embed.grid_size}
+        rotations: Tensor = rope.get_embed(**shape)
+        if num_prompts == 0:
+            return {"rope": rotations}
+        sines_TE, cosines_TE = rotations.chunk(2, dim=-1)
+        below = (0, 0, 0, num_prompts)
+        return {"rope": torch.cat((functional.pad(sines_TE, below), functional.pad(cosines_TE, below, value=1.0)), dim=-1)}
