@@ -1,5 +1,7 @@
 """Show where the class token looks: attention over an image's patches, of the frozen vision tower or with a LoRA.
 
+Of a tower that pools its tokens by attention (SigLIP2, PE-Core), the pooling takes the class token's place.
+
 Shapes: B images, L layers, T tokens, G patches of a side; deep prompts: J blocks, P tokens, W vision width.
 Source: Zhang et al. 2026, arXiv:2603.05235, "attention maps"; rollout: Abnar & Zuidema 2020, arXiv:2005.00928.
 Differs: which layer and heads the published maps show is not said; here it is the last block and the mean over its heads.
@@ -24,10 +26,20 @@ from vtt_core.views import preprocess
 
 @runtime_checkable
 class AttentiveTower(Protocol):
-    """A vision tower that tells its attention, class token first."""
+    """A vision tower whose feature is its class token, which comes first."""
 
     def layer_attention(self, images_B3HW: Tensor, lora: AnyLora | None = None, prompts_JPW: Tensor | None = None) -> Tensor:
         """Return attention_BLTT of every block, the mean over its heads."""
+
+
+@runtime_checkable
+class PoolingTower(Protocol):
+    """A vision tower that may pool its tokens by attention."""
+
+    def pool_attention(
+        self, images_B3HW: Tensor, lora: AnyLora | None = None, prompts_JPW: Tensor | None = None
+    ) -> Tensor | None:
+        """Return how much the pooling reads of each token of an image, or None."""
 
 
 def class_attention(
@@ -51,25 +63,44 @@ def class_attention(
 
     Raises:
         InputError: the tower has no such layer.
-        UnsupportedBackboneError: the tower does not read an image by a class token.
+        UnsupportedBackboneError: the tower reads an image neither by a class token nor by attention pooling, or a layer was
+            chosen of one that pools.
     """
     tower = backbone.vision_tower
-    if not isinstance(tower, AttentiveTower):
-        raise UnsupportedBackboneError(
-            expected="a vision tower with a class token and open_clip's own blocks",
-            got=repr(backbone.backbone_id),
-            remedy="Choose a backbone such as 'mini' or a CLIP of OpenAI's kind",
-        )
+    pixels_B3HW = preprocess(images, backbone.preprocessing).to(backbone.device, backbone.dtype)
     number = tower.num_layers if layer is None else layer
     if not 1 <= number <= tower.num_layers:
         raise InputError(expected=f"a layer from 1 to {tower.num_layers}", got=str(layer), remedy="Choose one of these")
-    pixels_B3HW = preprocess(images, backbone.preprocessing).to(backbone.device, backbone.dtype)
     with torch.inference_mode():
-        attention_BLTT = tower.layer_attention(pixels_B3HW, lora, prompts_JPW)[:, :number]
-        read_BTT = rollout(attention_BLTT) if is_rollout else attention_BLTT[:, -1]
-    side = isqrt(tower.num_tokens - 1)
-    maps_BGG: Tensor = read_BTT[:, 0, 1 : tower.num_tokens].unflatten(1, (side, side))
+        if isinstance(tower, AttentiveTower):
+            attention_BLTT = tower.layer_attention(pixels_B3HW, lora, prompts_JPW)[:, :number]
+            shares_BT = (rollout(attention_BLTT) if is_rollout else attention_BLTT[:, -1])[:, 0]
+        else:
+            shares_BT = _pool_shares(backbone, pixels_B3HW, lora, prompts_JPW, is_chosen=layer is not None or is_rollout)
+    side = isqrt(tower.num_tokens)  # whether there is one token more or not
+    maps_BGG: Tensor = shares_BT[:, tower.num_tokens - side * side : tower.num_tokens].unflatten(1, (side, side))
     return maps_BGG
+
+
+def _pool_shares(
+    backbone: Backbone, pixels_B3HW: Tensor, lora: TowerLora | None, prompts_JPW: Tensor | None, *, is_chosen: bool
+) -> Tensor:
+    """Return shares_BT of a tower without a class token of CLIP's kind, where no layer was chosen."""
+    tower = backbone.vision_tower
+    if is_chosen:
+        raise UnsupportedBackboneError(
+            expected="a vision tower whose feature is its class token, to choose a layer or follow attention through all",
+            got=f"{backbone.backbone_id!r}, whose tokens are pooled after the last layer",
+            remedy="Leave the layer and the rollout out: the pooling's own attention is shown then",
+        )
+    shares_BT = tower.pool_attention(pixels_B3HW, lora, prompts_JPW) if isinstance(tower, PoolingTower) else None
+    if shares_BT is None:
+        raise UnsupportedBackboneError(
+            expected="a vision tower with a class token of CLIP's kind, or one that pools by attention",
+            got=f"{backbone.backbone_id!r}, which has neither",
+            remedy="Choose a CLIP, SigLIP or PE-Core that `vtt backbones` lists",
+        )
+    return shares_BT
 
 
 def rollout(attention_BLTT: Tensor) -> Tensor:

@@ -1,13 +1,15 @@
 import copy
 from collections.abc import Callable
-from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
 from PIL import Image
 
+from tests.fixtures.tiny_backbones import tiny_backbone as tiny_backbone_of
 from vtt_core.adapter import Adapter
 from vtt_core.backbones.backbone import Backbone
+from vtt_core.backbones.timm_vision_tower import TimmVisionTower
 from vtt_core.contract.errors import InputError, UnsupportedBackboneError
 from vtt_core.diagnostics.attention import class_attention, rollout
 from vtt_core.lora.layers import TowerLora
@@ -62,10 +64,40 @@ def test_a_layer_that_is_not_there_is_refused(tiny_backbone: Backbone, images: l
         class_attention(tiny_backbone, images, layer=layer)
 
 
-def test_a_tower_that_tells_no_attention_is_refused(tiny_backbone: Backbone, images: list[Image.Image]) -> None:
-    pooled = copy.copy(tiny_backbone)
-    pooled.vision_tower = SimpleNamespace(num_layers=3)  # type: ignore[assignment]
-    with pytest.raises(UnsupportedBackboneError, match="class token"):
+@pytest.mark.parametrize("kind", ["siglip2", "pe-core"])
+class TestPoolingTowers:
+    def test_the_map_is_the_poolings_own_attention(self, kind: str, images: list[Image.Image]) -> None:
+        backbone = tiny_backbone_of(kind)
+        tower = backbone.vision_tower
+        assert isinstance(tower, TimmVisionTower)
+        shares_BT = tower.pool_attention(preprocess(images, backbone.preprocessing))
+        assert shares_BT is not None
+        maps_BGG = class_attention(backbone, images)
+        assert maps_BGG.shape == (3, 4, 4)  # 32 pixels in patches of 8
+        assert torch.equal(maps_BGG.flatten(1), shares_BT[:, -16:])
+
+    def test_a_lora_changes_it_and_a_new_one_does_not(self, kind: str, images: list[Image.Image]) -> None:
+        backbone = tiny_backbone_of(kind)
+        tower = backbone.vision_tower
+        lora, before = TowerLora(tower.num_layers, tower.width, rank=2, scaling=2.0), class_attention(backbone, images)
+        assert torch.equal(class_attention(backbone, images, lora), before)
+        with torch.no_grad():
+            lora.lora_B.normal_()
+        assert not torch.allclose(class_attention(backbone, images, lora), before)
+
+    @pytest.mark.parametrize("options", [{"layer": 1}, {"is_rollout": True}])
+    def test_no_layer_can_be_chosen(self, kind: str, images: list[Image.Image], options: dict[str, Any]) -> None:
+        with pytest.raises(UnsupportedBackboneError, match="pooled after the last layer"):
+            class_attention(tiny_backbone_of(kind), images, **options)
+
+
+def test_a_tower_that_pools_without_attention_is_refused(images: list[Image.Image]) -> None:
+    pooled = copy.copy(tiny_backbone_of("siglip2"))
+    pooled.vision_tower = copy.copy(pooled.vision_tower)
+    assert isinstance(pooled.vision_tower, TimmVisionTower)
+    pooled.vision_tower._trunk = copy.deepcopy(pooled.vision_tower._trunk)
+    pooled.vision_tower._trunk.attn_pool = None
+    with pytest.raises(UnsupportedBackboneError, match="neither"):
         class_attention(pooled, images)
 
 
