@@ -57,7 +57,7 @@ class FastGradients:
 
 
 def can_go_fast(backbone: Backbone, host: Host) -> bool:
-    """Whether a step of a host has a fast form: a LoRA on the vision tower alone, beside a causal text tower."""
+    """Whether a step of a host has a fast form: a LoRA on CLIP's own vision tower alone, beside a causal text tower."""
     is_known_tower = isinstance(backbone.vision_tower, ClipVisionTower) and backbone.text_tower.is_causal
     return is_known_tower and isinstance(host, ClipLora) and host.vision_lora is not None and host.text_lora is None
 

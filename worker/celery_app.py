@@ -21,6 +21,7 @@ import redis
 import structlog
 from celery import Celery, bootsteps, signals
 
+from app.domain.messages import EpisodesMessage
 from app.infra.outages import OUTAGES
 from app.infra.queue import QUEUE_NAME, VISIBILITY_TIMEOUT_SECONDS
 from app.infra.settings import load_settings
@@ -39,8 +40,9 @@ _log = structlog.get_logger(__name__)
 
 celery_app = Celery("vtt-worker", broker=load_settings().resolved_broker_url)
 celery_app.conf.update(
-    include=["worker.tasks.finetune"],
+    include=["worker.tasks.finetune", "worker.tasks.episodes"],
     task_default_queue=QUEUE_NAME,
+    task_queues={name: {"exchange": name, "routing_key": name} for name in (QUEUE_NAME, EpisodesMessage.queue_name)},
     accept_content=["json"],
     task_ignore_result=True,
     task_acks_late=True,
@@ -61,6 +63,8 @@ celery_app.conf.update(
         "unacked_restore_interval": 10,
         "unacked_restore_throttle": 1,
         "socket_keepalive": True,
+        # By name, so that the first queue is looked into first; kombu keeps them in no order of its own.
+        "queue_order_strategy": "sorted",
     },
 )
 

@@ -18,6 +18,7 @@ from app.infra.settings import Settings
 from app.infra.store import ObjectStore
 from app.infra.workers import LiveWorker
 from worker.backbones import BackboneCache, resolve_device
+from worker.benchmark_cache import BenchmarkCache
 from worker.metrics import WorkerMetrics
 
 
@@ -36,7 +37,8 @@ class WorkerContext:
     stop: threading.Event = field(default_factory=threading.Event)
     """Set when the process is asked to end."""
     job_ids: list[str] = field(default_factory=list)
-    """What it works on."""
+    """What it works on: jobs, or a chunk of a benchmark."""
+    benchmarks: BenchmarkCache = field(default_factory=BenchmarkCache)
     metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
 
     def describe(self) -> LiveWorker:

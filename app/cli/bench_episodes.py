@@ -51,6 +51,11 @@ class EpisodesRequest:
     threads: int
 
     @property
+    def recipe_changes(self) -> dict[str, Any]:
+        """Fields of every recipe that does not name them itself."""
+        return {} if self.iterations is None else {"iterations": self.iterations}
+
+    @property
     def cache_folder(self) -> Path:
         """Where the log is kept when no folder was named."""
         canonical = json.dumps(vars(self), sort_keys=True)
@@ -80,10 +85,11 @@ def episodes(
     by_patient: Annotated[bool, typer.Option("--by-patient", help="No patient on both sides of an episode.")] = False,
     iterations: Annotated[int | None, typer.Option(metavar="N", min=1, help="Optimiser steps of every recipe.")] = None,
     together: Annotated[int, typer.Option(metavar="N", min=1, help="Episodes that a method is given at once.")] = 1,
+    distributed: Annotated[bool, typer.Option("--distributed", help="Let the service's workers compute the episodes.")] = False,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of log and results; without it, in the cache.")
     ] = None,
-    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "cpu",
+    device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N; that of the workers with --distributed.")] = "auto",
     threads: Annotated[int | None, typer.Option(metavar="N", min=1, help="Cores to use; without it, as torch does.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> None:
@@ -107,7 +113,7 @@ def episodes(
         threads=use_threads(threads),
     )
     folder = out or request.cache_folder
-    result = run_request(request, folder, together)
+    result = run_request(request, folder, together, distributed=distributed)
     write_results(result, folder)
     if as_json:
         write_json(result)
@@ -115,32 +121,46 @@ def episodes(
         typer.echo((folder / MARKDOWN_FILE).read_text(encoding="utf-8"), nl=False)
 
 
-def run_request(request: EpisodesRequest, folder: Path, together: int) -> dict[str, Any]:
+def run_request(request: EpisodesRequest, folder: Path, together: int = 1, *, distributed: bool = False) -> dict[str, Any]:
     """Run what the folder's log does not hold yet, and return the result.
 
     Args:
         request: what was asked for.
         folder: of the log.
         together: episodes that a method is given at once.
+        distributed: whether the service's workers compute them.
     """
     # torch takes seconds to import; other commands do without.
+    from app.cli.episodes_by_workers import Collection, make_order  # noqa: PLC0415  (celery takes a while too)
+    from app.infra.settings import load_settings  # noqa: PLC0415
     from vtt_core.benchmark.episode_log import open_log  # noqa: PLC0415
     from vtt_core.benchmark.report import make_report  # noqa: PLC0415
     from vtt_core.benchmark.runner import run_episodes  # noqa: PLC0415
 
-    with open_benchmark(request) as benchmark, open_log(folder / LOG_FILE) as log:
+    # The workers have the device; here the weights are only hashed.
+    load_device = "cpu" if distributed else request.device
+    with open_benchmark(request, load_device) as benchmark, open_log(folder / LOG_FILE) as log:
         keys = [benchmark.key(spec) for spec in benchmark.specs]
         num_done = sum(len(log.of(key, range(request.episodes))) for key in keys)
         stderr_console().print(f"log: {folder / LOG_FILE}, {num_done} of {len(keys) * request.episodes} done", markup=False)
         with EpisodesBar(len(keys) * request.episodes, num_done) as bar:
-            for line in run_episodes(benchmark, log, time.perf_counter, together=together):
+            if distributed:
+                order = make_order(benchmark, request.recipe_changes, together)
+                lines = Collection(benchmark, order, log, load_settings(), bar.say).lines()
+            else:
+                lines = run_episodes(benchmark, log, time.perf_counter, together=together)
+            for line in lines:
                 bar.show(line)
         return make_report(benchmark, log)
 
 
 @contextmanager
-def open_benchmark(request: EpisodesRequest) -> Iterator[Benchmark]:
+def open_benchmark(request: EpisodesRequest, load_device: str) -> Iterator[Benchmark]:
     """Open the data and load the backbone.
+
+    Args:
+        request: what was asked for.
+        load_device: where the backbone is needed.
 
     Raises:
         InputError: a method, the data, the names or the backbone cannot be used.
@@ -152,12 +172,11 @@ def open_benchmark(request: EpisodesRequest) -> Iterator[Benchmark]:
     from vtt_core.benchmark.methods import FROZEN  # noqa: PLC0415
     from vtt_core.benchmark.runner import Benchmark  # noqa: PLC0415
 
-    changes = {} if request.iterations is None else {"iterations": request.iterations}
-    specs = parse_specs(request.methods, FROZEN, changes)
+    specs = parse_specs(request.methods, FROZEN, request.recipe_changes)
     with open_data(request) as images:
-        frozen = load_for_bench(request.backbone, request.device)
+        frozen = load_for_bench(request.backbone, load_device)
         protocol = Protocol(request.way, request.shot, request.query, request.episodes, request.seed)
-        yield Benchmark(ImageBank(images, frozen), protocol, specs, request.threads)
+        yield Benchmark(ImageBank(images, frozen), protocol, specs, request.threads, request.device.partition(":")[0])
 
 
 class EpisodesBar:
@@ -179,6 +198,10 @@ class EpisodesBar:
     def __exit__(self, *_: object) -> None:
         """Leave the bar as it stands."""
         self._progress.stop()
+
+    def say(self, message: str) -> None:
+        """Write a line without disturbing the bar."""
+        self._console.print(message, markup=False)
 
     def show(self, line: EpisodeLine) -> None:
         """Move on by one episode of one method."""

@@ -11,4 +11,24 @@ class FinetuneMessage:
     """Hint that a job may be waiting; the job row decides."""
 
     task_name: ClassVar[str] = "finetune.run"
+    queue_name: ClassVar[str] = "finetune"
     job_id: str
+
+
+@dataclass(frozen=True)
+class EpisodesMessage:
+    """Hint that a chunk of a benchmark's episodes may be waiting; what the store holds decides."""
+
+    task_name: ClassVar[str] = "episodes.run"
+    queue_name: ClassVar[str] = "measurements"
+    """Behind the other one in alphabetical order, in which workers look for messages: jobs of users go first."""
+    benchmark_id: str
+    chunk: int
+
+    @property
+    def work_id(self) -> str:
+        """What a worker announces while it has the chunk in hand."""
+        return f"{self.benchmark_id}/{self.chunk}"
+
+
+Message = FinetuneMessage | EpisodesMessage

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import astuple
 from urllib.parse import urlsplit
 
 import redis
@@ -11,9 +12,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from app.domain.errors import QueueUnavailableError
-from app.domain.messages import FinetuneMessage
+from app.domain.messages import FinetuneMessage, Message
 
-QUEUE_NAME = "finetune"
+QUEUE_NAME = FinetuneMessage.queue_name
 VISIBILITY_TIMEOUT_SECONDS = 6 * 3600
 """When Redis gives an unacknowledged message to another worker; longer than any job, since leases find lost ones sooner."""
 CONNECT_TIMEOUT_SECONDS = 2.0
@@ -50,25 +51,25 @@ class JobQueue:
             },
         )
 
-    def send(self, message: FinetuneMessage) -> None:
-        """Tell the workers that a job may be waiting.
+    def send(self, message: Message) -> None:
+        """Tell the workers that something may be waiting.
 
         Raises:
             QueueUnavailableError: Redis cannot be reached.
         """
         try:
-            self._celery.send_task(message.task_name, args=[message.job_id], queue=QUEUE_NAME)
+            self._celery.send_task(message.task_name, args=list(astuple(message)), queue=message.queue_name)
         except (OperationalError, redis.RedisError, OSError) as error:
             raise _unavailable(error) from error
 
-    def depth(self) -> int:
-        """Return how many messages wait.
+    def depth(self, queue_name: str = QUEUE_NAME) -> int:
+        """Return how many messages wait in a queue.
 
         Raises:
             QueueUnavailableError: Redis cannot be reached.
         """
         try:
-            return int(str(self._redis.llen(QUEUE_NAME)))
+            return int(str(self._redis.llen(queue_name)))
         except (redis.RedisError, OSError) as error:
             raise _unavailable(error) from error
 

@@ -1,9 +1,11 @@
+from typing import Any
+
 import pytest
 from celery import signals
 from sqlalchemy.exc import OperationalError
 
-from app.domain.messages import FinetuneMessage
-from app.infra.queue import QUEUE_NAME, VISIBILITY_TIMEOUT_SECONDS
+from app.domain.messages import EpisodesMessage, FinetuneMessage
+from app.infra.queue import QUEUE_NAME, VISIBILITY_TIMEOUT_SECONDS, JobQueue
 from app.infra.settings import Settings, load_settings
 from worker import celery_app as module
 from worker.celery_app import WorkerProcess, celery_app
@@ -67,3 +69,27 @@ def test_a_worker_that_cannot_start_ends_and_takes_no_message(monkeypatch: pytes
     monkeypatch.setattr(module, "_set_up_logging", lambda **_: None)
     with pytest.raises(SystemExit):  # celery logs an Exception of a handler and goes on
         signals.worker_init.send(sender="worker")
+
+
+@pytest.mark.services
+def test_jobs_of_users_go_before_episodes_that_came_earlier(broker_url: str) -> None:
+    queue = JobQueue(broker_url)
+    for message in (EpisodesMessage("b1", 0), EpisodesMessage("b1", 1), FinetuneMessage("job_1")):
+        queue.send(message)
+    queue.close()
+    taken: list[str] = []
+    with celery_app.connection_for_read(broker_url) as connection:
+        connection.transport_options = celery_app.conf.broker_transport_options
+
+        def take(_: object, message: Any) -> None:
+            taken.append(message.headers["task"])
+            message.ack()
+
+        queues = list(celery_app.amqp.queues.consume_from.values())
+        assert len(queues) == 2
+        consumer = connection.Consumer(queues, callbacks=[take], accept=["json"])
+        consumer.qos(prefetch_count=1)
+        with consumer:
+            for _ in range(3):
+                connection.drain_events(timeout=10)
+    assert taken == ["finetune.run", "episodes.run", "episodes.run"]

@@ -29,6 +29,8 @@ class EpisodeLine:
     """Fraction of the queries classified rightly."""
     seconds: float
     """Its share, where episodes were worked on together."""
+    device: str
+    """What it was computed on."""
     facts: dict[str, Any] = field(default_factory=dict)
 
     def encode(self) -> bytes:
@@ -51,6 +53,10 @@ class EpisodeLog:
         if self._stream is not None:
             self._stream.write(line.encode())
             self._stream.flush()
+
+    def encode(self) -> bytes:
+        """Return all lines as they stand in a file."""
+        return b"".join(line.encode() for line in self._lines.values())
 
     def has(self, key: str, episode: int) -> bool:
         """Return whether the episode is done."""

@@ -64,6 +64,7 @@ class ImageBank:
         backbone: Backbone,
         limits: Limits = LOCAL_LIMITS,
         memory_bytes: int = MEMORY_BYTES,
+        sha256: str | None = None,
     ) -> None:
         """Number the classes in the order in which they come; nothing is read yet.
 
@@ -72,6 +73,7 @@ class ImageBank:
             backbone: frozen.
             limits: bounds on one image.
             memory_bytes: of decoded images and features together.
+            sha256: of the whole data set, where not all of its images can be read.
         """
         self.images, self.backbone, self.limits = images, backbone, limits
         numbers = {label: number for number, label in enumerate(dict.fromkeys(image.label for image in images))}
@@ -80,10 +82,13 @@ class ImageBank:
         groups = [image.group for image in images]
         self.group_I = None if all(group is None for group in groups) else [str(group) for group in groups]
         self._memo = Memo(memory_bytes)
+        self._known_sha256 = sha256
 
     @cached_property
     def sha256(self) -> str:
         """Hash over the names, labels and groups of all images, and the contents of at most MAX_HASHED_IMAGES."""
+        if self._known_sha256 is not None:
+            return self._known_sha256
         digest = hashlib.sha256()
         for image in self.images:
             digest.update(f"{image.name}\n{image.label}\n{image.group}\n".encode())

@@ -38,7 +38,7 @@ def make_report(benchmark: Benchmark, log: EpisodeLog) -> dict[str, Any]:
         "protocol": asdict(benchmark.protocol) | {"by_patient": bank.group_I is not None},
         "backbone": conditions["backbone"],
         "data": {"sha256": bank.sha256, "images": len(bank.images), "classes": list(bank.labels)},
-        "device": conditions["device"],
+        "device": ", ".join(sorted({line.device for of_method in lines.values() for line in of_method})),
         "threads": benchmark.num_threads,
         "versions": conditions["versions"] | {"python": platform.python_version()},
     }

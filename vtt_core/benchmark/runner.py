@@ -33,6 +33,8 @@ class Benchmark:
     specs: tuple[MethodSpec, ...]
     num_threads: int
     """Cores to use; results depend on it by rounding."""
+    device: str
+    """Kind of device that episodes are computed on, `cpu` or `cuda`; the backbone's, unless others compute them."""
 
     @cached_property
     def conditions(self) -> dict[str, Any]:
@@ -43,7 +45,7 @@ class Benchmark:
             "backbone": {"id": backbone.backbone_id, "sha256": backbone.weight_sha256},
             "data_sha256": self.bank.sha256,
             "protocol": protocol | {"grouped": self.bank.group_I is not None},
-            "device": describe_device(backbone.device),
+            "device": self.device,
             "threads": self.num_threads,
             "versions": {name: version(name) for name in LIBRARIES},
         }
@@ -80,6 +82,7 @@ def run_episodes(
         together: episodes handed to a method at once.
     """
     methods = [(spec, benchmark.key(spec), make_method(spec, benchmark.num_threads)) for spec in benchmark.specs]
+    device = describe_device(benchmark.bank.backbone.device)
     for part in _parts(benchmark.episodes(numbers), together):
         for spec, key, method in methods:
             due = [images for images in part if not log.has(key, images.number)]
@@ -91,7 +94,7 @@ def run_episodes(
             for images, prediction in zip(due, predictions, strict=True):
                 correct_Q = prediction.predicted_Q == images.episode.query_labels_Q
                 accuracy = float(correct_Q.double().mean())
-                line = EpisodeLine(key, spec.text, images.number, accuracy, seconds, prediction.facts)
+                line = EpisodeLine(key, spec.text, images.number, accuracy, seconds, device, prediction.facts)
                 log.append(line)
                 yield line
 

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from app.domain.errors import QueueUnavailableError
-from app.domain.messages import FinetuneMessage
+from app.domain.messages import EpisodesMessage, FinetuneMessage
 from app.infra.queue import QUEUE_NAME, JobQueue, connect_redis
 
 
@@ -20,6 +20,14 @@ def test_a_message_names_the_task_and_the_job(broker_url: str) -> None:
     message = json.loads(raw)
     assert message["headers"]["task"] == "finetune.run"
     assert message["content-type"] == "application/json"
+    queue.close()
+
+
+@pytest.mark.services
+def test_episodes_have_a_queue_of_their_own(broker_url: str) -> None:
+    queue = JobQueue(broker_url)
+    queue.send(EpisodesMessage("b1", 3))
+    assert (queue.depth(), queue.depth(EpisodesMessage.queue_name)) == (0, 1)
     queue.close()
 
 

@@ -1,4 +1,5 @@
 from collections.abc import Callable
+from typing import Any
 
 import pytest
 import torch
@@ -6,6 +7,7 @@ import torch
 from tests.fixtures.tiny_backbones import KINDS, tiny_backbone
 from vtt_core.absorption.prompt import absorb, find_placeholder, make_absorption_prompt
 from vtt_core.backbones.backbone import Backbone
+from vtt_core.backbones.open_clip_import import open_clip
 from vtt_core.backbones.tokenizer import make_tokenize
 from vtt_core.contract.errors import PromptError
 
@@ -140,3 +142,15 @@ class TestEveryKindOfBackbone:
         absorb(backbone.text_tower, prompt, fused_BD).sum().backward()
         assert fused_BD.grad is not None
         assert (fused_BD.grad.abs().sum(dim=1) > 0).all()
+
+
+def test_padding_after_the_end_of_text_is_read_where_the_tower_is_not_causal(tiny_config: dict[str, Any]) -> None:
+    text_config = tiny_config["text_cfg"] | {"no_causal_mask": True}
+    clip = open_clip.CLIP(tiny_config["embed_dim"], tiny_config["vision_cfg"], text_config).double()
+    preprocessing = tiny_backbone("clip").preprocessing
+    backbone = Backbone("both-ways", clip, make_tokenize(text_config["context_length"]), preprocessing)
+    prompt, tower = make_absorption_prompt(backbone, TEMPLATE, "x"), backbone.text_tower
+    assert len(prompt.tokens_T) == tower.context_length
+    own_1D = tower.embed(prompt.tokens_T)[prompt.placeholder_index][None]
+    expected = clip.encode_text(backbone.tokenize(["a photo of a x."]))
+    torch.testing.assert_close(absorb(tower, prompt, own_1D), expected, rtol=1e-12, atol=1e-12)

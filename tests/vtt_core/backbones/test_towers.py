@@ -1,6 +1,6 @@
 import copy
 from collections.abc import Callable
-from types import SimpleNamespace
+from typing import Any
 
 import pytest
 import torch
@@ -141,15 +141,16 @@ class TestEveryKindOfTextTower:
         torch.testing.assert_close(changed[:, 0], prompted[:, 0], **EXACT)
         assert not torch.allclose(changed[:, 1], prompted[:, 1])
 
-    @pytest.mark.parametrize(
-        "changes", [{"pool_type": "eos", "eos_id": 49407}, {"no_causal_mask": True}, {"proj_type": "none"}]
-    )
-    def test_other_ends_directions_and_projections_are_open_clips_own(self, changes: dict[str, object]) -> None:
-        sizes = {"context_length": 16, "vocab_size": 49408, "width": 32, "heads": 2, "layers": 2, "output_dim": 32}
-        text = open_clip.transformer.TextTransformer(**sizes, **changes).double()
-        tower = TextTower(SimpleNamespace(text=text))
-        tokens_CT = make_tokenize(16)(TEXTS)
-        torch.testing.assert_close(tower.layer_features(tokens_CT)[:, -1], text(tokens_CT), **EXACT)
+
+@pytest.mark.parametrize("model_class", [open_clip.CLIP, open_clip.CustomTextCLIP])
+@pytest.mark.parametrize("changes", [{"pool_type": "eos", "eos_id": 49407}, {"no_causal_mask": True}, {"proj_type": "none"}])
+def test_other_ends_directions_and_projections_are_open_clips_own(
+    tiny_config: dict[str, Any], model_class: Any, changes: dict[str, object]
+) -> None:
+    text_config = tiny_config["text_cfg"] | changes
+    clip = model_class(tiny_config["embed_dim"], tiny_config["vision_cfg"], text_config).double().eval()
+    tokens_CT = make_tokenize(24)(TEXTS)
+    torch.testing.assert_close(TextTower(clip).layer_features(tokens_CT)[:, -1], clip.encode_text(tokens_CT), **EXACT)
 
 
 class TestBlockWeights:

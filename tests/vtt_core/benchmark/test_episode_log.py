@@ -9,7 +9,7 @@ import pytest
 from vtt_core.benchmark.episode_log import EpisodeLine, EpisodeLog, decode_lines, open_log
 from vtt_core.contract.errors import InputError
 
-LINES = [EpisodeLine("k", "zero-shot", number, number / 10, 0.5, {"absorption_stopped_at": None}) for number in range(3)]
+LINES = [EpisodeLine("k", "zero-shot", number, number / 10, 0.5, "cpu", {"absorption_stopped_at": None}) for number in range(3)]
 
 
 def write(path: Path) -> bytes:
@@ -44,7 +44,7 @@ def test_an_episode_is_written_once(tmp_path: Path) -> None:
     content = write(path)
     assert write(path) == content
     log = EpisodeLog(LINES)
-    log.append(EpisodeLine("k", "zero-shot", 0, 0.9, 0.5))
+    log.append(EpisodeLine("k", "zero-shot", 0, 0.9, 0.5, "cpu"))
     assert log.of("k", [0]) == [LINES[0]]
 
 

@@ -16,7 +16,7 @@ from vtt_core.benchmark.image_bank import ImageBank
 from vtt_core.benchmark.method_spec import MethodSpec
 from vtt_core.benchmark.methods import FinetuneMethod, make_method
 from vtt_core.classify import classify, image_features, unprojected_features, zero_shot_prototypes
-from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.contract.recipe import METHODS, FinetuneRecipe
 from vtt_core.finetune import Finetune
 from vtt_core.linear_probe import probe_predictions
 from vtt_core.strip import strip
@@ -81,3 +81,13 @@ def test_every_baseline_says_what_it_says_without_the_bank(name: str, episodes: 
     alone = FewShotProblem(**{known.name: getattr(by_bank, known.name) for known in fields(FewShotProblem)})
     (prediction,) = make_method(MethodSpec(name, name, None), 1).predict([images])
     assert torch.equal(prediction.predicted_Q, BASELINES[name](alone, images.seed).argmax(dim=-1))
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_every_finetuning_runs_alone_and_together(
+    name: str, episodes: list[EpisodeImages], make_recipe: Callable[..., FinetuneRecipe]
+) -> None:
+    method = FinetuneMethod(make_recipe(method=name, iterations=2), 1)
+    alone = [method.predict([images])[0] for images in episodes[:2]]
+    together = method.predict(episodes[:2])
+    assert [prediction.predicted_Q.tolist() for prediction in together] == [one.predicted_Q.tolist() for one in alone]

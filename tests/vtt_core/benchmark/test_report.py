@@ -21,13 +21,13 @@ STOPPED = (None, 100, 120)
 
 def report(bank: ImageBank, num_episodes: int = 3) -> dict[str, Any]:
     protocol = Protocol(way=3, shot=2, num_queries=2, num_episodes=num_episodes, seed=1)
-    benchmark = Benchmark(bank, protocol, parse_specs("zero-shot,clip-lora+vtt", FROZEN), 1)
+    benchmark = Benchmark(bank, protocol, parse_specs("zero-shot,clip-lora+vtt", FROZEN), 1, "cpu")
     keys = [benchmark.key(spec) for spec in benchmark.specs]
     log = EpisodeLog()
     for number in range(num_episodes):
         facts = {"absorption_stopped_at": STOPPED[number], "first_conflict_cosine": 0.5}
-        log.append(EpisodeLine(keys[0], "zero-shot", number, ZERO_SHOT[number], 1.0))
-        log.append(EpisodeLine(keys[1], "clip-lora+vtt", number, VTT[number], 4.0, facts))
+        log.append(EpisodeLine(keys[0], "zero-shot", number, ZERO_SHOT[number], 1.0, "cpu"))
+        log.append(EpisodeLine(keys[1], "clip-lora+vtt", number, VTT[number], 4.0, "gpu", facts))
     return make_report(benchmark, log)
 
 
@@ -49,7 +49,7 @@ def test_the_result_says_under_what_it_holds(bank: ImageBank) -> None:
     assert result["data"]["sha256"] == bank.sha256
     assert result["protocol"] == {"way": 3, "shot": 2, "num_queries": 2, "num_episodes": 3, "seed": 1, "by_patient": True}
     assert (result["episodes"], result["threads"]) == (3, 1)
-    assert result["device"].startswith("cpu")
+    assert result["device"] == "cpu, gpu"
     assert result["methods"]["clip-lora+vtt"]["recipe"]["iterations"] == 250
     assert "recipe" not in result["methods"]["zero-shot"]
 

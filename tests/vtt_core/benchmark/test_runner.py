@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import count
+from typing import Any
 
 import pytest
 import torch
@@ -26,8 +27,9 @@ METHODS = "zero-shot,linear-probe,clip-lora:iterations=2:rank=2"
 
 @pytest.fixture
 def make_benchmark(bank: ImageBank) -> Callable[..., Benchmark]:
-    def make(methods: str = METHODS, protocol: Protocol = PROTOCOL, num_threads: int = 1, **changes: ImageBank) -> Benchmark:
-        return Benchmark(changes.get("bank", bank), protocol, parse_specs(methods, FROZEN), num_threads)
+    def make(methods: str = METHODS, protocol: Protocol = PROTOCOL, num_threads: int = 1, **changes: Any) -> Benchmark:
+        specs = parse_specs(methods, FROZEN)
+        return Benchmark(changes.get("bank", bank), protocol, specs, num_threads, changes.get("device", "cpu"))
 
     return make
 
@@ -62,6 +64,7 @@ def test_a_line_is_what_a_method_did_on_an_episode(make_benchmark: Callable[...,
         (number, spec.text) for number in range(4) for spec in benchmark.specs
     ]
     assert {line.seconds for line in lines} == {1.0}
+    assert all(line.device.startswith("cpu (") for line in lines)
     assert all(0 <= line.accuracy <= 1 for line in lines)
 
 
@@ -102,10 +105,11 @@ def test_the_key_tells_everything_apart_that_changes_numbers(
         make_benchmark("clip-lora", replace(PROTOCOL, seed=2)),
         make_benchmark("clip-lora", replace(PROTOCOL, shot=1)),
         make_benchmark("clip-lora", num_threads=2),
+        make_benchmark("clip-lora", device="cuda"),
         make_benchmark("clip-lora", bank=ImageBank(drawn_images[1:], tiny_backbone)),
         make_benchmark("clip-lora", bank=ImageBank(drawn_images, make_backbone(seed=5))),
     ]
-    assert len({key(benchmark) for benchmark in [make_benchmark("clip-lora"), *others]}) == 8
+    assert len({key(benchmark) for benchmark in [make_benchmark("clip-lora"), *others]}) == 9
     longer = make_benchmark("clip-lora", replace(PROTOCOL, num_episodes=9))
     assert key(longer) == key(make_benchmark("clip-lora"))
     assert key(make_benchmark("clip-lora@released")) == key(longer)
