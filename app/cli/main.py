@@ -17,6 +17,7 @@ from app.cli.bench_load import load
 from app.cli.bench_reproduce import reproduce
 from app.cli.console import BAD_INPUT_EXIT, FAILURE_EXIT, write_error
 from app.cli.demo import demo
+from app.cli.diagnose import diagnose
 from app.cli.draw import draw
 from app.cli.health import health
 from app.cli.keys import keys
@@ -38,6 +39,7 @@ for command in (up, adapt, predict, backbones, api, worker, health, backup, rest
 for measurement in (load, episodes, reproduce):
     bench.command()(measurement)
 cli.add_typer(bench, name="bench")
+cli.add_typer(diagnose, name="diagnose")
 cli.add_typer(keys, name="keys")
 
 

@@ -59,7 +59,7 @@ def run_predict(folder: Path, image_paths: list[Path], *, device: str = "auto") 
     results: list[dict[str, Any]] = []
     for path in image_paths:
         try:
-            image = decode_image(_read(path))
+            image = decode_image(read_image_file(path))
         except InputError as error:
             write_rejection(str(path), error)
             results.append({"image": str(path), "error": error_facts(error)})
@@ -70,7 +70,7 @@ def run_predict(folder: Path, image_paths: list[Path], *, device: str = "auto") 
     return results
 
 
-def _read(path: Path) -> bytes:
+def read_image_file(path: Path) -> bytes:
     """Read one image file, but no more of it than an image may have."""
     try:
         with path.open("rb") as file:

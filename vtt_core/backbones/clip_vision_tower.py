@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vtt_core.backbones.towers import AnyLora, run_block
+from vtt_core.backbones.towers import AnyLora, block_attention, run_block
 from vtt_core.lora.dropout import Dropout
 
 
@@ -107,3 +107,13 @@ class ClipVisionTower:
             x_BTW = run_block(block, x_BTW, is_causal=False)
         pooled_BW: Tensor = self._visual.ln_post(x_BTW[:, 0])
         return pooled_BW
+
+    def layer_attention(self, images_B3HW: Tensor, lora: AnyLora | None = None, prompts_JPW: Tensor | None = None) -> Tensor:
+        """Return attention_BLTT of every block, the mean over its heads: class token, patches by rows, then prompts."""
+        x_BTW, layers = self.embed(images_B3HW), []
+        for index, block in enumerate(self.blocks):
+            x_BTW = self._put_prompts(x_BTW, index, prompts_JPW)
+            block_lora = lora.layer(index) if lora is not None else None
+            layers.append(block_attention(block, x_BTW, block_lora).mean(dim=1))
+            x_BTW = run_block(block, x_BTW, is_causal=False, lora=block_lora)
+        return torch.stack(layers, dim=1)

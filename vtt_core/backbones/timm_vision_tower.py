@@ -134,6 +134,28 @@ class TimmVisionTower:
         vision_BD: Tensor = self._head(self._trunk.head(self._pool(x_BTW)))
         return vision_BD
 
+    def pool_attention(
+        self, images_B3HW: Tensor, lora: AnyLora | None = None, prompts_JPW: Tensor | None = None
+    ) -> Tensor | None:
+        """Return attention_BT: how much the pooling reads of each token of an image, the mean over its heads; it sums to 1.
+
+        A tower that pools without attention gives None.
+        """
+        pool: Any = self._trunk.attn_pool
+        if pool is None:
+            return None
+        read_BTW = self._trunk.norm(self._last_tokens(images_B3HW, lora, prompts_JPW)[:, : self.num_tokens])
+        num_unread = 0 if getattr(self._trunk, "pool_include_prefix", True) else self._trunk.num_prefix_tokens
+        read_BTW = read_BTW[:, num_unread:]
+        placed_BTW = read_BTW if pool.pos_embed is None else read_BTW + pool.pos_embed
+        heads = (pool.num_heads, pool.head_dim)
+        q_1HQE = pool.q_norm(pool.q(pool.latent).unflatten(-1, heads).transpose(1, 2))
+        k_BHTE = pool.k_norm(pool.kv(placed_BTW).unflatten(-1, (2, *heads))[:, :, 0].transpose(1, 2))
+        shares_BHQT = (q_1HQE @ k_BHTE.transpose(-2, -1) * pool.scale).softmax(dim=-1)
+        # Of several latent tokens the feature is the first, or their mean.
+        shares_BQT = shares_BHQT.mean(dim=1)[:, : 1 if pool.pool == "token" else None]
+        return functional.pad(shares_BQT.mean(dim=1), (num_unread, 0))
+
     def _pool(self, x_BTW: Tensor) -> Tensor:
         pooled_BW: Tensor = self._trunk.forward_head(self._trunk.norm(x_BTW[:, : self.num_tokens]), pre_logits=True)
         return pooled_BW

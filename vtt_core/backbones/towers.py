@@ -6,13 +6,15 @@ The vision towers are in `clip_vision_tower.py` (CLIP's own ViT) and `timm_visio
 
 Shapes: B images or prompts, C classes, L layers, T tokens, W tower width, D joint size, H heads;
     deep prompts: J layers, P tokens.
-Source: METHOD.md, step 1; zhenyuZ-HUST/CVPR26-VtT@93e79e7.
+Source: METHOD.md, step 1 and "Diagnostics"; zhenyuZ-HUST/CVPR26-VtT@93e79e7.
 Differs: the authors run all text positions; a causal tower's end-of-text feature does not depend on
     what follows it, so prompts are cut after the longest one.
 """
 
 from __future__ import annotations
 
+import math
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import torch
@@ -56,19 +58,40 @@ def run_block(
         dropout: of the LoRA's inputs; None means that all are kept.
         num_read: the first tokens, whose output alone is wanted; None means all. They still see every token.
     """
-    attention: nn.MultiheadAttention = block.attn
-    normed_BTW = block.ln_1(x_BTW)
-    qkv = functional.linear(normed_BTW, attention.in_proj_weight, attention.in_proj_bias)
-    if lora is not None:
-        qkv = lora.add_to(qkv, normed_BTW, dropout)
-    q_BHTE, k_BHTE, v_BHTE = qkv.unflatten(-1, (3, attention.num_heads, -1)).permute(2, 0, 3, 1, 4)
+    q_BHTE, k_BHTE, v_BHTE = _project_qkv(block, x_BTW, lora, dropout)
     if num_read is not None:
         assert not is_causal
         q_BHTE, x_BTW = q_BHTE[:, :, :num_read], x_BTW[:, :num_read]
     read_BHTE = functional.scaled_dot_product_attention(q_BHTE, k_BHTE, v_BHTE, is_causal=is_causal)
-    x_BTW = x_BTW + block.ls_1(attention.out_proj(read_BHTE.transpose(1, 2).flatten(2)))
+    x_BTW = x_BTW + block.ls_1(block.attn.out_proj(read_BHTE.transpose(1, 2).flatten(2)))
     output_BTW: Tensor = x_BTW + block.ls_2(block.mlp(block.ln_2(x_BTW)))
     return output_BTW
+
+
+def block_attention(block: Any, x_BTW: Tensor, lora: AnyLayerLora | None = None) -> Tensor:
+    """Return attention_BHTT of a block in which every token sees all: row t says how much token t reads of each; it sums to 1.
+
+    Args:
+        block: as in `run_block`, which keeps no such matrix.
+        x_BTW: input tokens of the block.
+        lora: low-rank change of q, k and v, or None.
+    """
+    q_BHTE, k_BHTE, _ = _project_qkv(block, x_BTW, lora)
+    products_BHTT = q_BHTE @ k_BHTE.transpose(-2, -1)
+    return (products_BHTT / math.sqrt(q_BHTE.shape[-1])).softmax(dim=-1)
+
+
+def _project_qkv(
+    block: Any, x_BTW: Tensor, lora: AnyLayerLora | None, dropout: LayerDropout | None = None
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return q, k and v of every head."""
+    attention: nn.MultiheadAttention = block.attn
+    normed_BTW = block.ln_1(x_BTW)
+    packed_BT3W = functional.linear(normed_BTW, attention.in_proj_weight, attention.in_proj_bias)
+    if lora is not None:
+        packed_BT3W = lora.add_to(packed_BT3W, normed_BTW, dropout)
+    q_BHTE, k_BHTE, v_BHTE = packed_BT3W.unflatten(-1, (3, attention.num_heads, -1)).permute(2, 0, 3, 1, 4)
+    return q_BHTE, k_BHTE, v_BHTE
 
 
 class VisionTower(Protocol):
@@ -154,19 +177,28 @@ class TextTower:
         embeddings_CTW: Tensor = self._text.token_embedding(tokens_CT)
         return embeddings_CTW
 
-    def layer_features(self, tokens_CT: Tensor, lora: TowerLora | None = None, dropout: Dropout | None = None) -> Tensor:
+    def layer_features(
+        self,
+        tokens_CT: Tensor,
+        lora: TowerLora | None = None,
+        dropout: Dropout | None = None,
+        block_weights: Sequence[float] | None = None,
+    ) -> Tensor:
         """Return the projected end-of-text token of every prompt after every block, layer 1 first.
 
         Args:
             tokens_CT: what the tokenizer gave.
             lora: low-rank layers of this tower, or None for the frozen one.
             dropout: of the LoRA's inputs while training; None means that all are kept.
+            block_weights: factor on what each block adds: 1 leaves it as it is, 0 removes it, more emphasises it; None means
+                1 for all.
 
         Returns:
             text_CLD, not normalised.
         """
         tokens_CT = self.cut_padding(tokens_CT)
-        return self.layer_features_of_embeddings(self.embed(tokens_CT), self.end_of(tokens_CT), lora, dropout)
+        embeddings_CTW, end_C = self.embed(tokens_CT), self.end_of(tokens_CT)
+        return self.layer_features_of_embeddings(embeddings_CTW, end_C, lora, dropout, block_weights=block_weights)
 
     def layer_features_of_embeddings(
         self,
@@ -175,6 +207,7 @@ class TextTower:
         lora: TowerLora | None = None,
         dropout: Dropout | None = None,
         prompts_JPW: Tensor | None = None,
+        block_weights: Sequence[float] | None = None,
     ) -> Tensor:
         """Do the same for prompts that are given as token embeddings.
 
@@ -185,6 +218,7 @@ class TextTower:
             dropout: of the LoRA's inputs while training; None means that all are kept.
             prompts_JPW: tokens that the first J blocks read in the places of the first P words; each block has its own. The
                 first block's stand before the positional embedding.
+            block_weights: as in `layer_features`.
         """
         x_CTW = self._put_prompts(embeddings_CTW, 0, prompts_JPW) + self.positions(embeddings_CTW.shape[1])
         rows_C = torch.arange(len(x_CTW), device=x_CTW.device)
@@ -194,7 +228,9 @@ class TextTower:
                 x_CTW = self._put_prompts(x_CTW, index, prompts_JPW)
             block_lora = lora.layer(index) if lora is not None else None
             block_dropout = dropout.layer(index) if dropout is not None else None
-            x_CTW = run_block(block, x_CTW, is_causal=self.is_causal, lora=block_lora, dropout=block_dropout)
+            read_CTW, x_CTW = x_CTW, run_block(block, x_CTW, is_causal=self.is_causal, lora=block_lora, dropout=block_dropout)
+            if block_weights is not None and block_weights[index] != 1:
+                x_CTW = read_CTW + block_weights[index] * (x_CTW - read_CTW)
             end_tokens.append(x_CTW[rows_C, end_C])
         return self.project(torch.stack(end_tokens, dim=1))
 

@@ -1,13 +1,14 @@
 """Give an accuracy its 95 % interval.
 
-Source: Wilson 1927, score interval of a binomial proportion; the normal interval of a mean for many episodes.
+Source: Wilson 1927, score interval of a binomial proportion; the normal interval of a mean for many episodes, and
+    Bonferroni's correction where the best of several means is picked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from math import sqrt
-from statistics import stdev
+from statistics import NormalDist, stdev
 
 NORMAL_QUANTILE = 1.959963984540054
 """97.5 % point of the standard normal distribution."""
@@ -30,10 +31,12 @@ def wilson_half_width(num_correct: int, num_images: int) -> float:
     return NORMAL_QUANTILE * spread / (1 + square / num_images)
 
 
-def mean_half_width(values: Sequence[float]) -> float:
+def mean_half_width(values: Sequence[float], num_means: int = 1) -> float:
     """Return half the length of the 95 % interval of the mean of independent values, such as an episode's accuracy.
 
     Args:
         values: at least 2; the normal distribution takes about 30.
+        num_means: means that this one was picked from; the intervals of all of them then hold together (Bonferroni).
     """
-    return NORMAL_QUANTILE * stdev(values) / sqrt(len(values))
+    quantile = NORMAL_QUANTILE if num_means == 1 else NormalDist().inv_cdf(1 - 0.025 / num_means)
+    return quantile * stdev(values) / sqrt(len(values))

@@ -4,18 +4,18 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.predict import _read
+from app.cli.predict import read_image_file
 from vtt_core.contract.errors import NotAnImageError
 
 
 def test_a_path_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotAnImageError, match="none.png"):
-        _read(tmp_path / "none.png")
+        read_image_file(tmp_path / "none.png")
 
 
 def test_a_folder_is_not_an_image(tmp_path: Path) -> None:
     with pytest.raises(NotAnImageError, match="directory"):
-        _read(tmp_path)
+        read_image_file(tmp_path)
 
 
 @pytest.mark.slow

@@ -6,7 +6,8 @@ from torch import Tensor
 
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.clip_vision_tower import ClipVisionTower
-from vtt_core.backbones.towers import run_block
+from vtt_core.backbones.towers import block_attention, run_block
+from vtt_core.lora.layers import TowerLora
 
 EXACT = {"rtol": 1e-12, "atol": 1e-12}
 
@@ -70,3 +71,36 @@ def test_an_image_is_read_beside_the_prompts_of_each_depth(
     torch.testing.assert_close(tower.features(images_B3HW, prompts_JPW=prompts_JPW), expected_BD, **EXACT)
     layers_BLD = tower.layer_features(images_B3HW, prompts_JPW=prompts_JPW)
     torch.testing.assert_close(layers_BLD[:, -1], expected_BD, **EXACT)
+
+
+class TestAttention:
+    def test_it_is_what_torchs_own_attention_computes(self, backbone: Backbone) -> None:
+        block = backbone.clip.visual.transformer.resblocks[0]
+        x_BTW = torch.randn(2, 5, 64, dtype=torch.float64)
+        normed_BTW = block.ln_1(x_BTW)
+        _, expected_BHTT = block.attn(normed_BTW, normed_BTW, normed_BTW, average_attn_weights=False)
+        torch.testing.assert_close(block_attention(block, x_BTW), expected_BHTT, **EXACT)
+
+    def test_every_token_reads_shares_that_sum_to_one(self, tower: ClipVisionTower, images_B3HW: Tensor) -> None:
+        attention_BLTT = tower.layer_attention(images_B3HW)
+        assert attention_BLTT.shape == (3, tower.num_layers, tower.num_tokens, tower.num_tokens)
+        assert attention_BLTT.min() >= 0
+        sums_BLT = attention_BLTT.sum(dim=-1)
+        torch.testing.assert_close(sums_BLT, torch.ones_like(sums_BLT), **EXACT)
+
+    def test_a_lora_equals_merged_weights(
+        self,
+        backbone: Backbone,
+        tower: ClipVisionTower,
+        images_B3HW: Tensor,
+        in_float64: Callable[[Backbone], Backbone],
+    ) -> None:
+        lora, merged = TowerLora(4, 64, rank=2, scaling=2.0).double(), in_float64(backbone)
+        with torch.no_grad():
+            lora.lora_B.normal_()
+            for index, block in enumerate(merged.vision_tower.blocks):
+                block.attn.in_proj_weight += lora.layer(index).delta()
+        assert isinstance(merged.vision_tower, ClipVisionTower)
+        changed = tower.layer_attention(images_B3HW, lora)
+        torch.testing.assert_close(changed, merged.vision_tower.layer_attention(images_B3HW), rtol=1e-10, atol=1e-10)
+        assert not torch.allclose(changed, tower.layer_attention(images_B3HW))

@@ -266,3 +266,43 @@ class TestWhyUnsupported:
     )
     def test_others_are_named(self, trunk: Callable[[dict[str, int]], Any], reason: str) -> None:
         assert reason in str(why_unsupported(trunk(self.SIZES)))
+
+
+class TestPoolAttention:
+    def test_a_token_that_alone_has_a_value_is_pooled_by_its_share(
+        self, backbone: Backbone, in_float64: Callable[[Backbone], Backbone], images_B3HW: Tensor
+    ) -> None:
+        changed = in_float64(backbone).vision_tower
+        assert isinstance(changed, TimmVisionTower)
+        pool = changed._trunk.attn_pool
+        with torch.no_grad():
+            pool.kv.weight.mul_(100.0)  # random weights alone read all tokens alike
+        shares_BT = changed.pool_attention(images_B3HW)
+        assert shares_BT is not None
+        torch.testing.assert_close(shares_BT.sum(dim=1), torch.ones(NUM_IMAGES, dtype=torch.float64), **EXACT)
+        assert shares_BT.std(dim=1).min() > 1e-3
+        pool.proj, pool.mlp = nn.Identity(), None
+        for token in range(changed.num_tokens):
+
+            def alone(_kv: nn.Module, _inputs: Any, packed_BTX: Tensor, token: int = token) -> Tensor:
+                packed_BTX[..., changed.width :] = 0.0
+                packed_BTX[:, token, changed.width :] = 1.0
+                return packed_BTX
+
+            pooled: list[Tensor] = []
+            hooks = [
+                pool.kv.register_forward_hook(alone),
+                pool.register_forward_hook(lambda _pool, _inputs, output, seen=pooled: seen.append(output)),
+            ]
+            changed.features(images_B3HW)
+            for hook in hooks:
+                hook.remove()
+            torch.testing.assert_close(pooled[0].mean(dim=-1), shares_BT[:, token], **EXACT)
+
+    def test_a_tower_that_pools_without_attention_has_none(
+        self, backbone: Backbone, in_float64: Callable[[Backbone], Backbone], images_B3HW: Tensor
+    ) -> None:
+        changed = in_float64(backbone).vision_tower
+        assert isinstance(changed, TimmVisionTower)
+        changed._trunk.attn_pool = None
+        assert changed.pool_attention(images_B3HW) is None

@@ -1,3 +1,4 @@
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -150,3 +151,30 @@ def test_other_ends_directions_and_projections_are_open_clips_own(
     clip = model_class(tiny_config["embed_dim"], tiny_config["vision_cfg"], text_config).double().eval()
     tokens_CT = make_tokenize(24)(TEXTS)
     torch.testing.assert_close(TextTower(clip).layer_features(tokens_CT)[:, -1], clip.encode_text(tokens_CT), **EXACT)
+
+
+class TestBlockWeights:
+    """A text tower with a block that counts more, less or not at all."""
+
+    def test_ones_change_no_bit(self, backbone: Backbone) -> None:
+        tower, tokens_CT = backbone.text_tower, backbone.tokenize(TEXTS)
+        assert torch.equal(tower.layer_features(tokens_CT, block_weights=[1.0, 1.0]), tower.layer_features(tokens_CT))
+
+    @pytest.mark.parametrize("removed", [0, 1])
+    def test_zero_equals_a_tower_without_the_block(self, backbone: Backbone, removed: int) -> None:
+        shorter = copy.deepcopy(backbone.clip)
+        del shorter.transformer.resblocks[removed]
+        tokens_CT, weights = backbone.tokenize(TEXTS), [1.0, 1.0]
+        weights[removed] = 0.0
+        features_CD = backbone.text_tower.layer_features(tokens_CT, block_weights=weights)[:, -1]
+        torch.testing.assert_close(features_CD, shorter.encode_text(tokens_CT), **EXACT)
+
+    def test_more_than_one_lengthens_what_the_block_adds(self, backbone: Backbone) -> None:
+        tower = backbone.text_tower
+        tokens_CT = tower.cut_padding(backbone.tokenize(TEXTS))
+        x_CTW = tower.embed(tokens_CT) + tower.positions(tokens_CT.shape[1])
+        added_CTW = run_block(tower.blocks[0], x_CTW, is_causal=True) - x_CTW
+        x_CTW = run_block(tower.blocks[1], x_CTW + 1.5 * added_CTW, is_causal=True)
+        expected_CD = tower.project(x_CTW[torch.arange(len(TEXTS)), tower.end_of(tokens_CT)])
+        features_CLD = tower.layer_features(tokens_CT, block_weights=[1.5, 1.0])
+        torch.testing.assert_close(features_CLD[:, -1], expected_CD, **EXACT)

@@ -24,3 +24,9 @@ def test_the_interval_of_a_mean_narrows_with_the_root_of_the_number() -> None:
     # Standard deviation 1 of (1, 2, 3): 1.96 / sqrt(3).
     assert mean_half_width([1.0, 2.0, 3.0]) == pytest.approx(1.1316, abs=1e-4)
     assert mean_half_width([0.4, 0.6] * 200) == pytest.approx(mean_half_width([0.4, 0.6] * 50) / 2, rel=0.01)
+
+
+def test_an_interval_that_was_picked_among_several_is_wider() -> None:
+    # Twelve means: the 0.2 % tails on either side begin at 2.8653 standard deviations.
+    values = [1.0, 2.0, 3.0]
+    assert mean_half_width(values, num_means=12) == pytest.approx(mean_half_width(values) * 2.8653 / 1.95996, rel=1e-4)

@@ -1,0 +1,260 @@
+"""`vtt diagnose`: lost text layers and attention maps, before and after a fine-tuning."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.progress import track
+from rich.table import Table
+
+from app.cli.adapt import resolve_device
+from app.cli.bench import BackboneOption, JsonOption, ThreadsOption, load_for_bench, use_threads
+from app.cli.console import BAD_INPUT_EXIT, NUM_PLAIN_LINES, stderr_console, write_json, write_rejection
+from app.cli.diagnose_plots import AttentionRow, check_matplotlib, plot_attention, plot_lost_layers
+from app.cli.names import read_names
+from app.cli.predict import read_image_file
+from vtt_core.archives import open_images
+from vtt_core.class_folders import LabelledFile
+from vtt_core.contract.errors import ImageError, NotAnImageError, VttError
+from vtt_core.contract.recipe import FinetuneRecipe, Method
+from vtt_core.contract.support_set import SupportImage, clean_label
+from vtt_core.images import decode_image, inspect_image
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from vtt_core.diagnostics.lost_layers import LabelledSet
+
+diagnose = typer.Typer(help="Look into a backbone, before and after a fine-tuning.", no_args_is_help=True)
+
+METHODS_AFTER: tuple[Method, ...] = ("clip-lora", "clip-lora+vtt")
+"""Fine-tunings whose states are compared with the frozen backbone."""
+LOST_LAYERS_FILES = ("lost-layers.json", "lost-layers.png")
+
+Accuracies = Mapping[str, Sequence[float]]
+"""Of every edit, by state: what one episode gives."""
+
+DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
+
+
+@diagnose.command()
+def lost_layers(
+    data: Annotated[Path, typer.Option(metavar="FOLDER|ZIP", help="Images, one folder per class.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of lost-layers.json and lost-layers.png.")],
+    names: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON: folder name to class name.")] = None,
+    backbone: BackboneOption = "mini",
+    way: Annotated[int, typer.Option(metavar="N", min=2, help="Classes of an episode.")] = 5,
+    shot: Annotated[int, typer.Option(metavar="K", min=1, help="Support images a class.")] = 1,
+    query: Annotated[int, typer.Option(metavar="Q", min=1, help="Query images a class.")] = 15,
+    episodes: Annotated[int, typer.Option(metavar="N", min=2, help="Episodes.")] = 200,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the episodes and of the fine-tunings in them.")] = 1,
+    weight: Annotated[float, typer.Option(metavar="W", help="Of an emphasised layer, above 1.")] = 1.5,
+    before_only: Annotated[bool, typer.Option("--before-only", help="The frozen backbone alone, with no fine-tuning.")] = False,
+    by_patient: Annotated[
+        bool, typer.Option("--by-patient", help="No patient on both sides of an episode; `<patient>_<number>` names a file.")
+    ] = False,
+    iterations: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Optimiser steps of a fine-tuning.")
+    ] = FinetuneRecipe().iterations,
+    device: DeviceOption = "auto",
+    threads: ThreadsOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Draw accuracy against the text layer that is removed or emphasised, before and after CLIP-LoRA with and without VtT."""
+    # torch takes seconds to import; other commands do without.
+    from vtt_core.benchmark.episodes import Protocol  # noqa: PLC0415
+    from vtt_core.diagnostics.lost_layers import BEFORE, LostLayers, make_edits, summarise  # noqa: PLC0415
+
+    check_matplotlib()
+    num_threads = use_threads(threads)
+    frozen = load_for_bench(backbone, resolve_device(device))
+    edits = make_edits(frozen.text_tower.num_layers, weight)
+    methods = () if before_only else METHODS_AFTER
+    recipes = [FinetuneRecipe.from_json({"method": method, "iterations": iterations}) for method in methods]
+    protocol = Protocol(way, shot, query, episodes, seed)
+    labelled = read_labelled(data, names, by_patient=by_patient)
+    measured = LostLayers(frozen, labelled, protocol, edits, recipes, num_threads)
+    result = {
+        "backbone": backbone,
+        "backbone_sha256": frozen.weight_sha256,
+        "data": str(data),
+        "labels": list(labelled.labels),
+        "way": way,
+        "shot": shot,
+        "query": query,
+        "episodes": episodes,
+        "seed": seed,
+        "by_patient": by_patient,
+        "iterations": None if before_only else iterations,
+        "weight": weight,
+        "text_layers": frozen.text_tower.num_layers,
+        "chance": 1 / way,
+        "states": summarise(edits, list(_show_progress(measured.run(), episodes))),
+        "all_images": {
+            "images": len(labelled.images),
+            "chance": 1 / len(labelled.labels),
+            **summarise(edits, measured.over_images())[BEFORE],
+        },
+    }
+    out.mkdir(parents=True, exist_ok=True)
+    json_file, plot_file = (out / name for name in LOST_LAYERS_FILES)
+    json_file.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+    plot_lost_layers(result, plot_file)
+    if as_json:
+        write_json(result)
+    else:
+        _write_lost_layers(result, plot_file)
+
+
+def read_labelled(data: Path, names_path: Path | None, *, by_patient: bool = False) -> LabelledSet:
+    """Return every usable image of a folder or zip; the others are named on standard error.
+
+    Args:
+        data: folder per class, in a folder or a zip.
+        names_path: JSON file with the class name of each folder.
+        by_patient: group the images by the patient that their file names begin with.
+
+    Raises:
+        ArchiveError: the folder or zip cannot be read.
+        NamesFileError: the names do not fit it.
+        BadLabelError: a class name cannot stand in a prompt.
+    """
+    from vtt_core.benchmark.probe_episodes import patient_of  # noqa: PLC0415  (see lost_layers)
+    from vtt_core.diagnostics.lost_layers import LabelledSet  # noqa: PLC0415
+
+    with open_images(data) as contents:
+        for rejection in contents.rejections:
+            write_rejection(rejection.name, rejection.error)
+        names = read_names(names_path, data, contents.folders) if names_path else {}
+        labels = tuple(clean_label(names.get(folder, folder)) for folder in contents.folders)
+        usable = list(_usable(contents.files))
+    classes = {folder: index for index, folder in enumerate(contents.folders)}
+    return LabelledSet(
+        labels=labels,
+        images=tuple(image for _, image in usable),
+        class_I=tuple(classes[folder] for folder, _ in usable),
+        group_I=tuple(patient_of(image.name) for _, image in usable) if by_patient else None,
+    )
+
+
+def _usable(files: Sequence[LabelledFile]) -> Iterator[tuple[str, SupportImage]]:
+    for file in files:
+        try:
+            encoded = file.read()
+            inspect_image(encoded)
+        except VttError as error:
+            write_rejection(file.name, error)
+            continue
+        yield file.label, SupportImage(file.name, encoded)
+
+
+def _show_progress(items: Iterator[Accuracies], total: int) -> Iterator[Accuracies]:
+    """Pass the episodes on and show how many are done: a bar, or a few plain lines where there is no terminal."""
+    console = stderr_console()
+    bar = track(items, "episodes", total, console=console, disable=not console.is_terminal)
+    for number, item in enumerate(bar, start=1):
+        yield item
+        if not console.is_terminal and number * NUM_PLAIN_LINES // total > (number - 1) * NUM_PLAIN_LINES // total:
+            console.print(f"episode {number}/{total}", markup=False)
+
+
+def _write_lost_layers(result: Mapping[str, Any], plot_file: Path) -> None:
+    console = Console(highlight=False)
+    console.print(
+        f"{result['backbone']}, {result['way']}-way {result['shot']}-shot, {result['query']} queries a class, "
+        f"{result['episodes']} episodes, chance {100 * result['chance']:.1f}; in percent, with 95 % intervals",
+        markup=False,
+    )
+    table = Table("state", "full tower", "best layer", "gain", "all layers", "above 0", box=None, header_style="bold")
+    every = result["all_images"]
+    for state, found in {**result["states"], "all images": every}.items():
+        for kind in ("removed", "emphasised"):
+            best = found[f"best_{kind}"]
+            table.add_row(
+                state,
+                _percent(found["full"]["accuracy"], found["full"]["ci95"]),
+                f"{best['layer']} {kind}",
+                _percent(best["gain"], best["ci95"], sign="+"),
+                f"± {100 * best['ci95_of_all_layers']:.2f}",
+                "yes" if best["is_above_zero_of_all_layers"] else "no",
+            )
+    console.print(table)
+    way, chance = len(result["labels"]), 100 * every["chance"]
+    console.print(f"all images: each of {every['images']} once, before, {way}-way, chance {chance:.1f}", markup=False)
+    console.print(f"picture: {plot_file}", markup=False)
+
+
+def _percent(value: float, half_width: float, sign: str = "") -> str:
+    return f"{100 * value:{sign}.2f} ± {100 * half_width:.2f}"
+
+
+@diagnose.command()
+def attention(
+    images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Images to look at.")],
+    adapter: Annotated[Path, typer.Option(metavar="DIR", help="Folder that `vtt adapt` wrote.")],
+    out: Annotated[Path, typer.Option(metavar="FILE", help="PNG file that is written.")],
+    layer: Annotated[int | None, typer.Option(metavar="N", help="Vision layer, 1 first; without it, the last.")] = None,
+    rollout: Annotated[
+        bool, typer.Option("--rollout", help="Follow attention through all layers up to this one, in place of it alone.")
+    ] = False,
+    device: DeviceOption = "auto",
+    as_json: JsonOption = False,
+) -> None:
+    """Draw where the class token looks: the image, the frozen backbone's map, the map with the adapter.
+
+    An image that cannot be used is named and the others are drawn; the exit code is then 2.
+    """
+    # torch takes seconds to import; other commands do without.
+    from vtt_core.adapter import load_adapter  # noqa: PLC0415
+    from vtt_core.backbones.load import load_backbone  # noqa: PLC0415
+    from vtt_core.diagnostics.attention import class_attention  # noqa: PLC0415
+    from vtt_core.views import resize  # noqa: PLC0415
+
+    check_matplotlib()
+    loaded = load_adapter(adapter)
+    frozen = load_backbone(loaded.manifest.backbone_id, device=resolve_device(device))
+    loaded.check_backbone(frozen)
+    lora = loaded.lora.to(frozen.device, frozen.dtype) if loaded.lora.rank else None
+    prompts_JPW = None if loaded.prompts_JPW is None else loaded.prompts_JPW.to(frozen.device, frozen.dtype)
+    rows: list[AttentionRow] = []
+    found: list[dict[str, Any]] = []
+    for path, image in _readable(images):
+        before_GG, after_GG = (
+            class_attention(frozen, [image], *changes, layer=layer, is_rollout=rollout)[0].cpu()
+            for changes in ((None, None), (lora, prompts_JPW))
+        )
+        rows.append(AttentionRow(resize(image, frozen.preprocessing), before_GG, after_GG))
+        shares = {"before": float(before_GG.sum()), "after": float(after_GG.sum())}
+        shapes = [map_GG / map_GG.sum() for map_GG in (before_GG, after_GG)]
+        found.append({"image": str(path), "patch_share": shares, "moved": float((shapes[0] - shapes[1]).abs().sum() / 2)})
+    plot_attention(rows, out)
+    if as_json:
+        write_json({"file": str(out), "layer": layer or frozen.vision_tower.num_layers, "rollout": rollout, "images": found})
+    else:
+        for facts in found:
+            typer.echo(f"{facts['image']}: {100 * facts['moved']:.1f} % of the attention on patches moved")
+        typer.echo(f"picture: {out}")
+    if len(rows) < len(images):
+        raise typer.Exit(BAD_INPUT_EXIT)
+
+
+def _readable(paths: Sequence[Path]) -> list[tuple[Path, Image.Image]]:
+    """Return the images that can be used; the others are named on standard error.
+
+    Raises:
+        NotAnImageError: none can be used.
+    """
+    readable = []
+    for path in paths:
+        try:
+            readable.append((path, decode_image(read_image_file(path))))
+        except ImageError as error:
+            write_rejection(str(path), error)
+    if not readable:
+        raise NotAnImageError(expected="at least one usable image", got=f"none of {len(paths)}", remedy="Check the paths")
+    return readable

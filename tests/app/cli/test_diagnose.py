@@ -1,0 +1,148 @@
+import json
+from pathlib import Path
+
+import pytest
+from PIL import Image
+from typer.testing import CliRunner, Result
+
+from app.cli.diagnose import read_labelled
+from app.cli.drawn_images import draw_folders
+from app.cli.main import cli
+from app.cli.selection import select_images
+from vtt_core.adapter import save_adapter
+from vtt_core.backbones.load import load_backbone
+from vtt_core.benchmark.drawn_adapters import draw_adapter
+from vtt_core.contract.errors import InputError
+from vtt_core.contract.recipe import make_recipe
+from vtt_core.finetune import Finetune
+from vtt_core.strip import strip
+
+TINY = "tests/fixtures/tiny_clip.json"
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("drawn")
+    draw_folders(folder, num_images=4)
+    (folder / "rings" / "bad.png").write_bytes(b"not an image")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("adapter")
+    save_adapter(draw_adapter(load_backbone("mini"), seed=1), folder)
+    return folder
+
+
+def diagnose(*arguments: str) -> Result:
+    return CliRunner().invoke(cli, ["diagnose", *arguments])
+
+
+def lost_layers(folder: Path, out: Path, *options: str) -> Result:
+    asked = ["--way", "3", "--shot", "1", "--query", "2", "--episodes", "2", "--threads", "1", "--device", "cpu"]
+    return diagnose("lost-layers", "--data", str(folder), "--backbone", TINY, *asked, "--out", str(out), *options)
+
+
+def is_png(file: Path) -> bool:
+    with Image.open(file) as picture:
+        picture.load()
+        return picture.format == "PNG"
+
+
+class TestLostLayers:
+    def test_before_and_after_go_into_json_and_picture(self, folder: Path, tmp_path: Path) -> None:
+        result = lost_layers(folder, tmp_path / "new" / "out", "--iterations", "2", "--weight", "2", "--json")
+        assert result.exit_code == 0, result.output
+        printed = json.loads(result.stdout)
+        assert printed == json.loads((tmp_path / "new" / "out" / "lost-layers.json").read_text(encoding="utf-8"))
+        assert is_png(tmp_path / "new" / "out" / "lost-layers.png")
+        assert (printed["chance"], printed["weight"], printed["text_layers"], printed["iterations"]) == (1 / 3, 2, 3, 2)
+        assert printed["labels"] == ["chessboard", "polka dots", "rings", "star", "stripes"]
+        assert list(printed["states"]) == ["before", "clip-lora", "clip-lora+vtt"]
+        every = printed["all_images"]
+        assert (every.pop("images"), every.pop("chance")) == (20, 0.2)
+        for found in (*printed["states"].values(), every):
+            assert list(found) == ["full", "removed", "best_removed", "emphasised", "best_emphasised"]
+            for kind in ("removed", "emphasised"):
+                assert [row["layer"] for row in found[kind]] == [1, 2, 3]
+                assert found[f"best_{kind}"]["gain"] == max(row["gain"] for row in found[kind])
+        assert "left out rings/bad.png" in result.stderr
+        assert "episode 2/2" in result.stderr
+
+    def test_before_alone_prints_a_table(self, folder: Path, tmp_path: Path) -> None:
+        result = lost_layers(folder, tmp_path, "--before-only")
+        assert result.exit_code == 0, result.output
+        assert "chance 33.3" in result.stdout
+        assert "emphasised" in result.stdout
+        assert "each of 20 once, before, 5-way, chance 20.0" in result.stdout
+        written = json.loads((tmp_path / "lost-layers.json").read_text(encoding="utf-8"))
+        assert list(written["states"]) == ["before"]
+        assert written["iterations"] is None
+
+    def test_a_weight_of_one_is_refused(self, folder: Path, tmp_path: Path) -> None:
+        result = lost_layers(folder, tmp_path, "--weight", "1")
+        assert isinstance(result.exception, InputError)
+        assert "above 1" in str(result.exception)
+
+
+def test_names_and_patients_are_read_with_the_images(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "names.json").write_text(json.dumps({"rings": "Concentric Rings"}), encoding="utf-8")
+    labelled = read_labelled(folder, tmp_path / "names.json", by_patient=True)
+    assert labelled.labels[2] == "Concentric Rings"
+    assert labelled.class_I == tuple(index // 4 for index in range(20))
+    assert labelled.images[8].name == "rings/000.png"
+    assert labelled.group_I is not None
+    assert len(labelled.group_I) == 20
+    assert read_labelled(folder, None).group_I is None
+
+
+class TestAttention:
+    def test_maps_before_and_after_become_a_picture(self, folder: Path, adapter: Path, tmp_path: Path) -> None:
+        images = [str(folder / "rings" / "000.png"), str(folder / "star" / "001.png")]
+        result = diagnose("attention", *images, "--adapter", str(adapter), "--out", str(tmp_path / "maps.png"), "--json")
+        assert result.exit_code == 0, result.output
+        printed = json.loads(result.stdout)
+        assert is_png(tmp_path / "maps.png")
+        assert (printed["layer"], printed["rollout"]) == (12, False)
+        assert [facts["image"] for facts in printed["images"]] == images
+        for facts in printed["images"]:
+            assert 0 < facts["patch_share"]["before"] < 1
+            assert 0 < facts["patch_share"]["after"] < 1
+            assert 0 < facts["moved"] < 1
+
+    @pytest.mark.parametrize(("host", "has_moved"), [("maple", True), ("coop", False)])
+    def test_hosts_without_a_vision_lora_are_drawn_too(self, folder: Path, tmp_path: Path, host: str, has_moved: bool) -> None:
+        support_set = select_images(folder, shot=1, query=0).support_set
+        finetune = Finetune(load_backbone("mini"), support_set, make_recipe(host, changes={"iterations": 1}), seed=0)
+        assert [report.step for report in finetune.steps()] == [1]
+        save_adapter(strip(finetune), tmp_path / host)
+        image, out = str(folder / "rings" / "000.png"), str(tmp_path / "maps.png")
+        result = diagnose("attention", image, "--adapter", str(tmp_path / host), "--out", out, "--json")
+        assert result.exit_code == 0, result.output
+        # CoOp trains nothing that the vision tower reads.
+        assert (json.loads(result.stdout)["images"][0]["moved"] > 0) is has_moved
+
+    def test_an_image_that_cannot_be_used_is_named_and_the_others_drawn(
+        self, folder: Path, adapter: Path, tmp_path: Path
+    ) -> None:
+        images = [str(folder / "rings" / name) for name in ("bad.png", "001.png")]
+        options = ["--adapter", str(adapter), "--out", str(tmp_path / "maps.png"), "--layer", "3", "--rollout"]
+        result = diagnose("attention", *images, *options)
+        assert result.exit_code == 2
+        assert "bad.png" in result.stderr
+        assert "moved" in result.stdout
+        assert is_png(tmp_path / "maps.png")
+
+    def test_without_a_usable_image_nothing_is_drawn(self, folder: Path, adapter: Path, tmp_path: Path) -> None:
+        out = tmp_path / "maps.png"
+        bad = str(folder / "rings" / "bad.png")
+        result = diagnose("attention", bad, "--adapter", str(adapter), "--out", str(out))
+        assert isinstance(result.exception, InputError)
+        assert not out.exists()
+
+    def test_a_layer_that_is_not_there_is_refused(self, folder: Path, adapter: Path, tmp_path: Path) -> None:
+        image, out = str(folder / "rings" / "000.png"), str(tmp_path / "maps.png")
+        result = diagnose("attention", image, "--adapter", str(adapter), "--out", out, "--layer", "13")
+        assert isinstance(result.exception, InputError)
+        assert "from 1 to 12" in str(result.exception)

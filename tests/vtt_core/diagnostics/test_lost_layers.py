@@ -1,0 +1,156 @@
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+import torch
+
+from vtt_core.backbones.backbone import Backbone
+from vtt_core.benchmark.episodes import Protocol, draw_episodes
+from vtt_core.classify import image_features, logits, zero_shot_prototypes
+from vtt_core.contract.errors import InputError, SupportSetError
+from vtt_core.contract.interval import mean_half_width
+from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.contract.support_set import SupportSet
+from vtt_core.diagnostics.lost_layers import BEFORE, Edit, LabelledSet, LostLayers, edited_prototypes, make_edits, summarise
+from vtt_core.finetune import Finetune
+from vtt_core.images import decode_image
+from vtt_core.seeding import derived_seed
+from vtt_core.strip import strip
+
+TEMPLATE = FinetuneRecipe().prompt_template
+PROTOCOL = Protocol(way=3, shot=1, num_queries=3, num_episodes=3, seed=5)
+
+
+@pytest.fixture(scope="module")
+def data(make_support_set: Callable[..., SupportSet]) -> LabelledSet:
+    """Four classes of five images."""
+    drawn = make_support_set(way=4, shot=5)
+    images = tuple(image for support_class in drawn.classes for image in support_class.images)
+    return LabelledSet(drawn.labels, images, tuple(index // 5 for index in range(20)))
+
+
+@pytest.fixture(scope="module")
+def edits(tiny_backbone: Backbone) -> list[Edit]:
+    return make_edits(tiny_backbone.text_tower.num_layers, 1.5)
+
+
+class TestEdits:
+    def test_the_full_tower_then_each_block_removed_then_each_emphasised(self) -> None:
+        assert make_edits(2, 1.5) == [
+            Edit("full", 0, (1.0, 1.0)),
+            Edit("removed", 1, (0.0, 1.0)),
+            Edit("removed", 2, (1.0, 0.0)),
+            Edit("emphasised", 1, (1.5, 1.0)),
+            Edit("emphasised", 2, (1.0, 1.5)),
+        ]
+
+    @pytest.mark.parametrize("weight", [1.0, 0.5, float("nan"), float("inf")])
+    def test_a_weight_that_emphasises_nothing_is_refused(self, weight: float) -> None:
+        with pytest.raises(InputError, match="above 1"):
+            make_edits(2, weight)
+
+
+class TestEditedPrototypes:
+    def test_the_full_towers_are_those_of_zero_shot(
+        self, tiny_backbone: Backbone, data: LabelledSet, edits: list[Edit]
+    ) -> None:
+        prototypes_ECD = edited_prototypes(tiny_backbone, data.labels, TEMPLATE, edits)
+        assert prototypes_ECD.shape == (7, 4, 64)
+        assert torch.equal(prototypes_ECD[0], zero_shot_prototypes(tiny_backbone, data.labels, TEMPLATE))
+
+    def test_every_edit_gives_others_of_unit_length(
+        self, tiny_backbone: Backbone, data: LabelledSet, edits: list[Edit]
+    ) -> None:
+        prototypes_ECD = edited_prototypes(tiny_backbone, data.labels, TEMPLATE, edits)
+        torch.testing.assert_close(prototypes_ECD.norm(dim=-1), torch.ones(7, 4))
+        pairs = torch.combinations(torch.arange(7))
+        assert all(not torch.allclose(prototypes_ECD[first], prototypes_ECD[second]) for first, second in pairs)
+
+
+class TestLostLayers:
+    def test_before_is_zero_shot_with_each_edits_prototypes(
+        self, tiny_backbone: Backbone, data: LabelledSet, edits: list[Edit]
+    ) -> None:
+        measured = list(LostLayers(tiny_backbone, data, PROTOCOL, edits).run())
+        prototypes_ECD = edited_prototypes(tiny_backbone, data.labels, TEMPLATE, edits)
+        for accuracies, episode in zip(measured, draw_episodes(data.class_I, PROTOCOL), strict=True):
+            images = [decode_image(data.images[index].encoded) for index in episode.query_Q.tolist()]
+            features_QD = image_features(tiny_backbone, images)
+            for prototypes_CD, accuracy in zip(prototypes_ECD, accuracies[BEFORE], strict=True):
+                predicted_Q = (features_QD @ prototypes_CD[list(episode.classes)].t()).argmax(dim=-1)
+                assert accuracy == pytest.approx(float((predicted_Q == episode.query_labels_Q).double().mean()))
+        assert list(measured[0]) == [BEFORE]
+
+    def test_after_is_what_the_stripped_adapter_answers(
+        self, tiny_backbone: Backbone, data: LabelledSet, edits: list[Edit], make_recipe: Callable[..., FinetuneRecipe]
+    ) -> None:
+        recipes = [make_recipe(method=method) for method in ("clip-lora", "clip-lora+vtt")]
+        measured = list(LostLayers(tiny_backbone, data, replace(PROTOCOL, num_episodes=2), edits, recipes).run())
+        episode = list(draw_episodes(data.class_I, PROTOCOL))[1]
+        images = [decode_image(data.images[index].encoded) for index in episode.query_Q.tolist()]
+        for recipe in recipes:
+            finetune = Finetune(tiny_backbone, data.support_set(episode), recipe, derived_seed(5, "episode", 1))
+            assert [report.step for report in finetune.steps()] == [1, 2, 3, 4]
+            predicted_Q = logits(tiny_backbone, strip(finetune), images).argmax(dim=-1)
+            expected = float((predicted_Q == episode.query_labels_Q).double().mean())
+            assert measured[1][recipe.method][0] == pytest.approx(expected)
+        frozen_only = list(LostLayers(tiny_backbone, data, PROTOCOL, edits).run())
+        assert [accuracies[BEFORE] for accuracies in measured] == [accuracies[BEFORE] for accuracies in frozen_only[:2]]
+
+    def test_each_image_counts_once_among_all_classes(
+        self, tiny_backbone: Backbone, data: LabelledSet, edits: list[Edit]
+    ) -> None:
+        measured = LostLayers(tiny_backbone, data, PROTOCOL, edits)
+        features_ID = image_features(tiny_backbone, [decode_image(image.encoded) for image in data.images])
+        predicted_IE = torch.einsum("id,ecd->iec", features_ID, measured.prototypes_ECD).argmax(dim=-1)
+        expected_IE = (predicted_IE == torch.tensor(data.class_I)[:, None]).double()
+        assert [image[BEFORE] for image in measured.over_images()] == expected_IE.tolist()
+        assert 0 < float(expected_IE.mean()) < 1
+
+    def test_a_group_is_never_on_both_sides(self, tiny_backbone: Backbone, data: LabelledSet, edits: list[Edit]) -> None:
+        grouped = replace(data, group_I=tuple("same" for _ in data.images))
+        with pytest.raises(SupportSetError, match="groups"):
+            list(LostLayers(tiny_backbone, grouped, PROTOCOL, edits).run())
+
+
+def test_a_support_set_has_the_episodes_classes_and_images(data: LabelledSet) -> None:
+    episode = next(draw_episodes(data.class_I, replace(PROTOCOL, shot=2)))
+    drawn = data.support_set(episode)
+    assert drawn.labels == tuple(data.labels[index] for index in episode.classes)
+    names = [image.name for support_class in drawn.classes for image in support_class.images]
+    assert names == [data.images[index].name for index in episode.support_S.tolist()]
+    assert all(
+        image.name.startswith(f"{index}/")
+        for index, cls in zip(episode.classes, drawn.classes, strict=True)
+        for image in cls.images
+    )
+
+
+class TestSummary:
+    EDITS = make_edits(2, 1.5)
+
+    def test_gains_are_paired_over_the_episodes(self) -> None:
+        accuracies = [{"before": [0.2, 0.4, 0.1, 0.2, 0.2]}, {"before": [0.6, 0.8, 0.7, 0.6, 0.6]}]
+        found = summarise(self.EDITS, accuracies)["before"]
+        assert found["full"] == {"accuracy": pytest.approx(0.4), "ci95": pytest.approx(mean_half_width([0.2, 0.6]))}
+        assert [row["layer"] for row in found["removed"]] == [row["layer"] for row in found["emphasised"]] == [1, 2]
+        # The episodes differ by 40 points, but the edit gains 20 in both.
+        assert found["removed"][0]["gain"] == pytest.approx(0.2)
+        assert found["removed"][0]["ci95"] == pytest.approx(0, abs=1e-12)
+        assert found["removed"][1]["ci95"] == pytest.approx(mean_half_width([-0.1, 0.1]))
+        assert found["best_removed"]["layer"] == 1
+        assert found["best_removed"]["is_above_zero_of_all_layers"]
+        assert not found["best_emphasised"]["is_above_zero"]
+
+    def test_the_best_of_several_layers_needs_a_larger_gain(self) -> None:
+        # Mean 0.1 with a half width of 0.087, which becomes 0.099 for two layers and 0.128 for twelve.
+        gains = [0.1 + offset for offset in (-0.1, -0.05, 0.0, 0.05, 0.1)] * 2
+        spread = 0.087 / mean_half_width(gains)
+        gains = [0.1 + spread * (gain - 0.1) for gain in gains]
+        for num_layers, is_above_zero in ((2, True), (12, False)):
+            edits = make_edits(num_layers, 1.5)
+            accuracies = [{"before": [0.5, 0.5 + gain] + [0.5] * (2 * num_layers - 1)} for gain in gains]
+            best = summarise(edits, accuracies)["before"]["best_removed"]
+            assert best["ci95"] == pytest.approx(0.087)
+            assert best["is_above_zero"]
+            assert best["is_above_zero_of_all_layers"] is is_above_zero
