@@ -76,7 +76,12 @@ class _Many:
     def __init__(self, finetunes: Sequence[Finetune]) -> None:
         """Stack them."""
         first = finetunes[0]
-        _check_alike(finetunes)
+        if not (is_alike(finetunes) and can_train_many(first)):
+            raise RecipeError(
+                expected="fresh fine-tunings of a vision LoRA that differ in images, labels and seed alone",
+                got=", ".join(sorted({f"{finetune.recipe.method!r} after {finetune.step} steps" for finetune in finetunes})),
+                remedy="Use train_all, which runs them as they can be run",
+            )
         self._finetunes = finetunes
         self._backbone, self._recipe = first.backbone, first.recipe
         self._views_EV3HW = torch.stack([finetune.problem.views_V3HW for finetune in finetunes])
@@ -199,19 +204,17 @@ class _Many:
                         parameter.copy_(stacked[name][index])
 
 
-def _check_alike(finetunes: Sequence[Finetune]) -> None:
+def is_alike(finetunes: Sequence[Finetune]) -> bool:
+    """Whether fresh fine-tunings differ in images, labels and seed alone."""
     first = finetunes[0]
-    for finetune in finetunes:
-        is_alike = finetune.backbone is first.backbone and finetune.recipe == first.recipe and finetune.step == 0
-        has_shape = finetune.problem.labels_V.shape == first.problem.labels_V.shape
-        has_way = finetune.problem.text_CLD.shape == first.problem.text_CLD.shape
-        if not (is_alike and has_shape and has_way and can_train_many(finetune)):
-            raise RecipeError(
-                expected="fresh fine-tunings of a vision LoRA that differ in images, labels and seed alone",
-                got=f"{finetune.recipe.method!r} of {len(finetune.labels)} classes, {len(finetune.problem.labels_V)} views, "
-                f"after {finetune.step} steps",
-                remedy="Run it alone, or together with others by train_together",
-            )
+    return all(
+        finetune.backbone is first.backbone
+        and finetune.recipe == first.recipe
+        and finetune.step == 0
+        and finetune.problem.labels_V.shape == first.problem.labels_V.shape
+        and finetune.problem.text_CLD.shape == first.problem.text_CLD.shape
+        for finetune in finetunes
+    )
 
 
 def _joined(dropouts: Sequence[Dropout | None]) -> Dropout | None:
