@@ -18,7 +18,8 @@ from torch import Tensor
 
 from vtt_core.absorption.cached_prefix import CachedPrompt
 from vtt_core.backbones.clip_vision_tower import ClipVisionTower
-from vtt_core.backbones.vision_pass import LoraGradients, LoraRows, VisionPass
+from vtt_core.backbones.lora_pass import LoraGradients, LoraRows
+from vtt_core.backbones.vision_pass import VisionPass
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.fusion.fast_network import fast_fuse
 from vtt_core.fusion.network import Fusion

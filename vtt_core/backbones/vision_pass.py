@@ -6,10 +6,10 @@
 - of the last block only the class token is computed;
 - the backward pass ends at the first block's LoRA.
 
-Rows of the batch may have LoRAs of their own: each group of them says which rows.
+Rows of the batch may have LoRAs of their own: each group of them says which rows (`lora_pass.py`).
 
 Shapes: B images, T tokens, R tokens that are read (all, or the class token alone), W tower width, H heads, E width of a head,
-    L layers, K cotangents, P = 3 projections, N = B T rows of a matrix; in LoRA matrices, R is the rank.
+    L layers, K cotangents, P = 3 projections.
 Source: METHOD.md, "One training step"; open_clip 3.3.0, transformer.py, `ResidualAttentionBlock`; the derivatives are
     those of layer norm, softmax and (Quick)GELU.
 """
@@ -25,31 +25,11 @@ from torch import Tensor, nn
 
 from vtt_core.backbones.activation import activate
 from vtt_core.backbones.clip_vision_tower import ClipVisionTower
+from vtt_core.backbones.lora_pass import LoraGradients, LoraRows, LoraTrace, add_lora, lora_backward
 from vtt_core.backbones.towers import VisionTower
-from vtt_core.lora.compiled_dropout import add_kept, keep
-from vtt_core.lora.dropout import Dropout
-from vtt_core.lora.layers import TowerLora
 
 _softmax_backward = torch.ops.aten._softmax_backward_data.out
 """Derivative of a softmax in one pass, which may write where it reads."""
-
-
-@dataclass(frozen=True)
-class LoraRows:
-    """Some rows of the batch, and the LoRA that they go through."""
-
-    rows: slice
-    lora: TowerLora
-    dropout: Dropout | None
-    """Of these rows only."""
-
-
-@dataclass(frozen=True)
-class LoraGradients:
-    """Gradients of one LoRA for every cotangent."""
-
-    A_KLPRW: Tensor
-    B_KLPWR: Tensor
 
 
 class VisionPass:
@@ -87,7 +67,7 @@ class VisionPass:
         """
         with torch.no_grad():
             num_cotangents = len(cotangents_KBLW)
-            gradients = [_zeros(group.lora, num_cotangents) for group in trace.groups]
+            gradients = [LoraGradients.zeros(group, len(self._blocks), num_cotangents) for group in trace.groups]
             gradient_KBTW: Tensor | None = None
             for index in range(len(self._blocks) - 1, -1, -1):
                 of_class_KBW = cotangents_KBLW[:, :, index]
@@ -109,19 +89,11 @@ class Trace:
 
 
 @dataclass
-class _LoraTrace:
-    kept_NW: Tensor
-    """Input of A, after dropout."""
-    low_NR: Tensor
-    """Output of A."""
-
-
-@dataclass
 class _BlockTrace:
     x_BTW: Tensor
     mean1: Tensor
     deviation1: Tensor
-    lora: list[list[_LoraTrace]]
+    lora: list[list[LoraTrace]]
     """For each group and projection."""
     q_BHRE: Tensor
     """Already scaled."""
@@ -185,7 +157,7 @@ class _Block:
         else:
             q = _linear(normed_BTW[:, :num_read], self.qkv_weight[:width], self.qkv_bias[:width])
             k, v = _linear(normed_BTW, self.qkv_weight[width:], self.qkv_bias[width:]).split(width, dim=-1)
-        lora_trace = [_add_lora(group, index, normed_BTW, (q, k, v)) for group in groups]
+        lora_trace = [add_lora(group, index, normed_BTW, (q, k, v)) for group in groups]
         q_BHRE = _heads(q, self.num_heads).mul(self._attention_scale(width))
         k_BHTE, v_BHTE = _heads(k, self.num_heads).contiguous(), _heads(v, self.num_heads).contiguous()
         weights_BHRT = (q_BHRE @ k_BHTE.transpose(-1, -2)).softmax(dim=-1)
@@ -220,7 +192,7 @@ class _Block:
             normed_KBTW = packed @ self.qkv_weight[width:]
             normed_KBTW[:, :, : q_KBRW.shape[2]] += q_KBRW @ self.qkv_weight[:width]
         for group, lora_trace, gradient in zip(groups, trace.lora, gradients, strict=True):
-            _lora_backward(group, index, lora_trace, (q_KBRW, k_KBTW, v_KBTW), gradient, None if is_first else normed_KBTW)
+            lora_backward(group, index, lora_trace, (q_KBRW, k_KBTW, v_KBTW), gradient, None if is_first else normed_KBTW)
         if is_first:
             return normed_KBTW
         gradient_x_KBTW = _norm_backward(self.norm1, normed_KBTW, trace.x_BTW, trace.mean1, trace.deviation1)
@@ -239,47 +211,6 @@ class _Block:
 
     def _attention_scale(self, width: int) -> float:
         return float((width // self.num_heads) ** -0.5)
-
-
-def _add_lora(group: LoraRows, index: int, normed_BTW: Tensor, projected: tuple[Tensor, ...]) -> list[_LoraTrace]:
-    """Add a LoRA's change to its rows of q, k and v."""
-    A_PRW, B_PWR, scaling = group.lora.layer(index)
-    dropout = group.dropout.layer(index) if group.dropout is not None else None
-    traces = []
-    for projection, output_BTW in enumerate(projected):
-        rows_BTW = output_BTW[group.rows]
-        kept_NW = keep(normed_BTW[group.rows, : rows_BTW.shape[1]], dropout, projection).flatten(0, 1)
-        low_NR = kept_NW @ A_PRW[projection].t()
-        _as_matrix(rows_BTW).addmm_(low_NR, B_PWR[projection].t(), alpha=scaling)
-        traces.append(_LoraTrace(kept_NW, low_NR))
-    return traces
-
-
-def _lora_backward(
-    group: LoraRows,
-    index: int,
-    traces: list[_LoraTrace],
-    projected: tuple[Tensor, ...],
-    gradients: LoraGradients,
-    normed_KBTW: Tensor | None,
-) -> None:
-    """Enter the gradients of A and B, and add that of the LoRA's input where it is wanted."""
-    A_PRW, B_PWR, scaling = group.lora.layer(index)
-    dropout = group.dropout.layer(index) if group.dropout is not None else None
-    for projection, (trace, output_KBTW) in enumerate(zip(traces, projected, strict=True)):
-        for cotangent, output_BTW in enumerate(output_KBTW):
-            output_NW = _as_matrix(output_BTW[group.rows])
-            low_NR = (output_NW @ B_PWR[projection]).mul_(scaling)
-            gradients.B_KLPWR[cotangent, index, projection] = (output_NW.t() @ trace.low_NR).mul_(scaling)
-            torch.mm(low_NR.t(), trace.kept_NW, out=gradients.A_KLPRW[cotangent, index, projection])
-            if normed_KBTW is not None:
-                rows_BTW = normed_KBTW[cotangent, group.rows, : output_BTW.shape[1]]
-                add_kept(rows_BTW, (low_NR @ A_PRW[projection]).view(rows_BTW.shape), dropout, projection)
-
-
-def _zeros(lora: TowerLora, num_cotangents: int) -> LoraGradients:
-    A_LPRW, B_LPWR = lora.lora_A, lora.lora_B
-    return LoraGradients(A_LPRW.new_zeros(num_cotangents, *A_LPRW.shape), B_LPWR.new_zeros(num_cotangents, *B_LPWR.shape))
 
 
 def _linear(rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
@@ -317,12 +248,6 @@ def _unheads(*parts: Tensor) -> Tensor:
     for index, part in enumerate(parts):
         packed[:, :, :, index].copy_(part.transpose(-2, -3))
     return packed.flatten(3)
-
-
-def _as_matrix(rows_BTW: Tensor) -> Tensor:
-    """Return the (N, W) view of a part of the columns of packed rows."""
-    num_images, num_tokens, width = rows_BTW.shape
-    return rows_BTW.as_strided((num_images * num_tokens, width), (rows_BTW.stride(1), 1))
 
 
 def _with_layer_scale(linear: nn.Linear, scale: Any) -> tuple[Tensor, Tensor]:

@@ -18,7 +18,8 @@ from torch import Tensor
 from vtt_core.absorption.cached_prefix import CachedPrompt
 from vtt_core.absorption.prompt import absorb
 from vtt_core.backbones.backbone import Backbone
-from vtt_core.backbones.vision_pass import LoraRows, VisionPass
+from vtt_core.backbones.lora_pass import LoraRows
+from vtt_core.backbones.vision_pass import VisionPass
 from vtt_core.benchmark.in_turn import Spread, ratio_in_turn, time_in_turn
 from vtt_core.benchmark.step_times import draw_problem, step_alternatives
 from vtt_core.contract.recipe import FinetuneRecipe
@@ -69,7 +70,7 @@ Patches = Mapping[str, Any]
 
 def _plain_forms(problem: Problem) -> dict[str, Patches]:
     """Return the plain form of each fast one that can be put aside alone."""
-    passes = "vtt_core.backbones.vision_pass"
+    passes = "vtt_core.backbones.lora_pass"
     return {
         "compiled scan": {"vtt_core.fusion.fast_network.fast_selective_scan": selective_scan},
         "shared directions and compiled scan": {"vtt_core.job_gradients.fast_fuse": FusionNetwork.forward},

@@ -7,6 +7,7 @@ Shapes: E fine-tunings, B images of all of them (the same number each, one after
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -14,8 +15,7 @@ from torch import Tensor
 from vtt_core.lora.dropout import LayerDropout
 
 
-@dataclass(frozen=True)
-class StackedLayer:
+class StackedLayer(NamedTuple):
     """The low-rank changes of one block."""
 
     A_EPRW: Tensor

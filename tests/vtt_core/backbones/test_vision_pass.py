@@ -4,7 +4,8 @@ import pytest
 import torch
 
 from vtt_core.backbones.backbone import Backbone
-from vtt_core.backbones.vision_pass import LoraRows, VisionPass
+from vtt_core.backbones.lora_pass import LoraRows
+from vtt_core.backbones.vision_pass import VisionPass
 from vtt_core.lora.dropout import Dropout, draw_dropout
 from vtt_core.lora.layers import TowerLora
 

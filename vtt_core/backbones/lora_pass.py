@@ -1,0 +1,132 @@
+"""The LoRA's part of a block's forward and backward pass by hand: `vision_pass.py` runs the frozen rest.
+
+A group of rows has one LoRA, or a stack of them, each for as many images as the others: then each product is a batched one.
+
+Shapes: B images, T tokens, W tower width, L layers, K cotangents, P = 3 projections, R rank, N = B T rows of a matrix,
+    E stacked LoRAs.
+Source: METHOD.md, row "LoRA".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from vtt_core.lora.compiled_dropout import add_kept, keep
+from vtt_core.lora.dropout import Dropout, LayerDropout
+from vtt_core.lora.layers import TowerLora
+from vtt_core.lora.stacked import StackedLora
+
+
+@dataclass(frozen=True)
+class LoraRows:
+    """Some rows of the batch, and the LoRA that they go through, or the LoRAs one after another."""
+
+    rows: slice
+    lora: TowerLora | StackedLora
+    dropout: Dropout | None
+    """Of these rows only."""
+
+    def matrices(self, index: int) -> tuple[Tensor, Tensor, float]:
+        """Return A and B of block `index` with the projections first, (P, R, W) and (P, W, R), or (P, E, ...) of a stack."""
+        layer = self.lora.layer(index)
+        if isinstance(self.lora, StackedLora):
+            return layer[0].transpose(0, 1), layer[1].transpose(0, 1), layer[2]
+        return layer[0], layer[1], layer[2]
+
+    def layer_dropout(self, index: int) -> LayerDropout | None:
+        """Return what block `index` keeps."""
+        return None if self.dropout is None else self.dropout.layer(index)
+
+
+@dataclass(frozen=True)
+class LoraGradients:
+    """Gradients of one group's LoRA for every cotangent; of a stack (K, L, P, E, R, W) and (K, L, P, E, W, R)."""
+
+    A_KLPRW: Tensor
+    B_KLPWR: Tensor
+
+    @classmethod
+    def zeros(cls, group: LoraRows, num_layers: int, num_cotangents: int) -> LoraGradients:
+        """Return gradients to be entered block by block."""
+        A, B, _ = group.matrices(0)
+        return cls(A.new_zeros(num_cotangents, num_layers, *A.shape), B.new_zeros(num_cotangents, num_layers, *B.shape))
+
+
+@dataclass
+class LoraTrace:
+    """What a projection leaves for its backward pass."""
+
+    kept_NW: Tensor
+    """Input of A, after dropout."""
+    low_NR: Tensor
+    """Output of A."""
+
+
+def add_lora(group: LoraRows, index: int, normed_BTW: Tensor, projected: tuple[Tensor, ...]) -> list[LoraTrace]:
+    """Add a group's change to its rows of q, k and v."""
+    A_PRW, B_PWR, scaling = group.matrices(index)
+    dropout, traces = group.layer_dropout(index), []
+    for projection, output_BTW in enumerate(projected):
+        rows_BTW = output_BTW[group.rows]
+        kept_NW = keep(normed_BTW[group.rows, : rows_BTW.shape[1]], dropout, projection).flatten(0, 1)
+        low_NR = _times(kept_NW, A_PRW[projection].transpose(-1, -2))
+        _add_product(_as_matrix(rows_BTW), low_NR, B_PWR[projection].transpose(-1, -2), scaling)
+        traces.append(LoraTrace(kept_NW, low_NR))
+    return traces
+
+
+def lora_backward(
+    group: LoraRows,
+    index: int,
+    traces: list[LoraTrace],
+    projected: tuple[Tensor, ...],
+    gradients: LoraGradients,
+    normed_KBTW: Tensor | None,
+) -> None:
+    """Enter the gradients of A and B, and add that of the LoRA's input where it is wanted."""
+    A_PRW, B_PWR, scaling = group.matrices(index)
+    dropout = group.layer_dropout(index)
+    for projection, (trace, output_KBTW) in enumerate(zip(traces, projected, strict=True)):
+        for cotangent, output_BTW in enumerate(output_KBTW):
+            output_NW = _as_matrix(output_BTW[group.rows])
+            low_NR = _times(output_NW, B_PWR[projection]).mul_(scaling)
+            on_A, on_B = (of_all[cotangent, index, projection] for of_all in (gradients.A_KLPRW, gradients.B_KLPWR))
+            on_B.copy_(_transposed_times(output_NW, trace.low_NR, on_B.shape[:-2]).mul_(scaling))
+            on_A.copy_(_transposed_times(low_NR, trace.kept_NW, on_A.shape[:-2]))
+            if normed_KBTW is not None:
+                rows_BTW = normed_KBTW[cotangent, group.rows, : output_BTW.shape[1]]
+                add_kept(rows_BTW, _times(low_NR, A_PRW[projection]).view(rows_BTW.shape), dropout, projection)
+
+
+def _times(rows: Tensor, matrix: Tensor) -> Tensor:
+    """Return the rows times their matrix; of a stack, each part of them times its own."""
+    if matrix.ndim == 2:
+        return rows @ matrix
+    return torch.bmm(rows.unflatten(0, (len(matrix), -1)), matrix).flatten(0, 1)
+
+
+def _add_product(total: Tensor, rows: Tensor, matrix: Tensor, scaling: float) -> None:
+    """Add the rows times their matrix to the total, in place."""
+    if matrix.ndim == 2:
+        total.addmm_(rows, matrix, alpha=scaling)
+    else:
+        parts = (len(matrix), -1)
+        total.unflatten(0, parts).baddbmm_(rows.unflatten(0, parts), matrix, alpha=scaling)
+
+
+def _transposed_times(left: Tensor, right: Tensor, stack: Sequence[int]) -> Tensor:
+    """Return the product over the rows, of a stack one for each part of them."""
+    if not stack:
+        return left.t() @ right
+    left, right = (rows.unflatten(0, (stack[0], -1)) for rows in (left, right))
+    return torch.bmm(left.transpose(1, 2), right)
+
+
+def _as_matrix(rows_BTW: Tensor) -> Tensor:
+    """Return the (N, W) view of a part of the columns of packed rows."""
+    num_images, num_tokens, width = rows_BTW.shape
+    return rows_BTW.as_strided((num_images * num_tokens, width), (rows_BTW.stride(1), 1))
