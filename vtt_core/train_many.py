@@ -76,7 +76,12 @@ class _Many:
     def __init__(self, finetunes: Sequence[Finetune]) -> None:
         """Stack them."""
         first = finetunes[0]
-        _check_alike(finetunes)
+        if not (is_alike(finetunes) and can_train_many(first)):
+            raise RecipeError(
+                expected="fresh fine-tunings of a vision LoRA that differ in images, labels and seed alone",
+                got=", ".join(sorted({f"{finetune.recipe.method!r} after {finetune.step} steps" for finetune in finetunes})),
+                remedy="Use train_all, which runs them as they can be run",
+            )
         self._finetunes = finetunes
         self._backbone, self._recipe = first.backbone, first.recipe
         self._views_EV3HW = torch.stack([finetune.problem.views_V3HW for finetune in finetunes])
@@ -94,7 +99,7 @@ class _Many:
         """Take one step of every fine-tuning."""
         batches = [finetune.next_batch() for finetune in self._finetunes]
         is_absorbing = [finetune.state.dgso.is_absorbing for finetune in self._finetunes]
-        loss_ce_E, loss_vtt_E = self._losses(batches, is_absorbing=any(is_absorbing))
+        loss_ce_E, loss_vtt_E = self._losses(batches, [index for index, absorbs in enumerate(is_absorbing) if absorbs])
         on_host, on_fusion = list(self._host.values()), list(self._fusion.values())
         of_ce = torch.autograd.grad(loss_ce_E.sum(), on_host, retain_graph=loss_vtt_E is not None)
         figures = [loss_ce_E.detach()]
@@ -102,16 +107,20 @@ class _Many:
             self._set_gradients(list(of_ce), [None for _ in on_fusion])
         else:
             of_vtt = torch.autograd.grad(loss_vtt_E.sum(), on_host + on_fusion)
-            weight_E = self._recipe.absorption_weight * torch.tensor(is_absorbing, device=loss_ce_E.device).to(loss_ce_E)
-            supervised, cosine_E = self._supervise(of_ce, of_vtt[: len(on_host)], weight_E)
-            self._set_gradients(supervised, [_weighted(gradient, weight_E) for gradient in of_vtt[len(on_host) :]])
+            supervised, cosine_E = self._supervise(of_ce, of_vtt[: len(on_host)])
+            self._set_gradients(supervised, [self._recipe.absorption_weight * gradient for gradient in of_vtt[len(on_host) :]])
             figures += [loss_vtt_E.detach(), cosine_E]
         self._update()
         rows = torch.stack(figures, dim=1).tolist()
         return [self._report(*one) for one in zip(self._finetunes, rows, is_absorbing, strict=True)]
 
-    def _losses(self, batches: Sequence[Batch], *, is_absorbing: bool) -> tuple[Tensor, Tensor | None]:
-        """Return both losses of every fine-tuning; METHOD.md, steps 1 to 4."""
+    def _losses(self, batches: Sequence[Batch], absorbing: Sequence[int]) -> tuple[Tensor, Tensor | None]:
+        """Return both losses of every fine-tuning; METHOD.md, steps 1 to 4.
+
+        Args:
+            batches: of every fine-tuning.
+            absorbing: those that absorb; L_vtt of the others is zero and costs nothing.
+        """
         num_finetunes = len(batches)
         views_EB = torch.stack([batch.views_B for batch in batches])
         rows_E1 = torch.arange(num_finetunes, device=views_EB.device)[:, None]
@@ -122,16 +131,19 @@ class _Many:
         features_EBD = vision_BLD[:, -1].unflatten(0, views_EB.shape)
         logits_EBC = vmap(class_logits, (0, 0, None))(features_EBD, self._prototypes_ECD, self._recipe.logit_scale)
         loss_ce_E = vmap(classification_loss)(logits_EBC, labels_EB)
-        if not is_absorbing:
+        if not absorbing:
             return loss_ce_E, None
-        text_BLD = self._text_ECLD[rows_E1, labels_EB].flatten(0, 1)
+        chosen = torch.tensor(absorbing, device=views_EB.device)
+        text_BLD = self._text_ECLD[rows_E1, labels_EB][chosen].flatten(0, 1)
+        vision_BLD = vision_BLD.unflatten(0, views_EB.shape)[chosen].flatten(0, 1)
         sequence_BSD = interleave_layers(vision_BLD, text_BLD, self._recipe.sequence)
-        fused_BD = self._fuse(sequence_BSD.unflatten(0, views_EB.shape)).flatten(0, 1)
+        fused_EBD = self._fuse(chosen, sequence_BSD.unflatten(0, (len(absorbing), -1)))
         if self._recipe.absorption == "text-tower":
-            fused_BD = self._absorb(fused_BD)
-        return loss_ce_E, vmap(absorption_loss)(fused_BD.unflatten(0, views_EB.shape), features_EBD)
+            fused_EBD = self._absorb(fused_EBD.flatten(0, 1)).view(fused_EBD.shape)
+        loss_vtt = vmap(absorption_loss)(fused_EBD, features_EBD[chosen])
+        return loss_ce_E, torch.zeros_like(loss_ce_E).index_put((chosen,), loss_vtt)
 
-    def _fuse(self, sequence_EBSD: Tensor) -> Tensor:
+    def _fuse(self, chosen: Tensor, sequence_EBSD: Tensor) -> Tensor:
         network = self._finetunes[0].state.fusion
         # The compiled scan of a CPU takes one network's tensors; kernels and the plain form take many.
         fuse = _FusionForm(network, fast_fuse if has_kernels(sequence_EBSD) else lambda plain, sequence: plain(sequence))
@@ -141,14 +153,15 @@ class _Many:
             fused_BD: Tensor = functional_call(fuse, named, (sequence_BSD,))
             return fused_BD
 
-        fused_EBD: Tensor = vmap(fuse_one)(self._fusion, sequence_EBSD)
+        parameters = {name: stacked[chosen] for name, stacked in self._fusion.items()}
+        fused_EBD: Tensor = vmap(fuse_one)(parameters, sequence_EBSD)
         return fused_EBD
 
-    def _supervise(self, of_ce: Sequence[Tensor], of_vtt: Sequence[Tensor], weight_E: Tensor) -> tuple[list[Tensor], Tensor]:
+    def _supervise(self, of_ce: Sequence[Tensor], of_vtt: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
         """Return the gradients of L_comb = L_ce + beta L_vtt, projected, and the mean cosine of every fine-tuning."""
         supervised, cosines = [], []
         for g_ce, g_vtt in zip(of_ce, of_vtt, strict=True):
-            g_comb = g_ce + _weighted(g_vtt, weight_E)
+            g_comb = g_ce + self._recipe.absorption_weight * g_vtt
             cosine = conflict_cosine(g_comb, g_ce)
             supervised.append(project_out(g_comb, g_ce, cosine) if self._recipe.projects_conflict else g_comb)
             cosines.append(cosine.flatten(1))
@@ -191,27 +204,20 @@ class _Many:
                         parameter.copy_(stacked[name][index])
 
 
-def _check_alike(finetunes: Sequence[Finetune]) -> None:
+def is_alike(finetunes: Sequence[Finetune]) -> bool:
+    """Whether fresh fine-tunings differ in images, labels and seed alone."""
     first = finetunes[0]
-    for finetune in finetunes:
-        is_alike = finetune.backbone is first.backbone and finetune.recipe == first.recipe and finetune.step == 0
-        has_shape = finetune.problem.labels_V.shape == first.problem.labels_V.shape
-        has_way = finetune.problem.text_CLD.shape == first.problem.text_CLD.shape
-        if not (is_alike and has_shape and has_way and can_train_many(finetune)):
-            raise RecipeError(
-                expected="fresh fine-tunings of a vision LoRA that differ in images, labels and seed alone",
-                got=f"{finetune.recipe.method!r} of {len(finetune.labels)} classes, {len(finetune.problem.labels_V)} views, "
-                f"after {finetune.step} steps",
-                remedy="Run it alone, or together with others by train_together",
-            )
+    return all(
+        finetune.backbone is first.backbone
+        and finetune.recipe == first.recipe
+        and finetune.step == 0
+        and finetune.problem.labels_V.shape == first.problem.labels_V.shape
+        and finetune.problem.text_CLD.shape == first.problem.text_CLD.shape
+        for finetune in finetunes
+    )
 
 
 def _joined(dropouts: Sequence[Dropout | None]) -> Dropout | None:
     """Return the dropout of all images, those of one fine-tuning after those of another."""
     drawn = [dropout for dropout in dropouts if dropout is not None]
     return replace(drawn[0], bytes_LPBTW=torch.cat([dropout.bytes_LPBTW for dropout in drawn], dim=2)) if drawn else None
-
-
-def _weighted(gradient: Tensor, weight_E: Tensor) -> Tensor:
-    """Return every fine-tuning's gradient with its own weight."""
-    return gradient * weight_E.view(-1, *(1 for _ in gradient.shape[1:]))

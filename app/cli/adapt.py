@@ -13,6 +13,7 @@ import typer
 
 from app.cli.console import FinetuneBar, stderr_console, write_json, write_rejection
 from app.cli.selection import LabelledImage, Selection, select_images
+from vtt_core.benchmark.method_spec import parse_spec
 from vtt_core.contract.backbones import MINI, check_backbone_id
 from vtt_core.contract.interval import wilson_half_width
 from vtt_core.contract.recipe import FinetuneRecipe
@@ -54,8 +55,12 @@ def adapt(
     ] = None,
     query: Annotated[int, typer.Option(metavar="Q", min=0, help="Measure on up to Q of the remaining images a class.")] = 15,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Start of the random numbers.")] = 1,
-    iterations: Annotated[int, typer.Option(metavar="N", help="Optimiser steps.")] = FinetuneRecipe().iterations,
-    method: Annotated[str, typer.Option(metavar="NAME", help="clip-lora or clip-lora+vtt.")] = FinetuneRecipe().method,
+    iterations: Annotated[
+        int | None, typer.Option(metavar="N", help="Optimiser steps; without it, those of the method's recipe.")
+    ] = None,
+    method: Annotated[
+        str, typer.Option(metavar="NAME[@PRESET][:FIELD=VALUE...]", help="What is fine-tuned, as in clip-lora+vtt@paper.")
+    ] = FinetuneRecipe().method,
     names: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON: folder name to class name.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     threads: Annotated[int | None, typer.Option(metavar="N", min=1, help="Cores to use; without it, all.")] = None,
@@ -66,7 +71,8 @@ def adapt(
     A folder per class, in a folder or a zip; a single enclosing folder is stepped into. Images that
     cannot be used are named and left out, and the next ones take their place.
     """
-    recipe = FinetuneRecipe.from_json({"method": method, "iterations": iterations})
+    recipe = parse_spec(method, (), {} if iterations is None else {"iterations": iterations}).recipe
+    assert recipe is not None, "only a baseline has none, and none is offered here"
     check_backbone_id(backbone)
     selection = select_images(source, shot=shot, query=query, names_path=names)
     for left_out in selection.left_out:

@@ -49,6 +49,8 @@ class EpisodesRequest:
     iterations: int | None
     device: str
     threads: int
+    part: str | None = None
+    """Of the classes, as in 1/2; None for all."""
 
     @property
     def recipe_changes(self) -> dict[str, Any]:
@@ -83,6 +85,9 @@ def episodes(
     episodes: Annotated[int, typer.Option(metavar="N", min=1, help="Episodes.")] = 200,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the episodes, and of what methods draw in them.")] = 1,
     by_patient: Annotated[bool, typer.Option("--by-patient", help="No patient on both sides of an episode.")] = False,
+    part: Annotated[
+        str | None, typer.Option(metavar="K/N", help="Only part K of N of the classes, so that choices can be made on others.")
+    ] = None,
     iterations: Annotated[int | None, typer.Option(metavar="N", min=1, help="Optimiser steps of every recipe.")] = None,
     together: Annotated[int, typer.Option(metavar="N", min=1, help="Episodes that a method is given at once.")] = 1,
     distributed: Annotated[bool, typer.Option("--distributed", help="Let the service's workers compute the episodes.")] = False,
@@ -111,6 +116,7 @@ def episodes(
         iterations=iterations,
         device=resolve_device(device),
         threads=use_threads(threads),
+        part=part,
     )
     folder = out or request.cache_folder
     result = run_request(request, folder, together, distributed=distributed)
@@ -229,7 +235,8 @@ def write_results(result: Mapping[str, Any], folder: Path) -> None:
 @contextmanager
 def open_data(request: EpisodesRequest) -> Iterator[Sequence[LabelledImage]]:
     """Open the labelled images that were asked for."""
-    from vtt_core.benchmark.datasets.open import open_labelled_images, parse_data_option  # noqa: PLC0415  (see run_request)
+    from vtt_core.benchmark.class_part import class_part  # noqa: PLC0415  (see run_request)
+    from vtt_core.benchmark.datasets.open import open_labelled_images, parse_data_option  # noqa: PLC0415
 
     names = None
     if request.names is not None:
@@ -237,7 +244,7 @@ def open_data(request: EpisodesRequest) -> Iterator[Sequence[LabelledImage]]:
             folders = list(dict.fromkeys(image.name.partition("/")[0] for image in images))
         names = read_names(Path(request.names), parse_data_option(request.data)[1], folders)
     with open_labelled_images(request.data, names=names, by_patient=request.by_patient) as images:
-        yield images
+        yield images if request.part is None else class_part(images, request.part)
 
 
 def _absolute(data: str) -> str:

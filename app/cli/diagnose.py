@@ -61,6 +61,7 @@ def lost_layers(
     iterations: Annotated[
         int, typer.Option(metavar="N", min=1, help="Optimiser steps of a fine-tuning.")
     ] = FinetuneRecipe().iterations,
+    together: Annotated[int, typer.Option(metavar="N", min=1, help="Episodes that are fine-tuned at once.")] = 1,
     device: DeviceOption = "auto",
     threads: ThreadsOption = None,
     as_json: JsonOption = False,
@@ -94,7 +95,7 @@ def lost_layers(
         "weight": weight,
         "text_layers": frozen.text_tower.num_layers,
         "chance": 1 / way,
-        "states": summarise(edits, list(_show_progress(measured.run(), episodes))),
+        "states": summarise(edits, list(_show_progress(measured.run(together), episodes))),
         "all_images": {
             "images": len(labelled.images),
             "chance": 1 / len(labelled.labels),

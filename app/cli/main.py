@@ -16,6 +16,7 @@ from app.cli.bench_episodes import episodes
 from app.cli.bench_hosts import hosts
 from app.cli.bench_load import load
 from app.cli.bench_reproduce import reproduce
+from app.cli.bench_table import table
 from app.cli.console import BAD_INPUT_EXIT, FAILURE_EXIT, write_error
 from app.cli.demo import demo
 from app.cli.diagnose import diagnose
@@ -37,7 +38,7 @@ cli = typer.Typer(
 )
 for command in (up, adapt, predict, backbones, api, worker, health, backup, restore, demo, draw):
     cli.command()(command)
-for measurement in (load, episodes, reproduce, hosts):
+for measurement in (load, episodes, reproduce, hosts, table):
     bench.command()(measurement)
 cli.add_typer(bench, name="bench")
 cli.add_typer(diagnose, name="diagnose")

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.domain.jobs import JobState
 from app.names import DisplayName
-from vtt_core.contract.recipe import Method
+from vtt_core.contract.recipe import Method, Preset
 
 
 class JobRequest(BaseModel):
@@ -23,10 +23,17 @@ class JobRequest(BaseModel):
     backbone: str | None = Field(
         default=None, max_length=400, description="Id as GET /v1/backbones lists it; default: the service's"
     )
-    method: Method = Field(default="clip-lora+vtt", description="A LoRA alone, or one that VtT teaches")
+    method: Method = Field(
+        default="clip-lora+vtt",
+        description="What is fine-tuned, the host, alone or taught by VtT: a LoRA on vision, text or both, CoOp, MaPLe",
+    )
+    preset: Preset = Field(
+        default="released",
+        description="Recipe to start from: the released code's, the paper's, or what the host was published with by itself",
+    )
     recipe: dict[str, Any] = Field(
         default_factory=dict,
-        description="Hyper-parameters that differ from the released recipe",
+        description="Hyper-parameters that differ from the preset",
         examples=[{"iterations": 100}],
     )
     seed: int = Field(default=1, ge=0, lt=2**31, description="Same seed, same support set, same machine: same model")

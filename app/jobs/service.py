@@ -24,7 +24,7 @@ from app.jobs.schemas import JobRequest
 from app.wiring import Resources
 from vtt_core.contract.backbones import check_catalogue_id
 from vtt_core.contract.errors import EmptyClassError
-from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.contract.recipe import FinetuneRecipe, make_recipe
 from vtt_core.contract.support_set import check_shape
 
 
@@ -96,7 +96,7 @@ def _recipe(request: JobRequest) -> FinetuneRecipe:
             got=f"{request.method!r} as method and {request.recipe['method']!r} in the recipe",
             remedy="Leave it out of the recipe",
         )
-    return FinetuneRecipe.from_json({"method": request.method, **request.recipe})
+    return make_recipe(request.method, request.preset, request.recipe)
 
 
 def _digest(request: JobRequest) -> str:

@@ -71,6 +71,17 @@ class TestSaveAndLoad:
         assert adapter_from_files(files).manifest.labels == labels
 
 
+class TestVisualPrompts:
+    def test_an_adapter_of_another_host_has_none(self, adapter_files: dict[str, bytes]) -> None:
+        tensors = load(adapter_files[TENSORS_FILE]) | {"visual_prompts": torch.zeros(2, 2, 64)}
+        with pytest.raises(AdapterFormatError, match="visual prompts of three dimensions where the host is 'maple'"):
+            adapter_from_files(with_tensors(adapter_files, tensors))
+
+    def test_one_of_another_width_is_refused(self, adapter: Adapter, tiny_backbone: Backbone) -> None:
+        with pytest.raises(AdapterFormatError, match="visual prompts of width 64"):
+            replace(adapter, prompts_JPW=torch.zeros(2, 2, 32)).check_backbone(tiny_backbone)
+
+
 class TestBackbone:
     def test_its_own_is_accepted(self, adapter: Adapter, tiny_backbone: Backbone) -> None:
         adapter.check_backbone(tiny_backbone)

@@ -7,7 +7,7 @@ from torch import Tensor
 
 from vtt_core.absorption.prompt import absorb
 from vtt_core.backbones.backbone import Backbone, hash_weights
-from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.contract.recipe import FinetuneRecipe, make_recipe
 from vtt_core.contract.support_set import SupportSet
 from vtt_core.finetune import make_problem, start_state
 from vtt_core.fusion.sequence import interleave_layers
@@ -184,6 +184,46 @@ class TestLearningRate:
             train_step(problem, state, recipe, BATCH, None)
             rates = [group["lr"] for group in state.optimisers[0].param_groups]
             assert rates == [learning_rate(1e-3, step, recipe), learning_rate(3e-3, step, recipe)]
+
+
+class TestWarmUp:
+    def test_the_first_steps_are_taken_at_its_rate_and_the_schedule_does_not_wait(self) -> None:
+        recipe = make_recipe("coop", changes={"warm_up_steps": 3, "iterations": 10})
+        rates = [learning_rate(2e-3, step, recipe, recipe.warm_up_steps) for step in range(5)]
+        assert rates == [1e-5, 1e-5, 1e-5, learning_rate(2e-3, 3, recipe), learning_rate(2e-3, 4, recipe)]
+
+    def test_the_fusion_network_has_none(self, problem: Problem, state: TrainingState, recipe: FinetuneRecipe) -> None:
+        recipe = dataclasses.replace(recipe, warm_up_steps=2)
+        state.optimisers = make_optimisers(state.host.parameters(), state.fusion.parameters(), recipe)
+        train_step(problem, state, recipe, BATCH, None)
+        assert [group["lr"] for group in state.optimisers[0].param_groups] == [1e-5, recipe.fusion_learning_rate]
+
+
+def test_a_host_by_sgd_leaves_the_fusion_network_to_adamw(
+    problem: Problem, state: TrainingState, recipe: FinetuneRecipe
+) -> None:
+    recipe = dataclasses.replace(recipe, optimiser="sgd")
+    state.optimisers = make_optimisers(state.host.parameters(), state.fusion.parameters(), recipe)
+    assert [type(optimiser).__name__ for optimiser in state.optimisers] == ["SGD", "AdamW"]
+    before = [parameter.detach().clone() for parameter in state.lora.parameters()]
+    train_step(problem, state, recipe, BATCH, None)
+    for old, parameter in zip(before, state.lora.parameters(), strict=True):
+        assert parameter.grad is not None
+        expected = old - recipe.host_learning_rate * (parameter.grad + recipe.weight_decay * old)
+        torch.testing.assert_close(parameter.detach(), expected, rtol=1e-9, atol=1e-12)
+
+
+def test_without_projection_the_lora_gets_the_combined_gradient(
+    problem: Problem, state: TrainingState, recipe: FinetuneRecipe
+) -> None:
+    recipe = dataclasses.replace(recipe, projects_conflict=False, absorption_weight=1000.0, logit_scale=1.0)
+    loss_ce, loss_vtt = losses(problem, state, recipe)
+    lora = list(state.lora.parameters())
+    expected = torch.autograd.grad(loss_ce + recipe.absorption_weight * loss_vtt, lora)
+    report = train_step(problem, state, recipe, BATCH, None)
+    assert report.conflict_cosine is not None
+    for parameter, gradient in zip(lora, expected, strict=True):
+        torch.testing.assert_close(parameter.grad, gradient, rtol=1e-9, atol=1e-12)
 
 
 def test_the_update_is_adamws(problem: Problem, state: TrainingState, recipe: FinetuneRecipe) -> None:

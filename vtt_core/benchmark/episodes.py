@@ -6,14 +6,17 @@ Source: METHOD.md, "Protocol"; the split by patient of ChestX-ray14 is Wang et a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
+from typing import TypeVar
 
 import torch
 from torch import Tensor
 
 from vtt_core.contract.errors import SupportSetError
 
+Item = TypeVar("Item")
 MAX_DRAWS = 1000
 """Draws of one episode before its groups are held to be too large."""
 
@@ -67,6 +70,13 @@ def draw_episodes(class_I: Sequence[int], protocol: Protocol, group_I: Sequence[
         generator = torch.Generator().manual_seed(protocol.seed * 1_000_003 + number)
         classes = usable[torch.randperm(len(usable), generator=generator)[: protocol.way]].tolist()
         yield _draw(class_tensor_I, classes, protocol, generator, group_I)
+
+
+def in_parts(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
+    """Give so many items at a time; the last part may be smaller."""
+    remaining = iter(items)
+    while part := list(islice(remaining, size)):
+        yield part
 
 
 def _draw(

@@ -7,7 +7,7 @@ Source: METHOD.md, "Protocol".
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from statistics import mean
 from typing import Any
@@ -19,14 +19,12 @@ from vtt_core.baselines.registry import BASELINES
 from vtt_core.benchmark.episode_images import EpisodeImages
 from vtt_core.benchmark.method_spec import MethodSpec
 from vtt_core.classify import logits
-from vtt_core.contract.progress import StepReport
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.finetune import Finetune
 from vtt_core.linear_probe import probe_predictions
 from vtt_core.losses import class_logits
 from vtt_core.strip import strip
-from vtt_core.train_many import can_train_many, train_many
-from vtt_core.train_together import train_together
+from vtt_core.train_all import train_all
 
 
 @dataclass(frozen=True)
@@ -84,7 +82,7 @@ class FinetuneMethod(EpisodeMethod):
             for images in episodes
         ]
         cosines: list[list[float]] = [[] for _ in episodes]
-        for reports in self._rounds(finetunes):
+        for reports in train_all(finetunes, self._num_threads):
             for report, seen in zip(reports, cosines, strict=True):
                 if report is not None and report.conflict_cosine is not None:
                     seen.append(report.conflict_cosine)
@@ -92,22 +90,6 @@ class FinetuneMethod(EpisodeMethod):
             Prediction(_predicted(finetune, images), self._facts(finetune, seen))
             for finetune, images, seen in zip(finetunes, episodes, cosines, strict=True)
         ]
-
-    def _rounds(self, finetunes: Sequence[Finetune]) -> Iterable[Sequence[StepReport | None]]:
-        """Take all steps in the way that suits the device: stacked on a GPU, in common passes or one by one on a CPU."""
-        is_gpu = finetunes[0].backbone.device.type == "cuda"
-        if len(finetunes) > 1 and is_gpu and all(can_train_many(finetune) for finetune in finetunes):
-            return train_many(finetunes)
-        if len(finetunes) > 1 and all(finetune.can_share_steps for finetune in finetunes):
-            return train_together(finetunes, self._num_threads)
-        return self._one_by_one(finetunes)
-
-    def _one_by_one(self, finetunes: Sequence[Finetune]) -> Iterator[list[StepReport | None]]:
-        for index, finetune in enumerate(finetunes):
-            for report in finetune.steps():
-                reports: list[StepReport | None] = [None for _ in finetunes]
-                reports[index] = report
-                yield reports
 
     def _facts(self, finetune: Finetune, cosines: Sequence[float]) -> dict[str, Any]:
         if not self._recipe.uses_absorption:

@@ -17,7 +17,7 @@ import torch
 
 from vtt_core.benchmark.episode_images import EpisodeImages
 from vtt_core.benchmark.episode_log import EpisodeLine, EpisodeLog
-from vtt_core.benchmark.episodes import Protocol, draw_episodes
+from vtt_core.benchmark.episodes import Protocol, draw_episodes, in_parts
 from vtt_core.benchmark.image_bank import ImageBank
 from vtt_core.benchmark.method_spec import MethodSpec
 from vtt_core.benchmark.methods import make_method
@@ -83,7 +83,7 @@ def run_episodes(
     """
     methods = [(spec, benchmark.key(spec), make_method(spec, benchmark.num_threads)) for spec in benchmark.specs]
     device = describe_device(benchmark.bank.backbone.device)
-    for part in _parts(benchmark.episodes(numbers), together):
+    for part in in_parts(benchmark.episodes(numbers), together):
         for spec, key, method in methods:
             due = [images for images in part if not log.has(key, images.number)]
             if not due:
@@ -97,17 +97,6 @@ def run_episodes(
                 line = EpisodeLine(key, spec.text, images.number, accuracy, seconds, device, prediction.facts)
                 log.append(line)
                 yield line
-
-
-def _parts(episodes: Iterator[EpisodeImages], size: int) -> Iterator[list[EpisodeImages]]:
-    part: list[EpisodeImages] = []
-    for images in episodes:
-        part.append(images)
-        if len(part) == size:
-            yield part
-            part = []
-    if part:
-        yield part
 
 
 def describe_device(device: torch.device) -> str:

@@ -24,7 +24,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from vtt_core.backbones.backbone import Backbone
-from vtt_core.benchmark.episodes import Episode, Protocol, draw_episodes
+from vtt_core.benchmark.episodes import Episode, Protocol, draw_episodes, in_parts
 from vtt_core.classify import CHUNK_IMAGES, image_features
 from vtt_core.contract.errors import InputError
 from vtt_core.contract.interval import mean_half_width
@@ -35,6 +35,7 @@ from vtt_core.images import decode_image
 from vtt_core.losses import class_logits
 from vtt_core.prompts import class_prompts
 from vtt_core.seeding import derived_seed
+from vtt_core.train_all import train_all
 
 Kind = Literal["full", "removed", "emphasised"]
 BEFORE = "before"
@@ -145,17 +146,22 @@ class LostLayers:
         self.prototypes_ECD = edited_prototypes(backbone, data.labels, template, edits)
         self._frozen_ID = self._features(range(len(data.images)))
 
-    def run(self) -> Iterator[dict[str, list[float]]]:
+    def run(self, together: int = 1) -> Iterator[dict[str, list[float]]]:
         """Give for each episode and state the accuracy of every edit.
+
+        Args:
+            together: episodes that are fine-tuned at once, which a GPU is faster for.
 
         Raises:
             SupportSetError: too few classes have enough images.
         """
-        for number, episode in enumerate(draw_episodes(self.data.class_I, self.protocol, self.data.group_I)):
-            accuracies = {BEFORE: self._accuracies(episode, self._frozen_ID[episode.query_Q.to(self.backbone.device)])}
-            for recipe in self.recipes:
-                accuracies[recipe.method] = self._accuracies(episode, self._finetuned(episode, number, recipe))
-            yield accuracies
+        drawn = enumerate(draw_episodes(self.data.class_I, self.protocol, self.data.group_I))
+        for part in in_parts(drawn, together):
+            finetuned = {recipe.method: self._finetuned(part, recipe) for recipe in self.recipes}
+            for index, (_, episode) in enumerate(part):
+                frozen_QD = self._frozen_ID[episode.query_Q.to(self.backbone.device)]
+                of_states = {BEFORE: frozen_QD} | {method: features[index] for method, features in finetuned.items()}
+                yield {state: self._accuracies(episode, features_QD) for state, features_QD in of_states.items()}
 
     def over_images(self) -> list[dict[str, list[float]]]:
         """Return for each image whether every edit puts it into its class among all, as 1 or 0, before any fine-tuning.
@@ -166,14 +172,17 @@ class LostLayers:
         correct_EI = [_correct(prototypes_CD, self._frozen_ID, labels_I).tolist() for prototypes_CD in self.prototypes_ECD]
         return [{BEFORE: list(correct_E)} for correct_E in zip(*correct_EI, strict=True)]
 
-    def _finetuned(self, episode: Episode, number: int, recipe: FinetuneRecipe) -> Tensor:
-        """Return features_QD of the queries after a fine-tuning on the episode's support set."""
-        seed = derived_seed(self.protocol.seed, "episode", number)
-        support_set = self.data.support_set(episode)
-        finetune = Finetune(self.backbone, support_set, recipe, seed, num_threads=self._num_threads)
-        for _ in finetune.steps():
+    def _finetuned(self, part: Sequence[tuple[int, Episode]], recipe: FinetuneRecipe) -> list[Tensor]:
+        """Return features_QD of the queries of each numbered episode after a fine-tuning on its support set."""
+        finetunes = []
+        for number, episode in part:
+            seed, support_set = derived_seed(self.protocol.seed, "episode", number), self.data.support_set(episode)
+            finetunes.append(Finetune(self.backbone, support_set, recipe, seed, num_threads=self._num_threads))
+        for _ in train_all(finetunes, self._num_threads or torch.get_num_threads()):
             pass
-        return self._features(episode.query_Q.tolist(), finetune)
+        return [
+            self._features(episode.query_Q.tolist(), finetune) for (_, episode), finetune in zip(part, finetunes, strict=True)
+        ]
 
     def _features(self, indices: Sequence[int], finetune: Finetune | None = None) -> Tensor:
         lora, chunks = None if finetune is None else finetune.state.lora, []

@@ -62,6 +62,12 @@ def test_settings_name_the_backbone_of_a_job_that_names_none(make_api: MakeApi) 
     assert (body["backbone"], body["method"], body["num_steps"]) == ("ViT-B-32/openai", "clip-lora", 5)
 
 
+def test_a_job_starts_from_its_hosts_preset(api: Api) -> None:
+    job_id = api.start_job(method="maple+vtt", preset="paper", recipe={"batch_size": 5})
+    recipe = api.client.get(f"/v1/jobs/{job_id}").json()["recipe"]
+    assert (recipe["optimiser"], recipe["batch_size"], recipe["sequence"]) == ("sgd", 5, "paper")
+
+
 def test_the_same_request_with_the_same_key_gives_the_same_job(api: Api) -> None:
     request = {"support_set_id": api.upload()}
     headers = {"Idempotency-Key": "mine-1"}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 
-from vtt_core.benchmark.episodes import Protocol, draw_episodes
+from vtt_core.benchmark.episodes import Protocol, draw_episodes, in_parts
 from vtt_core.contract.errors import SupportSetError
 
 CLASSES = [0] * 30 + [1] * 25 + [2] * 22 + [3] * 8 + [4] * 40
@@ -51,3 +51,8 @@ def test_too_few_classes_are_refused() -> None:
 def test_groups_that_cannot_be_parted_are_refused() -> None:
     with pytest.raises(SupportSetError, match="groups"):
         next(draw_episodes(CLASSES, PROTOCOL, ["one patient"] * len(CLASSES)))
+
+
+def test_parts_are_full_but_for_the_last() -> None:
+    assert list(in_parts(iter(range(5)), 2)) == [[0, 1], [2, 3], [4]]
+    assert list(in_parts([], 2)) == []

@@ -73,3 +73,21 @@ def test_the_stop_is_the_first_step_whose_released_rule_gives_zero_or_less(windo
             dgso.observe(cosine)
     assert dgso.stopped_at == expected
     assert dgso.is_absorbing is (expected is None)
+
+
+class TestOtherSwitches:
+    """What the paper says, and what its ablation leaves out."""
+
+    def test_below_zero_lets_a_mean_of_exactly_zero_pass(self) -> None:
+        dgso = Dgso(50, switch_off="below-zero")
+        dgso.observe(-1.0)
+        assert dgso.is_absorbing
+        dgso.observe(-0.1)
+        assert dgso.stopped_at == 2
+
+    def test_never_goes_on_whatever_comes(self) -> None:
+        dgso = Dgso(2, switch_off="never")
+        for _ in range(5):
+            dgso.observe(-1.0)
+        assert dgso.is_absorbing
+        assert dgso.stopped_at is None

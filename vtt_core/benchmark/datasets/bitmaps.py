@@ -11,7 +11,6 @@ from __future__ import annotations
 from functools import partial
 from pathlib import Path
 
-import numpy as np
 from PIL import Image
 
 from vtt_core.benchmark.datasets.dataset import Dataset
@@ -45,6 +44,8 @@ def read_drawing(path: str, row: int) -> bytes:
     Raises:
         DatasetFileError: the file has gone, or ends early.
     """
+    import numpy as np  # noqa: PLC0415  (the command line lists data sets where numpy is not installed)
+
     try:
         drawing = np.array(np.load(path, mmap_mode="r")[row])
     except (OSError, ValueError, IndexError) as error:
@@ -55,6 +56,8 @@ def read_drawing(path: str, row: int) -> bytes:
 
 
 def _num_drawings(dataset: Dataset, path: Path) -> int:
+    import numpy as np  # noqa: PLC0415  (see read_drawing)
+
     try:
         drawings = np.load(path, mmap_mode="r")
     except (OSError, ValueError) as error:
