@@ -18,7 +18,7 @@ try:
 except ImportError:
     triton = tl = None
 
-__all__ = ["blocks", "has_kernels", "kernel", "tl"]
+__all__ = ["blocks", "can_launch_on", "has_kernels", "kernel", "tl"]
 
 
 def kernel(body: Callable[..., None]) -> Any:
@@ -33,7 +33,12 @@ def blocks(num_items: int, block: int) -> tuple[int]:
 
 def has_kernels(tensor: Tensor) -> bool:
     """Whether kernels of our own run on this tensor's device."""
-    return tensor.device.type == "cuda" and triton is not None and _has_compiler()
+    return can_launch_on(tensor.device.type)
+
+
+def can_launch_on(device_type: str) -> bool:
+    """Whether kernels of our own run on devices of this type."""
+    return device_type == "cuda" and triton is not None and _has_compiler()
 
 
 @cache

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
+from functools import partial
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +27,7 @@ from vtt_core.finetune import Finetune
 from vtt_core.fusion.fast_network import fast_fuse
 from vtt_core.fusion.network import Fusion
 from vtt_core.fusion.sequence import interleave_layers
+from vtt_core.fusion.triton_scan import triton_selective_scan
 from vtt_core.hosts.clip_lora import ClipLora
 from vtt_core.kernels import has_kernels
 from vtt_core.lora.dropout import Dropout
@@ -145,8 +147,9 @@ class _Many:
 
     def _fuse(self, chosen: Tensor, sequence_EBSD: Tensor) -> Tensor:
         network = self._finetunes[0].state.fusion
-        # The compiled scan of a CPU takes one network's tensors; kernels and the plain form take many.
-        fuse = _FusionForm(network, fast_fuse if has_kernels(sequence_EBSD) else lambda plain, sequence: plain(sequence))
+        # The compiled scan of a CPU, and mamba-ssm's, take one network's tensors; our own kernels and the plain form take many.
+        fast = partial(fast_fuse, scan=triton_selective_scan)
+        fuse = _FusionForm(network, fast if has_kernels(sequence_EBSD) else lambda plain, sequence: plain(sequence))
 
         def fuse_one(parameters: dict[str, Tensor], sequence_BSD: Tensor) -> Tensor:
             named = {f"network.{name}": parameter for name, parameter in parameters.items()}

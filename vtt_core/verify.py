@@ -6,10 +6,11 @@ bound; zero-shot has not, and the linear probe leaves each image out in turn.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
+from PIL.Image import Image
 from torch import Tensor
 
 from vtt_core.adapter import adapter_from_files
@@ -41,11 +42,7 @@ def verify(backbone: Backbone, trained: Finetune, files: Mapping[str, bytes], su
     ]
     labels = [index for index, support_class in enumerate(support_set.classes) for _ in support_class.images]
     labels_B = torch.tensor(labels, device=backbone.device)
-    host = trained.state.host
-    with torch.inference_mode():
-        features_BD = image_features(backbone, images, host.vision_lora, host.visual_prompts())
-        trained_BC = class_logits(features_BD, host.prototypes(trained.problem), trained.recipe.logit_scale)
-    reloaded_BC = logits(backbone, adapter_from_files(files), images)
+    trained_BC, reloaded_BC = logits_before_and_after(backbone, trained, files, images)
     if not torch.equal(trained_BC, reloaded_BC):
         raise VerificationError(
             expected="bit-equal logits before and after strip, save and load",
@@ -61,6 +58,24 @@ def verify(backbone: Backbone, trained: Finetune, files: Mapping[str, bytes], su
         "zero_shot": _accuracy(zero_shot_BC.argmax(dim=-1), labels_B),
         "linear_probe_leave_one_out": _accuracy(probe_B, labels_B),
     }
+
+
+def logits_before_and_after(
+    backbone: Backbone, trained: Finetune, files: Mapping[str, bytes], images: Sequence[Image]
+) -> tuple[Tensor, Tensor]:
+    """Return logits_BC of what was trained, and of the adapter that was written; they should be equal to the bit.
+
+    Args:
+        backbone: it was trained on.
+        trained: the fine-tuning, still with everything that training needs.
+        files: the stripped adapter as it was written.
+        images: in RGB.
+    """
+    host = trained.state.host
+    with torch.inference_mode():
+        features_BD = image_features(backbone, images, host.vision_lora, host.visual_prompts())
+        trained_BC = class_logits(features_BD, host.prototypes(trained.problem), trained.recipe.logit_scale)
+    return trained_BC, logits(backbone, adapter_from_files(files), images)
 
 
 def _accuracy(predicted_B: Tensor, labels_B: Tensor) -> dict[str, float]:

@@ -10,7 +10,10 @@ import torch
 
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.load import load_backbone
+from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.finetune import warm_up
+from vtt_core.fusion.make import state_size_of
+from vtt_core.fusion.scan_choice import ScanChoice, choose_scan
 
 _log = structlog.get_logger(__name__)
 
@@ -31,6 +34,13 @@ class BackboneCache:
     def backbone_id(self) -> str | None:
         """Id of what is in memory."""
         return self._kept.backbone_id if self._kept is not None else None
+
+    @property
+    def scan(self) -> ScanChoice:
+        """What runs the scan of the released recipe: on the backbone in memory, or on any that fits where there is none."""
+        kept = self._kept
+        num_states = None if kept is None else state_size_of(FinetuneRecipe(), kept.joint_size)
+        return choose_scan(torch.device(self.device), num_states)
 
     def get(self, backbone_id: str) -> Backbone:
         """Return the backbone, frozen and on the device; raises what `load_backbone` raises."""

@@ -151,7 +151,8 @@ def _announce(**_: Any) -> None:
     context = current_context()
     assert WorkerProcess.presence is not None
     WorkerProcess.presence.start()
-    _log.info("worker_ready", holder=context.holder, device=context.backbones.device)
+    scan = context.backbones.scan
+    _log.info("worker_ready", holder=context.holder, device=context.backbones.device, scan=scan.name, scan_reason=scan.reason)
 
 
 def _ask_to_stop(**_: Any) -> None:

@@ -17,6 +17,7 @@ from app.infra.queue import JobQueue
 from app.infra.settings import Settings
 from app.infra.store import ObjectStore
 from app.infra.workers import LiveWorker
+from vtt_core.fusion.scan_choice import prefer_scan
 from worker.backbones import BackboneCache, resolve_device
 from worker.benchmark_cache import BenchmarkCache
 from worker.metrics import WorkerMetrics
@@ -47,7 +48,8 @@ class WorkerContext:
 
 
 def open_context(settings: Settings) -> WorkerContext:
-    """Open the connections that the settings name, with the tables up to date."""
+    """Open the connections that the settings name, with the tables up to date; let this process prefer their scan."""
+    prefer_scan(settings.scan_kernels)
     migrate(settings.resolved_database_url)
     return WorkerContext(
         settings=settings,

@@ -17,6 +17,7 @@ from app.cli.bench_plots import plot_curve, plot_file
 from app.cli.console import stderr_console, write_json
 from vtt_core.contract.backbones import MINI, RANDOM_TAG
 from vtt_core.contract.errors import InputError
+from vtt_core.contract.recipe import FinetuneRecipe
 
 if TYPE_CHECKING:
     from vtt_core.backbones.backbone import Backbone
@@ -41,15 +42,23 @@ def step(
     repeats: Annotated[int, typer.Option(metavar="N", min=1, help="Rounds; each runs every alternative once.")] = 7,
     threads: ThreadsOption = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
+    scan_kernels: Annotated[
+        str, typer.Option(help="Of the scan on a GPU: same-bytes (our own), or mamba-ssm where it is installed.")
+    ] = "same-bytes",
     as_json: JsonOption = False,
 ) -> None:
     """Time one training step: released order of work, plain, fast, and the floor under them."""
     import torch  # noqa: PLC0415  (takes seconds; other commands do without)
 
     from vtt_core.benchmark.step_times import compare_steps  # noqa: PLC0415
+    from vtt_core.fusion.make import state_size_of  # noqa: PLC0415
+    from vtt_core.fusion.scan_choice import choose_scan, prefer_scan  # noqa: PLC0415
 
+    preferred = _scan_preference(scan_kernels)
     num_threads = use_threads(threads)
+    prefer_scan(preferred)
     loaded = load_for_bench(backbone, device)
+    chosen = choose_scan(loaded.device, state_size_of(FinetuneRecipe(), loaded.joint_size))
     compared = compare_steps(
         loaded, way=way, batch_size=batch, repeats=repeats, num_threads=num_threads, stopwatch=time.perf_counter
     )
@@ -58,6 +67,7 @@ def step(
         "batch": batch,
         "way": way,
         "repeats": repeats,
+        "scan": {"name": chosen.name, "reason": chosen.reason},
         **conditions(torch, num_threads),
         **compared,
     }
@@ -232,6 +242,14 @@ def _precision(text: str) -> Literal["float32", "float16"]:
     raise InputError(expected="float32 or float16", got=repr(text), remedy="Correct --precision")
 
 
+def _scan_preference(text: str) -> Literal["same-bytes", "mamba-ssm"]:
+    if text == "same-bytes":
+        return "same-bytes"
+    if text == "mamba-ssm":
+        return "mamba-ssm"
+    raise InputError(expected="same-bytes or mamba-ssm", got=repr(text), remedy="Correct --scan-kernels")
+
+
 def use_threads(threads: int | None) -> int:
     """Let torch use so many threads, or leave its choice; return the number."""
     import torch  # noqa: PLC0415  (see step)
@@ -273,6 +291,7 @@ def _write_tables(result: dict[str, Any]) -> None:
         f"{result['threads']} of {result['cores']} cores, torch {result['torch']}, allocator: {result['allocator']}",
         markup=False,
     )
+    console.print(f"scan: {result['scan']['name']} ({result['scan']['reason']})", markup=False)
     table = Table("step", "median ms", "middle half", "peak MB", box=None, header_style="bold")
     for name, spread in result["seconds"].items():
         peak = result["peak_bytes"][name]

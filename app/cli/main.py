@@ -13,6 +13,7 @@ from app.cli.backbones import backbones
 from app.cli.backup import backup
 from app.cli.bench import bench
 from app.cli.bench_episodes import episodes
+from app.cli.bench_hosts import hosts
 from app.cli.bench_load import load
 from app.cli.bench_reproduce import reproduce
 from app.cli.bench_table import table
@@ -37,7 +38,7 @@ cli = typer.Typer(
 )
 for command in (up, adapt, predict, backbones, api, worker, health, backup, restore, demo, draw):
     cli.command()(command)
-for measurement in (load, episodes, reproduce, table):
+for measurement in (load, episodes, reproduce, hosts, table):
     bench.command()(measurement)
 cli.add_typer(bench, name="bench")
 cli.add_typer(diagnose, name="diagnose")

@@ -53,6 +53,8 @@ class Settings(BaseSettings):
     """fsspec URL of the blobs; empty: a folder in the data folder."""
     device: str = "auto"
     """`auto`, `cpu`, `cuda` or `cuda:N`."""
+    scan_kernels: Literal["same-bytes", "mamba-ssm"] = "same-bytes"
+    """What runs the scan on a worker's GPU: our own kernels, or mamba-ssm's, with which a repeated job differs in last bits."""
     host: str = "127.0.0.1"
     port: int = 8000
     require_keys: bool = False

@@ -8,6 +8,7 @@ from vtt_core import kernels
 
 def test_a_cpu_has_no_kernels() -> None:
     assert not kernels.has_kernels(torch.zeros(1))
+    assert not kernels.can_launch_on("cpu")
 
 
 @pytest.fixture(autouse=True)

@@ -2,13 +2,17 @@ from collections.abc import Callable
 
 import pytest
 import torch
+from torch import Tensor
 
+import vtt_core.train_many as train_many_module
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.contract.errors import RecipeError
 from vtt_core.contract.progress import StepReport
 from vtt_core.contract.recipe import make_recipe
 from vtt_core.contract.support_set import SupportSet
 from vtt_core.finetune import Finetune
+from vtt_core.fusion.scan import selective_scan
+from vtt_core.fusion.scan_choice import prefer_scan
 from vtt_core.train_many import can_train_many, train_many
 
 FAST = {"iterations": 5, "batch_size": 4, "rank": 4, "host_learning_rate": 1e-2, "fusion_learning_rate": 1e-2}
@@ -85,3 +89,24 @@ def test_a_host_that_trains_the_text_tower_is_run_alone(make_finetunes: Callable
     assert not can_train_many(text[0])
     with pytest.raises(RecipeError, match="got 'clip-lora-text' after 0 steps"):
         next(train_many(text))
+
+
+def test_kernels_of_many_networks_are_our_own_whatever_is_preferred(
+    make_finetunes: Callable[..., list[Finetune]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    scans = []
+
+    def scan(*arguments: Tensor) -> Tensor:
+        scans.append(arguments)
+        return selective_scan(*arguments)
+
+    monkeypatch.setattr(train_many_module, "has_kernels", lambda tensor: True)
+    monkeypatch.setattr(train_many_module, "triton_selective_scan", scan)
+    prefer_scan("mamba-ssm")
+    try:
+        (reports,) = train_many(make_finetunes(iterations=1))
+    finally:
+        prefer_scan("same-bytes")
+    assert len(scans) == 1
+    for finetune, report in zip(make_finetunes(iterations=1), reports, strict=True):
+        assert_same(report, next(finetune.steps()))

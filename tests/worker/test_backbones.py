@@ -40,3 +40,18 @@ def test_auto_takes_a_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) ->
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     assert resolve_device("auto") == "cuda"
     assert resolve_device("cuda:1") == "cuda:1"
+
+
+def test_the_scan_is_that_of_the_device_and_of_the_backbone_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Loaded:
+        backbone_id, joint_size = "ViT-L-14/openai", 768
+
+    monkeypatch.setattr(backbones, "load_backbone", lambda backbone_id, device: Loaded())
+    monkeypatch.setattr(backbones, "warm_up", lambda backbone: None)
+    asked = []
+    monkeypatch.setattr(backbones, "choose_scan", lambda *arguments: asked.append(arguments))
+    cache = BackboneCache("cuda:1")
+    assert cache.scan is None
+    cache._kept = Loaded()  # type: ignore[assignment]
+    assert cache.scan is None
+    assert asked == [(torch.device("cuda:1"), None), (torch.device("cuda:1"), 384)]

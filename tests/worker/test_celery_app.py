@@ -3,6 +3,7 @@ from typing import Any
 import pytest
 from celery import signals
 from sqlalchemy.exc import OperationalError
+from structlog.testing import capture_logs
 
 from app.domain.messages import EpisodesMessage, FinetuneMessage
 from app.infra.queue import QUEUE_NAME, VISIBILITY_TIMEOUT_SECONDS, JobQueue
@@ -45,6 +46,20 @@ def test_a_shutdown_asks_the_running_job_to_stop(context: WorkerContext, monkeyp
     monkeypatch.setattr(WorkerProcess, "context", context)
     module._ask_to_stop(sig="SIGTERM")
     assert context.stop.is_set()
+
+
+def test_a_ready_worker_says_which_scan_it_uses_and_why(context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Started:
+        def start(self) -> None:
+            pass
+
+    monkeypatch.setattr(WorkerProcess, "context", context)
+    monkeypatch.setattr(WorkerProcess, "presence", Started())
+    with capture_logs() as lines:
+        module._announce()
+    (line,) = lines
+    assert (line["event"], line["device"], line["scan"]) == ("worker_ready", "cpu", "compiled")
+    assert "CPU" in line["scan_reason"]
 
 
 def test_a_worker_waits_for_a_database_that_starts_after_it(context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:

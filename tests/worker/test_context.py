@@ -4,6 +4,7 @@ import pytest
 
 from app.infra.settings import Settings
 from app.infra.workers import LiveWorker
+from vtt_core.fusion import scan_choice
 from worker.context import open_context
 
 
@@ -17,3 +18,11 @@ def test_a_fresh_data_folder_is_enough(tmp_path: Path, monkeypatch: pytest.Monke
     assert not context.stop.is_set()
     context.job_ids.append("job_1")
     assert context.describe() == LiveWorker(context.holder, "cpu", None, "job_1")
+
+
+def test_the_process_prefers_the_scan_that_the_settings_name(tmp_path: Path) -> None:
+    open_context(Settings(data_dir=tmp_path, device="cpu", scan_kernels="mamba-ssm"))
+    try:
+        assert scan_choice._Preferred.scan == "mamba-ssm"
+    finally:
+        scan_choice.prefer_scan("same-bytes")

@@ -18,17 +18,10 @@ import torch
 from torch import Tensor
 
 from vtt_core.compiled import compiled, exp
-from vtt_core.fusion.scan import selective_scan
-from vtt_core.fusion.triton_scan import triton_selective_scan
-from vtt_core.kernels import has_kernels
 
 
-def fast_selective_scan(u_BSD: Tensor, step_BSD: Tensor, A_DN: Tensor, B_BSN: Tensor, C_BSN: Tensor, D_D: Tensor) -> Tensor:
-    """Return y_BSD; the arguments are those of `selective_scan`, which runs where neither a compiled loop nor a kernel can."""
-    if has_kernels(u_BSD):
-        return triton_selective_scan(u_BSD, step_BSD, A_DN, B_BSN, C_BSN, D_D)
-    if u_BSD.device.type != "cpu":
-        return selective_scan(u_BSD, step_BSD, A_DN, B_BSN, C_BSN, D_D)
+def compiled_selective_scan(u_BSD: Tensor, step_BSD: Tensor, A_DN: Tensor, B_BSN: Tensor, C_BSN: Tensor, D_D: Tensor) -> Tensor:
+    """Return y_BSD; the arguments are those of `selective_scan`, on a CPU."""
     y_BSD: Tensor = _Scan.apply(u_BSD, step_BSD, A_DN, B_BSN, C_BSN, D_D)  # type: ignore[no-untyped-call]
     return y_BSD
 

@@ -18,7 +18,7 @@ def make_fusion(recipe: FinetuneRecipe, num_vision_layers: int, num_text_layers:
     """
     if recipe.aggregator == "none":
         return NoFusion(joint_size, has_adapter=recipe.uses_adapter)
-    state_size = max(1, round(recipe.state_size_ratio * joint_size))
+    state_size = state_size_of(recipe, joint_size)
     form = FusionForm(
         aggregator=recipe.aggregator,
         num_layers=recipe.fusion_layers,
@@ -34,3 +34,8 @@ def make_fusion(recipe: FinetuneRecipe, num_vision_layers: int, num_text_layers:
         convolution_width=recipe.convolution_width,
         form=form,
     )
+
+
+def state_size_of(recipe: FinetuneRecipe, joint_size: int) -> int:
+    """Return the states N of each channel of the state-space model, which are also the rank of its step size."""
+    return max(1, round(recipe.state_size_ratio * joint_size))

@@ -20,13 +20,21 @@ def test_step_prints_the_ratios_as_json() -> None:
     assert printed["batch"] == 4
     assert printed["threads"] >= 1
     assert printed["allocator"]
+    assert printed["scan"]["name"] == "compiled"
+    assert printed["scan"]["reason"]
+
+
+def test_unknown_kernels_of_the_scan_end_with_code_2() -> None:
+    result = run("step", "--scan-kernels", "fast")
+    assert result.returncode == 2
+    assert "same-bytes or mamba-ssm" in result.stderr
 
 
 @pytest.mark.slow
 def test_step_prints_a_table() -> None:
     result = run("step", "--backbone", "tests/fixtures/tiny_clip.json", "--batch", "4", "--repeats", "1", "--threads", "2")
     assert result.returncode == 0, result.stderr
-    for part in ("released", "floor_off", "fast_over_floor", "2 of ", "allocator"):
+    for part in ("released", "floor_off", "fast_over_floor", "2 of ", "allocator", "scan: compiled (on a CPU"):
         assert part in result.stdout
 
 

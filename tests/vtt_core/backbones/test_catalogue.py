@@ -58,7 +58,7 @@ class TestIsSupported:
 
 
 def test_depths_of_timm_models_are_their_own() -> None:
-    assert len(timm_trunk("vit_tiny_test_siglip").blocks) == 3
+    assert len(timm_trunk("vit_small_siglip_of_vtt").blocks) == 3
     entries = {entry.backbone_id: entry for entry in catalogue()}
     siglip, perception = entries["ViT-B-16-SigLIP2/webli"], entries["PE-Core-B-16/meta"]
     assert (siglip.num_vision_layers, siglip.num_text_layers, siglip.joint_size) == (12, 12, 768)

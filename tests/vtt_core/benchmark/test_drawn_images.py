@@ -1,9 +1,24 @@
-from vtt_core.benchmark.drawn_images import draw_support_set
+from PIL import Image
+
+from vtt_core.benchmark.drawn_images import SIDE_PIXELS, draw_learnable_support_set, draw_support_set
+from vtt_core.contract.support_set import SupportSet
 from vtt_core.images import decode_image
 
 
+def decoded(support_set: SupportSet) -> list[list[Image.Image]]:
+    return [[decode_image(image.encoded) for image in support_class.images] for support_class in support_set.classes]
+
+
 def test_every_image_can_be_decoded() -> None:
-    support_set = draw_support_set(3, 2)
-    assert [support_class.shot for support_class in support_set.classes] == [2, 2, 2]
-    images = [image for support_class in support_set.classes for image in support_class.images]
-    assert {decode_image(image.encoded).size for image in images} == {(256, 256)}
+    for draw in (draw_support_set, draw_learnable_support_set):
+        images = decoded(draw(3, 2))
+        assert [len(of_one) for of_one in images] == [2, 2, 2]
+        assert {image.size for of_one in images for image in of_one} == {(SIDE_PIXELS, SIDE_PIXELS)}
+
+
+def test_learnable_classes_differ_in_hue_and_their_images_in_size() -> None:
+    images = decoded(draw_learnable_support_set(4, 3))
+    corners = [[image.getpixel((0, 0)) for image in of_one] for of_one in images]
+    assert all(len(set(of_one)) == 1 for of_one in corners)
+    assert len({of_one[0] for of_one in corners}) == 4
+    assert len({image.tobytes() for of_one in images for image in of_one}) == 12

@@ -1,6 +1,6 @@
 from vtt_core.contract.recipe import make_recipe
 from vtt_core.fusion.aggregators import Lstm
-from vtt_core.fusion.make import make_fusion
+from vtt_core.fusion.make import make_fusion, state_size_of
 from vtt_core.fusion.network import FusionNetwork, NoFusion
 
 
@@ -26,3 +26,9 @@ def test_an_aggregator_takes_the_place_of_the_state_space_model() -> None:
 
 def test_without_an_aggregator_nothing_is_fused() -> None:
     assert isinstance(make_fusion(make_recipe("clip-lora+vtt", changes={"aggregator": "none"}), 3, 3, 16), NoFusion)
+
+
+def test_the_released_state_size_is_half_the_joint_size_and_never_none() -> None:
+    assert state_size_of(make_recipe("clip-lora+vtt"), 512) == 256
+    assert state_size_of(make_recipe("clip-lora+vtt"), 768) == 384
+    assert state_size_of(make_recipe("clip-lora+vtt", changes={"state_size_ratio": 0.05}), 8) == 1

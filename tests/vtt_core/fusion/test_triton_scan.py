@@ -4,6 +4,7 @@ import pytest
 import torch
 
 from tests.vtt_core.fusion.test_compiled_scan import SIZES, inputs
+from vtt_core.fusion.mamba_ssm_scan import scan_with_steps_last
 from vtt_core.fusion.scan import selective_scan
 
 pytest.importorskip("triton")
@@ -29,11 +30,16 @@ def test_it_equals_the_plain_scan_and_its_gradients(
 
 @pytest.mark.gpu
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="no CUDA device")
-def test_it_equals_the_kernel_of_mamba_ssm() -> None:
+def test_it_equals_the_kernel_of_mamba_ssm_and_its_gradients() -> None:
     interface = pytest.importorskip("mamba_ssm.ops.selective_scan_interface")
-    u, step, A, B, C, D = (tensor.detach().cuda() for tensor in inputs((2, 25, 16, 32), torch.float32))
-    expected_BDS = interface.selective_scan_fn(*(x.transpose(1, 2).contiguous() for x in (u, step)), A, B.mT, C.mT, D)
-    torch.testing.assert_close(triton_selective_scan(u, step, A, B, C, D), expected_BDS.transpose(1, 2), rtol=1e-4, atol=1e-4)
+    arguments = [tensor.detach().cuda().requires_grad_() for tensor in inputs((2, 25, 16, 32), torch.float32)]
+    ours, theirs = triton_selective_scan(*arguments), scan_with_steps_last(interface.selective_scan_fn, *arguments)
+    torch.testing.assert_close(ours, theirs, rtol=1e-4, atol=1e-4)
+    cotangent = torch.randn_like(ours)
+    for got, expected in zip(
+        torch.autograd.grad(ours, arguments, cotangent), torch.autograd.grad(theirs, arguments, cotangent), strict=True
+    ):
+        assert (got - expected).abs().max().item() <= 1e-4 * max(expected.abs().max().item(), 1)
 
 
 def test_many_networks_are_scanned_as_each_alone() -> None:
