@@ -34,6 +34,7 @@ from vtt_core.lora.dropout import Dropout
 from vtt_core.lora.stacked import StackedLora
 from vtt_core.losses import absorption_loss, class_logits, classification_loss
 from vtt_core.problem import Batch
+from vtt_core.stacked_vision import LoraGradient, make_stacked_vision
 from vtt_core.step import learning_rate, make_optimisers
 
 
@@ -90,6 +91,7 @@ class _Many:
         self._labels_EV = torch.stack([finetune.problem.labels_V for finetune in finetunes])
         self._text_ECLD = torch.stack([finetune.problem.text_CLD for finetune in finetunes])
         self._prototypes_ECD = torch.stack([finetune.problem.prototypes_CD for finetune in finetunes])
+        self._vision = make_stacked_vision(first.backbone.vision_tower)
         self._host, _ = stack_module_state([finetune.state.host for finetune in finetunes])
         self._fusion, _ = stack_module_state([finetune.state.fusion for finetune in finetunes])
         self._optimisers = make_optimisers(self._host.values(), self._fusion.values(), self._recipe)
@@ -98,52 +100,60 @@ class _Many:
         self._absorb = cached.absorb if cached else lambda fused_BD: absorb(tower, first.problem.prompt, fused_BD)
 
     def take_step(self) -> list[StepReport]:
-        """Take one step of every fine-tuning."""
+        """Take one step of every fine-tuning; METHOD.md, steps 1 to 6."""
         batches = [finetune.next_batch() for finetune in self._finetunes]
-        is_absorbing = [finetune.state.dgso.is_absorbing for finetune in self._finetunes]
-        loss_ce_E, loss_vtt_E = self._losses(batches, [index for index, absorbs in enumerate(is_absorbing) if absorbs])
-        on_host, on_fusion = list(self._host.values()), list(self._fusion.values())
-        of_ce = torch.autograd.grad(loss_ce_E.sum(), on_host, retain_graph=loss_vtt_E is not None)
+        absorbing = [index for index, finetune in enumerate(self._finetunes) if finetune.state.dgso.is_absorbing]
+        vision_BLD, labels_EB = self._encode(batches)
+        loss_ce_E = self._classification_losses(vision_BLD, labels_EB)
+        cotangents = list(torch.autograd.grad(loss_ce_E.sum(), vision_BLD))
         figures = [loss_ce_E.detach()]
-        if loss_vtt_E is None:
-            self._set_gradients(list(of_ce), [None for _ in on_fusion])
-        else:
-            of_vtt = torch.autograd.grad(loss_vtt_E.sum(), on_host + on_fusion)
-            supervised, cosine_E = self._supervise(of_ce, of_vtt[: len(on_host)])
-            self._set_gradients(supervised, [self._recipe.absorption_weight * gradient for gradient in of_vtt[len(on_host) :]])
-            figures += [loss_vtt_E.detach(), cosine_E]
+        on_fusion: list[Tensor | None] = [None for _ in self._fusion]
+        if absorbing:
+            loss_vtt_E = self._absorption_losses(vision_BLD, labels_EB, absorbing)
+            of_vtt, *of_fusion = torch.autograd.grad(loss_vtt_E.sum(), [vision_BLD, *self._fusion.values()])
+            cotangents.append(of_vtt)
+            on_fusion = [self._recipe.absorption_weight * gradient for gradient in of_fusion]
+            figures.append(loss_vtt_E.detach())
+        gradients = self._vision.backward(cotangents)
+        on_host = list(gradients[0])
+        if absorbing:
+            on_host, cosine_E = self._supervise(*gradients)
+            figures.append(cosine_E)
+        self._set_gradients(on_host, on_fusion)
         self._update()
-        rows = torch.stack(figures, dim=1).tolist()
-        return [self._report(*one) for one in zip(self._finetunes, rows, is_absorbing, strict=True)]
+        rows, absorbed = torch.stack(figures, dim=1).tolist(), set(absorbing)
+        return [
+            self._report(finetune, row, was_absorbing=index in absorbed)
+            for index, (finetune, row) in enumerate(zip(self._finetunes, rows, strict=True))
+        ]
 
-    def _losses(self, batches: Sequence[Batch], absorbing: Sequence[int]) -> tuple[Tensor, Tensor | None]:
-        """Return both losses of every fine-tuning; METHOD.md, steps 1 to 4.
-
-        Args:
-            batches: of every fine-tuning.
-            absorbing: those that absorb; L_vtt of the others is zero and costs nothing.
-        """
-        num_finetunes = len(batches)
+    def _encode(self, batches: Sequence[Batch]) -> tuple[Tensor, Tensor]:
+        """Return vision_BLD of all batches, one after another, and labels_EB."""
         views_EB = torch.stack([batch.views_B for batch in batches])
-        rows_E1 = torch.arange(num_finetunes, device=views_EB.device)[:, None]
-        labels_EB = self._labels_EV[rows_E1, views_EB]
+        rows_E1 = torch.arange(len(batches), device=views_EB.device)[:, None]
         lora = StackedLora(self._host["vision_lora.lora_A"], self._host["vision_lora.lora_B"], self._recipe.scaling)
-        images = self._views_EV3HW[rows_E1, views_EB].flatten(0, 1)
-        vision_BLD = self._backbone.vision_tower.layer_features(images, lora, _joined([batch.dropout for batch in batches]))
-        features_EBD = vision_BLD[:, -1].unflatten(0, views_EB.shape)
+        images_B3HW = self._views_EV3HW[rows_E1, views_EB].flatten(0, 1)
+        vision_BLD = self._vision.forward(images_B3HW, lora, _joined([batch.dropout for batch in batches]))
+        return vision_BLD, self._labels_EV[rows_E1, views_EB]
+
+    def _classification_losses(self, vision_BLD: Tensor, labels_EB: Tensor) -> Tensor:
+        features_EBD = vision_BLD[:, -1].unflatten(0, labels_EB.shape)
         logits_EBC = vmap(class_logits, (0, 0, None))(features_EBD, self._prototypes_ECD, self._recipe.logit_scale)
-        loss_ce_E = vmap(classification_loss)(logits_EBC, labels_EB)
-        if not absorbing:
-            return loss_ce_E, None
-        chosen = torch.tensor(absorbing, device=views_EB.device)
+        loss_E: Tensor = vmap(classification_loss)(logits_EBC, labels_EB)
+        return loss_E
+
+    def _absorption_losses(self, vision_BLD: Tensor, labels_EB: Tensor, absorbing: Sequence[int]) -> Tensor:
+        """Return L_vtt of every fine-tuning; of those that do not absorb it is zero and costs nothing."""
+        chosen = torch.tensor(absorbing, device=labels_EB.device)
+        rows_E1 = torch.arange(len(labels_EB), device=labels_EB.device)[:, None]
         text_BLD = self._text_ECLD[rows_E1, labels_EB][chosen].flatten(0, 1)
-        vision_BLD = vision_BLD.unflatten(0, views_EB.shape)[chosen].flatten(0, 1)
+        vision_BLD = vision_BLD.unflatten(0, labels_EB.shape)[chosen].flatten(0, 1)
         sequence_BSD = interleave_layers(vision_BLD, text_BLD, self._recipe.sequence)
         fused_EBD = self._fuse(chosen, sequence_BSD.unflatten(0, (len(absorbing), -1)))
         if self._recipe.absorption == "text-tower":
             fused_EBD = self._absorb(fused_EBD.flatten(0, 1)).view(fused_EBD.shape)
-        loss_vtt = vmap(absorption_loss)(fused_EBD, features_EBD[chosen])
-        return loss_ce_E, torch.zeros_like(loss_ce_E).index_put((chosen,), loss_vtt)
+        loss_vtt = vmap(absorption_loss)(fused_EBD, vision_BLD[:, -1].view(fused_EBD.shape))
+        return loss_vtt.new_zeros(len(labels_EB)).index_put((chosen,), loss_vtt)
 
     def _fuse(self, chosen: Tensor, sequence_EBSD: Tensor) -> Tensor:
         network = self._finetunes[0].state.fusion
@@ -160,7 +170,7 @@ class _Many:
         fused_EBD: Tensor = vmap(fuse_one)(parameters, sequence_EBSD)
         return fused_EBD
 
-    def _supervise(self, of_ce: Sequence[Tensor], of_vtt: Sequence[Tensor]) -> tuple[list[Tensor], Tensor]:
+    def _supervise(self, of_ce: LoraGradient, of_vtt: LoraGradient) -> tuple[list[Tensor], Tensor]:
         """Return the gradients of L_comb = L_ce + beta L_vtt, projected, and the mean cosine of every fine-tuning."""
         supervised, cosines = [], []
         for g_ce, g_vtt in zip(of_ce, of_vtt, strict=True):
@@ -182,7 +192,7 @@ class _Many:
                 group["lr"] = learning_rate(group["start"], step, self._recipe, group["warm_up_steps"])
             optimiser.step()
 
-    def _report(self, finetune: Finetune, figures: Sequence[float], was_absorbing: bool) -> StepReport:
+    def _report(self, finetune: Finetune, figures: Sequence[float], *, was_absorbing: bool) -> StepReport:
         state = finetune.state
         state.step += 1
         loss_vtt, cosine = figures[1:] if was_absorbing else (None, None)

@@ -5,6 +5,7 @@ import torch
 from torch import Tensor
 
 import vtt_core.train_many as train_many_module
+from tests.fixtures.tiny_backbones import tiny_backbone
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.contract.errors import RecipeError
 from vtt_core.contract.progress import StepReport
@@ -110,3 +111,16 @@ def test_kernels_of_many_networks_are_our_own_whatever_is_preferred(
     assert len(scans) == 1
     for finetune, report in zip(make_finetunes(iterations=1), reports, strict=True):
         assert_same(report, next(finetune.steps()))
+
+
+@pytest.mark.parametrize("kind", ["siglip2", "pe-core"])
+def test_a_backbone_without_a_fast_form_is_stacked_too(
+    kind: str, in_float64: Callable[[Backbone], Backbone], make_support_set: Callable[..., SupportSet]
+) -> None:
+    backbone, recipe = in_float64(tiny_backbone(kind)), make_recipe("clip-lora+vtt", changes=FAST)
+    alone, many = ([Finetune(backbone, make_support_set(way=2), recipe, seed) for seed in range(2)] for _ in range(2))
+    for finetune in alone:
+        list(finetune.steps())
+    list(train_many(many))
+    for one, other in zip(alone, many, strict=True):
+        torch.testing.assert_close(other.state.lora.lora_B, one.state.lora.lora_B, rtol=1e-6, atol=1e-9)
