@@ -21,7 +21,7 @@ from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.cuda_graph import make_gradients_of_jobs
 from vtt_core.fusion.network import Fusion
 from vtt_core.gradients import StepGradients
-from vtt_core.hosts.clip_lora import ClipLora
+from vtt_core.hosts.clip_lora import trains_vision_alone
 from vtt_core.hosts.host import Host
 from vtt_core.job_gradients import JobRows
 from vtt_core.problem import Batch, Problem
@@ -59,7 +59,7 @@ class FastGradients:
 def can_go_fast(backbone: Backbone, host: Host) -> bool:
     """Whether a step of a host has a fast form: a LoRA on CLIP's own vision tower alone, beside a causal text tower."""
     is_known_tower = isinstance(backbone.vision_tower, ClipVisionTower) and backbone.text_tower.is_causal
-    return is_known_tower and isinstance(host, ClipLora) and host.vision_lora is not None and host.text_lora is None
+    return is_known_tower and trains_vision_alone(host)
 
 
 def split_rows(num_rows: int, num_parts: int) -> list[slice]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from itertools import count
 
 import torch
@@ -73,10 +74,7 @@ class Finetune:
         self.limits = limits
         self.problem = make_problem(backbone, support_set, recipe, seed, limits)
         self.state = start_state(backbone, recipe, seed, self.labels)
-        self._fast: FastGradients | None = None
-        if can_go_fast(backbone, self.state.host):
-            self._fast = FastGradients(self.problem, _num_parts(backbone.device, num_threads))
-        self._belonging = Belonging(recipe.to_json(), seed, backbone.weight_sha256, self.problem.sha256())
+        self._num_threads = num_threads
         if checkpoint is not None:
             read_checkpoint(checkpoint, self.state, self._belonging)
 
@@ -103,15 +101,25 @@ class Finetune:
     @property
     def can_share_steps(self) -> bool:
         """Whether its steps can be taken together with those of others on its backbone."""
-        return self._fast is not None
+        return can_go_fast(self.backbone, self.state.host)
+
+    @cached_property
+    def _fast(self) -> FastGradients:
+        """Prepared at the first step that wants it: one of many that are stacked never does."""
+        return FastGradients(self.problem, _num_parts(self.backbone.device, self._num_threads))
+
+    @cached_property
+    def _belonging(self) -> Belonging:
+        """Hashed at the first checkpoint; a benchmark takes none."""
+        return Belonging(self.recipe.to_json(), self.seed, self.backbone.weight_sha256, self.problem.sha256())
 
     def _run_alone(self) -> StepGradients:
-        gradients_of = self._fast or plain_gradients
+        gradients_of = self._fast if self.can_share_steps else plain_gradients
         return gradients_of(self.problem, self.state.host, self.state.fusion, self.recipe, self.next_batch())
 
     def next_rows(self) -> JobRows:
         """Return the next step's batch and what is trained with it, for a run with others."""
-        assert self._fast is not None, "only a fine-tuning that goes the fast way shares its steps"
+        assert self.can_share_steps, "only a fine-tuning that goes the fast way shares its steps"
         state = self.state
         return JobRows(self.problem, self._fast.prompt, state.lora, state.fusion, self.recipe, self.next_batch())
 

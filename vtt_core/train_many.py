@@ -28,7 +28,7 @@ from vtt_core.fusion.fast_network import fast_fuse
 from vtt_core.fusion.network import Fusion
 from vtt_core.fusion.sequence import interleave_layers
 from vtt_core.fusion.triton_scan import triton_selective_scan
-from vtt_core.hosts.clip_lora import ClipLora
+from vtt_core.hosts.clip_lora import trains_vision_alone
 from vtt_core.kernels import has_kernels
 from vtt_core.lora.dropout import Dropout
 from vtt_core.lora.stacked import StackedLora
@@ -40,8 +40,7 @@ from vtt_core.step import learning_rate, make_optimisers
 
 def can_train_many(finetune: Finetune) -> bool:
     """Whether a fine-tuning can be one of many: what it trains is a LoRA of the vision tower."""
-    host = finetune.state.host
-    return isinstance(host, ClipLora) and host.vision_lora is not None and host.text_lora is None
+    return trains_vision_alone(finetune.state.host)
 
 
 def train_many(finetunes: Sequence[Finetune]) -> Iterator[list[StepReport]]:

@@ -10,6 +10,7 @@ Source: Zhang et al. 2026, arXiv:2603.05235, ablation of the aggregator; Elman 1
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
@@ -47,7 +48,7 @@ class Attention(nn.Module):
         return [self.out_proj(read_BHSE.transpose(1, 2).flatten(2))]
 
 
-class Recurrent(nn.Module):
+class Recurrent(nn.Module, ABC):
     """One recurrent layer, the same weights in every direction."""
 
     num_gates: int
@@ -80,9 +81,9 @@ class Recurrent(nn.Module):
             states.append(hidden_BD)
         return torch.stack(states, dim=1)
 
+    @abstractmethod
     def advance(self, gates_BG: Tensor, cell_BD: Tensor) -> tuple[Tensor, Tensor]:
         """Return the next hidden state and cell."""
-        raise NotImplementedError
 
 
 class Rnn(Recurrent):
