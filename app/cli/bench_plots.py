@@ -26,7 +26,7 @@ def plot_curve(curve: Curve, folder: Path) -> None:
     Raises:
         InputError: matplotlib, which only this command needs, is not installed.
     """
-    figure = _new_figure()
+    figure = new_figure()
     axes = figure.subplots()
     for name, milliseconds in curve.milliseconds.items():
         axes.plot(curve.x, milliseconds, marker="o", label=name)
@@ -49,7 +49,7 @@ def plot_memory(samples: Sequence[Sample], file: Path) -> None:
     Raises:
         InputError: matplotlib, which only this command needs, is not installed.
     """
-    figure = _new_figure()
+    figure = new_figure()
     axes = figure.subplots()
     for name in sorted({name for _, megabytes in samples for name in megabytes}):
         taken = [(seconds / 60, megabytes[name]) for seconds, megabytes in samples if name in megabytes]
@@ -69,7 +69,7 @@ def plot_methods(methods: Mapping[str, Mapping[str, Any]], file: Path) -> None:
     Raises:
         InputError: matplotlib is not installed.
     """
-    figure = _new_figure()
+    figure = new_figure()
     axes = figure.subplots()
     places = range(len(methods))
     means = [100 * figures["mean"] for figures in methods.values()]
@@ -84,7 +84,12 @@ def plot_methods(methods: Mapping[str, Mapping[str, Any]], file: Path) -> None:
     figure.savefig(file)
 
 
-def _new_figure() -> Figure:
+def new_figure(width_inches: float = 6, height_inches: float = 3.6) -> Figure:
+    """Return an empty figure.
+
+    Raises:
+        InputError: matplotlib, which only commands that draw need, is not installed.
+    """
     try:
         # Only these commands draw, and it is an extra.
         from matplotlib.figure import Figure  # noqa: PLC0415
@@ -92,4 +97,4 @@ def _new_figure() -> Figure:
         raise InputError(
             expected="matplotlib", got="none installed", remedy="Install it with: pip install 'vtt-service[plots]'"
         ) from error
-    return Figure(figsize=(6, 3.6), dpi=100, layout="constrained")
+    return Figure(figsize=(width_inches, height_inches), dpi=100, layout="constrained")

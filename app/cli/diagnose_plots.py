@@ -9,11 +9,10 @@ from typing import TYPE_CHECKING, Any
 
 from PIL import Image
 
-from vtt_core.contract.errors import InputError
+from app.cli.bench_plots import new_figure
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
-    from matplotlib.figure import Figure
     from torch import Tensor
 
 INCHES_PER_IMAGE = 2.2
@@ -37,7 +36,7 @@ def plot_lost_layers(result: Mapping[str, Any], file: Path) -> None:
     Raises:
         InputError: matplotlib, which only drawing needs, is not installed.
     """
-    figure = _new_figure(10, 4)
+    figure = new_figure(10, 4)
     panels = figure.subplots(1, 2, sharey=True)
     titles = {"removed": "layer removed", "emphasised": f"layer emphasised by {result['weight']:g}"}
     for axes, (kind, title) in zip(panels, titles.items(), strict=True):
@@ -67,7 +66,7 @@ def plot_attention(rows: Sequence[AttentionRow], file: Path) -> None:
     Raises:
         InputError: matplotlib, which only drawing needs, is not installed.
     """
-    figure = _new_figure(3 * INCHES_PER_IMAGE, len(rows) * INCHES_PER_IMAGE + 0.3)
+    figure = new_figure(3 * INCHES_PER_IMAGE, len(rows) * INCHES_PER_IMAGE + 0.3)
     panels = figure.subplots(len(rows), 3, squeeze=False)
     for place, title in enumerate(("image", "before", "after")):
         panels[0, place].set_title(title)
@@ -91,15 +90,4 @@ def check_matplotlib() -> None:
     Raises:
         InputError: matplotlib is not installed.
     """
-    _new_figure(1, 1)
-
-
-def _new_figure(width_inches: float, height_inches: float) -> Figure:
-    try:
-        # Only these commands draw, and it is an extra.
-        from matplotlib.figure import Figure  # noqa: PLC0415
-    except ImportError as error:
-        raise InputError(
-            expected="matplotlib", got="none installed", remedy="Install it with: pip install 'vtt-service[plots]'"
-        ) from error
-    return Figure(figsize=(width_inches, height_inches), dpi=100, layout="constrained")
+    new_figure(1, 1)
