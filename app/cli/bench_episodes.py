@@ -19,13 +19,10 @@ from app.cli.adapt import resolve_device
 from app.cli.bench import load_for_bench, use_threads
 from app.cli.bench_plots import plot_methods
 from app.cli.console import NUM_PLAIN_LINES, stderr_console, write_json
-from app.cli.names import read_names
+from app.cli.open_data import DataOption, NamesOption, PatientOption, open_data
 from vtt_core.contract.errors import InputError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
-
-    from vtt_core.benchmark.datasets.labelled_image import LabelledImage
     from vtt_core.benchmark.episode_log import EpisodeLine
     from vtt_core.benchmark.runner import Benchmark
 
@@ -66,16 +63,11 @@ class EpisodesRequest:
 
 
 def episodes(
-    data: Annotated[
-        str,
-        typer.Option(
-            metavar="[NAME=]PATH", help="Folder or zip with a folder per class, or a data set by name, as in chestx=FOLDER."
-        ),
-    ],
+    data: DataOption,
     methods: Annotated[
         str, typer.Option(metavar="NAME[@PRESET][:FIELD=VALUE...],...", help="What is compared, on the same episodes.")
     ] = "zero-shot,linear-probe,clip-lora,clip-lora+vtt",
-    names: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON: folder name to class name.")] = None,
+    names: NamesOption = None,
     backbone: Annotated[
         str, typer.Option(metavar="ID", help="Backbone, `name/random` for random weights, or an open_clip JSON configuration.")
     ] = "mini",
@@ -84,7 +76,7 @@ def episodes(
     query: Annotated[int, typer.Option(metavar="Q", min=1, help="Query images a class.")] = 15,
     episodes: Annotated[int, typer.Option(metavar="N", min=1, help="Episodes.")] = 200,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the episodes, and of what methods draw in them.")] = 1,
-    by_patient: Annotated[bool, typer.Option("--by-patient", help="No patient on both sides of an episode.")] = False,
+    by_patient: PatientOption = False,
     part: Annotated[
         str | None, typer.Option(metavar="K/N", help="Only part K of N of the classes, so that choices can be made on others.")
     ] = None,
@@ -179,7 +171,7 @@ def open_benchmark(request: EpisodesRequest, load_device: str) -> Iterator[Bench
     from vtt_core.benchmark.runner import Benchmark  # noqa: PLC0415
 
     specs = parse_specs(request.methods, FROZEN, request.recipe_changes)
-    with open_data(request) as images:
+    with open_data(request.data, request.names, by_patient=request.by_patient, part=request.part) as images:
         frozen = load_for_bench(request.backbone, load_device)
         protocol = Protocol(request.way, request.shot, request.query, request.episodes, request.seed)
         yield Benchmark(ImageBank(images, frozen), protocol, specs, request.threads, request.device.partition(":")[0])
@@ -230,21 +222,6 @@ def write_results(result: Mapping[str, Any], folder: Path) -> None:
         plot_methods(result["methods"], folder / PLOT_FILE)
     except InputError as error:
         stderr_console().print(f"no plot: {error}", markup=False)
-
-
-@contextmanager
-def open_data(request: EpisodesRequest) -> Iterator[Sequence[LabelledImage]]:
-    """Open the labelled images that were asked for."""
-    from vtt_core.benchmark.class_part import class_part  # noqa: PLC0415  (see run_request)
-    from vtt_core.benchmark.datasets.open import open_labelled_images, parse_data_option  # noqa: PLC0415
-
-    names = None
-    if request.names is not None:
-        with open_labelled_images(request.data) as images:
-            folders = list(dict.fromkeys(image.name.partition("/")[0] for image in images))
-        names = read_names(Path(request.names), parse_data_option(request.data)[1], folders)
-    with open_labelled_images(request.data, names=names, by_patient=request.by_patient) as images:
-        yield images if request.part is None else class_part(images, request.part)
 
 
 def _absolute(data: str) -> str:

@@ -16,19 +16,14 @@ from app.cli.adapt import resolve_device
 from app.cli.bench import BackboneOption, JsonOption, ThreadsOption, load_for_bench, use_threads
 from app.cli.console import BAD_INPUT_EXIT, NUM_PLAIN_LINES, stderr_console, write_json, write_rejection
 from app.cli.diagnose_plots import AttentionRow, check_matplotlib, plot_attention, plot_lost_layers
-from app.cli.names import read_names
+from app.cli.open_data import DataOption, NamesOption, PatientOption, open_data
 from app.cli.predict import read_image_file
-from vtt_core.archives import open_images
-from vtt_core.class_folders import LabelledFile
-from vtt_core.contract.errors import ImageError, NotAnImageError, VttError
+from vtt_core.contract.errors import ImageError, NotAnImageError
 from vtt_core.contract.recipe import FinetuneRecipe, Method
-from vtt_core.contract.support_set import SupportImage, clean_label
-from vtt_core.images import decode_image, inspect_image
+from vtt_core.images import decode_image
 
 if TYPE_CHECKING:
     from PIL import Image
-
-    from vtt_core.diagnostics.lost_layers import LabelledSet
 
 diagnose = typer.Typer(help="Look into a backbone, before and after a fine-tuning.", no_args_is_help=True)
 
@@ -44,9 +39,9 @@ DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 
 @diagnose.command()
 def lost_layers(
-    data: Annotated[Path, typer.Option(metavar="FOLDER|ZIP", help="Images, one folder per class.")],
+    data: DataOption,
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of lost-layers.json and lost-layers.png.")],
-    names: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON: folder name to class name.")] = None,
+    names: NamesOption = None,
     backbone: BackboneOption = "mini",
     way: Annotated[int, typer.Option(metavar="N", min=2, help="Classes of an episode.")] = 5,
     shot: Annotated[int, typer.Option(metavar="K", min=1, help="Support images a class.")] = 1,
@@ -55,9 +50,7 @@ def lost_layers(
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the episodes and of the fine-tunings in them.")] = 1,
     weight: Annotated[float, typer.Option(metavar="W", help="Of an emphasised layer, above 1.")] = 1.5,
     before_only: Annotated[bool, typer.Option("--before-only", help="The frozen backbone alone, with no fine-tuning.")] = False,
-    by_patient: Annotated[
-        bool, typer.Option("--by-patient", help="No patient on both sides of an episode; `<patient>_<number>` names a file.")
-    ] = False,
+    by_patient: PatientOption = False,
     iterations: Annotated[
         int, typer.Option(metavar="N", min=1, help="Optimiser steps of a fine-tuning.")
     ] = FinetuneRecipe().iterations,
@@ -69,6 +62,7 @@ def lost_layers(
     """Draw accuracy against the text layer that is removed or emphasised, before and after CLIP-LoRA with and without VtT."""
     # torch takes seconds to import; other commands do without.
     from vtt_core.benchmark.episodes import Protocol  # noqa: PLC0415
+    from vtt_core.benchmark.image_bank import ImageBank  # noqa: PLC0415
     from vtt_core.diagnostics.lost_layers import BEFORE, LostLayers, make_edits, summarise  # noqa: PLC0415
 
     check_matplotlib()
@@ -78,13 +72,16 @@ def lost_layers(
     methods = () if before_only else METHODS_AFTER
     recipes = [FinetuneRecipe.from_json({"method": method, "iterations": iterations}) for method in methods]
     protocol = Protocol(way, shot, query, episodes, seed)
-    labelled = read_labelled(data, names, by_patient=by_patient)
-    measured = LostLayers(frozen, labelled, protocol, edits, recipes, num_threads)
+    with open_data(data, names, by_patient=by_patient) as images:
+        bank = ImageBank(images, frozen)
+        measured = LostLayers(bank, protocol, edits, recipes, num_threads)
+        states = summarise(edits, list(_show_progress(measured.run(together), episodes)))
+        all_images = summarise(edits, measured.over_images())[BEFORE]
     result = {
         "backbone": backbone,
         "backbone_sha256": frozen.weight_sha256,
-        "data": str(data),
-        "labels": list(labelled.labels),
+        "data": data,
+        "labels": list(bank.labels),
         "way": way,
         "shot": shot,
         "query": query,
@@ -95,12 +92,8 @@ def lost_layers(
         "weight": weight,
         "text_layers": frozen.text_tower.num_layers,
         "chance": 1 / way,
-        "states": summarise(edits, list(_show_progress(measured.run(together), episodes))),
-        "all_images": {
-            "images": len(labelled.images),
-            "chance": 1 / len(labelled.labels),
-            **summarise(edits, measured.over_images())[BEFORE],
-        },
+        "states": states,
+        "all_images": {"images": len(bank.images), "chance": 1 / len(bank.labels), **all_images},
     }
     out.mkdir(parents=True, exist_ok=True)
     json_file, plot_file = (out / name for name in LOST_LAYERS_FILES)
@@ -110,48 +103,6 @@ def lost_layers(
         write_json(result)
     else:
         _write_lost_layers(result, plot_file)
-
-
-def read_labelled(data: Path, names_path: Path | None, *, by_patient: bool = False) -> LabelledSet:
-    """Return every usable image of a folder or zip; the others are named on standard error.
-
-    Args:
-        data: folder per class, in a folder or a zip.
-        names_path: JSON file with the class name of each folder.
-        by_patient: group the images by the patient that their file names begin with.
-
-    Raises:
-        ArchiveError: the folder or zip cannot be read.
-        NamesFileError: the names do not fit it.
-        BadLabelError: a class name cannot stand in a prompt.
-    """
-    from vtt_core.benchmark.probe_episodes import patient_of  # noqa: PLC0415  (see lost_layers)
-    from vtt_core.diagnostics.lost_layers import LabelledSet  # noqa: PLC0415
-
-    with open_images(data) as contents:
-        for rejection in contents.rejections:
-            write_rejection(rejection.name, rejection.error)
-        names = read_names(names_path, data, contents.folders) if names_path else {}
-        labels = tuple(clean_label(names.get(folder, folder)) for folder in contents.folders)
-        usable = list(_usable(contents.files))
-    classes = {folder: index for index, folder in enumerate(contents.folders)}
-    return LabelledSet(
-        labels=labels,
-        images=tuple(image for _, image in usable),
-        class_I=tuple(classes[folder] for folder, _ in usable),
-        group_I=tuple(patient_of(image.name) for _, image in usable) if by_patient else None,
-    )
-
-
-def _usable(files: Sequence[LabelledFile]) -> Iterator[tuple[str, SupportImage]]:
-    for file in files:
-        try:
-            encoded = file.read()
-            inspect_image(encoded)
-        except VttError as error:
-            write_rejection(file.name, error)
-            continue
-        yield file.label, SupportImage(file.name, encoded)
 
 
 def _show_progress(items: Iterator[Accuracies], total: int) -> Iterator[Accuracies]:

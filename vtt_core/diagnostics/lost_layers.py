@@ -24,17 +24,16 @@ from torch import Tensor
 from torch.nn import functional
 
 from vtt_core.backbones.backbone import Backbone
+from vtt_core.benchmark.episode_images import EpisodeImages
 from vtt_core.benchmark.episodes import Episode, Protocol, draw_episodes, in_parts
+from vtt_core.benchmark.image_bank import ImageBank
 from vtt_core.classify import CHUNK_IMAGES, image_features
 from vtt_core.contract.errors import InputError
 from vtt_core.contract.interval import mean_half_width
 from vtt_core.contract.recipe import FinetuneRecipe
-from vtt_core.contract.support_set import SupportClass, SupportImage, SupportSet
 from vtt_core.finetune import Finetune
-from vtt_core.images import decode_image
 from vtt_core.losses import class_logits
 from vtt_core.prompts import class_prompts
-from vtt_core.seeding import derived_seed
 from vtt_core.train_all import train_all
 
 Kind = Literal["full", "removed", "emphasised"]
@@ -93,33 +92,12 @@ def edited_prototypes(backbone: Backbone, labels: Sequence[str], template: str, 
         return functional.normalize(text_ECD, dim=-1)
 
 
-@dataclass(frozen=True)
-class LabelledSet:
-    """Every image of a data set, still encoded, with its class."""
-
-    labels: tuple[str, ...]
-    images: tuple[SupportImage, ...]
-    class_I: tuple[int, ...]
-    group_I: tuple[str, ...] | None = None
-    """What each image belongs to, such as a patient, where no group may be on both sides of an episode."""
-
-    def support_set(self, episode: Episode) -> SupportSet:
-        """Return the support set of an episode."""
-        chosen = zip(episode.support_S.tolist(), episode.support_labels_S.tolist(), strict=True)
-        by_class: list[list[SupportImage]] = [[] for _ in episode.classes]
-        for image, label in chosen:
-            by_class[label].append(self.images[image])
-        labels = [self.labels[index] for index in episode.classes]
-        return SupportSet(tuple(SupportClass(label, tuple(images)) for label, images in zip(labels, by_class, strict=True)))
-
-
 class LostLayers:
     """Measures accuracy against the edited text layer on the episodes of a data set."""
 
     def __init__(
         self,
-        backbone: Backbone,
-        data: LabelledSet,
+        bank: ImageBank,
         protocol: Protocol,
         edits: Sequence[Edit],
         recipes: Sequence[FinetuneRecipe] = (),
@@ -128,23 +106,22 @@ class LostLayers:
         """Read the class prompts with every edited text tower and, once, all images with the frozen vision tower.
 
         Args:
-            backbone: frozen.
-            data: labelled images.
+            bank: all images of a data set, with the frozen backbone.
             protocol: what episodes to draw.
             edits: of the text tower, the full one first.
             recipes: fine-tunings of the vision tower to compare with the frozen one; each a method of its own.
             num_threads: cores to fine-tune with.
 
         Raises:
-            ImageError: an image cannot be decoded.
+            ImageError: an image cannot be decoded; it is named.
             PromptError: a class prompt does not fit the text tower.
         """
-        self.backbone, self.data, self.protocol = backbone, data, protocol
+        self.bank, self.protocol = bank, protocol
         self.recipes, self._num_threads = recipes, num_threads
         template = FinetuneRecipe().prompt_template
         assert all(recipe.host == "clip-lora" and recipe.prompt_template == template for recipe in recipes)
-        self.prototypes_ECD = edited_prototypes(backbone, data.labels, template, edits)
-        self._frozen_ID = self._features(range(len(data.images)))
+        self.prototypes_ECD = edited_prototypes(bank.backbone, bank.labels, template, edits)
+        self._frozen_ID = bank.features(range(len(bank.images)))
 
     def run(self, together: int = 1) -> Iterator[dict[str, list[float]]]:
         """Give for each episode and state the accuracy of every edit.
@@ -155,41 +132,39 @@ class LostLayers:
         Raises:
             SupportSetError: too few classes have enough images.
         """
-        drawn = enumerate(draw_episodes(self.data.class_I, self.protocol, self.data.group_I))
-        for part in in_parts(drawn, together):
+        bank, seed = self.bank, self.protocol.seed
+        drawn = enumerate(draw_episodes(bank.class_I, self.protocol, bank.group_I))
+        for part in in_parts((EpisodeImages(bank, episode, number, seed) for number, episode in drawn), together):
             finetuned = {recipe.method: self._finetuned(part, recipe) for recipe in self.recipes}
-            for index, (_, episode) in enumerate(part):
-                frozen_QD = self._frozen_ID[episode.query_Q.to(self.backbone.device)]
-                of_states = {BEFORE: frozen_QD} | {method: features[index] for method, features in finetuned.items()}
-                yield {state: self._accuracies(episode, features_QD) for state, features_QD in of_states.items()}
+            for index, images in enumerate(part):
+                of_states = {BEFORE: self._frozen_ID[images.query]}
+                of_states |= {method: features[index] for method, features in finetuned.items()}
+                yield {state: self._accuracies(images.episode, features_QD) for state, features_QD in of_states.items()}
 
     def over_images(self) -> list[dict[str, list[float]]]:
         """Return for each image whether every edit puts it into its class among all, as 1 or 0, before any fine-tuning.
 
         Episodes draw the same images again and again; an interval over these, each of which counts once, is not too narrow.
         """
-        labels_I = torch.tensor(self.data.class_I, device=self._frozen_ID.device)
+        labels_I = torch.tensor(self.bank.class_I, device=self._frozen_ID.device)
         correct_EI = [_correct(prototypes_CD, self._frozen_ID, labels_I).tolist() for prototypes_CD in self.prototypes_ECD]
         return [{BEFORE: list(correct_E)} for correct_E in zip(*correct_EI, strict=True)]
 
-    def _finetuned(self, part: Sequence[tuple[int, Episode]], recipe: FinetuneRecipe) -> list[Tensor]:
-        """Return features_QD of the queries of each numbered episode after a fine-tuning on its support set."""
-        finetunes = []
-        for number, episode in part:
-            seed, support_set = derived_seed(self.protocol.seed, "episode", number), self.data.support_set(episode)
-            finetunes.append(Finetune(self.backbone, support_set, recipe, seed, num_threads=self._num_threads))
-        for _ in train_all(finetunes, self._num_threads or torch.get_num_threads()):
-            pass
-        return [
-            self._features(episode.query_Q.tolist(), finetune) for (_, episode), finetune in zip(part, finetunes, strict=True)
+    def _finetuned(self, part: Sequence[EpisodeImages], recipe: FinetuneRecipe) -> list[Tensor]:
+        """Return features_QD of the queries of each episode after a fine-tuning on its support set."""
+        bank, num_threads = self.bank, self._num_threads
+        finetunes = [
+            Finetune(bank.backbone, images.support_set(), recipe, images.seed, limits=bank.limits, num_threads=num_threads)
+            for images in part
         ]
+        for _ in train_all(finetunes, num_threads or torch.get_num_threads()):
+            pass
+        return [self._features(images, finetune) for images, finetune in zip(part, finetunes, strict=True)]
 
-    def _features(self, indices: Sequence[int], finetune: Finetune | None = None) -> Tensor:
-        lora, chunks = None if finetune is None else finetune.state.lora, []
-        for start in range(0, len(indices), CHUNK_IMAGES):
-            images = [decode_image(self.data.images[index].encoded) for index in indices[start : start + CHUNK_IMAGES]]
-            chunks.append(image_features(self.backbone, images, lora))
-        return torch.cat(chunks)
+    def _features(self, images: EpisodeImages, finetune: Finetune) -> Tensor:
+        chunks = [images.query[start : start + CHUNK_IMAGES] for start in range(0, len(images.query), CHUNK_IMAGES)]
+        lora = finetune.state.lora
+        return torch.cat([image_features(self.bank.backbone, self.bank.decoded(chunk), lora) for chunk in chunks])
 
     def _accuracies(self, episode: Episode, features_QD: Tensor) -> list[float]:
         prototypes_END = self.prototypes_ECD[:, list(episode.classes)]

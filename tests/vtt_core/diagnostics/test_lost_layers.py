@@ -1,19 +1,22 @@
 from collections.abc import Callable
 from dataclasses import replace
+from functools import partial
 
 import pytest
 import torch
 
 from vtt_core.backbones.backbone import Backbone
+from vtt_core.benchmark.datasets.labelled_image import LabelledImage
+from vtt_core.benchmark.episode_images import EpisodeImages
 from vtt_core.benchmark.episodes import Protocol, draw_episodes
+from vtt_core.benchmark.image_bank import ImageBank
 from vtt_core.classify import image_features, logits, zero_shot_prototypes
 from vtt_core.contract.errors import InputError, SupportSetError
 from vtt_core.contract.interval import mean_half_width
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import SupportSet
-from vtt_core.diagnostics.lost_layers import BEFORE, Edit, LabelledSet, LostLayers, edited_prototypes, make_edits, summarise
+from vtt_core.diagnostics.lost_layers import BEFORE, Edit, LostLayers, edited_prototypes, make_edits, summarise
 from vtt_core.finetune import Finetune
-from vtt_core.images import decode_image
 from vtt_core.seeding import derived_seed
 from vtt_core.strip import strip
 
@@ -22,11 +25,15 @@ PROTOCOL = Protocol(way=3, shot=1, num_queries=3, num_episodes=3, seed=5)
 
 
 @pytest.fixture(scope="module")
-def data(make_support_set: Callable[..., SupportSet]) -> LabelledSet:
+def bank(make_support_set: Callable[..., SupportSet], tiny_backbone: Backbone) -> ImageBank:
     """Four classes of five images."""
     drawn = make_support_set(way=4, shot=5)
-    images = tuple(image for support_class in drawn.classes for image in support_class.images)
-    return LabelledSet(drawn.labels, images, tuple(index // 5 for index in range(20)))
+    images = [
+        LabelledImage(image.name, support_class.label, None, partial(bytes, image.encoded))
+        for support_class in drawn.classes
+        for image in support_class.images
+    ]
+    return ImageBank(images, tiny_backbone)
 
 
 @pytest.fixture(scope="module")
@@ -51,17 +58,13 @@ class TestEdits:
 
 
 class TestEditedPrototypes:
-    def test_the_full_towers_are_those_of_zero_shot(
-        self, tiny_backbone: Backbone, data: LabelledSet, edits: list[Edit]
-    ) -> None:
-        prototypes_ECD = edited_prototypes(tiny_backbone, data.labels, TEMPLATE, edits)
+    def test_the_full_towers_are_those_of_zero_shot(self, tiny_backbone: Backbone, bank: ImageBank, edits: list[Edit]) -> None:
+        prototypes_ECD = edited_prototypes(tiny_backbone, bank.labels, TEMPLATE, edits)
         assert prototypes_ECD.shape == (7, 4, 64)
-        assert torch.equal(prototypes_ECD[0], zero_shot_prototypes(tiny_backbone, data.labels, TEMPLATE))
+        assert torch.equal(prototypes_ECD[0], zero_shot_prototypes(tiny_backbone, bank.labels, TEMPLATE))
 
-    def test_every_edit_gives_others_of_unit_length(
-        self, tiny_backbone: Backbone, data: LabelledSet, edits: list[Edit]
-    ) -> None:
-        prototypes_ECD = edited_prototypes(tiny_backbone, data.labels, TEMPLATE, edits)
+    def test_every_edit_gives_others_of_unit_length(self, tiny_backbone: Backbone, bank: ImageBank, edits: list[Edit]) -> None:
+        prototypes_ECD = edited_prototypes(tiny_backbone, bank.labels, TEMPLATE, edits)
         torch.testing.assert_close(prototypes_ECD.norm(dim=-1), torch.ones(7, 4))
         pairs = torch.combinations(torch.arange(7))
         assert all(not torch.allclose(prototypes_ECD[first], prototypes_ECD[second]) for first, second in pairs)
@@ -69,12 +72,12 @@ class TestEditedPrototypes:
 
 class TestLostLayers:
     def test_before_is_zero_shot_with_each_edits_prototypes(
-        self, tiny_backbone: Backbone, data: LabelledSet, edits: list[Edit]
+        self, tiny_backbone: Backbone, bank: ImageBank, edits: list[Edit]
     ) -> None:
-        measured = list(LostLayers(tiny_backbone, data, PROTOCOL, edits).run())
-        prototypes_ECD = edited_prototypes(tiny_backbone, data.labels, TEMPLATE, edits)
-        for accuracies, episode in zip(measured, draw_episodes(data.class_I, PROTOCOL), strict=True):
-            images = [decode_image(data.images[index].encoded) for index in episode.query_Q.tolist()]
+        measured = list(LostLayers(bank, PROTOCOL, edits).run())
+        prototypes_ECD = edited_prototypes(tiny_backbone, bank.labels, TEMPLATE, edits)
+        for accuracies, episode in zip(measured, draw_episodes(bank.class_I, PROTOCOL), strict=True):
+            images = bank.decoded(episode.query_Q.tolist())
             features_QD = image_features(tiny_backbone, images)
             for prototypes_CD, accuracy in zip(prototypes_ECD, accuracies[BEFORE], strict=True):
                 predicted_Q = (features_QD @ prototypes_CD[list(episode.classes)].t()).argmax(dim=-1)
@@ -82,48 +85,37 @@ class TestLostLayers:
         assert list(measured[0]) == [BEFORE]
 
     def test_after_is_what_the_stripped_adapter_answers(
-        self, tiny_backbone: Backbone, data: LabelledSet, edits: list[Edit], make_recipe: Callable[..., FinetuneRecipe]
+        self, tiny_backbone: Backbone, bank: ImageBank, edits: list[Edit], make_recipe: Callable[..., FinetuneRecipe]
     ) -> None:
         recipes = [make_recipe(method=method) for method in ("clip-lora", "clip-lora+vtt")]
-        measured = list(LostLayers(tiny_backbone, data, replace(PROTOCOL, num_episodes=2), edits, recipes).run())
-        episode = list(draw_episodes(data.class_I, PROTOCOL))[1]
-        images = [decode_image(data.images[index].encoded) for index in episode.query_Q.tolist()]
+        measured = list(LostLayers(bank, replace(PROTOCOL, num_episodes=2), edits, recipes).run())
+        episode = list(draw_episodes(bank.class_I, PROTOCOL))[1]
+        images = bank.decoded(episode.query_Q.tolist())
         for recipe in recipes:
-            finetune = Finetune(tiny_backbone, data.support_set(episode), recipe, derived_seed(5, "episode", 1))
+            finetune = Finetune(
+                tiny_backbone, EpisodeImages(bank, episode, 1, 5).support_set(), recipe, derived_seed(5, "episode", 1)
+            )
             assert [report.step for report in finetune.steps()] == [1, 2, 3, 4]
             predicted_Q = logits(tiny_backbone, strip(finetune), images).argmax(dim=-1)
             expected = float((predicted_Q == episode.query_labels_Q).double().mean())
             assert measured[1][recipe.method][0] == pytest.approx(expected)
-        frozen_only = list(LostLayers(tiny_backbone, data, PROTOCOL, edits).run())
+        frozen_only = list(LostLayers(bank, PROTOCOL, edits).run())
         assert [accuracies[BEFORE] for accuracies in measured] == [accuracies[BEFORE] for accuracies in frozen_only[:2]]
 
     def test_each_image_counts_once_among_all_classes(
-        self, tiny_backbone: Backbone, data: LabelledSet, edits: list[Edit]
+        self, tiny_backbone: Backbone, bank: ImageBank, edits: list[Edit]
     ) -> None:
-        measured = LostLayers(tiny_backbone, data, PROTOCOL, edits)
-        features_ID = image_features(tiny_backbone, [decode_image(image.encoded) for image in data.images])
+        measured = LostLayers(bank, PROTOCOL, edits)
+        features_ID = image_features(tiny_backbone, bank.decoded(range(20)))
         predicted_IE = torch.einsum("id,ecd->iec", features_ID, measured.prototypes_ECD).argmax(dim=-1)
-        expected_IE = (predicted_IE == torch.tensor(data.class_I)[:, None]).double()
+        expected_IE = (predicted_IE == torch.tensor(bank.class_I)[:, None]).double()
         assert [image[BEFORE] for image in measured.over_images()] == expected_IE.tolist()
         assert 0 < float(expected_IE.mean()) < 1
 
-    def test_a_group_is_never_on_both_sides(self, tiny_backbone: Backbone, data: LabelledSet, edits: list[Edit]) -> None:
-        grouped = replace(data, group_I=tuple("same" for _ in data.images))
+    def test_a_group_is_never_on_both_sides(self, tiny_backbone: Backbone, bank: ImageBank, edits: list[Edit]) -> None:
+        grouped = ImageBank([replace(image, group="same") for image in bank.images], tiny_backbone)
         with pytest.raises(SupportSetError, match="groups"):
-            list(LostLayers(tiny_backbone, grouped, PROTOCOL, edits).run())
-
-
-def test_a_support_set_has_the_episodes_classes_and_images(data: LabelledSet) -> None:
-    episode = next(draw_episodes(data.class_I, replace(PROTOCOL, shot=2)))
-    drawn = data.support_set(episode)
-    assert drawn.labels == tuple(data.labels[index] for index in episode.classes)
-    names = [image.name for support_class in drawn.classes for image in support_class.images]
-    assert names == [data.images[index].name for index in episode.support_S.tolist()]
-    assert all(
-        image.name.startswith(f"{index}/")
-        for index, cls in zip(episode.classes, drawn.classes, strict=True)
-        for image in cls.images
-    )
+            list(LostLayers(grouped, PROTOCOL, edits).run())
 
 
 class TestSummary:
