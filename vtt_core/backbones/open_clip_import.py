@@ -47,5 +47,7 @@ import open_clip  # noqa: E402 - torchvision, which both import, needs the decla
 import timm  # noqa: E402
 
 logging.getLogger("timm").setLevel(logging.ERROR)
+# Without a network it says at each of a dozen tries, twice, what our own error says once.
+logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 
 __all__ = ["open_clip", "timm"]

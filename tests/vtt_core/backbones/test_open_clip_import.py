@@ -1,6 +1,7 @@
 import logging
 
 import open_clip as directly_imported
+import pytest
 import torch
 
 from vtt_core.backbones.open_clip_import import open_clip
@@ -17,8 +18,9 @@ def test_the_parts_that_are_used_exist() -> None:
     assert ("ViT-B-32", "openai") in open_clip.list_pretrained()
 
 
-def test_timm_does_not_talk_over_the_service() -> None:
-    assert logging.getLogger("timm").level == logging.ERROR
+@pytest.mark.parametrize("library", ["timm", "huggingface_hub"])
+def test_libraries_do_not_talk_over_the_service(library: str) -> None:
+    assert logging.getLogger(library).level == logging.ERROR
 
 
 def test_torchvision_has_the_operator_that_its_import_needs() -> None:
