@@ -13,20 +13,19 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from app.cli.adapt import resolve_device
 from app.cli.bench import load_for_bench, use_threads
 from app.cli.bench_plots import plot_methods
-from app.cli.console import NUM_PLAIN_LINES, stderr_console, write_json
+from app.cli.console import stderr_console, write_json
+from app.cli.logged_run import open_run
 from app.cli.open_data import DataOption, NamesOption, PatientOption, open_data
 from vtt_core.contract.errors import InputError
 
 if TYPE_CHECKING:
-    from vtt_core.benchmark.episode_log import EpisodeLine
     from vtt_core.benchmark.runner import Benchmark
 
-LOG_FILE, RESULT_FILE, MARKDOWN_FILE, PLOT_FILE = "episodes.jsonl", "result.json", "result.md", "plot.png"
+RESULT_FILE, MARKDOWN_FILE, PLOT_FILE = "result.json", "result.md", "plot.png"
 
 
 @dataclass(frozen=True)
@@ -131,24 +130,19 @@ def run_request(request: EpisodesRequest, folder: Path, together: int = 1, *, di
     # torch takes seconds to import; other commands do without.
     from app.cli.episodes_by_workers import Collection, make_order  # noqa: PLC0415  (celery takes a while too)
     from app.infra.settings import load_settings  # noqa: PLC0415
-    from vtt_core.benchmark.episode_log import open_log  # noqa: PLC0415
     from vtt_core.benchmark.report import make_report  # noqa: PLC0415
     from vtt_core.benchmark.runner import run_episodes  # noqa: PLC0415
 
     # The workers have the device; here the weights are only hashed.
     load_device = "cpu" if distributed else request.device
-    with open_benchmark(request, load_device) as benchmark, open_log(folder / LOG_FILE) as log:
-        keys = [benchmark.key(spec) for spec in benchmark.specs]
-        num_done = sum(len(log.of(key, range(request.episodes))) for key in keys)
-        stderr_console().print(f"log: {folder / LOG_FILE}, {num_done} of {len(keys) * request.episodes} done", markup=False)
-        with EpisodesBar(len(keys) * request.episodes, num_done) as bar:
-            if distributed:
-                order = make_order(benchmark, request.recipe_changes, together)
-                lines = Collection(benchmark, order, log, load_settings(), bar.say).lines()
-            else:
-                lines = run_episodes(benchmark, log, time.perf_counter, together=together)
-            for line in lines:
-                bar.show(line)
+    with open_benchmark(request, load_device) as benchmark, open_run(benchmark, folder) as (log, bar):
+        if distributed:
+            order = make_order(benchmark, request.recipe_changes, together)
+            lines = Collection(benchmark, order, log, load_settings(), bar.say).lines()
+        else:
+            lines = run_episodes(benchmark, log, time.perf_counter, together=together)
+        for line in lines:
+            bar.show(line)
         return make_report(benchmark, log)
 
 
@@ -175,41 +169,6 @@ def open_benchmark(request: EpisodesRequest, load_device: str) -> Iterator[Bench
         frozen = load_for_bench(request.backbone, load_device)
         protocol = Protocol(request.way, request.shot, request.query, request.episodes, request.seed)
         yield Benchmark(ImageBank(images, frozen), protocol, specs, request.threads, request.device.partition(":")[0])
-
-
-class EpisodesBar:
-    """Progress bar of a benchmark; a few plain lines where standard error is no terminal."""
-
-    def __init__(self, total: int, num_done: int) -> None:
-        self._total, self._num_done = total, num_done
-        self._num_lines = num_done * NUM_PLAIN_LINES // total
-        self._console = stderr_console()
-        columns = (BarColumn(bar_width=30), MofNCompleteColumn(), TimeRemainingColumn(), TextColumn("{task.fields[last]}"))
-        self._progress = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
-        self._task = self._progress.add_task("episodes", total=total, completed=num_done, last="")
-
-    def __enter__(self) -> EpisodesBar:
-        """Show the bar."""
-        self._progress.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        """Leave the bar as it stands."""
-        self._progress.stop()
-
-    def say(self, message: str) -> None:
-        """Write a line without disturbing the bar."""
-        self._console.print(message, markup=False)
-
-    def show(self, line: EpisodeLine) -> None:
-        """Move on by one episode of one method."""
-        self._num_done += 1
-        last = f"episode {line.episode}  {line.method}  {100 * line.accuracy:.1f} %  {line.seconds:.1f} s"
-        self._progress.update(self._task, completed=self._num_done, last=last)
-        due = self._num_done * NUM_PLAIN_LINES // self._total
-        if not self._console.is_terminal and due > self._num_lines:
-            self._num_lines = due
-            self._console.print(f"{self._num_done}/{self._total}  {last}", markup=False)
 
 
 def write_results(result: Mapping[str, Any], folder: Path) -> None:

@@ -3,23 +3,24 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.progress import track
 from rich.table import Table
 
 from app.cli.adapt import resolve_device
 from app.cli.bench import BackboneOption, JsonOption, ThreadsOption, load_for_bench, use_threads
-from app.cli.console import BAD_INPUT_EXIT, NUM_PLAIN_LINES, stderr_console, write_json, write_rejection
+from app.cli.console import BAD_INPUT_EXIT, write_json, write_rejection
 from app.cli.diagnose_plots import AttentionRow, check_matplotlib, plot_attention, plot_lost_layers
+from app.cli.logged_run import open_run
 from app.cli.open_data import DataOption, NamesOption, PatientOption, open_data
 from app.cli.predict import read_image_file
 from vtt_core.contract.errors import ImageError, NotAnImageError
-from vtt_core.contract.recipe import FinetuneRecipe, Method
+from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.images import decode_image
 
 if TYPE_CHECKING:
@@ -27,12 +28,9 @@ if TYPE_CHECKING:
 
 diagnose = typer.Typer(help="Look into a backbone, before and after a fine-tuning.", no_args_is_help=True)
 
-METHODS_AFTER: tuple[Method, ...] = ("clip-lora", "clip-lora+vtt")
+METHODS_AFTER = "clip-lora,clip-lora+vtt"
 """Fine-tunings whose states are compared with the frozen backbone."""
 LOST_LAYERS_FILES = ("lost-layers.json", "lost-layers.png")
-
-Accuracies = Mapping[str, Sequence[float]]
-"""Of every edit, by state: what one episode gives."""
 
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 
@@ -40,7 +38,7 @@ DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
 @diagnose.command()
 def lost_layers(
     data: DataOption,
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of lost-layers.json and lost-layers.png.")],
+    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of log, lost-layers.json and lost-layers.png.")],
     names: NamesOption = None,
     backbone: BackboneOption = "mini",
     way: Annotated[int, typer.Option(metavar="N", min=2, help="Classes of an episode.")] = 5,
@@ -59,24 +57,30 @@ def lost_layers(
     threads: ThreadsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Draw accuracy against the text layer that is removed or emphasised, before and after CLIP-LoRA with and without VtT."""
+    """Draw accuracy against the text layer that is removed or emphasised, before and after CLIP-LoRA with and without VtT.
+
+    Every finished episode is a line of a log; the same command run again after a kill goes on behind the last one.
+    """
     # torch takes seconds to import; other commands do without.
     from vtt_core.benchmark.episodes import Protocol  # noqa: PLC0415
     from vtt_core.benchmark.image_bank import ImageBank  # noqa: PLC0415
-    from vtt_core.diagnostics.lost_layers import BEFORE, LostLayers, make_edits, summarise  # noqa: PLC0415
+    from vtt_core.benchmark.method_spec import parse_specs  # noqa: PLC0415
+    from vtt_core.benchmark.runner import run_episodes  # noqa: PLC0415
+    from vtt_core.diagnostics.lost_layers import BEFORE, LostLayers, summarise  # noqa: PLC0415
 
     check_matplotlib()
     num_threads = use_threads(threads)
     frozen = load_for_bench(backbone, resolve_device(device))
-    edits = make_edits(frozen.text_tower.num_layers, weight)
-    methods = () if before_only else METHODS_AFTER
-    recipes = [FinetuneRecipe.from_json({"method": method, "iterations": iterations}) for method in methods]
+    specs = (BEFORE, *(() if before_only else parse_specs(METHODS_AFTER, (), {"iterations": iterations})))
     protocol = Protocol(way, shot, query, episodes, seed)
     with open_data(data, names, by_patient=by_patient) as images:
         bank = ImageBank(images, frozen)
-        measured = LostLayers(bank, protocol, edits, recipes, num_threads)
-        states = summarise(edits, list(_show_progress(measured.run(together), episodes)))
-        all_images = summarise(edits, measured.over_images())[BEFORE]
+        measured = LostLayers(bank, protocol, specs, num_threads, frozen.device.type, weight)
+        all_images = summarise(measured.edits, measured.over_images())
+        with open_run(measured, out) as (log, bar):
+            for line in run_episodes(measured, log, time.perf_counter, together=together):
+                bar.show(line)
+            states = {state: summarise(measured.edits, found) for state, found in measured.accuracies(log).items()}
     result = {
         "backbone": backbone,
         "backbone_sha256": frozen.weight_sha256,
@@ -95,7 +99,6 @@ def lost_layers(
         "states": states,
         "all_images": {"images": len(bank.images), "chance": 1 / len(bank.labels), **all_images},
     }
-    out.mkdir(parents=True, exist_ok=True)
     json_file, plot_file = (out / name for name in LOST_LAYERS_FILES)
     json_file.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     plot_lost_layers(result, plot_file)
@@ -103,16 +106,6 @@ def lost_layers(
         write_json(result)
     else:
         _write_lost_layers(result, plot_file)
-
-
-def _show_progress(items: Iterator[Accuracies], total: int) -> Iterator[Accuracies]:
-    """Pass the episodes on and show how many are done: a bar, or a few plain lines where there is no terminal."""
-    console = stderr_console()
-    bar = track(items, "episodes", total, console=console, disable=not console.is_terminal)
-    for number, item in enumerate(bar, start=1):
-        yield item
-        if not console.is_terminal and number * NUM_PLAIN_LINES // total > (number - 1) * NUM_PLAIN_LINES // total:
-            console.print(f"episode {number}/{total}", markup=False)
 
 
 def _write_lost_layers(result: Mapping[str, Any], plot_file: Path) -> None:

@@ -70,35 +70,50 @@ class FinetuneMethod(EpisodeMethod):
 
     def predict(self, episodes: Sequence[EpisodeImages]) -> list[Prediction]:
         """Fine-tune on all episodes, several in common steps, then classify the queries of each."""
-        finetunes = [
-            Finetune(
-                images.bank.backbone,
-                images.support_set(),
-                self._recipe,
-                images.seed,
-                limits=images.bank.limits,
-                num_threads=self._num_threads,
-            )
-            for images in episodes
-        ]
-        cosines: list[list[float]] = [[] for _ in episodes]
-        for reports in train_all(finetunes, self._num_threads):
-            for report, seen in zip(reports, cosines, strict=True):
-                if report is not None and report.conflict_cosine is not None:
-                    seen.append(report.conflict_cosine)
+        finished = finetune_all(episodes, self._recipe, self._num_threads)
         return [
-            Prediction(_predicted(finetune, images), self._facts(finetune, seen))
-            for finetune, images, seen in zip(finetunes, episodes, cosines, strict=True)
+            Prediction(_predicted(finetune, images), facts)
+            for images, (finetune, facts) in zip(episodes, finished, strict=True)
         ]
 
-    def _facts(self, finetune: Finetune, cosines: Sequence[float]) -> dict[str, Any]:
-        if not self._recipe.uses_absorption:
-            return {}
-        first = cosines[: self._recipe.conflict_window]
-        return {
-            "absorption_stopped_at": finetune.state.dgso.stopped_at,
-            "first_conflict_cosine": mean(first) if first else None,
-        }
+
+def finetune_all(
+    episodes: Sequence[EpisodeImages], recipe: FinetuneRecipe, num_threads: int
+) -> list[tuple[Finetune, dict[str, Any]]]:
+    """Fine-tune on the support set of every episode; return each with what DGSO did in it, as JSON values.
+
+    Args:
+        episodes: several are worked on in common steps.
+        recipe: of every episode.
+        num_threads: cores to use.
+    """
+    finetunes = [
+        Finetune(
+            images.bank.backbone,
+            images.support_set(),
+            recipe,
+            images.seed,
+            limits=images.bank.limits,
+            num_threads=num_threads,
+        )
+        for images in episodes
+    ]
+    cosines: list[list[float]] = [[] for _ in episodes]
+    for reports in train_all(finetunes, num_threads):
+        for report, seen in zip(reports, cosines, strict=True):
+            if report is not None and report.conflict_cosine is not None:
+                seen.append(report.conflict_cosine)
+    return [(finetune, _dgso_facts(finetune, seen)) for finetune, seen in zip(finetunes, cosines, strict=True)]
+
+
+def _dgso_facts(finetune: Finetune, cosines: Sequence[float]) -> dict[str, Any]:
+    if not finetune.recipe.uses_absorption:
+        return {}
+    first = cosines[: finetune.recipe.conflict_window]
+    return {
+        "absorption_stopped_at": finetune.state.dgso.stopped_at,
+        "first_conflict_cosine": mean(first) if first else None,
+    }
 
 
 def _predicted(finetune: Finetune, images: EpisodeImages) -> Tensor:

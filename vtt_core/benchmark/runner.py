@@ -20,7 +20,7 @@ from vtt_core.benchmark.episode_log import EpisodeLine, EpisodeLog
 from vtt_core.benchmark.episodes import Protocol, draw_episodes, in_parts
 from vtt_core.benchmark.image_bank import ImageBank
 from vtt_core.benchmark.method_spec import MethodSpec
-from vtt_core.benchmark.methods import make_method
+from vtt_core.benchmark.methods import EpisodeMethod, make_method
 from vtt_core.strip import LIBRARIES
 
 
@@ -56,6 +56,10 @@ class Benchmark:
         canonical = json.dumps([self.conditions, method], sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
+    def make_method(self, spec: MethodSpec) -> EpisodeMethod:
+        """Return what runs a method."""
+        return make_method(spec, self.num_threads)
+
     def episodes(self, numbers: Sequence[int] | None = None) -> Iterator[EpisodeImages]:
         """Give the episodes, or those of some numbers."""
         wanted = None if numbers is None else set(numbers)
@@ -81,7 +85,7 @@ def run_episodes(
         numbers: of the episodes; all without it.
         together: episodes handed to a method at once.
     """
-    methods = [(spec, benchmark.key(spec), make_method(spec, benchmark.num_threads)) for spec in benchmark.specs]
+    methods = [(spec, benchmark.key(spec), benchmark.make_method(spec)) for spec in benchmark.specs]
     device = describe_device(benchmark.bank.backbone.device)
     for part in in_parts(benchmark.episodes(numbers), together):
         for spec, key, method in methods:

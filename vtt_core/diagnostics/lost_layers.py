@@ -14,8 +14,9 @@ Differs: no code of it was released. Here a removed block is skipped (x <- x), a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import isfinite
 from typing import Any, Literal
 
@@ -25,8 +26,10 @@ from torch.nn import functional
 
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.benchmark.episode_images import EpisodeImages
-from vtt_core.benchmark.episodes import Episode, Protocol, draw_episodes, in_parts
-from vtt_core.benchmark.image_bank import ImageBank
+from vtt_core.benchmark.episode_log import EpisodeLog
+from vtt_core.benchmark.method_spec import MethodSpec
+from vtt_core.benchmark.methods import EpisodeMethod, Prediction, finetune_all
+from vtt_core.benchmark.runner import Benchmark
 from vtt_core.classify import CHUNK_IMAGES, image_features
 from vtt_core.contract.errors import InputError
 from vtt_core.contract.interval import mean_half_width
@@ -34,11 +37,12 @@ from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.finetune import Finetune
 from vtt_core.losses import class_logits
 from vtt_core.prompts import class_prompts
-from vtt_core.train_all import train_all
 
 Kind = Literal["full", "removed", "emphasised"]
-BEFORE = "before"
-"""State without any fine-tuning; the others are called by their method."""
+BEFORE = MethodSpec("before", "zero-shot", None)
+"""The frozen vision tower."""
+ACCURACIES = "accuracies"
+"""Fact of an episode's line: the accuracy with every edit, the full tower's first."""
 
 
 @dataclass(frozen=True)
@@ -92,104 +96,116 @@ def edited_prototypes(backbone: Backbone, labels: Sequence[str], template: str, 
         return functional.normalize(text_ECD, dim=-1)
 
 
-class LostLayers:
-    """Measures accuracy against the edited text layer on the episodes of a data set."""
+@dataclass(frozen=True)
+class LostLayers(Benchmark):
+    """A benchmark whose methods classify with every edited text tower; an episode's line has the accuracies as a fact."""
 
-    def __init__(
-        self,
-        bank: ImageBank,
-        protocol: Protocol,
-        edits: Sequence[Edit],
-        recipes: Sequence[FinetuneRecipe] = (),
-        num_threads: int | None = None,
-    ) -> None:
-        """Read the class prompts with every edited text tower and, once, all images with the frozen vision tower.
+    weight: float
+    """Of an emphasised layer."""
 
-        Args:
-            bank: all images of a data set, with the frozen backbone.
-            protocol: what episodes to draw.
-            edits: of the text tower, the full one first.
-            recipes: fine-tunings of the vision tower to compare with the frozen one; each a method of its own.
-            num_threads: cores to fine-tune with.
+    @cached_property
+    def edits(self) -> list[Edit]:
+        """Of the text tower.
 
         Raises:
-            ImageError: an image cannot be decoded; it is named.
+            InputError: the weight is no emphasis.
+        """
+        return make_edits(self.bank.backbone.text_tower.num_layers, self.weight)
+
+    @cached_property
+    def prototypes_ECD(self) -> Tensor:
+        """Unit text feature of every class of the data set by each edited text tower.
+
+        Raises:
             PromptError: a class prompt does not fit the text tower.
         """
-        self.bank, self.protocol = bank, protocol
-        self.recipes, self._num_threads = recipes, num_threads
-        template = FinetuneRecipe().prompt_template
-        assert all(recipe.host == "clip-lora" and recipe.prompt_template == template for recipe in recipes)
-        self.prototypes_ECD = edited_prototypes(bank.backbone, bank.labels, template, edits)
-        self._frozen_ID = bank.features(range(len(bank.images)))
+        return edited_prototypes(self.bank.backbone, self.bank.labels, FinetuneRecipe().prompt_template, self.edits)
 
-    def run(self, together: int = 1) -> Iterator[dict[str, list[float]]]:
-        """Give for each episode and state the accuracy of every edit.
+    @cached_property
+    def conditions(self) -> dict[str, Any]:
+        """Everything that numbers depend on besides method and episode, as JSON values."""
+        return super().conditions | {"emphasised_by": self.weight}
 
-        Args:
-            together: episodes that are fine-tuned at once, which a GPU is faster for.
+    def make_method(self, spec: MethodSpec) -> EpisodeMethod:
+        """Return what runs a method: the frozen vision tower, or one fine-tuned."""
+        assert spec.recipe is None or spec.recipe.host == "clip-lora"
+        return EditedTextMethod(self.prototypes_ECD, spec.recipe, self.num_threads)
 
-        Raises:
-            SupportSetError: too few classes have enough images.
-        """
-        bank, seed = self.bank, self.protocol.seed
-        drawn = enumerate(draw_episodes(bank.class_I, self.protocol, bank.group_I))
-        for part in in_parts((EpisodeImages(bank, episode, number, seed) for number, episode in drawn), together):
-            finetuned = {recipe.method: self._finetuned(part, recipe) for recipe in self.recipes}
-            for index, images in enumerate(part):
-                of_states = {BEFORE: self._frozen_ID[images.query]}
-                of_states |= {method: features[index] for method, features in finetuned.items()}
-                yield {state: self._accuracies(images.episode, features_QD) for state, features_QD in of_states.items()}
+    def accuracies(self, log: EpisodeLog) -> dict[str, list[list[float]]]:
+        """Return for each method, and each episode that the log holds, the accuracy with every edit."""
+        numbers = range(self.protocol.num_episodes)
+        return {spec.text: [line.facts[ACCURACIES] for line in log.of(self.key(spec), numbers)] for spec in self.specs}
 
-    def over_images(self) -> list[dict[str, list[float]]]:
+    def over_images(self) -> list[list[float]]:
         """Return for each image whether every edit puts it into its class among all, as 1 or 0, before any fine-tuning.
 
         Episodes draw the same images again and again; an interval over these, each of which counts once, is not too narrow.
+
+        Raises:
+            ImageError: an image cannot be decoded; it is named.
         """
-        labels_I = torch.tensor(self.bank.class_I, device=self._frozen_ID.device)
-        correct_EI = [_correct(prototypes_CD, self._frozen_ID, labels_I).tolist() for prototypes_CD in self.prototypes_ECD]
-        return [{BEFORE: list(correct_E)} for correct_E in zip(*correct_EI, strict=True)]
+        features_ID = self.bank.features(range(len(self.bank.images)))
+        labels_I = torch.tensor(self.bank.class_I, device=features_ID.device)
+        correct_EI = [_correct(_predicted(prototypes_CD, features_ID), labels_I) for prototypes_CD in self.prototypes_ECD]
+        accuracies_IE: list[list[float]] = torch.stack(correct_EI, dim=1).tolist()
+        return accuracies_IE
 
-    def _finetuned(self, part: Sequence[EpisodeImages], recipe: FinetuneRecipe) -> list[Tensor]:
-        """Return features_QD of the queries of each episode after a fine-tuning on its support set."""
-        bank, num_threads = self.bank, self._num_threads
-        finetunes = [
-            Finetune(bank.backbone, images.support_set(), recipe, images.seed, limits=bank.limits, num_threads=num_threads)
-            for images in part
+
+class EditedTextMethod(EpisodeMethod):
+    """Classifies the same features of the queries with every edited text tower."""
+
+    def __init__(self, prototypes_ECD: Tensor, recipe: FinetuneRecipe | None, num_threads: int) -> None:
+        """Remember what to run.
+
+        Args:
+            prototypes_ECD: of the classes of the data set, the full tower's first.
+            recipe: fine-tunes the vision tower on every episode; None leaves it frozen.
+            num_threads: cores to fine-tune with.
+        """
+        self._prototypes_ECD, self._recipe, self._num_threads = prototypes_ECD, recipe, num_threads
+
+    def predict(self, episodes: Sequence[EpisodeImages]) -> list[Prediction]:
+        """Return what the full tower says of each episode's queries, and the accuracy of every tower."""
+        if self._recipe is None:
+            return [self._prediction(images, images.bank.features(images.query), {}) for images in episodes]
+        finished = finetune_all(episodes, self._recipe, self._num_threads)
+        return [
+            self._prediction(images, _features(images, finetune), facts)
+            for images, (finetune, facts) in zip(episodes, finished, strict=True)
         ]
-        for _ in train_all(finetunes, num_threads or torch.get_num_threads()):
-            pass
-        return [self._features(images, finetune) for images, finetune in zip(part, finetunes, strict=True)]
 
-    def _features(self, images: EpisodeImages, finetune: Finetune) -> Tensor:
-        chunks = [images.query[start : start + CHUNK_IMAGES] for start in range(0, len(images.query), CHUNK_IMAGES)]
-        lora = finetune.state.lora
-        return torch.cat([image_features(self.bank.backbone, self.bank.decoded(chunk), lora) for chunk in chunks])
-
-    def _accuracies(self, episode: Episode, features_QD: Tensor) -> list[float]:
-        prototypes_END = self.prototypes_ECD[:, list(episode.classes)]
-        labels_Q = episode.query_labels_Q.to(features_QD.device)
-        return [float(_correct(prototypes_ND, features_QD, labels_Q).mean()) for prototypes_ND in prototypes_END]
+    def _prediction(self, images: EpisodeImages, features_QD: Tensor, facts: Mapping[str, Any]) -> Prediction:
+        prototypes_END = self._prototypes_ECD[:, list(images.episode.classes)]
+        predicted_EQ = [_predicted(prototypes_ND, features_QD).cpu() for prototypes_ND in prototypes_END]
+        labels_Q = images.episode.query_labels_Q
+        accuracies_E = [float(_correct(predicted_Q, labels_Q).mean()) for predicted_Q in predicted_EQ]
+        return Prediction(predicted_EQ[0], {**facts, ACCURACIES: accuracies_E})
 
 
-def _correct(prototypes_ND: Tensor, features_QD: Tensor, labels_Q: Tensor) -> Tensor:
-    return (class_logits(features_QD, prototypes_ND, 1.0).argmax(dim=-1) == labels_Q).double()
+def _features(images: EpisodeImages, finetune: Finetune) -> Tensor:
+    chunks = [images.query[start : start + CHUNK_IMAGES] for start in range(0, len(images.query), CHUNK_IMAGES)]
+    backbone, lora = images.bank.backbone, finetune.state.lora
+    return torch.cat([image_features(backbone, images.bank.decoded(chunk), lora) for chunk in chunks])
 
 
-def summarise(edits: Sequence[Edit], accuracies: Sequence[Mapping[str, Sequence[float]]]) -> dict[str, Any]:
-    """Return for each state the accuracy of the full tower, the gain of every edit and the best layer, as JSON values.
+def _predicted(prototypes_ND: Tensor, features_QD: Tensor) -> Tensor:
+    return class_logits(features_QD, prototypes_ND, 1.0).argmax(dim=-1)
+
+
+def _correct(predicted_Q: Tensor, labels_Q: Tensor) -> Tensor:
+    return (predicted_Q == labels_Q).double()
+
+
+def summarise(edits: Sequence[Edit], accuracies_PE: Sequence[Sequence[float]]) -> dict[str, Any]:
+    """Return the accuracy of the full tower, the gain of every edit and the best layer, as JSON values.
 
     A gain is the mean over the episodes (or images) of an edit's accuracy minus the full tower's. Since the best of L layers
     is chosen after looking, it has a second, wider interval that holds for all L together.
 
     Args:
         edits: the full tower first.
-        accuracies: what `LostLayers.run` or `over_images` gave, at least 2.
+        accuracies_PE: of each of at least 2 episodes (or images) the accuracy with every edit.
     """
-    return {state: _summarise_state(edits, [episode[state] for episode in accuracies]) for state in accuracies[0]}
-
-
-def _summarise_state(edits: Sequence[Edit], accuracies_PE: Sequence[Sequence[float]]) -> dict[str, Any]:
     num_layers, full_P = len(edits[0].block_weights), [accuracy_E[0] for accuracy_E in accuracies_PE]
     summary: dict[str, Any] = {"full": {"accuracy": _mean(full_P), "ci95": mean_half_width(full_P)}}
     kinds: dict[Kind, list[dict[str, Any]]] = {"removed": [], "emphasised": []}

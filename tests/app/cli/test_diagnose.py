@@ -73,7 +73,18 @@ class TestLostLayers:
             for kind in ("removed", "emphasised"):
                 assert [row["layer"] for row in found[kind]] == [1, 2, 3]
                 assert found[f"best_{kind}"]["gain"] == max(row["gain"] for row in found[kind])
-        assert "episode 2/2" in result.stderr
+        assert "6/6  episode 1  clip-lora+vtt" in result.stderr
+
+    def test_what_a_killed_run_has_done_is_not_done_again(self, folder: Path, tmp_path: Path) -> None:
+        whole = lost_layers(folder, tmp_path, "--iterations", "2", "--json")
+        log = tmp_path / "episodes.jsonl"
+        lines = log.read_bytes().splitlines(keepends=True)
+        log.write_bytes(b"".join(lines[:4]) + lines[4][:20])
+        resumed = lost_layers(folder, tmp_path, "--iterations", "2", "--json")
+        assert "4 of 6 done" in resumed.stderr
+        assert resumed.stdout == whole.stdout
+        assert log.read_bytes().startswith(b"".join(lines[:4]))
+        assert log.read_bytes().count(b"\n") == 6
 
     def test_before_alone_prints_a_table(self, folder: Path, tmp_path: Path) -> None:
         result = lost_layers(folder, tmp_path, "--before-only")

@@ -16,8 +16,9 @@ from typing import Any
 import pytest
 
 from app.cli import episodes_by_workers
-from app.cli.bench_episodes import LOG_FILE, EpisodesRequest, run_request
+from app.cli.bench_episodes import EpisodesRequest, run_request
 from app.cli.drawn_images import draw_folders
+from app.cli.logged_run import LOG_FILE
 from app.domain.errors import ServiceRefusedError
 from app.domain.messages import EpisodesMessage
 from app.infra.queue import JobQueue, connect_redis

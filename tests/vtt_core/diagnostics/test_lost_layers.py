@@ -1,6 +1,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
+from time import perf_counter
 
 import pytest
 import torch
@@ -8,8 +9,11 @@ import torch
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.benchmark.datasets.labelled_image import LabelledImage
 from vtt_core.benchmark.episode_images import EpisodeImages
+from vtt_core.benchmark.episode_log import EpisodeLog
 from vtt_core.benchmark.episodes import Protocol, draw_episodes
 from vtt_core.benchmark.image_bank import ImageBank
+from vtt_core.benchmark.method_spec import parse_specs
+from vtt_core.benchmark.runner import Benchmark, run_episodes
 from vtt_core.classify import image_features, logits, zero_shot_prototypes
 from vtt_core.contract.errors import InputError, SupportSetError
 from vtt_core.contract.interval import mean_half_width
@@ -39,6 +43,13 @@ def bank(make_support_set: Callable[..., SupportSet], tiny_backbone: Backbone) -
 @pytest.fixture(scope="module")
 def edits(tiny_backbone: Backbone) -> list[Edit]:
     return make_edits(tiny_backbone.text_tower.num_layers, 1.5)
+
+
+def run(measured: LostLayers) -> dict[str, list[list[float]]]:
+    log = EpisodeLog()
+    for _ in run_episodes(measured, log, perf_counter):
+        pass
+    return measured.accuracies(log)
 
 
 class TestEdits:
@@ -74,56 +85,65 @@ class TestLostLayers:
     def test_before_is_zero_shot_with_each_edits_prototypes(
         self, tiny_backbone: Backbone, bank: ImageBank, edits: list[Edit]
     ) -> None:
-        measured = list(LostLayers(bank, PROTOCOL, edits).run())
+        measured = run(LostLayers(bank, PROTOCOL, (BEFORE,), 1, "cpu", 1.5))
         prototypes_ECD = edited_prototypes(tiny_backbone, bank.labels, TEMPLATE, edits)
-        for accuracies, episode in zip(measured, draw_episodes(bank.class_I, PROTOCOL), strict=True):
+        for accuracies, episode in zip(measured["before"], draw_episodes(bank.class_I, PROTOCOL), strict=True):
             images = bank.decoded(episode.query_Q.tolist())
             features_QD = image_features(tiny_backbone, images)
-            for prototypes_CD, accuracy in zip(prototypes_ECD, accuracies[BEFORE], strict=True):
+            for prototypes_CD, accuracy in zip(prototypes_ECD, accuracies, strict=True):
                 predicted_Q = (features_QD @ prototypes_CD[list(episode.classes)].t()).argmax(dim=-1)
                 assert accuracy == pytest.approx(float((predicted_Q == episode.query_labels_Q).double().mean()))
-        assert list(measured[0]) == [BEFORE]
+        assert list(measured) == ["before"]
 
-    def test_after_is_what_the_stripped_adapter_answers(
-        self, tiny_backbone: Backbone, bank: ImageBank, edits: list[Edit], make_recipe: Callable[..., FinetuneRecipe]
-    ) -> None:
-        recipes = [make_recipe(method=method) for method in ("clip-lora", "clip-lora+vtt")]
-        measured = list(LostLayers(bank, replace(PROTOCOL, num_episodes=2), edits, recipes).run())
+    def test_after_is_what_the_stripped_adapter_answers(self, tiny_backbone: Backbone, bank: ImageBank) -> None:
+        specs = parse_specs("clip-lora,clip-lora+vtt", (), {"iterations": 4})
+        protocol = replace(PROTOCOL, num_episodes=2)
+        measured = run(LostLayers(bank, protocol, (BEFORE, *specs), 1, "cpu", 1.5))
         episode = list(draw_episodes(bank.class_I, PROTOCOL))[1]
         images = bank.decoded(episode.query_Q.tolist())
-        for recipe in recipes:
+        for spec in specs:
+            assert spec.recipe is not None
             finetune = Finetune(
-                tiny_backbone, EpisodeImages(bank, episode, 1, 5).support_set(), recipe, derived_seed(5, "episode", 1)
+                tiny_backbone, EpisodeImages(bank, episode, 1, 5).support_set(), spec.recipe, derived_seed(5, "episode", 1)
             )
             assert [report.step for report in finetune.steps()] == [1, 2, 3, 4]
             predicted_Q = logits(tiny_backbone, strip(finetune), images).argmax(dim=-1)
             expected = float((predicted_Q == episode.query_labels_Q).double().mean())
-            assert measured[1][recipe.method][0] == pytest.approx(expected)
-        frozen_only = list(LostLayers(bank, PROTOCOL, edits).run())
-        assert [accuracies[BEFORE] for accuracies in measured] == [accuracies[BEFORE] for accuracies in frozen_only[:2]]
+            assert measured[spec.text][1][0] == pytest.approx(expected)
+        assert measured["before"] == run(LostLayers(bank, protocol, (BEFORE,), 1, "cpu", 1.5))["before"]
 
-    def test_each_image_counts_once_among_all_classes(
-        self, tiny_backbone: Backbone, bank: ImageBank, edits: list[Edit]
-    ) -> None:
-        measured = LostLayers(bank, PROTOCOL, edits)
+    def test_a_line_has_the_full_towers_accuracy_and_all_as_a_fact(self, bank: ImageBank) -> None:
+        log = EpisodeLog()
+        lines = list(run_episodes(LostLayers(bank, PROTOCOL, (BEFORE,), 1, "cpu", 1.5), log, perf_counter))
+        assert [(line.method, line.episode) for line in lines] == [("before", 0), ("before", 1), ("before", 2)]
+        assert all(line.accuracy == line.facts["accuracies"][0] and len(line.facts["accuracies"]) == 7 for line in lines)
+
+    def test_lines_of_another_weight_or_of_a_plain_benchmark_are_not_taken(self, bank: ImageBank) -> None:
+        def key(weight: float) -> str:
+            return LostLayers(bank, PROTOCOL, (BEFORE,), 1, "cpu", weight).key(BEFORE)
+
+        assert len({key(1.5), key(2.0), Benchmark(bank, PROTOCOL, (BEFORE,), 1, "cpu").key(BEFORE)}) == 3
+        assert key(1.5) == key(1.5)
+
+    def test_each_image_counts_once_among_all_classes(self, tiny_backbone: Backbone, bank: ImageBank) -> None:
+        measured = LostLayers(bank, PROTOCOL, (BEFORE,), 1, "cpu", 1.5)
         features_ID = image_features(tiny_backbone, bank.decoded(range(20)))
         predicted_IE = torch.einsum("id,ecd->iec", features_ID, measured.prototypes_ECD).argmax(dim=-1)
         expected_IE = (predicted_IE == torch.tensor(bank.class_I)[:, None]).double()
-        assert [image[BEFORE] for image in measured.over_images()] == expected_IE.tolist()
+        assert measured.over_images() == expected_IE.tolist()
         assert 0 < float(expected_IE.mean()) < 1
 
-    def test_a_group_is_never_on_both_sides(self, tiny_backbone: Backbone, bank: ImageBank, edits: list[Edit]) -> None:
+    def test_a_group_is_never_on_both_sides(self, tiny_backbone: Backbone, bank: ImageBank) -> None:
         grouped = ImageBank([replace(image, group="same") for image in bank.images], tiny_backbone)
         with pytest.raises(SupportSetError, match="groups"):
-            list(LostLayers(grouped, PROTOCOL, edits).run())
+            run(LostLayers(grouped, PROTOCOL, (BEFORE,), 1, "cpu", 1.5))
 
 
 class TestSummary:
     EDITS = make_edits(2, 1.5)
 
     def test_gains_are_paired_over_the_episodes(self) -> None:
-        accuracies = [{"before": [0.2, 0.4, 0.1, 0.2, 0.2]}, {"before": [0.6, 0.8, 0.7, 0.6, 0.6]}]
-        found = summarise(self.EDITS, accuracies)["before"]
+        found = summarise(self.EDITS, [[0.2, 0.4, 0.1, 0.2, 0.2], [0.6, 0.8, 0.7, 0.6, 0.6]])
         assert found["full"] == {"accuracy": pytest.approx(0.4), "ci95": pytest.approx(mean_half_width([0.2, 0.6]))}
         assert [row["layer"] for row in found["removed"]] == [row["layer"] for row in found["emphasised"]] == [1, 2]
         # The episodes differ by 40 points, but the edit gains 20 in both.
@@ -141,8 +161,8 @@ class TestSummary:
         gains = [0.1 + spread * (gain - 0.1) for gain in gains]
         for num_layers, is_above_zero in ((2, True), (12, False)):
             edits = make_edits(num_layers, 1.5)
-            accuracies = [{"before": [0.5, 0.5 + gain] + [0.5] * (2 * num_layers - 1)} for gain in gains]
-            best = summarise(edits, accuracies)["before"]["best_removed"]
+            accuracies_PE = [[0.5, 0.5 + gain] + [0.5] * (2 * num_layers - 1) for gain in gains]
+            best = summarise(edits, accuracies_PE)["best_removed"]
             assert best["ci95"] == pytest.approx(0.087)
             assert best["is_above_zero"]
             assert best["is_above_zero_of_all_layers"] is is_above_zero
