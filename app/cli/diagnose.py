@@ -26,6 +26,8 @@ from vtt_core.images import decode_image
 if TYPE_CHECKING:
     from PIL import Image
 
+    from vtt_core.diagnostics.lost_layers import LostLayers
+
 diagnose = typer.Typer(help="Look into a backbone, before and after a fine-tuning.", no_args_is_help=True)
 
 METHODS_AFTER = "clip-lora,clip-lora+vtt"
@@ -65,8 +67,7 @@ def lost_layers(
     from vtt_core.benchmark.episodes import Protocol  # noqa: PLC0415
     from vtt_core.benchmark.image_bank import ImageBank  # noqa: PLC0415
     from vtt_core.benchmark.method_spec import parse_specs  # noqa: PLC0415
-    from vtt_core.benchmark.runner import run_episodes  # noqa: PLC0415
-    from vtt_core.diagnostics.lost_layers import BEFORE, LostLayers, summarise  # noqa: PLC0415
+    from vtt_core.diagnostics.lost_layers import BEFORE, LostLayers  # noqa: PLC0415
 
     check_matplotlib()
     num_threads = use_threads(threads)
@@ -74,31 +75,9 @@ def lost_layers(
     specs = (BEFORE, *(() if before_only else parse_specs(METHODS_AFTER, (), {"iterations": iterations})))
     protocol = Protocol(way, shot, query, episodes, seed)
     with open_data(data, names, by_patient=by_patient) as images:
-        bank = ImageBank(images, frozen)
-        measured = LostLayers(bank, protocol, specs, num_threads, frozen.device.type, weight)
-        all_images = summarise(measured.edits, measured.over_images())
-        with open_run(measured, out) as (log, bar):
-            for line in run_episodes(measured, log, time.perf_counter, together=together):
-                bar.show(line)
-            states = {state: summarise(measured.edits, found) for state, found in measured.accuracies(log).items()}
-    result = {
-        "backbone": backbone,
-        "backbone_sha256": frozen.weight_sha256,
-        "data": data,
-        "labels": list(bank.labels),
-        "way": way,
-        "shot": shot,
-        "query": query,
-        "episodes": episodes,
-        "seed": seed,
-        "by_patient": by_patient,
-        "iterations": None if before_only else iterations,
-        "weight": weight,
-        "text_layers": frozen.text_tower.num_layers,
-        "chance": 1 / way,
-        "states": states,
-        "all_images": {"images": len(bank.images), "chance": 1 / len(bank.labels), **all_images},
-    }
+        measured = LostLayers(ImageBank(images, frozen), protocol, specs, num_threads, frozen.device.type, weight)
+        found = _run_lost_layers(measured, out, together)
+    result = {"data": data, "iterations": None if before_only else iterations, **found}
     json_file, plot_file = (out / name for name in LOST_LAYERS_FILES)
     json_file.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     plot_lost_layers(result, plot_file)
@@ -106,6 +85,36 @@ def lost_layers(
         write_json(result)
     else:
         _write_lost_layers(result, plot_file)
+
+
+def _run_lost_layers(measured: LostLayers, folder: Path, together: int) -> dict[str, Any]:
+    """Run what the folder's log does not hold yet, and return all that was found, as JSON values."""
+    from vtt_core.benchmark.runner import run_episodes  # noqa: PLC0415  (see lost_layers)
+    from vtt_core.diagnostics.lost_layers import summarise  # noqa: PLC0415
+
+    # Reads every image once, so that an unusable one is named before anything is written.
+    all_images = summarise(measured.edits, measured.over_images())
+    with open_run(measured, folder) as (log, bar):
+        for line in run_episodes(measured, log, time.perf_counter, together=together):
+            bar.show(line)
+        states = {state: summarise(measured.edits, found) for state, found in measured.accuracies(log).items()}
+    bank, protocol = measured.bank, measured.protocol
+    return {
+        "backbone": bank.backbone.backbone_id,
+        "backbone_sha256": bank.backbone.weight_sha256,
+        "labels": list(bank.labels),
+        "way": protocol.way,
+        "shot": protocol.shot,
+        "query": protocol.num_queries,
+        "episodes": protocol.num_episodes,
+        "seed": protocol.seed,
+        "by_patient": bank.group_I is not None,
+        "weight": measured.weight,
+        "text_layers": bank.backbone.text_tower.num_layers,
+        "chance": 1 / protocol.way,
+        "states": states,
+        "all_images": {"images": len(bank.images), "chance": 1 / len(bank.labels), **all_images},
+    }
 
 
 def _write_lost_layers(result: Mapping[str, Any], plot_file: Path) -> None:
