@@ -1,7 +1,8 @@
 """Put results of several data sets into one table: a line a method, a column a data set, and their average.
 
 Source: METHOD.md, "Protocol". Episodes of different data sets are independent, so the variance of an average is the sum of
-    their variances over the square of their number.
+    their variances over the square of their number. Half widths are combined so too, which is a little too wide for few
+    episodes.
 """
 
 from __future__ import annotations

@@ -1,14 +1,15 @@
 """Give an accuracy its 95 % interval.
 
-Source: Wilson 1927, score interval of a binomial proportion; the normal interval of a mean for many episodes, and
-    Bonferroni's correction where the best of several means is picked.
+Source: Wilson 1927, score interval of a binomial proportion; Student 1908, interval of a mean; Abramowitz & Stegun 1964,
+    26.7.3 and 26.7.4, the distribution of Student's t; Bonferroni's correction where the best of several means is picked.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import sqrt
-from statistics import NormalDist, stdev
+from functools import cache
+from math import cos, pi, sin, sqrt, tan
+from statistics import stdev
 
 NORMAL_QUANTILE = 1.959963984540054
 """97.5 % point of the standard normal distribution."""
@@ -34,9 +35,39 @@ def wilson_half_width(num_correct: int, num_images: int) -> float:
 def mean_half_width(values: Sequence[float], num_means: int = 1) -> float:
     """Return half the length of the 95 % interval of the mean of independent values, such as an episode's accuracy.
 
+    It is Student's: of 7 values a quarter wider than that of a known spread, of 100 values by a hundredth.
+
     Args:
-        values: at least 2; the normal distribution takes about 30.
+        values: at least 2.
         num_means: means that this one was picked from; the intervals of all of them then hold together (Bonferroni).
     """
-    quantile = NORMAL_QUANTILE if num_means == 1 else NormalDist().inv_cdf(1 - 0.025 / num_means)
-    return quantile * stdev(values) / sqrt(len(values))
+    return student_quantile(len(values) - 1, 0.025 / num_means) * stdev(values) / sqrt(len(values))
+
+
+@cache
+def student_quantile(degrees: int, tail: float) -> float:
+    """Return the value that Student's t exceeds with a small probability.
+
+    Args:
+        degrees: of freedom, at least 1.
+        tail: the probability, below a half.
+    """
+    low, high = 0.0, pi / 2
+    middle = pi / 4
+    while low < middle < high:
+        if _within(middle, degrees) < 1 - 2 * tail:
+            low = middle
+        else:
+            high = middle
+        middle = (low + high) / 2
+    return tan(middle) * sqrt(degrees)
+
+
+def _within(angle: float, degrees: int) -> float:
+    """Return the probability that t lies within +-sqrt(degrees) tan(angle)."""
+    is_odd = degrees % 2
+    term, total = (cos(angle), 0.0) if is_odd else (1.0, 0.0)
+    for power in range(2 + is_odd, degrees + 1, 2):
+        total += term
+        term *= cos(angle) ** 2 * (power - 1) / power
+    return 2 / pi * (angle + sin(angle) * total) if is_odd else sin(angle) * total

@@ -34,11 +34,11 @@ def report(bank: ImageBank, num_episodes: int = 3) -> dict[str, Any]:
 def test_means_and_intervals_are_those_worked_out_by_hand(bank: ImageBank) -> None:
     result = report(bank)
     assert result["methods"]["zero-shot"]["mean"] == pytest.approx(0.3)
-    assert result["methods"]["zero-shot"]["ci95"] == pytest.approx(1.959964 * 0.1 / sqrt(3))
+    assert result["methods"]["zero-shot"]["ci95"] == pytest.approx(4.302653 * 0.1 / sqrt(3))
     # Differences 0.3, 0.2, 0.4: mean 0.3, deviation 0.1.
     for name, sign in (("clip-lora+vtt minus zero-shot", 1), ("zero-shot minus clip-lora+vtt", -1)):
         assert result["paired"][name]["mean"] == pytest.approx(sign * 0.3)
-        assert result["paired"][name]["ci95"] == pytest.approx(1.959964 * 0.1 / sqrt(3))
+        assert result["paired"][name]["ci95"] == pytest.approx(4.302653 * 0.1 / sqrt(3))
     assert result["methods"]["clip-lora+vtt"]["seconds_per_episode"] == 4.0
 
 
@@ -70,7 +70,7 @@ def test_one_episode_has_no_interval(bank: ImageBank) -> None:
 
 def test_markdown_has_a_row_for_each_method_and_each_pair_once(bank: ImageBank) -> None:
     text = to_markdown(report(bank))
-    assert "| zero-shot | 30.00 | ± 11.32 | 1.00 |" in text
-    assert "| clip-lora+vtt minus zero-shot | +30.00 | ± 11.32 |" in text
+    assert "| zero-shot | 30.00 | ± 24.84 | 1.00 |" in text
+    assert "| clip-lora+vtt minus zero-shot | +30.00 | ± 24.84 |" in text
     assert "zero-shot minus clip-lora+vtt" not in text
     assert "3-way 2-shot, 2 queries a class, 3 episodes, seed 1, no patient on both sides" in text

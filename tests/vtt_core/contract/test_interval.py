@@ -1,6 +1,10 @@
-import pytest
+import random
+from statistics import mean
 
-from vtt_core.contract.interval import mean_half_width, wilson_half_width
+import pytest
+from scipy import stats
+
+from vtt_core.contract.interval import mean_half_width, student_quantile, wilson_half_width
 
 
 def test_the_interval_matches_a_published_example() -> None:
@@ -21,12 +25,26 @@ def test_more_images_narrow_the_interval() -> None:
 
 
 def test_the_interval_of_a_mean_narrows_with_the_root_of_the_number() -> None:
-    # Standard deviation 1 of (1, 2, 3): 1.96 / sqrt(3).
-    assert mean_half_width([1.0, 2.0, 3.0]) == pytest.approx(1.1316, abs=1e-4)
-    assert mean_half_width([0.4, 0.6] * 200) == pytest.approx(mean_half_width([0.4, 0.6] * 50) / 2, rel=0.01)
+    # Standard deviation 1 of (1, 2, 3), and 4.3027 of two degrees of freedom (Student's table): 4.3027 / sqrt(3).
+    assert mean_half_width([1.0, 2.0, 3.0]) == pytest.approx(2.4841, abs=1e-4)
+    assert mean_half_width([0.4, 0.6] * 200) == pytest.approx(mean_half_width([0.4, 0.6] * 50) / 2, rel=0.02)
 
 
 def test_an_interval_that_was_picked_among_several_is_wider() -> None:
-    # Twelve means: the 0.2 % tails on either side begin at 2.8653 standard deviations.
+    # Twelve means: 0.2 % tails on either side.
     values = [1.0, 2.0, 3.0]
-    assert mean_half_width(values, num_means=12) == pytest.approx(mean_half_width(values) * 2.8653 / 1.95996, rel=1e-4)
+    wider = stats.t.ppf(1 - 0.025 / 12, 2) / stats.t.ppf(0.975, 2)
+    assert mean_half_width(values, num_means=12) == pytest.approx(mean_half_width(values) * wider)
+
+
+@pytest.mark.parametrize("degrees", [1, 2, 3, 4, 6, 24, 99, 599, 5000])
+@pytest.mark.parametrize("tail", [0.025, 0.025 / 12, 1e-4])
+def test_the_quantile_is_scipys(degrees: int, tail: float) -> None:
+    assert student_quantile(degrees, tail) == pytest.approx(stats.t.ppf(1 - tail, degrees), rel=1e-8)
+
+
+def test_the_interval_covers_the_mean_of_few_values_as_often_as_it_says() -> None:
+    rng = random.Random(1)
+    drawn = [[rng.gauss(0, 1) for _ in range(7)] for _ in range(4000)]
+    covered = sum(abs(mean(values)) < mean_half_width(values) for values in drawn) / 4000
+    assert covered == pytest.approx(0.95, abs=0.01)
