@@ -16,6 +16,7 @@ from typing import Any
 import pytest
 
 from app.cli import episodes_by_workers
+from app.cli.bench import use_threads
 from app.cli.bench_episodes import EpisodesRequest, run_request
 from app.cli.drawn_images import draw_folders
 from app.cli.logged_run import LOG_FILE
@@ -127,6 +128,7 @@ def test_two_workers_give_the_result_of_one_process(
 ) -> None:
     workers.start(2)
     request = request_for()
+    use_threads(request.threads)  # as the command does: sums depend by rounding on the number of cores
     alone = run_request(request, tmp_path / "alone")
     spread = run_request(request, tmp_path / "spread", distributed=True)
     assert without_seconds(spread) == without_seconds(alone)
