@@ -128,8 +128,9 @@ class LostLayers(Benchmark):
 
     def make_method(self, spec: MethodSpec) -> EpisodeMethod:
         """Return what runs a method: the frozen vision tower, or one fine-tuned."""
-        assert spec.recipe is None or spec.recipe.host == "clip-lora"
-        return EditedTextMethod(self.prototypes_ECD, spec.recipe, self.num_threads)
+        recipe = spec.recipe
+        assert recipe is None or (recipe.host, recipe.prompt_template) == ("clip-lora", FinetuneRecipe().prompt_template)
+        return EditedTextMethod(self.prototypes_ECD, recipe, self.num_threads)
 
     def accuracies(self, log: EpisodeLog) -> dict[str, list[list[float]]]:
         """Return for each method, and each episode that the log holds, the accuracy with every edit."""
