@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from app.domain.errors import ServiceRefusedError
 from app.domain.messages import EpisodesMessage
 from app.infra.benchmarks import BenchmarkBlobs, EpisodesOrder
+from app.infra.clock import utc_now
 from app.infra.outages import OUTAGES
 from app.infra.queue import JobQueue
 from app.infra.settings import Settings
@@ -29,6 +30,8 @@ RESEND_SECONDS = 20.0
 """How long a chunk may be neither in the queue nor in a live worker's hand before it is sent again: a few signs of life."""
 OUTAGE_SECONDS = 300.0
 """How long store or queue may be away."""
+NOTE_SECONDS = 3600.0
+"""How often the store is told that the command still waits."""
 
 
 def make_order(benchmark: Benchmark, recipe_changes: dict[str, Any], chunk_episodes: int) -> EpisodesOrder:
@@ -73,6 +76,7 @@ class Collection:
         self._keys = [benchmark.key(spec) for spec in benchmark.specs]
         self._outstanding = {chunk for chunk in range(order.num_chunks) if not self._is_done(chunk)}
         self._missing_since: dict[int, float] = {}
+        self._notes_at = 0.0
         self._has_said_so = False
 
     def lines(self) -> Iterator[EpisodeLine]:
@@ -89,6 +93,7 @@ class Collection:
             while self._outstanding:
                 try:
                     yield from self._collect()
+                    self._note_wanted(time.monotonic())
                     self._resend(time.monotonic())
                     away_since = None
                 except OUTAGES:
@@ -102,7 +107,13 @@ class Collection:
             self._queue.close()
             self._registry.close()
 
+    def _note_wanted(self, elapsed: float) -> None:
+        if elapsed >= self._notes_at:
+            self._blobs.note_wanted(utc_now())
+            self._notes_at = elapsed + NOTE_SECONDS
+
     def _place(self) -> None:
+        self._note_wanted(time.monotonic())
         if not self._blobs.is_ordered():
             # Not only what is outstanding: a later command for the same may have another log.
             used = [index for images in self._benchmark.episodes() for index in images.support + images.query]

@@ -4,8 +4,10 @@
     benchmarks/<id>/bundle.zip      the images
     benchmarks/<id>/lines/<chunk>   lines of the log, perhaps not yet of all methods
     benchmarks/<id>/errors/<chunk>  why a chunk cannot be computed
+    benchmarks/<id>/wanted_at       when a command last waited for it
 
 The id is a hash of what is computed, so equal commands share all of it, and the one that has collected everything removes it.
+What no command has waited for during `KEPT_FOR` is removed by the reaper, since it holds a user's images.
 """
 
 from __future__ import annotations
@@ -13,11 +15,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
+from datetime import datetime, timedelta
 from typing import Any
 
 from app.domain.errors import BlobMissingError
 from app.infra.store import ObjectStore
 
+KEPT_FOR = timedelta(days=7)
+"""How long a command that was killed finds again what its workers computed."""
 _PREFIX = "benchmarks"
 
 
@@ -61,6 +66,15 @@ class BenchmarkBlobs:
         """Put the images, then what to compute with them."""
         self._store.put(f"{self._prefix}/bundle.zip", bundle)
         self._store.put(f"{self._prefix}/order.json", json.dumps(asdict(order)).encode())
+
+    def note_wanted(self, now: datetime) -> None:
+        """Say that a command waits for it, before anything else is put and now and then."""
+        self._store.put(f"{self._prefix}/wanted_at", now.isoformat().encode())
+
+    def wanted_at(self) -> datetime | None:
+        """Return when a command last waited for it, if one has said so."""
+        content = self._get("wanted_at")
+        return datetime.fromisoformat(content.decode()) if content is not None else None
 
     def is_ordered(self) -> bool:
         """Return whether somebody still waits for it."""
@@ -115,3 +129,24 @@ class BenchmarkBlobs:
             return self._store.get(f"{self._prefix}/{name}")
         except BlobMissingError:
             return None
+
+
+def clear_unwanted(store: ObjectStore, now: datetime) -> list[str]:
+    """Remove the benchmarks that no command has waited for during `KEPT_FOR`.
+
+    Returns:
+        Ids of those removed.
+
+    Raises:
+        StoreUnavailableError: the store does not answer.
+    """
+    cleared = []
+    for benchmark_id in store.folders(_PREFIX):
+        blobs = BenchmarkBlobs(store, benchmark_id)
+        wanted_at = blobs.wanted_at()
+        if wanted_at is None:
+            blobs.note_wanted(now)  # a worker put its lines after the end: its time begins here
+        elif now - wanted_at > KEPT_FOR:
+            blobs.clear()
+            cleared.append(benchmark_id)
+    return cleared

@@ -11,6 +11,7 @@ import structlog
 
 from app.domain.jobs import JobState
 from app.domain.messages import FinetuneMessage
+from app.infra.benchmarks import clear_unwanted
 from app.infra.checkpoints import clear_ended_jobs
 from app.infra.clock import utc_now
 from app.infra.database import SessionFactory
@@ -23,7 +24,7 @@ from app.infra.settings import Settings
 from app.infra.store import ObjectStore
 
 SWEEPS_PER_CLEARING = 12
-"""Each look for what ended jobs have left in the store costs a listing."""
+"""Each look for what ended jobs and forgotten benchmarks have left in the store costs two listings."""
 _log = structlog.get_logger(__name__)
 
 
@@ -124,6 +125,8 @@ class Reaper(threading.Thread):
             self._clears_at = elapsed + SWEEPS_PER_CLEARING * self._settings.reaper_seconds
             for job_id in clear_ended_jobs(self._session_factory, self._store):
                 _log.info("cleared", job_id=job_id)
+            for benchmark_id in clear_unwanted(self._store, self._clock()):
+                _log.info("cleared", benchmark_id=benchmark_id)
 
     def _purge(self) -> None:
         with self._session_factory.begin() as session:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from app.infra.benchmarks import BenchmarkBlobs, EpisodesOrder
+from app.infra.benchmarks import KEPT_FOR, BenchmarkBlobs, EpisodesOrder, clear_unwanted
 from app.infra.store import ObjectStore
 
 ORDER = EpisodesOrder(
@@ -67,3 +68,25 @@ def test_clearing_leaves_nothing_and_touches_no_other_benchmark(blobs: Benchmark
     blobs.clear()
     assert [key for key in store.keys("benchmarks") if "/b1/" in key] == []
     assert other.order() == ORDER
+
+
+def test_what_no_command_waits_for_any_more_is_removed_after_its_time(tmp_path: Path, now: datetime) -> None:
+    store = ObjectStore(f"file://{tmp_path}")
+    forgotten, wanted = BenchmarkBlobs(store, "b1"), BenchmarkBlobs(store, "b2")
+    for each in (forgotten, wanted):
+        each.note_wanted(now)
+        each.place_order(ORDER, b"images")
+    assert clear_unwanted(store, now + KEPT_FOR) == []
+    wanted.note_wanted(now + KEPT_FOR)
+    assert clear_unwanted(store, now + KEPT_FOR + timedelta(seconds=1)) == ["b1"]
+    assert [key for key in store.keys("benchmarks") if "/b1/" in key] == []
+    assert wanted.order() == ORDER
+
+
+def test_lines_that_come_after_the_end_have_the_same_time(blobs: BenchmarkBlobs, tmp_path: Path, now: datetime) -> None:
+    store = ObjectStore(f"file://{tmp_path}")
+    blobs.put_lines(0, b"line\n")
+    assert clear_unwanted(store, now) == []
+    assert blobs.wanted_at() == now
+    assert clear_unwanted(store, now + KEPT_FOR + timedelta(seconds=1)) == ["b1"]
+    assert store.keys("benchmarks") == []

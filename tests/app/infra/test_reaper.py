@@ -9,6 +9,7 @@ from sqlalchemy.exc import OperationalError
 from app.domain.errors import QueueUnavailableError
 from app.domain.jobs import JobState
 from app.domain.messages import FinetuneMessage
+from app.infra.benchmarks import KEPT_FOR, BenchmarkBlobs
 from app.infra.checkpoints import checkpoint_key
 from app.infra.database import SessionFactory
 from app.infra.jobs import JobRepository, NewJob
@@ -158,6 +159,17 @@ def test_the_store_is_cleared_now_and_then(
     assert store.exists(checkpoint_key(job_id))
     reaper.sweep(100.0 + pause)
     assert not store.exists(checkpoint_key(job_id))
+
+
+def test_images_of_a_benchmark_whose_command_never_came_back_do_not_stay(
+    settings: Settings, session_factory: SessionFactory, queue: JobQueue, store: ObjectStore, now: datetime
+) -> None:
+    BenchmarkBlobs(store, "b1").note_wanted(now)
+    store.put("benchmarks/b1/bundle.zip", b"images")
+    Reaper(settings, session_factory, queue, store, clock=lambda: now + KEPT_FOR).sweep(100.0)
+    assert store.exists("benchmarks/b1/bundle.zip")
+    Reaper(settings, session_factory, queue, store, clock=lambda: now + KEPT_FOR + LATER).sweep(100.0)
+    assert store.keys("benchmarks") == []
 
 
 def test_predictions_are_purged_even_while_the_broker_is_away(
