@@ -29,12 +29,16 @@ def _fixed_seed() -> None:
 def _torch_as_it_was() -> Iterator[None]:
     """Undo what a test may change in torch, without importing it for tests that never touch it."""
     torch = sys.modules.get("torch")
+    num_threads = None
     if torch is not None:
         torch.manual_seed(0)
+        num_threads = torch.get_num_threads()
     yield
     torch = sys.modules.get("torch")
     if torch is not None:
         torch.set_default_dtype(torch.float32)
+        if num_threads is not None and torch.get_num_threads() != num_threads:
+            torch.set_num_threads(num_threads)
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
