@@ -39,7 +39,7 @@ class BenchmarkCache:
         if self._kept is None or self._id != benchmark_id or self._kept.bank.backbone is not backbone:
             self.clear()
             bank = read_bundle(io.BytesIO(blobs.bundle()), backbone, BANK_BYTES)
-            specs = parse_specs(order.methods, FROZEN, order.recipe_changes)
+            specs = parse_specs(order.methods, FROZEN, order.recipe_changes, backbone_id=order.backbone_id)
             benchmark = Benchmark(bank, Protocol(**order.protocol), specs, order.threads, backbone.device.type)
             check_conditions(benchmark, order)
             self._id, self._kept = benchmark_id, benchmark

@@ -71,7 +71,8 @@ def adapt(
     A folder per class, in a folder or a zip; a single enclosing folder is stepped into. Images that
     cannot be used are named and left out, and the next ones take their place.
     """
-    recipe = parse_spec(method, (), {} if iterations is None else {"iterations": iterations}).recipe
+    changes = {} if iterations is None else {"iterations": iterations}
+    recipe = parse_spec(method, (), changes, backbone_id=backbone).recipe
     assert recipe is not None, "only a baseline has none, and none is offered here"
     check_backbone_id(backbone)
     selection = select_images(source, shot=shot, query=query, names_path=names)

@@ -164,7 +164,7 @@ def open_benchmark(request: EpisodesRequest, load_device: str) -> Iterator[Bench
     from vtt_core.benchmark.methods import FROZEN  # noqa: PLC0415
     from vtt_core.benchmark.runner import Benchmark  # noqa: PLC0415
 
-    specs = parse_specs(request.methods, FROZEN, request.recipe_changes)
+    specs = parse_specs(request.methods, FROZEN, request.recipe_changes, backbone_id=request.backbone)
     with open_data(request.data, request.names, by_patient=request.by_patient, part=request.part) as images:
         frozen = load_for_bench(request.backbone, load_device)
         protocol = Protocol(request.way, request.shot, request.query, request.episodes, request.seed)

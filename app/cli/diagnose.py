@@ -30,8 +30,6 @@ if TYPE_CHECKING:
 
 diagnose = typer.Typer(help="Look into a backbone, before and after a fine-tuning.", no_args_is_help=True)
 
-METHODS_AFTER = "clip-lora,clip-lora+vtt"
-"""Fine-tunings whose states are compared with the frozen backbone."""
 LOST_LAYERS_FILES = ("lost-layers.json", "lost-layers.png")
 
 DeviceOption = Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")]
@@ -49,6 +47,9 @@ def lost_layers(
     episodes: Annotated[int, typer.Option(metavar="N", min=2, help="Episodes.")] = 200,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the episodes and of the fine-tunings in them.")] = 1,
     weight: Annotated[float, typer.Option(metavar="W", help="Of an emphasised layer, above 1.")] = 1.5,
+    methods: Annotated[
+        str, typer.Option(metavar="NAME,NAME...", help="Fine-tunings whose text towers are compared with the frozen one.")
+    ] = "clip-lora,clip-lora+vtt",
     before_only: Annotated[bool, typer.Option("--before-only", help="The frozen backbone alone, with no fine-tuning.")] = False,
     by_patient: PatientOption = False,
     iterations: Annotated[
@@ -72,7 +73,8 @@ def lost_layers(
     check_matplotlib()
     num_threads = use_threads(threads)
     frozen = load_for_bench(backbone, resolve_device(device))
-    specs = (BEFORE, *(() if before_only else parse_specs(METHODS_AFTER, (), {"iterations": iterations})))
+    changes = {"iterations": iterations}
+    specs = (BEFORE, *(() if before_only else parse_specs(methods, (), changes, backbone_id=backbone)))
     protocol = Protocol(way, shot, query, episodes, seed)
     with open_data(data, names, by_patient=by_patient) as images:
         measured = LostLayers(ImageBank(images, frozen), protocol, specs, num_threads, frozen.device.type, weight)

@@ -74,7 +74,7 @@ def create_job(
 
     The answer comes at once (202); `Location` is the job to watch. The support set is frozen by its first job. It needs
     two classes, and an image in every class that was named. `recipe` changes single hyper-parameters, for example
-    `{"iterations": 100}`; without it the released recipe runs.
+    `{"iterations": 100}`; without it the preset runs as it is.
 
     With an `Idempotency-Key`, the same request sent again gives the same job, and another one with that key is refused (409).
     """

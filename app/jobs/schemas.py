@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.domain.jobs import JobState
 from app.names import DisplayName
-from vtt_core.contract.recipe import Method, Preset
+from vtt_core.contract.recipe import DEFAULT_PRESET, Method, Preset
 
 
 class JobRequest(BaseModel):
@@ -28,8 +28,9 @@ class JobRequest(BaseModel):
         description="What is fine-tuned, the host, alone or taught by VtT: a LoRA on vision, text or both, CoOp, MaPLe",
     )
     preset: Preset = Field(
-        default="released",
-        description="Recipe to start from: the released code's, the paper's, or what the host was published with by itself",
+        default=DEFAULT_PRESET,
+        description="Recipe to start from: the released code's with what was measured to be better on the backbone (`tuned`),"
+        " the released code's as it is, the paper's, or what the host was published with by itself",
     )
     recipe: dict[str, Any] = Field(
         default_factory=dict,

@@ -46,10 +46,11 @@ def create_job(
         IdempotencyConflictError: the key came before with another request.
         QuotaExceededError: too many jobs of the tenant have not ended.
     """
+    backbone_id = request.backbone or resources.settings.default_backbone
     new_job = NewJob(
         support_set_id=request.support_set_id,
-        backbone_id=request.backbone or resources.settings.default_backbone,
-        recipe=_recipe(request),
+        backbone_id=backbone_id,
+        recipe=_recipe(request, backbone_id),
         seed=request.seed,
         name=request.name,
         idempotency_key=idempotency_key,
@@ -57,8 +58,8 @@ def create_job(
         request_id=bound_request_id(),
         traceparent=current_traceparent(),
     )
-    if new_job.backbone_id != resources.settings.default_backbone:  # the operator's choice, which may be a local file
-        check_catalogue_id(new_job.backbone_id)
+    if backbone_id != resources.settings.default_backbone:  # the operator's choice, which may be a local file
+        check_catalogue_id(backbone_id)
     with resources.sessions.begin() as session:
         support_sets = SupportSetRepository(session)
         # Locked before the insert: its foreign key takes a weaker lock, and two requests that both
@@ -89,14 +90,14 @@ def model_ids(session: Session, jobs: list[JobRow]) -> dict[str, str]:
     return ModelRepository(session).ids_by_job(job.id for job in jobs if job.state == JobState.SUCCEEDED)
 
 
-def _recipe(request: JobRequest) -> FinetuneRecipe:
+def _recipe(request: JobRequest, backbone_id: str) -> FinetuneRecipe:
     if request.recipe.get("method", request.method) != request.method and "method" in request.model_fields_set:
         raise InvalidRequestError(
             expected="one method",
             got=f"{request.method!r} as method and {request.recipe['method']!r} in the recipe",
             remedy="Leave it out of the recipe",
         )
-    return make_recipe(request.method, request.preset, request.recipe)
+    return make_recipe(request.method, request.preset, request.recipe, backbone_id=backbone_id)
 
 
 def _digest(request: JobRequest) -> str:

@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Any, get_type_hints
 
 from vtt_core.contract.errors import InputError, RecipeError
-from vtt_core.contract.recipe import METHODS, FinetuneRecipe, make_recipe
+from vtt_core.contract.recipe import DEFAULT_PRESET, METHODS, FinetuneRecipe, make_recipe
 
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -24,25 +24,30 @@ class MethodSpec:
     """Of a fine-tuning; None for a baseline, which has none."""
 
 
-def parse_specs(text: str, baselines: Collection[str], changes: Mapping[str, Any] | None = None) -> tuple[MethodSpec, ...]:
+def parse_specs(
+    text: str, baselines: Collection[str], changes: Mapping[str, Any] | None = None, *, backbone_id: str | None = None
+) -> tuple[MethodSpec, ...]:
     """Read methods that commas separate.
 
     Args:
         text: what was given.
         baselines: names of methods without a recipe.
         changes: fields of every recipe that does not name them itself.
+        backbone_id: what the methods fine-tune; a recipe without a preset is the one tuned for it.
 
     Raises:
         InputError: a method or a field is unknown, or a method is named twice.
     """
-    specs = tuple(parse_spec(part.strip(), baselines, changes) for part in text.split(","))
+    specs = tuple(parse_spec(part.strip(), baselines, changes, backbone_id=backbone_id) for part in text.split(","))
     for number, spec in enumerate(specs):
         if spec.text in [earlier.text for earlier in specs[:number]]:
             raise InputError(expected="each method once", got=f"{spec.text!r} twice", remedy="Remove one of them")
     return specs
 
 
-def parse_spec(text: str, baselines: Collection[str], changes: Mapping[str, Any] | None = None) -> MethodSpec:
+def parse_spec(
+    text: str, baselines: Collection[str], changes: Mapping[str, Any] | None = None, *, backbone_id: str | None = None
+) -> MethodSpec:
     """Read one method; the arguments are those of `parse_specs`."""
     head, *assignments = text.split(":")
     name, at, preset = head.partition("@")
@@ -53,7 +58,8 @@ def parse_spec(text: str, baselines: Collection[str], changes: Mapping[str, Any]
     if name not in METHODS:
         raise _unknown("a method", name, [*baselines, *METHODS])
     own = dict(_assignment(assignment, text) for assignment in assignments)
-    return MethodSpec(text, name, make_recipe(name, preset if at else "released", {**(changes or {}), **own}))
+    recipe = make_recipe(name, preset if at else DEFAULT_PRESET, {**(changes or {}), **own}, backbone_id=backbone_id)
+    return MethodSpec(text, name, recipe)
 
 
 def _assignment(assignment: str, spec: str) -> tuple[str, Any]:

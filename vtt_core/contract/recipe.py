@@ -1,6 +1,7 @@
 """Name every constant of a fine-tuning, with its unit and where its value comes from.
 
-The defaults are the authors' released code; `make_recipe` gives the paper's own reading and the defaults of each host.
+The defaults are the authors' released code; `make_recipe` gives the paper's own reading, the defaults of each host, and
+what measuring has shown to be better on a backbone.
 
 Source: Zhang et al. 2026, arXiv:2603.05235; `released` is the authors' code
     zhenyuZ-HUST/CVPR26-VtT@93e79e7.
@@ -12,6 +13,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass, fields
 from typing import Any, Literal, get_args
 
+from vtt_core.contract.backbones import MINI
 from vtt_core.contract.errors import RecipeError
 from vtt_core.contract.recipe_checks import check_values
 
@@ -31,8 +33,9 @@ METHODS: tuple[Method, ...] = get_args(Method)
 VTT_SUFFIX = "+vtt"
 Host = Literal["clip-lora", "clip-lora-text", "clip-lora-both", "coop", "maple"]
 HOSTS: tuple[Host, ...] = get_args(Host)
-Preset = Literal["released", "paper", "own"]
+Preset = Literal["tuned", "released", "paper", "own"]
 PRESETS: tuple[Preset, ...] = get_args(Preset)
+DEFAULT_PRESET: Preset = "tuned"
 Aggregator = Literal["ssm", "attention", "rnn", "lstm", "none"]
 Scan = Literal["four-ways", "deep-to-shallow", "shallow-to-deep", "both-ways"]
 
@@ -213,13 +216,21 @@ _PAPER = {
 """Where the paper describes another thing than its released code; what it leaves open is as released."""
 
 
-def make_recipe(method: str, preset: str = "released", changes: Mapping[str, Any] | None = None) -> FinetuneRecipe:
+_TUNED: dict[tuple[str, str], dict[str, Any]] = {(MINI, "clip-lora"): {"host_learning_rate": 1e-3}}
+"""By backbone and host: what was better than the released recipe there. Source: docs/RESULTS.md, "The learning rate"."""
+
+
+def make_recipe(
+    method: str, preset: str = DEFAULT_PRESET, changes: Mapping[str, Any] | None = None, *, backbone_id: str | None = None
+) -> FinetuneRecipe:
     """Return the recipe of a method: its host's defaults, a preset over them, and changes over both.
 
     Args:
         method: a host, with or without VtT.
-        preset: `released`, `paper`, or `own`: what CLIP-LoRA was published with, without VtT.
+        preset: `tuned`: the released recipe with what was measured to be better on the backbone, if anything was; `released`;
+            `paper`; or `own`: what CLIP-LoRA was published with, without VtT.
         changes: fields by name.
+        backbone_id: what is fine-tuned; None for the recipe of backbones that nothing was measured on.
 
     Raises:
         RecipeError: the preset or a field is unknown, or a value outside its range.
@@ -230,6 +241,8 @@ def make_recipe(method: str, preset: str = "released", changes: Mapping[str, Any
         )
     host = method.removesuffix(VTT_SUFFIX)
     values = {**HOST_DEFAULTS.get(host, {})}  # type: ignore[call-overload]  # an unknown one is refused below
+    if preset == "tuned" and backbone_id is not None:
+        values |= _TUNED.get((backbone_id, host), {})
     if preset == "paper":
         values |= _PAPER
     if preset == "own" and host.startswith("clip-lora"):

@@ -43,6 +43,7 @@ BEFORE = MethodSpec("before", "zero-shot", None)
 """The frozen vision tower."""
 ACCURACIES = "accuracies"
 """Fact of an episode's line: the accuracy with every edit, the full tower's first."""
+_TEMPLATE = FinetuneRecipe().prompt_template
 
 
 @dataclass(frozen=True)
@@ -103,6 +104,20 @@ class LostLayers(Benchmark):
     weight: float
     """Of an emphasised layer."""
 
+    def __post_init__(self) -> None:
+        """Refuse fine-tunings after which the edited text tower would not be the one that classifies.
+
+        Raises:
+            InputError: a method changes the text tower or the class prompts.
+        """
+        for spec in self.specs:
+            if spec.recipe is not None and (spec.recipe.host, spec.recipe.prompt_template) != ("clip-lora", _TEMPLATE):
+                raise InputError(
+                    expected=f"clip-lora or clip-lora+vtt with the class prompt {_TEMPLATE!r}, which the edited tower reads",
+                    got=repr(spec.text),
+                    remedy="Leave it out",
+                )
+
     @cached_property
     def edits(self) -> list[Edit]:
         """Of the text tower.
@@ -119,7 +134,7 @@ class LostLayers(Benchmark):
         Raises:
             PromptError: a class prompt does not fit the text tower.
         """
-        return edited_prototypes(self.bank.backbone, self.bank.labels, FinetuneRecipe().prompt_template, self.edits)
+        return edited_prototypes(self.bank.backbone, self.bank.labels, _TEMPLATE, self.edits)
 
     @cached_property
     def conditions(self) -> dict[str, Any]:
@@ -128,9 +143,7 @@ class LostLayers(Benchmark):
 
     def make_method(self, spec: MethodSpec) -> EpisodeMethod:
         """Return what runs a method: the frozen vision tower, or one fine-tuned."""
-        recipe = spec.recipe
-        assert recipe is None or (recipe.host, recipe.prompt_template) == ("clip-lora", FinetuneRecipe().prompt_template)
-        return EditedTextMethod(self.prototypes_ECD, recipe, self.num_threads)
+        return EditedTextMethod(self.prototypes_ECD, spec.recipe, self.num_threads)
 
     def accuracies(self, log: EpisodeLog) -> dict[str, list[list[float]]]:
         """Return for each method, and each episode that the log holds, the accuracy with every edit."""

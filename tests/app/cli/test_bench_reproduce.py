@@ -99,7 +99,7 @@ def test_the_zip_of_a_data_set_does_where_its_folder_is_not(plan: Plan, tmp_path
 def test_a_domain_is_asked_for_as_it_was_published(plan: Plan) -> None:
     request = replace(plan, num_episodes=plan.row.num_episodes, iterations=None).request("chestx")
     assert (request.way, request.shot, request.query, request.episodes) == (5, 1, 15, 800)
-    assert request.methods == "clip-lora+vtt:fusion_learning_rate=1e-3"
+    assert request.methods == "clip-lora+vtt@released:fusion_learning_rate=1e-3"
     assert request.data == f"chestx={plan.data_root / 'chestx'}"
     assert (request.by_patient, request.iterations) == (False, None)
 

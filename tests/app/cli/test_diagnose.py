@@ -75,6 +75,11 @@ class TestLostLayers:
                 assert found[f"best_{kind}"]["gain"] == max(row["gain"] for row in found[kind])
         assert "6/6  episode 1  clip-lora+vtt" in result.stderr
 
+    def test_other_fine_tunings_can_be_named(self, folder: Path, tmp_path: Path) -> None:
+        result = lost_layers(folder, tmp_path, "--iterations", "2", "--methods", "clip-lora@released,clip-lora@paper", "--json")
+        assert result.exit_code == 0, result.output
+        assert list(json.loads(result.stdout)["states"]) == ["before", "clip-lora@released", "clip-lora@paper"]
+
     def test_what_a_killed_run_has_done_is_not_done_again(self, folder: Path, tmp_path: Path) -> None:
         whole = lost_layers(folder, tmp_path, "--iterations", "2", "--json")
         log = tmp_path / "episodes.jsonl"

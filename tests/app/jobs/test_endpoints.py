@@ -6,6 +6,8 @@ import json
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+import pytest
+
 from app.infra.clock import utc_now
 from app.infra.leases import Lease, LeaseRepository
 from app.infra.queue import JobQueue
@@ -60,6 +62,15 @@ def test_settings_name_the_backbone_of_a_job_that_names_none(make_api: MakeApi) 
     job_id = api.start_job(method="clip-lora", recipe={"iterations": 5})
     body = api.client.get(f"/v1/jobs/{job_id}").json()
     assert (body["backbone"], body["method"], body["num_steps"]) == ("ViT-B-32/openai", "clip-lora", 5)
+    assert body["recipe"]["host_learning_rate"] == 2e-4  # nothing was measured on it: as released
+
+
+@pytest.mark.parametrize(
+    ("fields", "rate"), [({}, 1e-3), ({"preset": "released"}, 2e-4), ({"recipe": {"host_learning_rate": 4e-4}}, 4e-4)]
+)
+def test_a_job_starts_from_what_was_tuned_for_its_backbone(api: Api, fields: dict[str, Any], rate: float) -> None:
+    job_id = api.start_job(**fields)
+    assert api.client.get(f"/v1/jobs/{job_id}").json()["recipe"]["host_learning_rate"] == rate
 
 
 def test_a_job_starts_from_its_hosts_preset(api: Api) -> None:

@@ -18,6 +18,8 @@ def test_a_baseline_has_no_recipe() -> None:
 
 def test_preset_and_fields_make_the_recipe_and_keep_their_types() -> None:
     assert parse_spec("clip-lora+vtt", BASELINES).recipe == make_recipe("clip-lora+vtt")
+    assert parse_spec("clip-lora", BASELINES, backbone_id="mini").recipe == make_recipe("clip-lora", backbone_id="mini")
+    assert parse_spec("clip-lora@released", BASELINES, backbone_id="mini").recipe == make_recipe("clip-lora", "released")
     assert parse_spec("clip-lora+vtt@paper", BASELINES).recipe == make_recipe("clip-lora+vtt", "paper")
     spec = parse_spec("clip-lora+vtt@paper:conflict_window=20:alpha=4:uses_adapter=no:aggregator=lstm", BASELINES)
     changes = {"conflict_window": 20, "alpha": 4.0, "uses_adapter": False, "aggregator": "lstm"}

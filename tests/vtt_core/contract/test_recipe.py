@@ -1,5 +1,5 @@
 import json
-from dataclasses import FrozenInstanceError, fields
+from dataclasses import FrozenInstanceError, fields, replace
 from math import inf, nan
 from typing import Any
 
@@ -78,6 +78,17 @@ class TestPresets:
     def test_released_is_what_fields_default_to(self) -> None:
         assert make_recipe("clip-lora+vtt") == FinetuneRecipe()
 
+    def test_tuned_is_released_but_where_a_backbone_was_measured(self) -> None:
+        released = make_recipe("clip-lora+vtt", "released")
+        assert make_recipe("clip-lora+vtt", backbone_id="ViT-B-16-quickgelu/openai") == released
+        assert make_recipe("clip-lora+vtt", "released", backbone_id="mini") == released
+        assert make_recipe("clip-lora+vtt", backbone_id="mini") == replace(released, host_learning_rate=1e-3)
+        assert make_recipe("clip-lora", backbone_id="mini").host_learning_rate == 1e-3
+        assert make_recipe("coop", backbone_id="mini") == make_recipe("coop", "released")
+
+    def test_what_is_asked_for_wins_over_what_was_tuned(self) -> None:
+        assert make_recipe("clip-lora", changes={"host_learning_rate": 3e-4}, backbone_id="mini").host_learning_rate == 3e-4
+
     def test_the_paper_describes_another_fusion_and_prompt(self) -> None:
         recipe = make_recipe("clip-lora+vtt", "paper")
         assert (recipe.sequence, recipe.scan, recipe.fusion_layers) == ("paper", "deep-to-shallow", 2)
@@ -104,7 +115,7 @@ class TestPresets:
         assert make_recipe(method, preset).method == method
 
     def test_an_unknown_preset_is_refused(self) -> None:
-        with pytest.raises(RecipeError, match="a preset among released, paper, own, got 'papers'"):
+        with pytest.raises(RecipeError, match="a preset among tuned, released, paper, own, got 'papers'"):
             make_recipe("clip-lora", "papers")
 
 

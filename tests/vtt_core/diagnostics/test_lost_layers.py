@@ -1,3 +1,4 @@
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from functools import partial
@@ -111,6 +112,11 @@ class TestLostLayers:
             expected = float((predicted_Q == episode.query_labels_Q).double().mean())
             assert measured[spec.text][1][0] == pytest.approx(expected)
         assert measured["before"] == run(LostLayers(bank, protocol, (BEFORE,), 1, "cpu", 1.5))["before"]
+
+    @pytest.mark.parametrize("method", ["coop", "clip-lora-both+vtt", "clip-lora:prompt_template=a {}"])
+    def test_a_method_that_the_edited_tower_would_not_classify_for_is_refused(self, bank: ImageBank, method: str) -> None:
+        with pytest.raises(InputError, match=f"clip-lora or clip-lora.vtt with the class prompt .*'{re.escape(method)}'"):
+            LostLayers(bank, PROTOCOL, (BEFORE, *parse_specs(method, ())), 1, "cpu", 1.5)
 
     def test_a_line_has_the_full_towers_accuracy_and_all_as_a_fact(self, bank: ImageBank) -> None:
         log = EpisodeLog()
