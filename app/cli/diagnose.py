@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
+from rich.table import Column, Table
 
 from app.cli.adapt import resolve_device
 from app.cli.bench import BackboneOption, JsonOption, ThreadsOption, load_for_bench, use_threads
@@ -126,7 +126,16 @@ def _write_lost_layers(result: Mapping[str, Any], plot_file: Path) -> None:
         f"{result['episodes']} episodes, chance {100 * result['chance']:.1f}; in percent, with 95 % intervals",
         markup=False,
     )
-    table = Table("state", "full tower", "best layer", "gain", "all layers", "above 0", box=None, header_style="bold")
+    table = Table(
+        Column("state", overflow="fold"),
+        "full tower",
+        "best layer",
+        "gain",
+        "all layers",
+        "above 0",
+        box=None,
+        header_style="bold",
+    )
     every = result["all_images"]
     for state, found in {**result["states"], "all images": every}.items():
         for kind in ("removed", "emphasised"):
