@@ -19,6 +19,7 @@ from app.domain.errors import (
     AccessError,
     BlobMissingError,
     ConflictError,
+    DiskFullError,
     GoneError,
     InvalidRequestError,
     JobFailureError,
@@ -38,6 +39,7 @@ from app.domain.errors import (
     UnsupportedMediaTypeError,
     error_facts,
 )
+from app.infra.disk import disk_full_error
 from app.infra.outages import DATABASE_AWAY
 from vtt_core.contract.errors import BackboneMismatchError, BackboneUnavailableError, InputError, VttError
 
@@ -55,6 +57,7 @@ STATUS: dict[type[VttError], int] = {
     BackboneMismatchError: 409,
     QueueUnavailableError: 503,
     StoreUnavailableError: 503,
+    DiskFullError: 507,
     OverloadedError: 503,
     PredictorNotReadyError: 503,
     BackboneUnavailableError: 503,
@@ -129,6 +132,7 @@ def install_error_handlers(app: FastAPI) -> None:
     for outage in DATABASE_AWAY:
         app.add_exception_handler(outage, _handle_database_outage)
     app.add_exception_handler(DataError, _handle_unstorable_value)
+    app.add_exception_handler(OSError, _handle_os_error)
     app.add_exception_handler(ClientDisconnect, _handle_disconnect)
     app.add_exception_handler(Exception, _handle_crash)
 
@@ -218,7 +222,16 @@ def _is_answered(request: Request, method: str) -> bool:
     return any(route.matches(scope)[0] is Match.FULL for route in request.app.router.routes)
 
 
+async def _handle_os_error(request: Request, error: Exception) -> ProblemResponse:
+    full = disk_full_error(error)
+    if full is None:
+        raise error
+    return await _handle_vtt_error(request, full)
+
+
 async def _handle_database_outage(request: Request, error: Exception) -> ProblemResponse:
+    if (full := disk_full_error(error)) is not None:
+        return await _handle_vtt_error(request, full)
     _log.error("database_unavailable", path=request.url.path, reason=str(error.__cause__ or error))
     facts = {"expected": "a database that answers", "got": type(error).__name__, "remedy": "Try again in a moment"}
     return _respond_plain(request, 503, "database.unavailable", facts, {"Retry-After": str(RETRY_SECONDS)})

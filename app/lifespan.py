@@ -12,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app.health.metrics import Metrics
 from app.infra.database import make_engine, make_reader_factory, make_session_factory, migrate
+from app.infra.disk import make_disk_space
 from app.infra.queue import JobQueue
 from app.infra.rates import RateLimits
 from app.infra.reaper import Reaper
@@ -63,6 +64,7 @@ def open_resources(settings: Settings, make_prediction_engine: MakeEngine) -> It
         sessions=sessions,
         readers=make_reader_factory(engine),
         store=ObjectStore(settings.resolved_store_url),
+        disk=make_disk_space(settings),
         queue=JobQueue(settings.resolved_broker_url),
         workers=WorkerRegistry(settings.resolved_broker_url),
         rates=RateLimits(settings.resolved_broker_url),

@@ -17,6 +17,7 @@ from structlog.contextvars import bind_contextvars
 from app.access.callers import check_scope, identify
 from app.domain.access import ANYBODY, Caller, Scope
 from app.infra.clock import utc_now
+from app.infra.disk import DiskSpace
 from app.infra.queue import JobQueue
 from app.infra.rates import RateLimits
 from app.infra.reaper import Reaper
@@ -40,6 +41,7 @@ class Resources:
     readers: Sessions
     """Sessions that only read."""
     store: ObjectStore
+    disk: DiskSpace
     queue: JobQueue
     workers: WorkerRegistry
     rates: RateLimits

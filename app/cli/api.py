@@ -31,7 +31,7 @@ def api(
     from app.main import create_app  # noqa: PLC0415
 
     settings = load_settings()
-    configure_logging(settings.log_format)
+    configure_logging(settings.log_format, in_thread=True)
     start_tracing("vtt-api")
     config = uvicorn.Config(
         create_app(settings),

@@ -18,6 +18,7 @@ VttError
 ├── ServiceRefusedError            service.refused: what the command line got as a client
 ├── BlobMissingError               store.missing: a row names bytes that the store does not have
 ├── StoreUnavailableError          store.unavailable: it does not answer, or refuses for now
+├── DiskFullError                  disk.full: too little space is left to take more
 ├── RequestTooLargeError           request.too_large
 ├── InputError
 │   ├── BadCursorError             cursor.invalid
@@ -206,6 +207,13 @@ class StoreUnavailableError(VttError):
 
     code = "store.unavailable"
     title = "Store unavailable"
+
+
+class DiskFullError(VttError):
+    """Too little disk space is left; what is stored already is safe."""
+
+    code = "disk.full"
+    title = "Too little disk space"
 
 
 class BadCursorError(InputError):

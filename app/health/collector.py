@@ -39,7 +39,7 @@ class StateCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield what can be read; a part that is down is left out, and /readyz says so."""
-        for read in (self._rows, self._queue, self._workers, self._sweeps, self._adapters, self._lines):
+        for read in (self._rows, self._queue, self._workers, self._sweeps, self._adapters, self._lines, self._disks):
             try:
                 yield from list(read())
             except (SQLAlchemyError, OSError, VttError) as error:
@@ -83,6 +83,14 @@ class StateCollector(Collector):
             waiting.add_metric([name], line.wait_seconds)
             refused.add_metric([name], line.num_refused)
         yield from (waiting, refused)
+
+    def _disks(self) -> Iterator[GaugeMetricFamily]:
+        free = GaugeMetricFamily("vtt_disk_free_bytes", "Free space of the disk that holds these files", labels=["files"])
+        kept = GaugeMetricFamily("vtt_disk_reserve_bytes", "Free space below which new work is refused", labels=["files"])
+        for volume in self._resources.disk.volumes():
+            free.add_metric([volume.name], volume.free_bytes)
+            kept.add_metric([volume.name], volume.reserve_bytes)
+        yield from (free, kept)
 
 
 def _engine_metrics(engine: PredictionEngine) -> Iterator[Metric]:

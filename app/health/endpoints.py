@@ -23,7 +23,7 @@ async def livez() -> Liveness:
 
 @router.get("/readyz", responses={503: {"model": Readiness, "description": "A required part is missing"}})
 async def readyz(resources: ProcessDep, response: Response) -> Readiness:
-    """Say whether this process can do its work, and name every part: database, store, queue, worker, jobs, backbone.
+    """Say whether this process can do its work, and name every part: database, store, disk, queue, worker, jobs, backbone.
 
     503 where a required part is missing. A job that is sent while the queue is down is kept all the same, and starts later.
     """

@@ -37,4 +37,4 @@ class Readiness(BaseModel):
 
     is_ready: bool
     role: str
-    parts: dict[str, Part] = Field(description="`database`, `store`, and by role `queue`, `worker`, `jobs`, `backbone`")
+    parts: dict[str, Part] = Field(description="`database`, `store`, `disk`, and by role `queue`, `worker`, `jobs`, `backbone`")

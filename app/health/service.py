@@ -20,10 +20,10 @@ def readiness(resources: Resources, now: datetime) -> Readiness:
     """Return how every part of this process's role stands.
 
     In role `all` one machine does everything, so a worker is required; behind role `control` workers come and go.
-    That jobs wait is never a reason to send this process no requests, and so `jobs` is not required.
+    `jobs` and `disk` are not required: other requests are answered while jobs wait or disk space is low.
     """
     role = resources.settings.role
-    parts = {"database": _database(resources), "store": _store(resources)}
+    parts = {"database": _database(resources), "store": _store(resources), "disk": _disk(resources)}
     if role is not Role.PREDICT:
         parts["queue"] = _queue(resources)
         parts["worker"] = _worker(resources, is_required=role is Role.ALL)
@@ -50,6 +50,16 @@ def _store(resources: Resources) -> Part:
         return "answers"
 
     return _probe(probe)
+
+
+def _disk(resources: Resources) -> Part:
+    volumes = resources.disk.volumes()
+    detail = "; ".join(
+        f"{volume.name}: {volume.free_bytes / 1e6:,.0f} MB free, of which {volume.reserve_bytes / 1e6:,.0f} MB are kept back"
+        for volume in volumes
+    )
+    is_low = any(volume.is_low for volume in volumes)
+    return Part(condition=Condition.DEGRADED if is_low else Condition.OK, is_required=False, detail=detail)
 
 
 def _queue(resources: Resources) -> Part:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from sqlalchemy.exc import InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as NoConnectionInTimeError
 
-from app.domain.errors import QueueUnavailableError, StoreUnavailableError
+from app.domain.errors import DiskFullError, QueueUnavailableError, StoreUnavailableError
 
 DATABASE_AWAY = (OperationalError, InterfaceError, NoConnectionInTimeError)
 """What a database that restarts, or cannot be reached, makes SQLAlchemy raise."""
-OUTAGES = (*DATABASE_AWAY, StoreUnavailableError, QueueUnavailableError)
+OUTAGES = (*DATABASE_AWAY, StoreUnavailableError, QueueUnavailableError, DiskFullError)
 """What may go well when it is tried again a little later."""

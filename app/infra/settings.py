@@ -80,6 +80,8 @@ class Settings(BaseSettings):
     max_request_bytes: int = 600 * 2**20
     """Size of a multipart body, in bytes; other bodies have `max_json_bytes`."""
     max_json_bytes: int = 2**20
+    disk_reserve_bytes: int = Field(default=256 * 2**20, ge=0)
+    """Free space, in bytes, below which uploads and jobs are refused with 507; at most a twentieth of the disk."""
     adapter_memory_bytes: int = 2**30
     """Memory of the adapters that predictions keep, in bytes; pinned ones stay beyond it."""
     adapter_precision: Literal["float32", "float16"] = "float32"

@@ -15,8 +15,9 @@ import fsspec
 from fsspec.implementations.local import LocalFileSystem
 
 from app.domain.errors import BlobMissingError, StoreUnavailableError
+from app.infra.disk import disk_full_error
 
-LASTING = frozenset({errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.EDQUOT})
+LASTING = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 """Errors of the system that trying again does not mend."""
 S3_OPTIONS: dict[str, Any] = {
     # One request a blob: a second one would ask for its size first, to read a large one in pieces.
@@ -31,7 +32,7 @@ _KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*
 class ObjectStore:
     """Blobs by key; a reader sees a whole blob or none.
 
-    Every method raises StoreUnavailableError while the store does not answer.
+    Every method raises StoreUnavailableError while the store does not answer, and DiskFullError where it has no room.
 
     Args:
         url: fsspec URL of the folder or bucket: `file:///path`, `s3://bucket/prefix`.
@@ -156,6 +157,8 @@ def _naming_outages(key: str, *, may_be_missing: bool = True) -> Iterator[None]:
             raise
         if isinstance(error, OSError) and error.errno in LASTING:
             raise
+        if (full := disk_full_error(error)) is not None:
+            raise full from error
         raise StoreUnavailableError(
             expected=f"a store that answers for {key!r}",
             got=f"{type(error).__name__}: {str(error)[:300]}",

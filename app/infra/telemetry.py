@@ -7,34 +7,49 @@ import sys
 from typing import Any
 
 import structlog
-from structlog.typing import Processor
+from structlog.typing import EventDict, Processor, WrappedLogger
+
+from app.infra.log_thread import LogThreadHandler, add_bound_context
+from app.infra.tracebacks import format_page
+
+
+def _catch_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
+    """Take hold of the exception that is being handled: only this thread knows it."""
+    if event.get("exc_info") is True:
+        event["exc_info"] = sys.exc_info()
+    return event
+
 
 _SHARED: tuple[Processor, ...] = (
     structlog.contextvars.merge_contextvars,
     structlog.stdlib.add_log_level,
     structlog.stdlib.add_logger_name,
     structlog.processors.TimeStamper(fmt="iso", utc=True),
+    _catch_exception,
 )
 
 
-def configure_logging(log_format: str, level: str = "INFO") -> None:
+def configure_logging(log_format: str, level: str = "INFO", *, in_thread: bool = False) -> None:
     """Send this process's log, that of libraries too, to standard error.
+
+    Tracebacks are at most a page long and hold no values of variables.
 
     Args:
         log_format: `console` or `json`.
         level: lowest level that is shown.
+        in_thread: write from a thread of its own, for a process with an event loop.
     """
-    is_json = log_format == "json"
-    renderer: Processor = (
-        structlog.processors.JSONRenderer() if is_json else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())
-    )
-    last: list[Processor] = [structlog.stdlib.ProcessorFormatter.remove_processors_meta]
-    if is_json:
-        last.append(structlog.processors.format_exc_info)
-    handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=list(_SHARED), processors=[*last, renderer]))
+    console = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+    renderer: Processor = structlog.processors.JSONRenderer() if log_format == "json" else console
+    last: list[Processor] = [
+        structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+        structlog.processors.ExceptionRenderer(format_page),
+    ]
+    handler: logging.Handler = logging.StreamHandler(sys.stderr)
+    foreign = [add_bound_context, *_SHARED]
+    handler.setFormatter(structlog.stdlib.ProcessorFormatter(foreign_pre_chain=foreign, processors=[*last, renderer]))
     root = logging.getLogger()
-    root.handlers = [handler]
+    root.handlers = [LogThreadHandler(handler) if in_thread else handler]
     root.setLevel(level)
     structlog.configure(
         processors=[*_SHARED, structlog.stdlib.ProcessorFormatter.wrap_for_formatter],

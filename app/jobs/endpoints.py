@@ -11,6 +11,7 @@ from fastapi.sse import EventSourceResponse, ServerSentEvent
 from app.domain.access import Scope
 from app.domain.errors import (
     BadCursorError,
+    DiskFullError,
     GoneError,
     IdempotencyConflictError,
     JobTransitionError,
@@ -47,6 +48,7 @@ def _known_job_id(job_id: JobId, session: ReadSessionDep) -> str:
         NotFoundError,
         GoneError,
         QuotaExceededError,
+        DiskFullError,
         IdempotencyConflictError,
         MalformedRequestError,
         RequestTooLargeError,

@@ -45,6 +45,7 @@ def create_job(
         SupportSetError: it has an empty class, or too few or too many classes or images.
         IdempotencyConflictError: the key came before with another request.
         QuotaExceededError: too many jobs of the tenant have not ended.
+        DiskFullError: there is no room for what a job writes.
     """
     backbone_id = request.backbone or resources.settings.default_backbone
     new_job = NewJob(
@@ -67,6 +68,7 @@ def create_job(
         row = support_sets.lock(request.support_set_id)
         job, is_new = JobRepository(session).create(new_job, now)
         if is_new:
+            resources.disk.check_room()
             _check_learnable(resources, support_sets, row)
             support_sets.freeze(row, now)
             check_jobs(session, resources.caller)

@@ -11,6 +11,7 @@ from fastapi import APIRouter, Depends, Request, Response
 from app.domain.access import Scope
 from app.domain.errors import (
     BlobMissingError,
+    DiskFullError,
     GoneError,
     MalformedRequestError,
     ModelNotReadyError,
@@ -50,6 +51,7 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
         BackboneMismatchError,
         BlobMissingError,
         StoreUnavailableError,
+        DiskFullError,
     ),
 }
 

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
-from app.access.quotas import check_room_for_upload
 from app.domain.access import Scope
 from app.domain.errors import (
     BadCursorError,
+    DiskFullError,
     GoneError,
     MalformedRequestError,
     NotFoundError,
@@ -74,6 +74,7 @@ UPLOAD_ERRORS = (
     UnsupportedMediaTypeError,
     RequestTooLargeError,
     StoreUnavailableError,
+    DiskFullError,
 )
 PARTLY_KEPT: dict[int | str, dict[str, Any]] = {
     MULTI_STATUS: {
@@ -87,10 +88,12 @@ async def _support_form(request: Request, resources: ResourcesDep) -> AsyncItera
     resources.bounds.uploads.check()
     announced = request.headers.get("content-length", "")
     num_bytes = int(announced) if announced.isdecimal() else 0
-    await run_in_threadpool(check_room_for_upload, resources.readers, resources.caller, num_bytes)
+    await run_in_threadpool(service.check_room, resources, num_bytes)
     limits = service.upload_limits(resources.settings.limits)
     form = await spool_form(request.headers.get("content-type", ""), request.stream(), limits)
     try:
+        if not num_bytes:  # a chunked body, which announces no length
+            await run_in_threadpool(service.check_room, resources, form.size_bytes)
         yield form
     finally:
         form.close()

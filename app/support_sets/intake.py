@@ -8,7 +8,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
-from app.domain.errors import StoreUnavailableError
+from app.domain.errors import DiskFullError, StoreUnavailableError
 from app.domain.ids import IMAGE_PREFIX, new_id
 from app.infra.outages import DATABASE_AWAY
 from app.infra.store import ObjectStore
@@ -157,7 +157,7 @@ class Intake:
             # The commit may have arrived although its answer did not, and rows without bytes are worse than bytes without rows.
             raise
         except BaseException:
-            with suppress(StoreUnavailableError):
+            with suppress(StoreUnavailableError, DiskFullError):
                 for candidate in self._candidates:
                     self._store.delete(candidate.row.blob_key)
             raise

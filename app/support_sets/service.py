@@ -9,7 +9,7 @@ from functools import partial
 
 from sqlalchemy.orm import Session
 
-from app.access.quotas import check_storage
+from app.access.quotas import check_room_for_upload, check_storage
 from app.domain.access import blob_folder
 from app.domain.errors import NotFoundError, NothingUsableError, SupportSetInUseError
 from app.domain.ids import SUPPORT_SET_PREFIX, new_id
@@ -60,6 +60,21 @@ def upload_limits(limits: Limits) -> FormLimits:
         max_text_bytes=1000,
         max_file_bytes=lambda field: limits.max_archive_bytes if field == ARCHIVE_FIELD else limits.max_image_bytes,
     )
+
+
+def check_room(resources: Resources, num_bytes: int) -> None:
+    """Refuse an upload that there is no room for, before its body is read.
+
+    Args:
+        resources: of the caller.
+        num_bytes: length of the body as its header says, 0 where it does not.
+
+    Raises:
+        QuotaExceededError: the tenant is full, or would be.
+        DiskFullError: the disk is full, or would be.
+    """
+    check_room_for_upload(resources.readers, resources.caller, num_bytes)
+    resources.disk.check_room(num_bytes)
 
 
 def create_support_set(resources: Resources, form: SpooledForm, name: str, now: datetime) -> Received:

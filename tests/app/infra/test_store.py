@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from app.domain.errors import BlobMissingError, StoreUnavailableError
+from app.domain.errors import BlobMissingError, DiskFullError, StoreUnavailableError
 from app.infra.store import ObjectStore
 
 
@@ -189,13 +189,17 @@ def test_a_store_that_does_not_answer_has_one_name(
         act(store)
 
 
-def test_a_full_disk_is_no_outage(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EDQUOT])
+def test_a_full_disk_has_an_error_of_its_own_and_leaves_no_half_a_blob(
+    number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(*_: object) -> None:
-        raise OSError(errno.ENOSPC, "full")
+        raise OSError(number, "full")
 
     monkeypatch.setattr(os, "fsync", fail)
-    with pytest.raises(OSError, match="full"):
+    with pytest.raises(DiskFullError):
         ObjectStore(f"file://{tmp_path}").put("a", b"1")
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_keys_below_a_prefix_are_listed_without_their_neighbours(store: ObjectStore) -> None:

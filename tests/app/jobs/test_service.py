@@ -12,6 +12,7 @@ from app.domain.errors import IdempotencyConflictError
 from app.domain.messages import FinetuneMessage
 from app.infra.clock import utc_now
 from app.infra.database import SessionFactory, make_reader_factory
+from app.infra.disk import DiskSpace
 from app.infra.jobs import JobRepository
 from app.infra.settings import Settings
 from app.infra.store import ObjectStore
@@ -38,6 +39,7 @@ def resources(engine: Engine, session_factory: SessionFactory, tmp_path: Path) -
         sessions=session_factory,
         readers=make_reader_factory(engine),
         store=ObjectStore(f"file://{tmp_path}"),
+        disk=DiskSpace({}, 0),
         queue=ListQueue(),  # type: ignore[arg-type]
         workers=None,  # type: ignore[arg-type]
         rates=None,  # type: ignore[arg-type]
