@@ -28,6 +28,9 @@ from app.wiring import Resources
 STOP_SECONDS = 30.0
 """How long a backbone that is being loaded may hold up the end of the process."""
 
+CALIBRATION_IMAGES = 16
+"""What the measurement at the start counts for beside the images of requests."""
+
 MakeEngine = Callable[[Settings], PredictionEngine]
 
 
@@ -53,6 +56,12 @@ def make_lifespan(settings: Settings, make_prediction_engine: MakeEngine) -> Cal
     return lifespan
 
 
+def _once_warm(resources: Resources, engine: PredictionEngine, image_seconds: float) -> None:
+    """Tell the waiting line how fast this process is, and bring the pinned adapters into memory."""
+    resources.bounds.predictions.calibrate(image_seconds, CALIBRATION_IMAGES)
+    load_pinned(resources, engine)
+
+
 @contextmanager
 def open_resources(settings: Settings, make_prediction_engine: MakeEngine) -> Iterator[Resources]:
     """Bring the tables up to date, connect, and start the threads of the role: the reaper, the loading of the backbone."""
@@ -74,7 +83,7 @@ def open_resources(settings: Settings, make_prediction_engine: MakeEngine) -> It
         resources.reaper = Reaper(settings, sessions, resources.queue, resources.store)
     if settings.role is not Role.CONTROL:
         resources.predictor = Predictor(
-            lambda: make_prediction_engine(settings), settings.default_backbone, partial(load_pinned, resources)
+            lambda: make_prediction_engine(settings), settings.default_backbone, partial(_once_warm, resources)
         )
         resources.predictor.start()
     try:

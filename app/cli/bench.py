@@ -205,6 +205,9 @@ def serve(
 def growth(
     out: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the plots.")],
     repeats: Annotated[int, typer.Option(metavar="N", min=1, help="Rounds at each point.")] = 5,
+    points: Annotated[
+        int | None, typer.Option(metavar="N", min=2, help="Points of each curve, the smallest ones; all without it.")
+    ] = None,
     threads: ThreadsOption = None,
     as_json: JsonOption = False,
 ) -> None:
@@ -216,7 +219,9 @@ def growth(
     num_threads = use_threads(threads)
     curves = []
     with tempfile.TemporaryDirectory() as folder:
-        for curve in measure_growth(Path(folder), repeats=repeats, num_threads=num_threads, stopwatch=time.perf_counter):
+        for curve in measure_growth(
+            Path(folder), repeats=repeats, num_threads=num_threads, stopwatch=time.perf_counter, num_points=points
+        ):
             plot_curve(curve, out)
             curves.append(asdict(curve))
             stderr_console().print(f"{curve.title}: {plot_file(curve.title)}", markup=False)

@@ -12,6 +12,10 @@ from app.overload.request_limit import RequestLimit
 from app.overload.waiting_line import LineBounds, WaitingLine
 
 HEALTH_THREADS = 4
+UPLOAD_BYTES_PER_SECOND = 8e6
+"""Guess of how fast uploads are checked, until some have been: JPEG files of cameras on one slow core."""
+CALIBRATION_BYTES = 32e6
+"""What this guess counts for beside real uploads."""
 
 
 @dataclass(frozen=True)
@@ -36,9 +40,11 @@ def make_bounds(settings: Settings, stopwatch: Callable[[], float]) -> Bounds:
     num_threads = 2 * settings.batch_max_images
     predictions = LineBounds(num_threads, settings.predict_max_wait_seconds, settings.predict_max_waiting_images)
     uploads = LineBounds(settings.upload_threads, settings.upload_max_wait_seconds)
+    uploads_line = WaitingLine("support images to check", uploads, stopwatch)
+    uploads_line.calibrate(1 / UPLOAD_BYTES_PER_SECOND, CALIBRATION_BYTES)
     return Bounds(
         requests=RequestLimit(settings.max_requests, stopwatch),
         predictions=WaitingLine("images to classify", predictions, stopwatch),
-        uploads=WaitingLine("support images to check", uploads, stopwatch),
+        uploads=uploads_line,
         health_threads=CapacityLimiter(HEALTH_THREADS),
     )

@@ -17,14 +17,11 @@ from app.domain.errors import OverloadedError
 
 Answer = TypeVar("Answer")
 
-SMOOTHING = 0.2
-"""Weight of the newest request in the estimate of a piece's seconds."""
-FIXED_SHARE = 3.0
-"""What a request takes however many are before it, in its own pieces: alone it has no batch to share. Without this, half load
-was taken for full: 4 % of the predictions were refused, although they would have been answered in time."""
+MEMORY_SECONDS = 10.0
+"""Seconds of work after which a measurement counts a third as much as the newest one."""
 LARGEST_RISE = 4.0
-"""A request counts as at most so many times what was expected, so that a single slow one, as of a cold adapter, closes no
-line."""
+"""A request counts as at most so many times the seconds that were expected, so that a single slow one, as of a cold adapter,
+closes no line."""
 
 
 @dataclass(frozen=True)
@@ -55,8 +52,9 @@ class WaitingLine:
         self._bounds = bounds
         self._stopwatch = stopwatch
         self._threads = CapacityLimiter(bounds.num_threads)
-        self._mean_seconds = 0.0
-        self._mean_pieces = 0.0
+        self._work = _Work(0.0, 0.0)
+        self._last_end = 0.0
+        """When a request last ended, or the line was last empty."""
         self.num_pieces = 0
         """Of the requests that wait or are worked on."""
         self.num_refused = 0
@@ -65,11 +63,18 @@ class WaitingLine:
     @property
     def wait_seconds(self) -> float:
         """How long the next request would wait, by estimate."""
-        return self.num_pieces * self._piece_seconds
+        return self.num_pieces * self._work.piece_seconds
 
-    @property
-    def _piece_seconds(self) -> float:
-        return self._mean_seconds / self._mean_pieces if self._mean_pieces else 0.0
+    def calibrate(self, piece_seconds: float, num_pieces: float) -> None:
+        """Start the estimate from a measurement or guess made before the first request.
+
+        The first requests of a process are slower than the later ones: without this one of them closed the line to 32 clients.
+
+        Args:
+            piece_seconds: what a piece is expected to take.
+            num_pieces: how many finished pieces this counts as.
+        """
+        self._work = _Work(piece_seconds * num_pieces, num_pieces)
 
     def check(self) -> None:
         """Refuse if the line is full.
@@ -98,18 +103,39 @@ class WaitingLine:
         """
         self.check()
         pieces = max(1, num_pieces)
+        if not self.num_pieces:
+            self._last_end = self._stopwatch()
         self.num_pieces += pieces
-        weighed, start = self.num_pieces + FIXED_SHARE * pieces, self._stopwatch()
         try:
             answer = await to_thread.run_sync(act, limiter=self._threads)
+        except BaseException:
+            self._last_end = self._stopwatch()
+            raise
         finally:
             self.num_pieces -= pieces
-        self._learn(self._stopwatch() - start, weighed)
+        self._learn(pieces)
         return answer
 
-    def _learn(self, seconds: float, pieces: float) -> None:
-        if not self._mean_pieces:
-            self._mean_seconds, self._mean_pieces = seconds, pieces
-        likely = min(seconds, LARGEST_RISE * pieces * self._piece_seconds)
-        self._mean_seconds += SMOOTHING * (likely - self._mean_seconds)
-        self._mean_pieces += SMOOTHING * (pieces - self._mean_pieces)
+    def _learn(self, pieces: float) -> None:
+        """Count finished pieces and the time since others finished: how many leave the line in a second, however many wait."""
+        now = self._stopwatch()
+        seconds, self._last_end = now - self._last_end, now
+        if self._work.pieces:
+            seconds = min(seconds, LARGEST_RISE * pieces * self._work.piece_seconds)
+        self._work = self._work.plus(seconds, pieces)
+
+
+@dataclass(frozen=True)
+class _Work:
+    """What has been finished lately, and the time that took; never changed in place, since another thread may calibrate."""
+
+    seconds: float
+    pieces: float
+
+    @property
+    def piece_seconds(self) -> float:
+        return self.seconds / self.pieces if self.pieces else 0.0
+
+    def plus(self, seconds: float, pieces: float) -> _Work:
+        kept = math.exp(-seconds / MEMORY_SECONDS)
+        return _Work(kept * self.seconds + seconds, kept * self.pieces + pieces)

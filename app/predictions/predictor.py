@@ -83,8 +83,8 @@ class BatchCounts(Protocol):
 class PredictionEngine(Protocol):
     """The part of `vtt_core.serving.engine.Engine` that is used here."""
 
-    def warm(self, backbone_id: str) -> None:
-        """Load a backbone."""
+    def warm(self, backbone_id: str) -> float:
+        """Load a backbone and return the seconds that one image takes in it."""
 
     def read_images(self, backbone_id: str, encoded: Sequence[Callable[[], bytes]], limits: Limits) -> Sequence[Any | VttError]:
         """Return each image as its backbone reads it, or why it cannot be used."""
@@ -125,14 +125,14 @@ class Predictor:
     Args:
         make_engine: imports torch and builds the engine.
         backbone_id: what to load at the start.
-        then: brings further things into memory.
+        then: is called with the engine and the seconds of one image, once the backbone is in memory.
     """
 
     def __init__(
         self,
         make_engine: Callable[[], PredictionEngine],
         backbone_id: str,
-        then: Callable[[PredictionEngine], None] = lambda engine: None,
+        then: Callable[[PredictionEngine, float], None] = lambda engine, image_seconds: None,
     ) -> None:
         self._make_engine = make_engine
         self._then = then
@@ -199,9 +199,9 @@ class Predictor:
             engine = self._make_engine()
             # Models of other backbones can be served even where this one's weights are out of reach.
             self._engine = engine
-            engine.warm(self._backbone_id)
+            image_seconds = engine.warm(self._backbone_id)
             self._is_warm = True
-            self._then(engine)
+            self._then(engine, image_seconds)
         except VttError as error:
             self._failure = str(error)
             _log.error("backbone_not_loaded", backbone_id=self._backbone_id, reason=str(error))

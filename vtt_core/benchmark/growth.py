@@ -50,7 +50,9 @@ class Curve:
     milliseconds: dict[str, list[float]]
 
 
-def measure_growth(folder: Path, *, repeats: int, num_threads: int, stopwatch: Callable[[], float]) -> Iterator[Curve]:
+def measure_growth(
+    folder: Path, *, repeats: int, num_threads: int, stopwatch: Callable[[], float], num_points: int | None = None
+) -> Iterator[Curve]:
     """Yield one curve after the other.
 
     Args:
@@ -58,6 +60,7 @@ def measure_growth(folder: Path, *, repeats: int, num_threads: int, stopwatch: C
         repeats: rounds at each point.
         num_threads: cores to use.
         stopwatch: gives monotonic seconds.
+        num_points: of each curve, the smallest ones; None for all.
     """
 
     def medians(alternatives: dict[str, Callable[[], object]]) -> dict[str, float]:
@@ -65,21 +68,22 @@ def measure_growth(folder: Path, *, repeats: int, num_threads: int, stopwatch: C
         return {name: 1e3 * Spread.of(values).median for name, values in times.items()}
 
     base = _backbone(folder, {}, {})
-    yield _curve("way", "classes", WAYS, lambda way: medians(_training(base, way, SHOT, num_threads)))
-    yield _curve("shot", "images a class", SHOTS, lambda shot: medians(_training(base, WAY, shot, num_threads)))
+    yield _curve("way", "classes", WAYS[:num_points], lambda way: medians(_training(base, way, SHOT, num_threads)))
+    yield _curve("shot", "images a class", SHOTS[:num_points], lambda shot: medians(_training(base, WAY, shot, num_threads)))
     yield _curve(
         "image size",
         "side in pixels",
-        SIDES_PIXELS,
+        SIDES_PIXELS[:num_points],
         lambda side: medians(_steps(_backbone(folder, {"image_size": side}, {}), WAY, num_threads)),
     )
     yield _curve(
         "depth",
         "blocks of each tower",
-        DEPTHS,
+        DEPTHS[:num_points],
         lambda depth: medians(_steps(_backbone(folder, {"layers": depth}, {"layers": depth}), WAY, num_threads)),
     )
-    yield _curve("adapters", "adapters to choose from", NUMBERS_OF_ADAPTERS, lambda number: medians(_serving(base, number)))
+    numbers = NUMBERS_OF_ADAPTERS[:num_points]
+    yield _curve("adapters", "adapters to choose from", numbers, lambda number: medians(_serving(base, number)))
 
 
 def _curve(title: str, quantity: str, x: tuple[int, ...], measure: Callable[[int], dict[str, float]]) -> Curve:

@@ -9,7 +9,7 @@ from threading import Event
 import pytest
 
 from app.domain.errors import OverloadedError
-from app.overload.waiting_line import FIXED_SHARE, LARGEST_RISE, SMOOTHING, LineBounds, WaitingLine
+from app.overload.waiting_line import LARGEST_RISE, LineBounds, WaitingLine
 
 
 class Clock:
@@ -43,7 +43,7 @@ def test_a_line_whose_wait_is_too_long_refuses_until_it_is_shorter() -> None:
     async def fill() -> None:
         clock, gate = Clock(), Event()
         line = line_of(clock)
-        await line.run(1, clock.pass_by(1.0 + FIXED_SHARE))
+        await line.run(1, clock.pass_by(1.0))
         accepted = [asyncio.create_task(line.run(1, gate.wait)) for _ in range(3)]
         await until(lambda: line.num_pieces == 3)
         with pytest.raises(OverloadedError) as refused:
@@ -93,29 +93,64 @@ def test_no_more_requests_are_worked_on_than_there_are_threads() -> None:
     asyncio.run(fill())
 
 
+def wait_for_one(line: WaitingLine) -> float:
+    line.num_pieces += 1
+    try:
+        return line.wait_seconds
+    finally:
+        line.num_pieces -= 1
+
+
 def test_one_slow_request_raises_the_estimate_only_so_far() -> None:
     async def learn() -> None:
         clock = Clock()
         line = line_of(clock)
-        await line.run(2, clock.pass_by(2.0 * (1 + FIXED_SHARE)))
-        line.num_pieces = 1
-        assert line.wait_seconds == pytest.approx(1.0)
-        line.num_pieces = 0
-        await line.run(2, clock.pass_by(1000.0))
-        line.num_pieces = 1
-        assert line.wait_seconds == pytest.approx(1 + SMOOTHING * (LARGEST_RISE - 1))
+        line.calibrate(1.0, 3)
+        await line.run(1, clock.pass_by(1000.0))
+        assert 1.0 < wait_for_one(line) < LARGEST_RISE
 
     asyncio.run(learn())
 
 
-def test_requests_that_come_alone_do_not_make_the_line_look_long() -> None:
+def test_the_estimate_follows_a_lasting_change() -> None:
+    async def learn() -> None:
+        clock = Clock()
+        line = line_of(clock)
+        line.calibrate(0.01, 16)
+        for _ in range(60):
+            await line.run(1, clock.pass_by(1.0))
+        assert wait_for_one(line) == pytest.approx(1.0, rel=0.1)
+        for _ in range(3000):
+            await line.run(1, clock.pass_by(0.01))
+        assert wait_for_one(line) == pytest.approx(0.01, rel=0.3)
+
+    asyncio.run(learn())
+
+
+def test_what_is_finished_side_by_side_takes_its_share_of_the_time() -> None:
+    """Ten requests of one batch that takes a second leave a line of ten a second, not of one."""
+
+    async def learn() -> None:
+        clock, gate = Clock(), Event()
+        line = line_of(clock, num_threads=10)
+        tasks = [asyncio.create_task(line.run(1, gate.wait)) for _ in range(10)]
+        await until(lambda: line.num_pieces == 10)
+        clock.seconds += 1.0
+        gate.set()
+        await asyncio.gather(*tasks)
+        assert wait_for_one(line) == pytest.approx(0.1)
+
+    asyncio.run(learn())
+
+
+def test_time_without_requests_is_no_work() -> None:
     async def learn() -> None:
         clock = Clock()
         line = line_of(clock)
         for _ in range(20):
-            await line.run(1, clock.pass_by(0.4))
-        line.num_pieces = 15
-        line.check()
+            await line.run(1, clock.pass_by(0.1))
+            clock.seconds += 100.0
+        assert wait_for_one(line) == pytest.approx(0.1)
 
     asyncio.run(learn())
 
@@ -131,3 +166,33 @@ def test_a_request_that_fails_leaves_the_line_and_teaches_nothing() -> None:
         assert (line.num_pieces, line.wait_seconds) == (0, 0.0)
 
     asyncio.run(go_wrong())
+
+
+def test_a_slow_first_request_of_a_calibrated_line_refuses_nobody() -> None:
+    async def start_cold() -> None:
+        clock, gate = Clock(), Event()
+        line = line_of(clock)
+        line.calibrate(0.05, 16)
+        await line.run(1, clock.pass_by(3.0))
+        accepted = [asyncio.create_task(line.run(1, gate.wait)) for _ in range(32)]
+        await until(lambda: line.num_pieces == 32)
+        line.check()
+        gate.set()
+        await asyncio.gather(*accepted)
+
+    asyncio.run(start_cold())
+
+
+def test_a_line_that_was_told_how_slow_it_is_refuses_what_would_wait_too_long() -> None:
+    async def fill() -> None:
+        gate = Event()
+        line = line_of(Clock())
+        line.calibrate(1.0, 16)
+        accepted = [asyncio.create_task(line.run(1, gate.wait)) for _ in range(3)]
+        await until(lambda: line.num_pieces == 3)
+        with pytest.raises(OverloadedError):
+            line.check()
+        gate.set()
+        await asyncio.gather(*accepted)
+
+    asyncio.run(fill())

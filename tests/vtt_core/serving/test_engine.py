@@ -220,7 +220,7 @@ class TestMemory:
     ) -> None:
         engine = make_engine()
         vars(tiny_backbone).pop("weight_sha256", None)
-        engine.warm("tiny-3-3")
+        assert engine.warm("tiny-3-3") > 0
         engine.warm("tiny-3-3")
         assert loads == ["tiny-3-3"]
         assert "weight_sha256" in vars(tiny_backbone)
