@@ -41,6 +41,7 @@ from app.domain.errors import (
 )
 from app.infra.disk import disk_full_error
 from app.infra.outages import DATABASE_AWAY
+from app.validation_messages import body_error_of, shown_mistakes, validation_error_of
 from vtt_core.contract.errors import BackboneMismatchError, BackboneUnavailableError, InputError, VttError
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
@@ -171,21 +172,11 @@ async def _handle_vtt_error(request: Request, error: Exception) -> ProblemRespon
 
 async def _handle_validation_error(request: Request, error: Exception) -> ProblemResponse:
     assert isinstance(error, RequestValidationError)
-    mistakes = [
-        {
-            "location": ".".join(str(part) for part in mistake["loc"]),
-            "expected": str(mistake["msg"]),
-            "got": repr(mistake.get("input"))[:200],
-        }
-        for mistake in error.errors()
-    ]
-    first = mistakes[0]
-    summary = InvalidRequestError(
-        expected=f"{first['location']}: {first['expected']}",
-        got=first["got"],
-        remedy="Correct it as the documentation at /docs says",
-    )
-    document = problem_of(summary, request.url.path) | {"mistakes": mistakes[:50]}
+    mistakes = error.errors()
+    body_error = body_error_of(mistakes[0], request.headers.get("content-type"))
+    if body_error is not None:
+        return _respond(request, body_error)
+    document = problem_of(validation_error_of(mistakes[0]), request.url.path) | {"mistakes": shown_mistakes(mistakes)}
     return ProblemResponse(document, status_code=status_of(InvalidRequestError))
 
 

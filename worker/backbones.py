@@ -10,10 +10,12 @@ import torch
 
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.load import load_backbone
+from vtt_core.contract.errors import BackboneUnavailableError
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.finetune import warm_up
 from vtt_core.fusion.make import state_size_of
 from vtt_core.fusion.scan_choice import ScanChoice, choose_scan
+from worker.weights import WeightReport
 
 _log = structlog.get_logger(__name__)
 
@@ -27,6 +29,8 @@ class BackboneCache:
 
     def __init__(self, device: str) -> None:
         self.device = device
+        self.weights = WeightReport()
+        """Which backbones can be loaded."""
         self._kept: Backbone | None = None
         self._loading = Lock()
 
@@ -51,11 +55,20 @@ class BackboneCache:
                 gc.collect()
                 if self.device.startswith("cuda"):
                     torch.cuda.empty_cache()
-                backbone = load_backbone(backbone_id, device=self.device)
+                backbone = self._load(backbone_id)
                 warm_up(backbone)
                 self._kept = backbone
                 _log.info("backbone_loaded", backbone_id=backbone_id, device=self.device)
             return self._kept
+
+    def _load(self, backbone_id: str) -> Backbone:
+        try:
+            backbone = load_backbone(backbone_id, device=self.device)
+        except BackboneUnavailableError:
+            self.weights.note(backbone_id, is_loaded=False)
+            raise
+        self.weights.note(backbone_id, is_loaded=True)
+        return backbone
 
 
 def resolve_device(device: str) -> str:

@@ -44,7 +44,16 @@ class WorkerContext:
 
     def describe(self) -> LiveWorker:
         """Return what to announce."""
-        return LiveWorker(self.holder, self.backbones.device, self.backbones.backbone_id, next(iter(self.job_ids), None))
+        weights = self.backbones.weights
+        return LiveWorker(
+            self.holder,
+            self.backbones.device,
+            self.backbones.backbone_id,
+            next(iter(self.job_ids), None),
+            cached_backbone_ids=weights.cached(),
+            failed_backbone_ids=weights.failed(),
+            is_offline=weights.is_offline,
+        )
 
 
 def open_context(settings: Settings) -> WorkerContext:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from app.backbones.schemas import BackboneAnswer, BackboneList
+from app.backbones.service import live_workers, weights_of
 from app.domain.access import Scope
 from app.problems import problem_responses
 from app.wiring import ResourcesDep, needs
@@ -15,8 +16,9 @@ router = APIRouter(prefix="/v1/backbones", tags=["backbones"], dependencies=[nee
 
 @router.get("", responses=problem_responses())
 def list_backbones(resources: ResourcesDep) -> BackboneList:
-    """List the backbones that a job can adapt, the bundled one first."""
+    """List the backbones that a job can adapt, the bundled one first, and say where the weights of each are."""
     default = resources.settings.default_backbone
+    workers = live_workers(resources.workers)
     items = [
         BackboneAnswer(
             id=entry.backbone_id,
@@ -25,6 +27,7 @@ def list_backbones(resources: ResourcesDep) -> BackboneList:
             num_vision_layers=entry.num_vision_layers,
             num_text_layers=entry.num_text_layers,
             is_bundled=entry.is_bundled,
+            weights=weights_of(entry, workers),
             is_default=entry.backbone_id == default,
             description=entry.description,
         )

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from pydantic import BaseModel, Field
 
+from vtt_core.contract.backbones import Weights
+
 
 class BackboneAnswer(BaseModel):
     """A frozen CLIP that can be adapted."""
@@ -13,7 +15,11 @@ class BackboneAnswer(BaseModel):
     joint_size: int = Field(description="Size of the embedding that images and texts share")
     num_vision_layers: int
     num_text_layers: int
-    is_bundled: bool = Field(description="Whether its weights come with the service; others are fetched or must be in a cache")
+    is_bundled: bool = Field(description="Whether its weights come with the service")
+    weights: Weights = Field(
+        description="Where they are: `bundled` with the service, `cached` on a worker, `downloadable` once a job needs them,"
+        " `out_of_reach` (a job is refused), or `unknown` while no worker is alive"
+    )
     is_default: bool = Field(description="Whether a job takes it that names none")
     description: str
 

@@ -25,12 +25,12 @@ def api(
     # The web stack takes most of a second to import; `vtt --help` does without it.
     import uvicorn  # noqa: PLC0415
 
-    from app.infra.settings import load_settings  # noqa: PLC0415
+    from app.infra.data_folder import load_local_settings  # noqa: PLC0415
     from app.infra.telemetry import configure_logging  # noqa: PLC0415
     from app.infra.tracing import start_tracing  # noqa: PLC0415
     from app.main import create_app  # noqa: PLC0415
 
-    settings = load_settings()
+    settings = load_local_settings()
     configure_logging(settings.log_format, in_thread=True)
     start_tracing("vtt-api")
     config = uvicorn.Config(

@@ -139,10 +139,10 @@ def audit(
 def _access() -> Iterator[AccessRepository]:
     # `vtt --help` does without them.
     from app.infra.access import AccessRepository  # noqa: PLC0415
+    from app.infra.data_folder import load_local_settings  # noqa: PLC0415
     from app.infra.database import make_engine, make_session_factory, migrate  # noqa: PLC0415
-    from app.infra.settings import load_settings  # noqa: PLC0415
 
-    url = load_settings().resolved_database_url
+    url = load_local_settings().resolved_database_url
     migrate(url)
     engine = make_engine(url)
     try:

@@ -30,8 +30,9 @@ from app.cli.children import Child, describe_exit, stop_all
 from app.cli.console import stderr_console
 from app.cli.worker import worker_arguments
 from app.domain.errors import DataFolderInUseError
+from app.infra.data_folder import load_local_settings
 from app.infra.redis_server import PrivateRedis
-from app.infra.settings import Settings, load_settings
+from app.infra.settings import Settings
 from vtt_core.contract.errors import InputError
 
 URL_FILE = "url"
@@ -54,9 +55,9 @@ def up(
     Prints the address, and writes it to the file `url` in the data folder. Ctrl-C stops everything.
     """
     put_in_environment(host=host, port=port, data_dir=data_dir, device=device)
-    settings = load_settings()
+    settings = load_local_settings()
     check_host(settings.host, requires_keys=settings.require_keys, is_allowed_open=settings.allow_open)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    settings.data_dir.mkdir(parents=True, exist_ok=True)  # of the lock and the address, whatever else lies elsewhere
     with ExitStack() as stack:
         stack.enter_context(_only_one(settings.data_dir))
         listener = stack.enter_context(_listen(settings))

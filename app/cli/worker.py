@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 
 from app.cli.api import put_in_environment
+from app.infra.data_folder import load_local_settings
 
 
 def worker(
@@ -18,6 +19,7 @@ def worker(
 ) -> None:
     """Run one worker; start one per device."""
     put_in_environment(device=device, data_dir=data_dir)
+    load_local_settings()
     # By name, as another program: nothing of app imports the worker.
     os.execv(sys.executable, [sys.executable, *worker_arguments()])
 

@@ -23,6 +23,7 @@ VttError
 ├── InputError
 │   ├── BadCursorError             cursor.invalid
 │   ├── SettingsError              settings.invalid: a variable of the process environment
+│   ├── DataFolderUnusableError    data_folder.unusable: it cannot be made or written to
 │   ├── NamesFileError             names.invalid: class names for folders, given to the command line
 │   ├── InvalidRequestError        request.invalid: a field, parameter or header is wrong
 │   ├── MalformedRequestError      request.malformed: the body cannot be parsed
@@ -133,6 +134,13 @@ class SettingsError(InputError):
 
     code = "settings.invalid"
     title = "Wrong setting"
+
+
+class DataFolderUnusableError(InputError):
+    """The data folder cannot be made or written to."""
+
+    code = "data_folder.unusable"
+    title = "Unusable data folder"
 
 
 class NamesFileError(InputError):

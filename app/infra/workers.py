@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict, dataclass
+from typing import Any
 
 import redis
 
@@ -25,6 +26,12 @@ class LiveWorker:
     """Backbone in its memory."""
     job_id: str | None
     """What it works on."""
+    cached_backbone_ids: tuple[str, ...] = ()
+    """Published backbones whose weights are in its cache."""
+    failed_backbone_ids: tuple[str, ...] = ()
+    """Backbones whose weights it could not get lately."""
+    is_offline: bool = False
+    """Whether it never downloads weights."""
 
     @property
     def host(self) -> str:
@@ -59,11 +66,21 @@ class WorkerRegistry:
             values = self._redis.mget(keys) if keys else []
         except (redis.RedisError, OSError) as error:
             raise _unavailable(error) from error
-        return [LiveWorker(**json.loads(value)) for value in values if value is not None]
+        return [_from_json(value) for value in values if value is not None]
 
     def close(self) -> None:
         """Close the connection."""
         self._redis.close()
+
+
+def _from_json(value: bytes | str) -> LiveWorker:
+    told: dict[str, Any] = json.loads(value)
+    known: dict[str, Any] = {
+        name: told[name] for name in told if name in LiveWorker.__dataclass_fields__
+    }  # newer ones tell more
+    for name in ("cached_backbone_ids", "failed_backbone_ids"):
+        known[name] = tuple(known.get(name, ()))
+    return LiveWorker(**known)
 
 
 def _unavailable(error: Exception) -> QueueUnavailableError:

@@ -19,6 +19,7 @@ from app.domain.errors import (
     NotFoundError,
     QuotaExceededError,
     RequestTooLargeError,
+    UnsupportedMediaTypeError,
 )
 from app.domain.jobs import JobState
 from app.infra.clock import utc_now
@@ -30,7 +31,14 @@ from app.jobs.schemas import JobAnswer, JobFailure, JobLinks, JobPage, JobReques
 from app.names import id_parameter
 from app.problems import problem_responses
 from app.wiring import CursorQuery, LimitQuery, ReadSessionDep, ResourcesDep, needs
-from vtt_core.contract.errors import EmptyClassError, RecipeError, TooFewClassesError, TooManyClassesError, UnknownBackboneError
+from vtt_core.contract.errors import (
+    BackboneUnavailableError,
+    EmptyClassError,
+    RecipeError,
+    TooFewClassesError,
+    TooManyClassesError,
+    UnknownBackboneError,
+)
 
 router = APIRouter(prefix="/v1/jobs", tags=["jobs"], dependencies=[needs(Scope.TRAIN)])
 
@@ -51,8 +59,10 @@ def _known_job_id(job_id: JobId, session: ReadSessionDep) -> str:
         DiskFullError,
         IdempotencyConflictError,
         MalformedRequestError,
+        UnsupportedMediaTypeError,
         RequestTooLargeError,
         UnknownBackboneError,
+        BackboneUnavailableError,
         RecipeError,
         EmptyClassError,
         TooFewClassesError,

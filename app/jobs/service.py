@@ -10,6 +10,7 @@ from typing import Any
 from sqlalchemy.orm import Session
 
 from app.access.quotas import check_jobs
+from app.backbones.service import check_reachable
 from app.domain.errors import InvalidRequestError
 from app.domain.jobs import JobState
 from app.domain.messages import FinetuneMessage
@@ -39,6 +40,7 @@ def create_job(
 
     Raises:
         UnknownBackboneError: no backbone has the id.
+        BackboneUnavailableError: no live worker has its weights or can get them.
         RecipeError: a hyper-parameter is unknown or outside its range.
         NotFoundError: there is no such support set.
         GoneError: the support set was deleted.
@@ -61,6 +63,7 @@ def create_job(
     )
     if backbone_id != resources.settings.default_backbone:  # the operator's choice, which may be a local file
         check_catalogue_id(backbone_id)
+    check_reachable(resources.workers, backbone_id)
     with resources.sessions.begin() as session:
         support_sets = SupportSetRepository(session)
         # Locked before the insert: its foreign key takes a weaker lock, and two requests that both

@@ -17,6 +17,7 @@ from app.domain.errors import (
     PredictorNotReadyError,
     RequestTooLargeError,
     StoreUnavailableError,
+    UnsupportedMediaTypeError,
 )
 from app.infra.clock import utc_now
 from app.infra.tables import ModelRow
@@ -116,7 +117,9 @@ def export_adapter(model: ModelReference, session: ReadSessionDep, resources: Re
 @router.put(
     "/v1/aliases/{name}",
     dependencies=CHANGES,
-    responses=problem_responses(NotFoundError, GoneError, MalformedRequestError, RequestTooLargeError),
+    responses=problem_responses(
+        NotFoundError, GoneError, MalformedRequestError, RequestTooLargeError, UnsupportedMediaTypeError
+    ),
 )
 def point_alias(name: AliasName, request: AliasRequest, resources: ResourcesDep) -> AliasAnswer:
     """Let a name mean a model, or move it to another one; predictions by that name use the new model from then on."""

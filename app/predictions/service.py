@@ -37,7 +37,11 @@ class Answer:
 def predict_limits(limits: Limits) -> FormLimits:
     """Return what a form of query images may hold."""
     return FormLimits(
-        max_parts=limits.max_query_images + 1, max_text_bytes=1000, max_file_bytes=lambda field: limits.max_image_bytes
+        max_parts=limits.max_query_images + 1,
+        max_text_bytes=1000,
+        max_file_bytes=lambda field: limits.max_image_bytes,
+        description=f"at most {limits.max_query_images} images in a request",
+        example=f"-F {IMAGES_FIELD}=@photo.jpg",
     )
 
 
@@ -101,13 +105,13 @@ def _check_fields(form: SpooledForm, limits: Limits) -> None:
     if misnamed or not form.files:
         raise InvalidRequestError(
             expected=f"files in form fields named `{IMAGES_FIELD}`",
-            got=f"a field {misnamed[0][:80]!r}" if misnamed else "none",
-            remedy=f"Send them so (with curl: -F {IMAGES_FIELD}=@photo.jpg)",
+            got=f"a field named {misnamed[0][:80]!r}" if misnamed else "a form without files",
+            remedy=f"Name the field of every image `{IMAGES_FIELD}` (with curl: -F {IMAGES_FIELD}=@photo.jpg)",
         )
     if len(form.files) > limits.max_query_images:
         raise RequestTooLargeError(
-            expected=f"at most {limits.max_query_images} images",
-            got=str(len(form.files)),
+            expected=f"at most {limits.max_query_images} images in a request",
+            got=f"{len(form.files)} images",
             remedy="Send the images in several requests",
         )
 

@@ -59,6 +59,8 @@ def upload_limits(limits: Limits) -> FormLimits:
         max_parts=2 * limits.max_way * limits.max_shot,
         max_text_bytes=1000,
         max_file_bytes=lambda field: limits.max_archive_bytes if field == ARCHIVE_FIELD else limits.max_image_bytes,
+        description=f"at most {limits.max_way} classes of {limits.max_shot} images",
+        example="-F 'label=@photo.jpg'",
     )
 
 

@@ -40,6 +40,10 @@ class FormLimits:
     """Size of a text field."""
     max_file_bytes: Callable[[str], int]
     """Size of a file by the name of its field; a larger one is counted but not kept."""
+    description: str
+    """What a form with too many parts should have held, as in "at most 64 images"."""
+    example: str
+    """How curl sends a file, as in "-F images=@photo.jpg"."""
 
 
 @dataclass
@@ -115,7 +119,7 @@ async def spool_form(content_type: str, chunks: AsyncIterator[bytes], limits: Fo
     form = SpooledForm(cast("BinaryIO", SpooledTemporaryFile(max_size=MEMORY_BYTES)))
     try:
         collector = _Collector(form, limits)
-        parser = MultipartParser(_boundary_of(content_type), collector.callbacks())
+        parser = MultipartParser(_boundary_of(content_type, limits), collector.callbacks())
         async for chunk in chunks:
             parser.write(chunk)
             if collector.num_waiting >= WRITE_BYTES:
@@ -192,8 +196,8 @@ class _Collector:
         self._form.parts.append(self._part)
         if len(self._form.parts) > self._limits.max_parts:
             raise RequestTooLargeError(
-                expected=f"at most {self._limits.max_parts} form fields",
-                got="more",
+                expected=self._limits.description,
+                got=f"a form of more than {self._limits.max_parts} fields",
                 remedy="Send the images in several requests",
             )
 
@@ -207,7 +211,7 @@ class _Collector:
                 raise RequestTooLargeError(
                     expected=f"at most {self._limits.max_text_bytes} bytes in the text field {part.field_name[:80]!r}",
                     got="more",
-                    remedy="Send files as files (with curl: -F 'label=@file.jpg')",
+                    remedy=f"Send files as files (with curl: {self._limits.example})",
                 )
         elif part.size_bytes <= self._limits.max_file_bytes(part.field_name):
             self._waiting.append(data[start:end])
@@ -254,11 +258,13 @@ class _SpoolRange(io.RawIOBase):
         return len(content)
 
 
-def _boundary_of(content_type: str) -> bytes:
+def _boundary_of(content_type: str, limits: FormLimits) -> bytes:
     media_type, options = parse_options_header(content_type)
     if media_type != b"multipart/form-data":
         raise UnsupportedMediaTypeError(
-            expected="multipart/form-data", got=repr(content_type[:80]), remedy="Send a form (with curl: -F 'label=@file.jpg')"
+            expected="a multipart form with files",
+            got=f"the content type {content_type[:80]!r}" if content_type else "no Content-Type header",
+            remedy=f"Send the files as a form (with curl: {limits.example})",
         )
     if b"boundary" not in options:
         raise _malformed("no boundary in Content-Type")

@@ -47,11 +47,9 @@ def test_an_unknown_path_and_a_wrong_method(api: Api) -> None:
 @pytest.mark.parametrize(
     ("content", "mention"),
     [
-        (b"{", "JSON decode error"),
-        (b"[]", "object"),
-        (b'{"seed": 1}', "support_set_id"),
+        (b'{"seed": 1}', "the field `support_set_id` to be there"),
         (b'{"support_set_id": "\\ud800"}', "support_set_id"),
-        (b'{"support_set_id": "a", "\\ud800": 1}', "body"),
+        (b'{"support_set_id": "a", "\\ud800": 1}', "field"),
         (b'{"support_set_id": "a\\u0000"}', "support_set_id"),
         (b'{"support_set_id": "a", "name": "a\\u0000"}', "control characters"),
         (b'{"support_set_id": "a", "seed": NaN}', "seed"),
@@ -62,6 +60,29 @@ def test_a_wrong_body_is_named_by_its_field(api: Api, content: bytes, mention: s
     problem = check(answer, 422, "request.invalid")
     assert mention in problem["expected"]
     assert problem["mistakes"]
+
+
+@pytest.mark.parametrize(
+    ("content", "content_type", "status", "code", "expected", "got"),
+    [
+        (b'{"seed": }', "application/json", 400, "request.malformed", "a JSON body", "character 9: expecting value"),
+        (b"{", "application/json", 400, "request.malformed", "a JSON body", "character 1"),
+        (b"", "application/json", 422, "request.invalid", "a JSON body", "an empty one"),
+        (b"[]", "application/json", 422, "request.invalid", "a JSON object", "[]"),
+        (b'"text"', "application/json; charset=utf-8", 422, "request.invalid", "a JSON object", "'text'"),
+        (b'{"seed": 1}', None, 415, "request.unsupported_media_type", "application/json", "no such header"),
+        (b'{"seed": 1}', "text/plain", 415, "request.unsupported_media_type", "application/json", "'text/plain'"),
+        (b"seed=1", "application/x-www-form-urlencoded", 415, "request.unsupported_media_type", "application/json", "form"),
+    ],
+)
+def test_a_body_that_is_no_json_object_is_told_as_a_whole(
+    api: Api, content: bytes, content_type: str | None, status: int, code: str, expected: str, got: str
+) -> None:
+    headers = {} if content_type is None else {"Content-Type": content_type}
+    for method, path in (("POST", "/v1/jobs"), ("PUT", "/v1/aliases/cats")):
+        problem = check(api.client.request(method, path, content=content, headers=headers), status, code)
+        assert expected in problem["expected"]
+        assert got in problem["got"]
 
 
 def test_bytes_that_are_no_text_are_malformed(api: Api) -> None:

@@ -177,7 +177,13 @@ class TestManifests:
         read_manifest(MANIFEST | {"preprocessing": MANIFEST["preprocessing"] | changes})
 
 
-FORM_LIMITS = FormLimits(max_parts=8, max_text_bytes=50, max_file_bytes=lambda name: 500)
+FORM_LIMITS = FormLimits(
+    max_parts=8,
+    max_text_bytes=50,
+    max_file_bytes=lambda name: 500,
+    description="at most 5 images",
+    example="-F images=@photo.jpg",
+)
 LATIN_1 = st.characters(max_codepoint=255)  # what a header of a request holds
 FORM = b"".join(
     [

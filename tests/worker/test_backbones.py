@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vtt_core.contract.errors import UnknownBackboneError
+from vtt_core.contract.errors import BackboneUnavailableError, UnknownBackboneError
 from worker import backbones
 from worker.backbones import BackboneCache, resolve_device
 
@@ -32,6 +32,17 @@ def test_an_unknown_backbone_leaves_nothing_in_memory() -> None:
     with pytest.raises(UnknownBackboneError):
         cache.get("no-such/backbone")
     assert cache.backbone_id is None
+
+
+def test_weights_that_could_not_be_got_are_told_and_others_not(monkeypatch: pytest.MonkeyPatch) -> None:
+    def out_of_reach(backbone_id: str, device: str) -> None:
+        raise BackboneUnavailableError(expected="weights", got="no network", remedy="Connect")
+
+    monkeypatch.setattr(backbones, "load_backbone", out_of_reach)
+    cache = BackboneCache("cpu")
+    with pytest.raises(BackboneUnavailableError):
+        cache.get("ViT-B-32/openai")
+    assert cache.weights.failed() == ("ViT-B-32/openai",)
 
 
 def test_auto_takes_a_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,7 +3,6 @@ from pathlib import Path
 import pytest
 
 from app.infra.settings import Settings
-from app.infra.workers import LiveWorker
 from vtt_core.fusion import scan_choice
 from worker.context import open_context
 
@@ -17,7 +16,10 @@ def test_a_fresh_data_folder_is_enough(tmp_path: Path, monkeypatch: pytest.Monke
     assert context.holder != other.holder
     assert not context.stop.is_set()
     context.job_ids.append("job_1")
-    assert context.describe() == LiveWorker(context.holder, "cpu", None, "job_1")
+    told = context.describe()
+    assert (told.holder, told.device, told.backbone_id, told.job_id) == (context.holder, "cpu", None, "job_1")
+    context.backbones.weights.note("a/b", is_loaded=False)
+    assert context.describe().failed_backbone_ids == ("a/b",)
 
 
 def test_the_process_prefers_the_scan_that_the_settings_name(tmp_path: Path) -> None:

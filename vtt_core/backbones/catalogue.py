@@ -16,7 +16,7 @@ import torch
 import vtt_core.contract
 from vtt_core.backbones.open_clip_import import open_clip, timm
 from vtt_core.backbones.timm_vision_tower import why_unsupported as why_trunk_unsupported
-from vtt_core.contract.backbones import MINI, BackboneEntry
+from vtt_core.contract.backbones import MINI, BackboneEntry, split_backbone_id
 
 MINI_CONFIG = Path(__file__).parent / "mini" / "model.json"
 CATALOGUE_FILE = Path(vtt_core.contract.__file__).parent / "open_clip_backbones.json"
@@ -105,6 +105,7 @@ def _entry(backbone_id: str, config: dict[str, Any], *, is_bundled: bool) -> Bac
         num_text_layers=text["layers"],
         is_bundled=is_bundled,
         description=f"{kind}; bundled with this package" if is_bundled else f"{kind}; weights of open_clip",
+        hub_path="" if is_bundled else open_clip.get_pretrained_cfg(*split_backbone_id(backbone_id))["hf_hub"],
     )
 
 

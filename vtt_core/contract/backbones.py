@@ -11,6 +11,7 @@ from __future__ import annotations
 import difflib
 import json
 from dataclasses import dataclass
+from enum import StrEnum
 from functools import lru_cache
 from importlib.resources import files
 
@@ -34,6 +35,23 @@ class BackboneEntry:
     is_bundled: bool
     """Whether its weights are in the package; the others come from a hub, a cache or a file."""
     description: str
+    hub_path: str = ""
+    """Where its weights are on the Hugging Face hub: `owner/repository/`, with a file name where there are several."""
+
+
+class Weights(StrEnum):
+    """Where the weights of a backbone are, as seen by those who train."""
+
+    BUNDLED = "bundled"
+    """In this package."""
+    CACHED = "cached"
+    """In the cache of at least one worker."""
+    DOWNLOADABLE = "downloadable"
+    """On the hub; a worker downloads them when a job needs them."""
+    OUT_OF_REACH = "out_of_reach"
+    """No live worker has them, and none can get them."""
+    UNKNOWN = "unknown"
+    """No worker is alive that could tell."""
 
 
 @lru_cache(maxsize=1)

@@ -9,7 +9,8 @@ def test_the_bundled_backbone_comes_first_in_json() -> None:
     result = CliRunner().invoke(cli, ["backbones", "--json"])
     listed = json.loads(result.stdout)["backbones"]
     assert listed[0]["backbone_id"] == "mini"
-    assert listed[0]["is_bundled"]
+    assert (listed[0]["is_bundled"], listed[0]["weights"]) == (True, "bundled")
+    assert {entry["weights"] for entry in listed[1:]} <= {"cached", "downloadable", "out_of_reach"}
     assert "ViT-B-16-quickgelu/openai" in {entry["backbone_id"] for entry in listed}
 
 

@@ -65,3 +65,14 @@ def test_what_is_not_the_users_doing_ends_with_code_1(
         main_module.main()
     assert stopped.value.code == 1
     assert "Use mini" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("arguments", [["up"], ["api"], ["worker"]])
+def test_a_file_in_place_of_the_data_folder_is_bad_input_and_no_traceback(arguments: list[str], tmp_path: Path) -> None:
+    file = tmp_path / "data"
+    file.write_bytes(b"")
+    command = [sys.executable, "-m", "app.cli.main", *arguments, "--data-dir", str(file)]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 2
+    assert "Traceback" not in ended.stderr
+    assert "data_folder.unusable" in ended.stderr

@@ -1,3 +1,4 @@
+import json
 from pathlib import Path
 
 import pytest
@@ -34,4 +35,16 @@ def test_a_broker_out_of_reach_is_named(tmp_path: Path) -> None:
     for call in (registry.live_workers, lambda: registry.announce(WORKER), lambda: registry.withdraw("x")):
         with pytest.raises(QueueUnavailableError):
             call()
+    registry.close()
+
+
+@pytest.mark.services
+def test_what_a_newer_worker_tells_besides_is_passed_over(broker_url: str) -> None:
+    registry = WorkerRegistry(broker_url)
+    registry.announce(LiveWorker("machine:1:a", "cpu", "mini", None, cached_backbone_ids=("a/b",)))
+    key = "vtt:worker:machine:1:a"
+    told = json.loads(registry._redis.get(key)) | {"news": 1}
+    registry._redis.set(key, json.dumps(told))
+    (worker,) = registry.live_workers()
+    assert worker.cached_backbone_ids == ("a/b",)
     registry.close()

@@ -18,6 +18,7 @@ from app.infra.settings import Settings
 from app.infra.store import ObjectStore
 from app.infra.support_sets import SupportSetRepository
 from app.infra.tables import SupportImageRow
+from app.infra.workers import WorkerRegistry
 from app.jobs import service
 from app.jobs.schemas import JobRequest
 from app.wiring import Resources
@@ -33,7 +34,7 @@ class ListQueue:
 
 
 @pytest.fixture
-def resources(engine: Engine, session_factory: SessionFactory, tmp_path: Path) -> Resources:
+def resources(engine: Engine, session_factory: SessionFactory, broker_url: str, tmp_path: Path) -> Resources:
     return Resources(
         settings=Settings(data_dir=tmp_path),
         sessions=session_factory,
@@ -41,7 +42,7 @@ def resources(engine: Engine, session_factory: SessionFactory, tmp_path: Path) -
         store=ObjectStore(f"file://{tmp_path}"),
         disk=DiskSpace({}, 0),
         queue=ListQueue(),  # type: ignore[arg-type]
-        workers=None,  # type: ignore[arg-type]
+        workers=WorkerRegistry(broker_url),
         rates=None,  # type: ignore[arg-type]
         bounds=None,  # type: ignore[arg-type]
     )

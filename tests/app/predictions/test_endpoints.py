@@ -60,6 +60,20 @@ def test_more_images_than_allowed_are_refused(api: Api) -> None:
     assert (answer.status_code, answer.json()["code"]) == (413, "request.too_large")
 
 
+@pytest.mark.parametrize("number", [65, 66, 500])
+def test_too_many_images_are_told_as_images_and_not_as_form_fields(api: Api, number: int) -> None:
+    answer = api.client.post(f"/v1/models/{api.publish()}/predict", files=[("images", ("a", encode_image(1)))] * number)
+    assert answer.json()["expected"] == "at most 64 images in a request"
+
+
+def test_the_advice_for_a_wrong_form_is_one_that_works(api: Api) -> None:
+    model_id = api.publish()
+    for request in ({"json": {}}, {"content": b"x"}, {"files": [("label", ("a.jpg", encode_image(1)))]}, {"files": []}):
+        refused = api.client.post(f"/v1/models/{model_id}/predict", **request).json()
+        assert "-F images=@photo.jpg" in refused["remedy"], refused
+        assert "label=" not in refused["remedy"]
+
+
 def test_only_unreadable_images_give_a_problem(api: Api) -> None:
     answer = api.client.post(f"/v1/models/{api.publish()}/predict", files=[("images", ("a.png", b"text"))])
     assert (answer.status_code, answer.json()["code"]) == (422, "images.nothing_usable")

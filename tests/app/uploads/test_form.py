@@ -14,7 +14,13 @@ from app.domain.errors import MalformedRequestError, RequestTooLargeError, Unsup
 from app.uploads.form import FormLimits, SpooledForm, spool_form
 from tests.fixtures.http_api import encode_zip
 
-LIMITS = FormLimits(max_parts=10, max_text_bytes=20, max_file_bytes=lambda field: 3_000_000 if field == "archive" else 100)
+LIMITS = FormLimits(
+    max_parts=10,
+    max_text_bytes=20,
+    max_file_bytes=lambda field: 3_000_000 if field == "archive" else 100,
+    description="at most 5 images",
+    example="-F images=@photo.jpg",
+)
 
 
 def read(content_type: str, body: bytes, chunk_bytes: int = 7, limits: FormLimits = LIMITS) -> SpooledForm:

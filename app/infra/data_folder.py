@@ -1,0 +1,43 @@
+"""Make sure that the data folder can be written to, before anything fails in the middle for want of it."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+from app.domain.errors import DataFolderUnusableError
+from app.infra.settings import Settings, load_settings
+
+
+def load_local_settings() -> Settings:
+    """Return the settings of this process, with a data folder that is there and can be written to.
+
+    Where database, store and broker are all on other machines nothing lies in the folder, and it is not looked at.
+
+    Raises:
+        SettingsError: a variable of the environment has a value that it cannot have.
+        DataFolderUnusableError: the folder cannot be made or written to.
+    """
+    settings = load_settings()
+    if not (settings.database_url and settings.store_url and settings.broker_url):
+        make_writable(settings.data_dir)
+    return settings
+
+
+def make_writable(folder: Path) -> None:
+    """Make the folder if it is not there, and try to write to it.
+
+    Raises:
+        DataFolderUnusableError: one of the two cannot be done.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise DataFolderUnusableError(
+            expected="a data folder that can be written to",
+            got=f"{str(folder)!r} ({os.strerror(error.errno) if error.errno else error})",
+            remedy="Choose another folder with --data-dir or VTT_DATA_DIR, or let this user write to it",
+        ) from error
