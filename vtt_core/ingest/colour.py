@@ -51,36 +51,48 @@ def flat_srgb(image: Image.Image, profile: object) -> Image.Image:
     Raises:
         ValueError: Pillow cannot convert the mode to RGB.
     """
-    colours, alpha = _apart(image)
-    transform = srgb_transform(profile, colours.mode) if profile else None
-    rgb = transform(colours) if transform is not None else colours.convert("RGB")
-    return on_white(rgb, alpha)
+    whole = _with_alpha(image)
+    colours = _with_colours(image) if whole is None else whole
+    transform = srgb_transform(profile, colours.mode.removesuffix("A")) if profile else None
+    if transform is not None:
+        colours = transform(colours.convert(colours.mode.removesuffix("A")))
+    return on_white(colours, whole)
 
 
-def on_white(rgb: Image.Image, alpha: Image.Image | None) -> Image.Image:
-    """Return the picture as it is seen on a white page.
+def on_white(colours: Image.Image, alpha: Image.Image | None) -> Image.Image:
+    """Return a picture as RGB, as it is seen on a white page.
 
     Args:
-        rgb: the colours.
-        alpha: L of the same size, 255 where the colours are seen wholly; None: everywhere.
+        colours: the picture, of any mode that Pillow converts to RGB. An alpha of its own counts for nothing.
+        alpha: of the same size, L or with a band of alpha, 255 where the colours are seen wholly; None: everywhere.
     """
-    if alpha is None or alpha.getextrema() == (255, 255):
-        return rgb
-    page = Image.new("RGB", rgb.size, WHITE)
-    page.paste(rgb, mask=alpha)
+    if alpha is None or _is_opaque(alpha):
+        return colours.convert("RGB")
+    page = Image.new("RGB", colours.size, WHITE)
+    page.paste(colours if colours.mode == "RGBA" else colours.convert("RGB"), mask=alpha)
     return page
 
 
-def _apart(image: Image.Image) -> tuple[Image.Image, Image.Image | None]:
-    """Return L, RGB or CMYK, and the alpha beside it."""
-    if image.has_transparency_data:
-        if image.mode == "La":
-            image = image.convert("LA")
-        whole = image if image.mode in ("LA", "RGBA") else image.convert("RGBA")
-        return whole.convert(whole.mode[:-1]), whole.getchannel("A")
+def _is_opaque(alpha: Image.Image) -> bool:
+    extrema = alpha.getextrema()
+    return (extrema if alpha.mode == "L" else extrema[-1]) == (255, 255)
+
+
+def _with_alpha(image: Image.Image) -> Image.Image | None:
+    """Return LA or RGBA, None where the picture has no alpha."""
+    has_palette = image.mode != "P" or image.palette is not None  # a damaged file may have none
+    if not has_palette or not image.has_transparency_data:
+        return None
+    if image.mode in ("LA", "La"):
+        return image if image.mode == "LA" else image.convert("LA")
+    return image if image.mode == "RGBA" else image.convert("RGBA")
+
+
+def _with_colours(image: Image.Image) -> Image.Image:
+    """Return L, RGB or CMYK, since a profile is about these."""
     if image.mode in ("L", "RGB", "CMYK"):
-        return image, None
-    return image.convert("L" if image.mode == "1" else "RGB"), None
+        return image
+    return image.convert("L" if image.mode == "1" else "RGB")
 
 
 class _KeptTransforms:

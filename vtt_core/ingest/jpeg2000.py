@@ -10,8 +10,8 @@ from vtt_core.contract.errors import ImageTooComplexError, UnsupportedKindError
 from vtt_core.ingest.boxes import box, boxes
 
 SIGNATURES = (b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  \x0d\x0a\x87\x0a")
-MAX_SAMPLES = 60_000_000
-"""Width times height times components. OpenJPEG takes 4 bytes for each, twice where the picture is one tile."""
+MAX_TILE_SAMPLES = 60_000_000
+"""Width times height times components of one tile. OpenJPEG takes 4 bytes for each, and as many again to unpack them."""
 MAX_BLOCKS = 1_000_000
 """Code blocks and precincts. The usual blocks of 64 x 64 are 30,000 in the largest picture; each takes about 200 bytes."""
 MAX_PACKETS = 5_000_000
@@ -125,10 +125,10 @@ def check_jpeg2000_cost(header: Jpeg2000Header) -> None:
     Raises:
         ImageTooComplexError: that is far more than the pixels need.
     """
-    num_samples = header.width * header.height * len(header.bits)
+    tile_pixels = min(header.tile_width, header.width) * min(header.tile_height, header.height)
     blocks, packets = _most_blocks_and_packets(header)
-    numbers = {"samples": num_samples, "code blocks": blocks, "packets": packets}
-    bounds = {"samples": MAX_SAMPLES, "code blocks": MAX_BLOCKS, "packets": MAX_PACKETS}
+    numbers = {"samples in a tile": tile_pixels * len(header.bits), "code blocks": blocks, "packets": packets}
+    bounds = {"samples in a tile": MAX_TILE_SAMPLES, "code blocks": MAX_BLOCKS, "packets": MAX_PACKETS}
     for name, bound in bounds.items():
         if numbers[name] > bound:
             raise ImageTooComplexError(

@@ -73,7 +73,7 @@ def _from_samples(samples: Samples, profile: object) -> Image.Image:
 
     mode = {1: "L", 3: "RGB", 4: "CMYK"}[samples.num_colours]
     colours, alpha = eight_bits(samples, srgb_transform(profile, mode))
-    return on_white(colours.convert("RGB"), alpha)
+    return on_white(colours, alpha)
 
 
 def _turned_as(image: Image.Image, original: Image.Image) -> Image.Image:

@@ -18,6 +18,7 @@ from vtt_core.contract.errors import UnsupportedKindError
 from vtt_core.ingest.brightness import HUGE, SENTINELS, Extremes, Numbers, choose_range, missing_sentinels
 
 Array = NDArray[Any]
+Range = tuple[float, float]
 Transform = Callable[[Image.Image], Image.Image]
 BLOCK_PIXELS = 2**19
 """Pixels that are converted together. The steps take about 40 bytes a pixel and band."""
@@ -76,7 +77,7 @@ def eight_bits(samples: Samples, to_srgb: Transform | None = None) -> tuple[Imag
     Raises:
         UnsupportedKindError: every pixel is missing.
     """
-    missing, black, white, alpha_white = _survey(samples)
+    missing, (black, white), alpha_range = _survey(samples)
     mode = "RGB" if to_srgb is not None else _COLOURS[samples.num_colours]
     colours = Image.new(mode, (samples.width, samples.height))
     has_alpha = samples.alpha_bits > 0 or samples.key is not None
@@ -84,7 +85,7 @@ def eight_bits(samples: Samples, to_srgb: Transform | None = None) -> tuple[Imag
     for top, block in samples.blocks():
         bands, valid = _colours_of(block, samples, missing)
         levels = _levels(bands, black, white)
-        opacity = _opacity(block, samples, alpha_white)
+        opacity = _opacity(block, samples, alpha_range)
         if opacity is not None and samples.is_premultiplied:
             levels = np.minimum(levels * (255 / np.maximum(opacity, 1)), 255)
         rounded = _rounded(levels, to_srgb)
@@ -104,8 +105,8 @@ def blocks_of(image: Image.Image) -> Iterator[tuple[int, Array]]:
         yield top, np.asarray(part).astype(np.uint16)[..., np.newaxis]
 
 
-def _survey(samples: Samples) -> tuple[set[float], float, float, float]:
-    """Return the missing values, black, white, and the white of alpha."""
+def _survey(samples: Samples) -> tuple[set[float], Range, Range]:
+    """Return the missing values, black and white, and what is hidden and seen wholly."""
     is_value = samples.missing is not None and abs(samples.missing) < HUGE  # beyond it and NaN are missing anyway
     missing = {float(samples.missing)} if is_value and samples.missing is not None else set()
     rest, alpha = _Seen(), _Seen()
@@ -132,8 +133,8 @@ def _survey(samples: Samples) -> tuple[set[float], float, float, float]:
     black, white = samples.declared or choose_range(samples.numbers, samples.bits, seen)
     if samples.is_white_zero:
         black, white = white, black
-    alpha_white = choose_range(samples.numbers, samples.bits, Extremes(0.0, max(alpha.high, 0.0)))[1]
-    return missing | absent, black, white, alpha_white or 1.0
+    alpha_range = choose_range(samples.numbers, samples.bits, Extremes(min(alpha.low, 0.0), max(alpha.high, 0.0)))
+    return missing | absent, (black, white), alpha_range
 
 
 def _finite(values: Array) -> Array:
@@ -164,10 +165,10 @@ def _levels(bands: Array, black: float, white: float) -> NDArray[np.float64]:
     return np.clip(levels, 0, 255, out=levels)
 
 
-def _opacity(block: Array, samples: Samples, alpha_white: float) -> NDArray[np.float64] | None:
+def _opacity(block: Array, samples: Samples, alpha_range: Range) -> NDArray[np.float64] | None:
     """Return alpha from 0 to 255 as floats [rows, width, 1]."""
     if samples.alpha_bits:
-        return _levels(block[..., samples.num_colours : samples.num_colours + 1], 0, alpha_white)
+        return _levels(block[..., samples.num_colours : samples.num_colours + 1], *alpha_range)
     if samples.key is not None:
         is_key = (block[..., : samples.num_colours] == np.array(samples.key)).all(axis=-1, keepdims=True)
         return np.where(is_key, 0.0, 255.0)

@@ -139,7 +139,7 @@ def picture_directory(encoded: bytes) -> Directory:
     if not pages:
         raise ValueError("the first directory lies beyond the end")
     full = [page for page in pages if not _is_copy_or_mask(page)]
-    has_raw = any(Tag.DNG_VERSION in page.entries for page in pages) or encoded[8:10] == b"CR"
+    has_raw = any(len(page.content(Tag.DNG_VERSION)) == 4 for page in pages) or encoded[8:10] == b"CR"
     if has_raw or (not full and Tag.SUB_DIRECTORIES in pages[0].entries):
         raise UnsupportedKindError(
             expected="a developed picture", got="a camera RAW photo", remedy="Convert it to JPEG with the camera's program"

@@ -60,6 +60,8 @@ class Layout:
     fill_order: int
     subsampling: tuple[int, ...]
     ink_set: int
+    is_big_endian_big_tiff: bool
+    """Pillow does not read these."""
 
     @property
     def num_colours(self) -> int:
@@ -93,7 +95,8 @@ class Layout:
         bands = "1 band" if self.num_samples == 1 else f"{self.num_samples} bands"
         colours = _NAMES.get(self.photometric, f"colours of kind {self.photometric}")
         packed = COMPRESSION_INFO.get(self.compression, f"method {self.compression}")
-        return f"a TIFF of {bands} of {bits} bits ({numbers}, {colours}, compression {packed})"
+        container = "a big-endian BigTIFF" if self.is_big_endian_big_tiff else "a TIFF"
+        return f"{container} of {bands} of {bits} bits ({numbers}, {colours}, compression {packed})"
 
 
 def layout_of(page: Directory) -> Layout:
@@ -117,10 +120,11 @@ def layout_of(page: Directory) -> Layout:
         bits=_integers(page, Tag.BITS, 1),
         sample_formats=_integers(page, Tag.SAMPLE_FORMAT, 1),
         extra_samples=tuple(int(value) for value in page.numbers(Tag.EXTRA_SAMPLES)),
-        is_planar=page.number(Tag.PLANAR, 1) == 2 and num_samples > 1,
+        is_planar=page.number(Tag.PLANAR, 1) == 2,
         fill_order=page.number(Tag.FILL_ORDER, 1),
         subsampling=tuple(int(value) for value in page.numbers(Tag.SUBSAMPLING)) or (2, 2),
         ink_set=page.number(Tag.INK_SET, 1),
+        is_big_endian_big_tiff=page.encoded.startswith(b"MM\0+"),
     )
 
 
@@ -149,7 +153,9 @@ def _is_plain(layout: Layout) -> bool:
     is_known = layout.compression in COMPRESSION_INFO and layout.is_uniform and layout.sample_formats[0] == 1
     if not is_known or layout.bits[0] not in (1, 2, 4, 8) or layout.fill_order not in (1, 2):
         return False
-    if layout.is_planar and layout.compression in BYTE_COMPRESSIONS:
+    is_palette_of_bytes = layout.photometric == PALETTE and layout.bits[0] == 8
+    is_in_planes = layout.is_planar and layout.compression in BYTE_COMPRESSIONS and not is_palette_of_bytes
+    if is_in_planes or layout.is_big_endian_big_tiff:
         return False
     num_extra, bits = len(layout.extra_samples), layout.bits[0]
     if layout.photometric in (WHITE_IS_ZERO, BLACK_IS_ZERO, PALETTE) and layout.num_samples == 1:
@@ -157,18 +163,17 @@ def _is_plain(layout: Layout) -> bool:
     if bits != 8 or layout.fill_order != 1:
         return False
     match layout.photometric:
-        case 1 | 3:
-            return (
-                layout.num_samples == 2 and layout.has_alpha and not (layout.photometric == PALETTE and layout.is_premultiplied)
-            )
-        case 2:
+        case 1 | 3:  # grey or palette, with alpha
+            is_known_alpha = layout.has_alpha and not (layout.photometric == PALETTE and layout.is_premultiplied)
+            return layout.num_samples == 2 and is_known_alpha
+        case 2:  # RGB
             return layout.num_samples == 3 + num_extra and num_extra <= 3 and not any(layout.extra_samples[1:])
-        case 5:
+        case 5:  # CMYK
             return layout.num_samples == 4 and layout.ink_set == 1
-        case 6:
-            is_whole = layout.compression not in BYTE_COMPRESSIONS or layout.subsampling == (1, 1)
+        case 6:  # YCbCr
+            is_whole = layout.compression != 1 or layout.subsampling == (1, 1)
             return layout.num_samples in (1, 3) and is_whole and not layout.is_planar
-        case 8:
+        case 8:  # CIELab
             return layout.num_samples == 3 and not layout.is_planar
     return False
 
@@ -180,5 +185,7 @@ def _is_readable(layout: Layout) -> bool:
     if layout.bits[0] not in _WHOLE_BITS[numbers] or layout.fill_order not in (1, 2):
         return False
     if not num_colours <= layout.num_samples <= 64 or (layout.photometric == CMYK and layout.ink_set != 1):
+        return False
+    if numbers is Numbers.SIGNED and layout.is_premultiplied:  # what would black multiplied with alpha be?
         return False
     return num_colours >= 3 or layout.num_samples == num_colours + layout.has_alpha
