@@ -16,6 +16,8 @@ from vtt_core.ingest.tiff_directory import Directory, Tag
 
 BYTE_COMPRESSIONS = frozenset({1, 5, 8, 32773, 32946, 34925, 50000})
 """None, LZW, deflate, PackBits, LZMA, Zstandard: they pack bytes and know nothing of samples."""
+_PILLOW_COMPRESSIONS = frozenset(COMPRESSION_INFO) - {50001}
+"""Pillow names WebP too, but its wheels are built without."""
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, MASK, CMYK, YCBCR, LAB = 0, 1, 2, 3, 4, 5, 6, 8
 _NAMES = {
     WHITE_IS_ZERO: "white-is-zero grey",
@@ -150,7 +152,7 @@ def _integers(page: Directory, tag: Tag, default: int) -> tuple[int, ...]:
 
 
 def _is_plain(layout: Layout) -> bool:
-    is_known = layout.compression in COMPRESSION_INFO and layout.is_uniform and layout.sample_formats[0] == 1
+    is_known = layout.compression in _PILLOW_COMPRESSIONS and layout.is_uniform and layout.sample_formats[0] == 1
     if not is_known or layout.bits[0] not in (1, 2, 4, 8) or layout.fill_order not in (1, 2):
         return False
     is_palette_of_bytes = layout.photometric == PALETTE and layout.bits[0] == 8
