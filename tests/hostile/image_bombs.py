@@ -164,12 +164,14 @@ def _jpeg2000_many_layers() -> bytes:
     return bytes(body)
 
 
-def _jpeg2000_of(width: int, height: int) -> bytes:
-    body = bytearray(_jpeg2000(64))
+def _jpeg2000_of(width: int, height: int, tile_side: int | None = None, **options: object) -> bytes:
+    """A small one whose header says that it is larger; encoding a large one takes gigabytes."""
+    body = bytearray(_jpeg2000(64, **options))
     at = body.index(b"ihdr") + 4
     body[at : at + 8] = struct.pack(">II", height, width)
     at = body.index(b"\xff\x51") + 6
     body[at : at + 8] = struct.pack(">II", width, height)
+    body[at + 16 : at + 24] = struct.pack(">II", tile_side or width, tile_side or height)
     return bytes(body)
 
 
@@ -246,10 +248,12 @@ BOMBS = [
     Hostile("tiff-strips-that-overlap.tif", _tiff_strips_that_overlap, ACCEPTED),
     Hostile("tiff-pages-that-overlap.tif", _tiff_pages_that_overlap, "image.too_complex"),
     Hostile("jpeg2000-of-65535-squared.jp2", lambda: _jpeg2000_of(65_535, 65_535), "image.bad_dimensions"),
-    Hostile("jpeg2000-in-one-tile.jp2", lambda: _jpeg2000(6320), "image.too_complex"),
-    Hostile("jpeg2000-largest.jp2", lambda: _jpeg2000(6320, tile_size=(1024, 1024)), ACCEPTED),
+    Hostile("jpeg2000-in-one-tile.jp2", lambda: _jpeg2000_of(6320, 6320), "image.too_complex"),
+    Hostile("jpeg2000-largest-without-its-end.jp2", lambda: _jpeg2000_of(6320, 6320, 4400), "image.truncated"),
     Hostile(
-        "jpeg2000-tiny-blocks.jp2", lambda: _jpeg2000(3000, codeblock_size=(4, 4), precinct_size=(8, 8)), "image.too_complex"
+        "jpeg2000-tiny-blocks.jp2",
+        lambda: _jpeg2000_of(3000, 3000, codeblock_size=(4, 4), precinct_size=(8, 8)),
+        "image.too_complex",
     ),
     Hostile("jpeg2000-65535-layers.jp2", _jpeg2000_many_layers, "image.too_complex"),
     Hostile("avif-of-65535-squared.avif", lambda: _avif_of(65_535, 65_535), "image.truncated"),

@@ -32,6 +32,7 @@ class Jpeg2000Header:
     """In pixels."""
     tile_width: int
     tile_height: int
+    num_tiles: int
     bits: tuple[int, ...]
     """Of each component."""
     is_signed: bool
@@ -85,6 +86,7 @@ def read_jpeg2000(encoded: bytes) -> Jpeg2000Header:
         height=fields[3] - fields[5],
         tile_width=fields[6],
         tile_height=fields[7],
+        num_tiles=-(-(fields[2] - fields[8]) // fields[6]) * -(-(fields[3] - fields[9]) // fields[7]),
         bits=tuple((depth & 0x7F) + 1 for depth in depths),
         is_signed=any(depth & 0x80 for depth in depths),
         codestream=codestream,
@@ -119,6 +121,17 @@ def check_jpeg2000_kind(header: Jpeg2000Header) -> None:
         )
 
 
+def check_jpeg2000_tiles(header: Jpeg2000Header) -> None:
+    """Look whether each tile is there; OpenJPEG would leave a missing one black.
+
+    Raises:
+        ValueError: a tile is missing.
+    """
+    tiles = {content[:2] for marker, content in _segments(header.codestream) if marker == _SOT}
+    if len(tiles) < header.num_tiles:
+        raise ValueError(f"{len(tiles)} of {header.num_tiles} tiles")
+
+
 def check_jpeg2000_cost(header: Jpeg2000Header) -> None:
     """Count what OpenJPEG allocates and walks over.
 
@@ -139,11 +152,10 @@ def check_jpeg2000_cost(header: Jpeg2000Header) -> None:
 def _most_blocks_and_packets(header: Jpeg2000Header) -> tuple[int, int]:
     """Return both for the most costly of the coding styles that the file names, as if all tiles had it."""
     num_components = len(header.bits)
-    num_tiles = -(-header.width // header.tile_width) * -(-header.height // header.tile_height)
     area = header.width * header.height * num_components
     most_blocks = most_precincts = most_layers = 1
     for style in _coding_styles(header):
-        least = num_tiles * num_components * style.num_resolutions
+        least = header.num_tiles * num_components * style.num_resolutions
         sides = [(2 ** (size & 15), 2 ** (size >> 4)) for size in style.precincts or b"\xff"]
         precincts = max(area // (width * height) for width, height in sides)
         # A block is no larger than its precinct, which is halved in the bands of all but the lowest resolution.
@@ -168,7 +180,16 @@ class _CodingStyle:
 
 def _coding_styles(header: Jpeg2000Header) -> Iterator[_CodingStyle]:
     """Give what each COD and COC segment says, of the main header and of the tiles'."""
-    stream, position, part_end = header.codestream, 2, 0
+    for marker, content in _segments(header.codestream):
+        if marker == _COD and len(content) >= 10:
+            yield _coding_style(struct.unpack_from(">H", content, 2)[0], bool(content[0] & 1), content[5:])
+        if marker == _COC and len(content) >= 7:
+            yield _coding_style(1, bool(content[1] & 1), content[2:])
+
+
+def _segments(stream: bytes) -> Iterator[tuple[int, bytes]]:
+    """Give the marker and the content of each segment of the main header and of the tiles'."""
+    position, part_end = 2, 0
     while position + 4 <= len(stream) and stream[position] == 0xFF and stream[position + 1] != _EOC:
         marker = stream[position + 1]
         if marker == _SOD:
@@ -179,10 +200,7 @@ def _coding_styles(header: Jpeg2000Header) -> Iterator[_CodingStyle]:
         if marker == _SOT and len(content) == 8:
             part_bytes = struct.unpack_from(">I", content, 2)[0]
             part_end = position + part_bytes if part_bytes else len(stream)  # 0: it goes on to the end
-        if marker == _COD and len(content) >= 10:
-            yield _coding_style(struct.unpack_from(">H", content, 2)[0], bool(content[0] & 1), content[5:])
-        if marker == _COC and len(content) >= 7:
-            yield _coding_style(1, bool(content[1] & 1), content[2:])
+        yield marker, content
         position += 2 + max(length, 2)
 
 

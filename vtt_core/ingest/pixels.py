@@ -12,7 +12,13 @@ from vtt_core.ingest.avif import coded_colours
 from vtt_core.ingest.brightness import Numbers
 from vtt_core.ingest.coded_colours import profile_of
 from vtt_core.ingest.colour import on_white, srgb_transform
-from vtt_core.ingest.jpeg2000 import Jpeg2000Header, check_jpeg2000_cost, check_jpeg2000_kind, read_jpeg2000
+from vtt_core.ingest.jpeg2000 import (
+    Jpeg2000Header,
+    check_jpeg2000_cost,
+    check_jpeg2000_kind,
+    check_jpeg2000_tiles,
+    read_jpeg2000,
+)
 from vtt_core.ingest.png_header import PngHeader, read_png_header
 from vtt_core.ingest.tiff_directory import Directory, Tag
 from vtt_core.ingest.tiff_layout import Layout
@@ -112,6 +118,7 @@ def _read_jpeg2000(image: Image.Image, encoded: bytes) -> Image.Image:
     header = read_jpeg2000(encoded)
     check_jpeg2000_kind(header)
     check_jpeg2000_cost(header)
+    check_jpeg2000_tiles(header)
     image.load()
     bits = header.bits[0]
     if image.mode == "I;16":

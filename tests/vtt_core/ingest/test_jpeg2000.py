@@ -90,11 +90,11 @@ def test_a_profile_in_a_box_counts() -> None:
 
 
 def test_one_large_tile_is_refused_and_many_small_ones_are_not() -> None:
-    header = replace(read_jpeg2000(lossless()), width=6000, height=6000, tile_width=6000, tile_height=6000)
+    header = replace(read_jpeg2000(lossless()), width=6000, height=6000, tile_width=6000, tile_height=6000, num_tiles=1)
     assert 6000 * 6000 * 3 > MAX_TILE_SAMPLES
     with pytest.raises(ImageTooComplexError, match="samples in a tile"):
         check_jpeg2000_cost(header)
-    check_jpeg2000_cost(replace(header, tile_width=1024, tile_height=1024))
+    check_jpeg2000_cost(replace(header, tile_width=1024, tile_height=1024, num_tiles=36))
 
 
 @pytest.mark.parametrize(
@@ -105,11 +105,11 @@ def test_tiny_blocks_of_a_large_picture_are_refused(options: dict[str, Any], nam
     small = read_jpeg2000(lossless(**options))
     check_jpeg2000_cost(small)
     with pytest.raises(ImageTooComplexError, match=name):
-        check_jpeg2000_cost(replace(small, width=4000, height=4000, tile_width=1000, tile_height=1000))
+        check_jpeg2000_cost(replace(small, width=4000, height=4000, tile_width=1000, tile_height=1000, num_tiles=16))
 
 
 def test_a_style_for_one_component_or_one_tile_counts_too() -> None:
-    header = replace(read_jpeg2000(lossless()), width=4000, height=4000, tile_width=1000, tile_height=1000)
+    header = replace(read_jpeg2000(lossless()), width=4000, height=4000, tile_width=1000, tile_height=1000, num_tiles=16)
     check_jpeg2000_cost(header)
     tiny = b"\xff\x53" + struct.pack(">H", 9) + bytes([1, 0, 5, 0, 0, 0, 1])
     stream = header.codestream
@@ -120,7 +120,7 @@ def test_a_style_for_one_component_or_one_tile_counts_too() -> None:
 
 
 def test_very_many_layers_are_refused() -> None:
-    header = replace(read_jpeg2000(lossless()), width=4000, height=4000, tile_width=256, tile_height=256)
+    header = replace(read_jpeg2000(lossless()), width=4000, height=4000, tile_width=256, tile_height=256, num_tiles=256)
     at = header.codestream.index(b"\xff\x52") + 6
     stream = header.codestream[:at] + b"\xff\xff" + header.codestream[at + 2 :]
     with pytest.raises(ImageTooComplexError, match="packets"):
@@ -131,3 +131,12 @@ def test_very_many_layers_are_refused() -> None:
 def test_a_header_that_ends_early_is_damage(kept: int) -> None:
     with pytest.raises(TruncatedImageError):
         decode_image(lossless()[:kept] if kept > 11 else lossless(no_jp2=True)[:kept])
+
+
+def test_a_missing_tile_is_damage_and_not_black() -> None:
+    encoded = lossless(tile_size=(32, 32), no_jp2=True)
+    first = encoded.index(b"\xff\x90")
+    second = encoded.index(b"\xff\x90", first + 2)
+    assert decode_image(encoded).size == RGB.size
+    with pytest.raises(TruncatedImageError):
+        decode_image(encoded[:first] + encoded[second:])
