@@ -64,6 +64,7 @@ class _Seen:
             self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
 
 
+@np.errstate(all="ignore")  # what overflows is clipped, and what is no number is missing
 def eight_bits(samples: Samples, to_srgb: Transform | None = None) -> tuple[Image.Image, Image.Image | None]:
     """Return the colours as L, RGB or CMYK, and the alpha as L or None.
 

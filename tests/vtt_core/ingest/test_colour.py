@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from tests.fixtures.pictures import difference, encode, known_alpha, known_grey, known_rgb, on_white
+from tests.fixtures.pictures import difference, encode, hidden_below_alpha, known_alpha, known_grey, known_rgb, on_white
 from tests.fixtures.png_writer import png_chunk, write_png
 from vtt_core.images import decode_image
 from vtt_core.ingest import colour
@@ -111,20 +111,12 @@ def test_only_the_last_profiles_are_kept() -> None:
     assert kept.get(grey_profile(3), "L") is first
 
 
-def hidden(fill: int, mode: str) -> Image.Image:
-    """Return a picture whose hidden part has another brightness, while it looks the same."""
-    alpha = known_alpha()
-    colours = known_rgb() if mode == "RGBA" else known_grey()
-    colours = np.where(alpha == 0, np.uint8(fill), colours)
-    return Image.fromarray(np.concatenate([colours, alpha], axis=-1), mode)
-
-
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])
 @pytest.mark.parametrize(("image_format", "options"), [("PNG", {}), ("TIFF", {}), ("WEBP", {"lossless": True, "exact": True})])
 def test_the_same_seen_picture_decodes_the_same_whatever_is_hidden(
     mode: str, image_format: str, options: dict[str, bool]
 ) -> None:
-    decoded = [decode_image(encode(hidden(fill, mode), image_format, **options)) for fill in (0, 90, 255)]
+    decoded = [decode_image(encode(hidden_below_alpha(fill, mode), image_format, **options)) for fill in (0, 90, 255)]
     assert decoded[0].tobytes() == decoded[1].tobytes() == decoded[2].tobytes()
     expected = on_white(known_rgb() if mode == "RGBA" else known_grey(), known_alpha())
     assert difference(decoded[0], expected) <= 1

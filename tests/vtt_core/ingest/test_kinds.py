@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import itertools
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
 from tests.fixtures.pictures import difference, encode, known_alpha, known_grey, known_rgb, on_white
 from tests.fixtures.png_writer import png_chunk, write_png
 from tests.fixtures.tiff_writer import BLACK_IS_ZERO, CMYK, PALETTE, RGB, WHITE_IS_ZERO, Page, write_tiff
-from vtt_core.contract.errors import UnsupportedKindError
+from vtt_core.contract.errors import ImageError, UnsupportedKindError
+from vtt_core.contract.limits import DEFAULT_LIMITS
 from vtt_core.images import decode_image
 
 Array = NDArray[Any]
@@ -256,3 +259,26 @@ def test_extra_bands_of_rgb_that_are_no_alpha_are_left_out(dtype: str) -> None:
     for extra_samples in ((0, 0), ()):
         encoded = write_tiff(Page(samples[..., : 3 + max(1, len(extra_samples))], RGB, bits, extra_samples=extra_samples))
         assert difference(decode_image(encoded), known_rgb()) <= MAX_DIFFERENCE
+
+
+WIDE_FILES = [
+    write_tiff(Page(DEPTHS[4].of(known_grey()), bits=16, is_deflated=True, rows_per_strip=9)),
+    write_tiff(Page(DEPTHS[12].of(known_rgb()), RGB, 32, is_planar=True, is_deflated=True, predictor=3), is_big_endian=True),
+    write_tiff(Page(DEPTHS[15].of(known_grey()), bits=64, tile_side=16, tags={42113: ("s", (b"-9999\0",))}), is_big_tiff=True),
+    write_png(DEPTHS[4].of(known_rgb()), 16, png_chunk(b"sBIT", bytes([12, 12, 12]))),
+]
+
+
+@settings(max_examples=300, deadline=None)
+@given(data=st.data(), encoded=st.sampled_from(WIDE_FILES))
+def test_damaged_bytes_of_wide_samples_give_an_image_or_an_image_error(data: st.DataObject, encoded: bytes) -> None:
+    damaged = bytearray(encoded)
+    places = st.one_of(st.integers(0, 60), st.integers(len(encoded) - 400, len(encoded) - 1), st.integers(0, len(encoded) - 1))
+    for position, value in data.draw(st.lists(st.tuples(places, st.integers(0, 255)), min_size=1, max_size=12)):
+        damaged[position] = value
+    try:
+        image = decode_image(bytes(damaged), replace(DEFAULT_LIMITS, max_image_pixels=1_000_000))
+    except ImageError as error:
+        assert "0x" not in str(error)
+        return
+    assert image.mode == "RGB"
