@@ -21,6 +21,8 @@ MAX_SEGMENTS = 20_000
 MIN_TILE_PIXELS = 2**20
 """A tile may have that many pixels, or twice those of its picture. libtiff allocates a whole tile: one of
 32,752 x 32,752 pixels in a file of 160 bytes took 1 GB."""
+MAX_AVIF_ALPHA_PIXELS = 25_000_000
+"""Pixels of an AVIF with alpha. In 4:4:4 each takes 22 bytes of memory, and 30 where it has 12 bits a sample."""
 
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
 _NEXT_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])", re.DOTALL)
@@ -41,6 +43,8 @@ def check_cost(image: Image.Image, encoded: bytes) -> None:
         _check_scans(encoded)
     elif isinstance(image, TiffImagePlugin.TiffImageFile):
         _check_tiles(image)
+    elif image.format == "AVIF" and image.mode == "RGBA":
+        _check_avif_alpha(image)
 
 
 def _check_scans(encoded: bytes) -> None:
@@ -72,6 +76,15 @@ def _check_tiles(image: TiffImagePlugin.TiffImageFile) -> None:
             expected=f"a TIFF with tiles of at most {MIN_TILE_PIXELS} pixels or its own size",
             got=f"tiles of {tile_pixels} pixels",
             remedy="Save it anew from an image program",
+        )
+
+
+def _check_avif_alpha(image: Image.Image) -> None:
+    if image.width * image.height > MAX_AVIF_ALPHA_PIXELS:
+        raise ImageTooComplexError(
+            expected=f"an AVIF with alpha of at most {MAX_AVIF_ALPHA_PIXELS} pixels",
+            got=f"{image.width} x {image.height} pixels",
+            remedy="Scale the image down, or save it without alpha",
         )
 
 

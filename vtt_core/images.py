@@ -25,16 +25,27 @@ from vtt_core.contract.errors import (
     ImageTooManyBytesError,
     NotAnImageError,
     TruncatedImageError,
+    UnsupportedKindError,
 )
 from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
 from vtt_core.image_cost import check_cost
+from vtt_core.ingest import jpeg2000, tiff_directory
+from vtt_core.ingest.avif import is_avif
+from vtt_core.ingest.colour import flat_srgb
+from vtt_core.ingest.foreign import foreign_kind
+from vtt_core.ingest.jpeg_kind import unread_jpeg_kind
+from vtt_core.ingest.pixels import PROFILE, read_pixels, read_wide_tiff, without_unnamed_alpha
+from vtt_core.ingest.tiff_directory import picture_directory, with_first_page
+from vtt_core.ingest.tiff_layout import is_read_by_pillow, layout_of
 
-FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "JPEG2000")
 """Every format that is opened. Pillow knows many more, among them decoders that few people test."""
 
-_BAND_PIXELS = 2**20
-"""Pixels of more than 8 bits that are scaled together."""
-_SIGNATURES = (b"\xff\xd8\xff", b"\x89PNG\r\n", b"RIFF", b"BM", b"II*\0", b"MM\0*", b"GIF8")
+_SIGNATURES = (
+    *(b"\xff\xd8\xff", b"\x89PNG\r\n", b"RIFF", b"BM", b"GIF8"),
+    *tiff_directory.SIGNATURES,
+    *jpeg2000.SIGNATURES,
+)
 """First bytes of the formats above: what begins so and cannot be opened is damaged, not something else."""
 
 
@@ -51,10 +62,10 @@ class ImageFacts:
 
 
 def decode_image(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> Image.Image:
-    """Return the image as RGB, with its EXIF orientation applied and its metadata dropped.
+    """Return the image as 8-bit sRGB, with its EXIF orientation applied and its metadata dropped.
 
-    Palette, CMYK and alpha become RGB by Pillow's conversion, as in open_clip's preprocessing; grey
-    of 16 and more bits is scaled to 8 bits, where Pillow alone would clip it.
+    Colours are converted by their ICC profile, what is transparent is put onto white, and samples of more than 8 bits
+    are scaled. docs/IMAGES.md says how each kind is read. An ordinary 8-bit image is as Pillow decodes it.
 
     Args:
         encoded: the file as it was sent.
@@ -64,6 +75,7 @@ def decode_image(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> Image.Image
         EmptyFileError: there are no bytes.
         ImageTooManyBytesError: there are more bytes than allowed.
         NotAnImageError: they are of no format that is read.
+        UnsupportedKindError: the format is read, but not this kind of pixels.
         ImageDimensionsError: the header announces a size or ratio outside the limits.
         AnimatedImageError: there is more than one frame or page.
         ImageTooComplexError: decoding it would take too long or too much memory.
@@ -89,17 +101,44 @@ def _decode(encoded: bytes, limits: Limits) -> tuple[Image.Image, str]:
         raise ImageTooManyBytesError(
             expected=f"at most {limits.max_image_bytes} bytes", got=f"{len(encoded)} bytes", remedy="Scale the image down"
         )
-    with _quiet_pillow(), _open(encoded, limits) as image:
-        _check_dimensions(image.width, image.height, limits)
-        try:
+    with _quiet_pillow(), _damage_named(encoded):
+        if encoded.startswith(tiff_directory.SIGNATURES):
+            return _decode_tiff(encoded, limits), "TIFF"
+        with _open(encoded, limits) as image:
+            _check_dimensions(image.width, image.height, limits)
             _check_frames(image)
             check_cost(image, encoded)
-            image.load()
-            return _upright_rgb(image), "JPEG" if image.format == "MPO" else str(image.format)
-        except (ImageError, MemoryError):
-            raise
-        except Exception as error:  # damaged bytes make the decoders raise about anything
-            raise _damaged(error) from error
+            return _upright_rgb(read_pixels(image, encoded)), "JPEG" if image.format == "MPO" else str(image.format)
+
+
+def _decode_tiff(encoded: bytes, limits: Limits) -> Image.Image:
+    page = picture_directory(encoded)
+    layout = layout_of(page)
+    _check_dimensions(layout.width, layout.height, limits)
+    if not is_read_by_pillow(layout):
+        return _upright_rgb(read_wide_tiff(page, layout))
+    encoded = with_first_page(encoded, page)
+    with _open(encoded, limits) as image:
+        check_cost(image, encoded)
+        return _upright_rgb(without_unnamed_alpha(read_pixels(image, encoded), layout))
+
+
+@contextmanager
+def _damage_named(encoded: bytes) -> Iterator[None]:
+    """Turn whatever the decoders raise of damaged bytes into one error."""
+    try:
+        yield
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:
+        kind = unread_jpeg_kind(encoded) if encoded.startswith(b"\xff\xd8") else None
+        if str(error).startswith("Unsupported BMP"):
+            kind = "a BMP of an unusual kind"
+        if kind is None:
+            raise _damaged() from error
+        raise UnsupportedKindError(
+            expected="a kind of image that is read", got=kind, remedy="Convert it to 8-bit RGB as JPEG or PNG"
+        ) from error
 
 
 def _open(encoded: bytes, limits: Limits) -> Image.Image:
@@ -112,15 +151,12 @@ def _open(encoded: bytes, limits: Limits) -> Image.Image:
             got=f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} announced in the header",
             remedy="Scale the image down",
         ) from error
-    except MemoryError:
-        raise
-    except Exception as error:
-        is_foreign = isinstance(error, UnidentifiedImageError) and not encoded.startswith(_SIGNATURES)
-        if not is_foreign:
-            raise _damaged(error) from error
+    except UnidentifiedImageError as error:
+        if encoded.startswith(_SIGNATURES) or is_avif(encoded):
+            raise
         raise NotAnImageError(
             expected="an image in one of the formats " + ", ".join(FORMATS),
-            got=f"{len(encoded)} bytes beginning with {encoded[:12]!r}",
+            got=foreign_kind(encoded) or f"{len(encoded)} bytes beginning with {encoded[:12]!r}",
             remedy="Convert it to JPEG or PNG",
         ) from error
 
@@ -155,10 +191,10 @@ def _check_frames(image: Image.Image) -> None:
     )
 
 
-def _damaged(error: Exception) -> TruncatedImageError:
+def _damaged() -> TruncatedImageError:
     return TruncatedImageError(
         expected="a complete image file",
-        got=f"damaged data ({str(error)[:120] or type(error).__name__})",
+        got="data that end early or are damaged",
         remedy="Send the file again or save it anew from an image program",
     )
 
@@ -166,48 +202,18 @@ def _damaged(error: Exception) -> TruncatedImageError:
 def _upright_rgb(image: Image.Image) -> Image.Image:
     with suppress(Exception):  # the picture is good, only its metadata is damaged: then nothing says how to turn it
         ImageOps.exif_transpose(image, in_place=True)  # else it copies every picture
-    rgb = _eight_bits(image)
     try:
-        rgb = rgb.convert("RGB")
+        rgb = flat_srgb(image, image.info.get(PROFILE))
     except ValueError as error:
-        raise NotAnImageError(
+        raise UnsupportedKindError(
             expected="grey, RGB, CMYK or palette colours",
-            got=f"colours of the kind {rgb.mode!r}",
+            got=f"colours of the kind {image.mode!r}",
             remedy="Save the image as RGB",
         ) from error
     if rgb is image:
         rgb = image.copy()
     rgb.info = {}
     return rgb
-
-
-def _eight_bits(image: Image.Image) -> Image.Image:
-    """Scale grey of more than 8 bits to 0..255; other images are returned as they are.
-
-    16 bits have a fixed scale, so that all images of a camera keep their relative brightness. Wider
-    integers and floats have no agreed white: beyond the usual ranges the image's own extremes serve.
-    """
-    if image.mode.startswith("I;16"):
-        return _stretch(image, 0, 65535)
-    if image.mode not in ("I", "F"):
-        return image
-    low, high = cast(tuple[float, float], image.getextrema())
-    usual_white = (65535,) if image.mode == "I" else (1, 255, 65535)
-    white = next((white for white in usual_white if low >= 0 and high <= white), None)
-    return _stretch(image, 0, white) if white is not None else _stretch(image, low, high)
-
-
-def _stretch(image: Image.Image, black: float, white: float) -> Image.Image:
-    scale = 255 / (white - black) if white > black else 1.0
-    if not 0 < scale < float("inf"):
-        raise ValueError(f"brightness between {black} and {white} cannot be scaled")
-    stretched = Image.new("L", image.size)
-    rows = max(1, _BAND_PIXELS // image.width)
-    for top in range(0, image.height, rows):  # in bands, since every step takes four bytes a pixel
-        band = image.crop((0, top, image.width, min(top + rows, image.height)))
-        wide = band.convert("I").convert("F") if band.mode.startswith("I;16") else band.convert("F")
-        stretched.paste(wide.point(lambda value: value * scale + (0.5 - black * scale)).convert("L"), (0, top))
-    return stretched
 
 
 _quiet_lock = threading.Lock()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import builtins
+import io
 import json
 import os
 import signal
@@ -11,6 +12,8 @@ import threading
 import time
 from types import ModuleType
 from typing import Any
+
+from PIL import Image
 
 OURS = ("app", "vtt_core", "migrations")
 imported: set[str] = set()
@@ -24,6 +27,13 @@ def noting_import(name: str, namespace: Any = None, *rest: Any, **named: Any) ->
     return plain_import(name, namespace, *rest, **named)
 
 
+def _grey_of_16_bits() -> bytes:
+    """Return a picture whose pixels take numpy."""
+    buffer = io.BytesIO()
+    Image.new("I;16", (16, 16), 40_000).save(buffer, "PNG")
+    return buffer.getvalue()
+
+
 def use(url: str) -> None:
     import httpx
 
@@ -35,6 +45,7 @@ def use(url: str) -> None:
             except httpx.TransportError:
                 time.sleep(0.2)
         client.post("/v1/support-sets", files={"cat": ("a.png", b"no image")})
+        client.post("/v1/support-sets", files={"cat": ("a.png", _grey_of_16_bits())})
         for path in ("/readyz", "/metrics", "/v1/support-sets", "/v1/jobs", "/v1/models", "/v1/backbones", "/openapi.json"):
             client.get(path)
     os.kill(os.getpid(), signal.SIGTERM)

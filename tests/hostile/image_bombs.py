@@ -64,8 +64,8 @@ def tiff_of(width: int, height: int, pixels: bytes = b"", **others: int) -> byte
     return tiff(tags | strip | {int(tag[1:]): (4, [value]) for tag, value in others.items()}, pixels)
 
 
-def tiff_tiles(side: int = 32_752) -> bytes:
-    tags = {256: (4, [64]), 257: (4, [64]), 258: (3, [8]), 259: (3, [8]), 262: (3, [1]), 277: (3, [1])}
+def tiff_tiles(side: int = 32_752, bits: int = 8) -> bytes:
+    tags = {256: (4, [64]), 257: (4, [64]), 258: (3, [bits]), 259: (3, [8]), 262: (3, [1]), 277: (3, [1])}
     tiles = {322: (4, [side]), 323: (4, [side]), 324: (4, [8]), 325: (4, [64])}
     return tiff(tags | tiles, zeros(64 * 64))
 
@@ -150,6 +150,66 @@ def _turned(side: int = 6300) -> bytes:
     return _large("RGB", "JPEG", side, exif=exif)
 
 
+def _jpeg2000(side: int, **options: object) -> bytes:
+    """A JPEG 2000 without loss, of one colour."""
+    buffer = io.BytesIO()
+    Image.new("RGB", (side, side), 77).save(buffer, "JPEG2000", **options)
+    return buffer.getvalue()
+
+
+def _jpeg2000_many_layers() -> bytes:
+    body = bytearray(_jpeg2000(512, precinct_size=(64, 64), codeblock_size=(32, 32)))
+    at = body.index(b"\xff\x52") + 6
+    body[at : at + 2] = b"\xff\xff"
+    return bytes(body)
+
+
+def _jpeg2000_of(width: int, height: int, tile_side: int | None = None, **options: object) -> bytes:
+    """A small one whose header says that it is larger; encoding a large one takes gigabytes."""
+    body = bytearray(_jpeg2000(64, **options))
+    at = body.index(b"ihdr") + 4
+    body[at : at + 8] = struct.pack(">II", height, width)
+    at = body.index(b"\xff\x51") + 6
+    body[at : at + 8] = struct.pack(">II", width, height)
+    body[at + 16 : at + 24] = struct.pack(">II", tile_side or width, tile_side or height)
+    return bytes(body)
+
+
+def _avif_of(width: int, height: int) -> bytes:
+    body = bytearray(good(image_format="AVIF"))
+    at = body.index(b"ispe") + 8
+    body[at : at + 8] = struct.pack(">II", width, height)
+    return bytes(body)
+
+
+def _tiff_strips_that_overlap() -> bytes:
+    """16-bit pixels in 4,000 strips, each of which claims the whole file."""
+    side, num_strips = 256, 4000
+    tags = {
+        256: (4, [side]),
+        257: (4, [num_strips]),
+        258: (3, [16]),
+        259: (3, [8]),
+        262: (3, [0]),
+        277: (3, [1]),
+        278: (4, [1]),
+    }
+    pixels = zeros(16 * MIB) + bytes(MIB)
+    strips = {273: (4, [8] * num_strips), 279: (4, [len(pixels)] * num_strips)}
+    return tiff(tags | strips, pixels)
+
+
+def _tiff_pages_that_overlap() -> bytes:
+    """Pages of 60,000 tags each, every one 12 bytes behind the other."""
+    body = bytearray(tiff_of(16, 16, bytes(256)))
+    struct.pack_into("<I", body, 4, len(body))
+    page = struct.pack("<H", 60_000) + struct.pack("<HHII", 500, 1, 1, 8) * 60_000
+    pages = b""
+    for _ in range(20):
+        pages += page + struct.pack("<I", len(body) + len(pages) + len(page) + 4)
+    return bytes(body) + pages
+
+
 BOMBS = [
     Hostile("png-of-a-petapixel.png", lambda: _png_of(2**31 - 1, 2**31 - 1, 100), "image.bad_dimensions"),
     Hostile("png-of-30000-squared.png", lambda: _png_of(30_000, 30_000, 30_000, bits=1, colour=0), "image.bad_dimensions"),
@@ -182,6 +242,21 @@ BOMBS = [
     Hostile("tiff-5-million-strips.tif", _tiff_many_strips, ACCEPTED),
     Hostile("tiff-directory-loop.tif", _tiff_loop, ACCEPTED),
     Hostile("tiff-strip-beyond-its-end.tif", lambda: tiff_of(6000, 6000, bytes(64)), "image.truncated"),
+    Hostile("tiff-huge-tiles-of-16-bits.tif", lambda: tiff_tiles(bits=16), "image.too_complex"),
+    Hostile("tiff-16-bit-largest.tif", lambda: _large("I;16", "TIFF", compression="tiff_lzw"), ACCEPTED),
+    Hostile("tiff-float-large.tif", lambda: _large("F", "TIFF", 3000, compression="tiff_lzw"), ACCEPTED),
+    Hostile("tiff-strips-that-overlap.tif", _tiff_strips_that_overlap, ACCEPTED),
+    Hostile("tiff-pages-that-overlap.tif", _tiff_pages_that_overlap, "image.too_complex"),
+    Hostile("jpeg2000-of-65535-squared.jp2", lambda: _jpeg2000_of(65_535, 65_535), "image.bad_dimensions"),
+    Hostile("jpeg2000-in-one-tile.jp2", lambda: _jpeg2000_of(6320, 6320), "image.too_complex"),
+    Hostile("jpeg2000-largest-without-its-end.jp2", lambda: _jpeg2000_of(6320, 6320, 4400), "image.truncated"),
+    Hostile(
+        "jpeg2000-tiny-blocks.jp2",
+        lambda: _jpeg2000_of(3000, 3000, codeblock_size=(4, 4), precinct_size=(8, 8)),
+        "image.too_complex",
+    ),
+    Hostile("jpeg2000-65535-layers.jp2", _jpeg2000_many_layers, "image.too_complex"),
+    Hostile("avif-of-65535-squared.avif", lambda: _avif_of(65_535, 65_535), "image.truncated"),
     Hostile("jpeg-largest-cmyk.jpg", lambda: _large("CMYK", "JPEG"), ACCEPTED),
     Hostile("jpeg-largest-turned.jpg", _turned, ACCEPTED),
     Hostile("jpeg-5000-scans.jpg", lambda: many_scans(4000, 5000), "image.too_complex"),

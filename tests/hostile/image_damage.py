@@ -81,17 +81,22 @@ def _without_end(image_format: str) -> bytes:
     return head + scans[0][: len(scans[0]) // 2]
 
 
+def _garbage_profile() -> bytes:
+    head = struct.pack(">I4xI4s4s4s12x4s", 5132, 0x04200000, b"mntr", b"RGB ", b"XYZ ", b"acsp").ljust(128, b"\0")
+    return head + struct.pack(">I", 2**31) + b"\xff" * 5000
+
+
 def _apng() -> bytes:
     return frames("PNG")
 
 
-CUT_FORMATS = {"JPEG": 0.6, "PNG": 0.6, "WEBP": 0.6, "BMP": 0.6, "TIFF": 0.6, "GIF": 0.5}
+CUT_FORMATS = {"JPEG": 0.6, "PNG": 0.6, "WEBP": 0.6, "BMP": 0.6, "TIFF": 0.6, "GIF": 0.5, "AVIF": 0.6, "JPEG2000": 0.3}
 
 DAMAGED = [
     *(Hostile(f"cut-{name.lower()}", partial(_cut, name, share), "image.truncated") for name, share in CUT_FORMATS.items()),
     *(
         Hostile(f"head-only-{name.lower()}", partial(_cut, name, 0.01), "image.truncated")
-        for name in ("JPEG", "PNG", "WEBP", "BMP", "GIF")
+        for name in ("JPEG", "PNG", "WEBP", "BMP", "GIF", "JPEG2000")
     ),
     Hostile("empty.jpg", bytes, "image.empty"),
     Hostile("one-byte.jpg", lambda: b"\xff", "image.not_an_image"),
@@ -117,13 +122,14 @@ DAMAGED = [
     Hostile("text.jpg", lambda: b"not an image at all\n" * 50, "image.not_an_image"),
     Hostile("postscript.jpg", lambda: b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 64 64\n", "image.not_an_image"),
     Hostile("zip-as-image.jpg", _zip_of, "image.not_an_image"),
-    Hostile("jpeg-2000.jp2", lambda: good(image_format="JPEG2000"), "image.not_an_image"),
-    Hostile("avif.avif", lambda: good(image_format="AVIF"), "image.not_an_image"),
+    Hostile("jpeg-2000.jp2", lambda: good(image_format="JPEG2000"), ACCEPTED),
+    Hostile("avif.avif", lambda: good(image_format="AVIF"), ACCEPTED),
     Hostile("heic.heic", lambda: struct.pack(">I", 24) + b"ftypheic" + bytes(100), "image.not_an_image"),
     Hostile("icon.ico", lambda: good(image_format="ICO"), "image.not_an_image"),
     Hostile("animated.gif", lambda: frames("GIF"), "image.animated"),
     Hostile("animated.webp", lambda: frames("WEBP"), "image.animated"),
     Hostile("animated.png", _apng, "image.animated"),
+    Hostile("animated.avif", lambda: frames("AVIF"), "image.animated"),
     Hostile("pages.tif", lambda: frames("TIFF"), "image.animated"),
     Hostile("jpeg-without-its-end.jpg", lambda: _without_end("JPEG"), "image.truncated"),
 ]
@@ -157,5 +163,7 @@ ODD = [
     Hostile("progressive.jpg", lambda: encode(noise(side=(256, 256)), "JPEG", progressive=True), ACCEPTED),
     Hostile("icc-garbage.png", lambda: encode(noise(), "PNG", icc_profile=b"\xff" * 5000), ACCEPTED),
     Hostile("icc-garbage.jpg", lambda: encode(noise(), "JPEG", icc_profile=b"\xff" * 5000), ACCEPTED),
+    Hostile("icc-garbage-with-a-good-head.jpg", lambda: encode(noise(), "JPEG", icc_profile=_garbage_profile()), ACCEPTED),
+    Hostile("avif-that-names-no-primary.avif", lambda: good(image_format="AVIF").replace(b"pitm", b"xxxx"), "image.truncated"),
     Hostile("wrong-name.gif", lambda: good(image_format="JPEG"), ACCEPTED),
 ]

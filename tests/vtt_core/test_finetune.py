@@ -4,6 +4,7 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from tests.fixtures.pictures import encode, hidden_below_alpha
 from vtt_core.adapter import adapter_to_files
 from vtt_core.backbones.backbone import Backbone, hash_weights
 from vtt_core.classify import classify
@@ -218,6 +219,19 @@ class TestRefused:
         wordy = dataclasses.replace(support_set.classes[0], label="very " * 19 + "long")
         with pytest.raises(PromptError, match="a prompt of at most 22 tokens"):
             Finetune(tiny_backbone, SupportSet((*support_set.classes, wordy)), make_recipe(), seed=0)
+
+
+def test_what_a_transparent_part_hides_does_not_change_the_adapter(
+    tiny_backbone: Backbone, support_set: SupportSet, make_recipe: Callable[..., FinetuneRecipe]
+) -> None:
+    made = []
+    for fill in (0, 255):
+        cut_out = SupportImage("cut-out.png", encode(hidden_below_alpha(fill), "PNG"))
+        classes = (*support_set.classes, SupportClass("river", (cut_out,)))
+        made.append(
+            adapter_bytes(finished(tiny_backbone, SupportSet(classes), make_recipe(iterations=2)))["adapter.safetensors"]
+        )
+    assert made[0] == made[1]
 
 
 def test_warming_up_changes_nothing(tiny_backbone: Backbone) -> None:

@@ -22,6 +22,7 @@ from vtt_core.contract.errors import (
     ImageTooManyBytesError,
     NotAnImageError,
     TruncatedImageError,
+    UnsupportedKindError,
 )
 from vtt_core.contract.limits import DEFAULT_LIMITS
 from vtt_core.images import FORMATS, ImageFacts, decode_image, inspect_image
@@ -59,7 +60,17 @@ class TestWhatDecodes:
 
     @pytest.mark.parametrize(
         ("mode", "image_format"),
-        [("L", "PNG"), ("LA", "PNG"), ("P", "PNG"), ("RGBA", "PNG"), ("1", "TIFF"), ("CMYK", "JPEG"), ("CMYK", "TIFF")],
+        [
+            ("L", "PNG"),
+            ("P", "PNG"),
+            ("RGB", "PNG"),
+            ("RGB", "JPEG"),
+            ("RGB", "WEBP"),
+            ("RGB", "BMP"),
+            ("1", "TIFF"),
+            ("CMYK", "JPEG"),
+            ("CMYK", "TIFF"),
+        ],
     )
     def test_other_colours_become_rgb_as_pillow_converts_them(self, mode: str, image_format: str) -> None:
         encoded = encode(drawn(mode), image_format)
@@ -76,8 +87,9 @@ class TestWhatDecodes:
         image = decode_image(sixteen_bits([0, 257 * 64, 257 * 128, 65535], image_format))
         assert [image.getpixel((10 * step + 5, 5))[0] for step in range(4)] == [0, 64, 128, 255]
 
-    def test_a_dark_image_of_16_bits_stays_dark(self) -> None:
-        assert decode_image(sixteen_bits([0, 2570])).getextrema()[0] == (0, 10)
+    def test_an_image_of_16_bits_is_scaled_by_the_bits_that_it_uses(self) -> None:
+        assert decode_image(sixteen_bits([0, 2048, 4095])).getextrema()[0] == (0, 255)
+        assert decode_image(sixteen_bits([0, 20_560])).getextrema()[0] == (0, 80)
 
     @pytest.mark.parametrize(
         ("mode", "values", "expected"),
@@ -161,7 +173,7 @@ class TestWhatIsRefused:
         with pytest.raises(TruncatedImageError):
             decode_image(encode(drawn(), "PNG")[:20])
 
-    @pytest.mark.parametrize(("image_format", "options"), [("GIF", {}), ("WEBP", {}), ("PNG", {}), ("TIFF", {})])
+    @pytest.mark.parametrize(("image_format", "options"), [("GIF", {}), ("WEBP", {}), ("PNG", {}), ("TIFF", {}), ("AVIF", {})])
     def test_several_frames(self, image_format: str, options: dict[str, Any]) -> None:
         frames = [drawn(), Image.new("RGB", (40, 24), "red"), Image.new("RGB", (40, 24), "blue")]
         encoded = encode(frames[0], image_format, save_all=True, append_images=frames[1:], **options)
@@ -191,6 +203,25 @@ class TestWhatIsRefused:
         with pytest.raises(ImageDimensionsError, match="20 times"):
             decode_image(encode(drawn(width=400, height=19), "PNG"))
         assert decode_image(encode(drawn(width=400, height=20), "PNG")).size == (400, 20)
+
+    @pytest.mark.parametrize("image_format", FORMATS)
+    def test_a_message_about_damage_tells_nothing_of_the_decoders(self, image_format: str) -> None:
+        for kept in (12, 30, 200):
+            with pytest.raises(ImageError) as caught:
+                decode_image(encode(drawn(width=200, height=200), image_format)[:kept])
+            assert "0x" not in str(caught.value)
+            assert "PIL" not in str(caught.value)
+
+    def test_a_known_format_that_is_not_read_is_named(self) -> None:
+        with pytest.raises(NotAnImageError, match="got a HEIC photo"):
+            decode_image(b"\0\0\0\x18ftypheic" + bytes(100))
+
+    def test_a_kind_of_jpeg_that_is_not_read_is_named(self) -> None:
+        encoded = bytearray(encode(drawn(), "JPEG"))
+        at = encoded.index(b"\xff\xc0")
+        encoded[at + 4] = 12
+        with pytest.raises(UnsupportedKindError, match="a JPEG of 12 bits"):
+            decode_image(bytes(encoded))
 
     def test_an_error_says_what_came_and_what_to_do(self) -> None:
         with pytest.raises(NotAnImageError) as caught:

@@ -5,6 +5,7 @@ VttError
 │   ├── ImageError                        one image
 │   │   ├── EmptyFileError                image.empty
 │   │   ├── NotAnImageError               image.not_an_image
+│   │   ├── UnsupportedKindError          image.unsupported_kind
 │   │   ├── TruncatedImageError           image.truncated
 │   │   ├── AnimatedImageError            image.animated
 │   │   ├── ImageTooManyBytesError        image.too_many_bytes
@@ -102,7 +103,14 @@ class NotAnImageError(ImageError):
     """No decoder knows the bytes."""
 
     code = "image.not_an_image"
-    title = "Not an image"
+    title = "Not an image that is read"
+
+
+class UnsupportedKindError(ImageError):
+    """The file is good and of a known format, but its kind of pixels is not read."""
+
+    code = "image.unsupported_kind"
+    title = "Kind of image that is not read"
 
 
 class TruncatedImageError(ImageError):

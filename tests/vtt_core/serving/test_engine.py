@@ -9,6 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.fixtures.pictures import encode, hidden_below_alpha
 from vtt_core.adapter import adapter_from_files, adapter_to_files
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.classify import classify
@@ -164,6 +165,14 @@ class TestImages:
         assert all(
             isinstance(got, torch.Tensor) and torch.equal(got, expected) for got, expected in zip(read, pixels, strict=True)
         )
+
+    @pytest.mark.usefixtures("loads")
+    def test_what_a_transparent_part_hides_does_not_count(self, make_engine: Callable[..., Engine]) -> None:
+        hidden = [encode(hidden_below_alpha(fill), "PNG") for fill in (0, 255)]
+        dark, bright = make_engine().read_images("tiny-3-3", [lambda: hidden[0], lambda: hidden[1]])
+        assert isinstance(dark, torch.Tensor)
+        assert isinstance(bright, torch.Tensor)
+        assert torch.equal(dark, bright)
 
 
 class TestMemory:

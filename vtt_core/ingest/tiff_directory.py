@@ -1,0 +1,219 @@
+"""Read the directories of a TIFF: which pages it has, and what the pixels of the picture are.
+
+Pillow reads directories too, but not those whose kind of pixels it does not know. Then it says only that the file
+cannot be identified.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+
+from vtt_core.contract.errors import AnimatedImageError, ImageTooComplexError, UnsupportedKindError
+
+SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"II\0*", b"MM*\0")
+"""First bytes of a TIFF. The third and fourth are BigTIFF; the last two are a mistake of some programs, which Pillow reads."""
+MAX_PAGES = 1000
+"""Pages that are looked at. A picture with its overviews has about 10."""
+MAX_ENTRIES = 200_000
+"""Entries of all pages together. Directories may overlap, so a small file can hold very many."""
+
+_FORMATS = {
+    1: "B",
+    2: "s",
+    3: "H",
+    4: "I",
+    6: "b",
+    7: "B",
+    8: "h",
+    9: "i",
+    11: "f",
+    12: "d",
+    13: "I",
+    16: "Q",
+    17: "q",
+    18: "Q",
+}
+_REDUCED, _MASK = 1, 4
+
+
+class Tag(IntEnum):
+    """The tags that are read."""
+
+    NEW_SUBFILE_TYPE = 254
+    SUBFILE_TYPE = 255
+    WIDTH = 256
+    LENGTH = 257
+    BITS = 258
+    COMPRESSION = 259
+    PHOTOMETRIC = 262
+    FILL_ORDER = 266
+    STRIP_OFFSETS = 273
+    ORIENTATION = 274
+    SAMPLES = 277
+    ROWS_PER_STRIP = 278
+    STRIP_BYTES = 279
+    MAX_SAMPLE = 281
+    PLANAR = 284
+    PREDICTOR = 317
+    TILE_WIDTH = 322
+    TILE_LENGTH = 323
+    TILE_OFFSETS = 324
+    TILE_BYTES = 325
+    SUB_DIRECTORIES = 330
+    INK_SET = 332
+    EXTRA_SAMPLES = 338
+    SAMPLE_FORMAT = 339
+    SMIN_SAMPLE = 340
+    SMAX_SAMPLE = 341
+    SUBSAMPLING = 530
+    XMP = 700
+    ICC_PROFILE = 34675
+    GDAL_NODATA = 42113
+    DNG_VERSION = 50706
+
+
+_TAGS = frozenset(Tag)
+
+
+@dataclass(frozen=True)
+class Directory:
+    """One page of a TIFF. Values are read from the file when they are asked for."""
+
+    encoded: bytes
+    offset: int
+    """Where the directory begins, in bytes."""
+    is_big_endian: bool
+    entries: dict[int, tuple[int, int, int]]
+    """Tag -> type, number of values, and where they lie."""
+
+    def numbers(self, tag: Tag, max_count: int = 64) -> tuple[float, ...]:
+        """Return at most `max_count` values of a tag; none where the tag is missing.
+
+        Raises:
+            ValueError: the values lie beyond the end of the file, or are of a type that holds no numbers.
+        """
+        if tag not in self.entries:
+            return ()
+        kind, count, position = self.entries[tag]
+        letter = _FORMATS.get(kind, "s")
+        if letter == "s":
+            raise ValueError(f"tag {tag} has values of type {kind}")
+        count = min(count, max_count)
+        try:
+            return struct.unpack_from(f"{self.byte_order}{count}{letter}", self.encoded, position)
+        except struct.error as error:
+            raise ValueError(f"the values of tag {tag} lie beyond the end") from error
+
+    def number(self, tag: Tag, default: int) -> int:
+        """Return the first value of a tag as an integer.
+
+        Raises:
+            ValueError: as `numbers`.
+        """
+        return int(next(iter(self.numbers(tag, 1)), default))
+
+    def content(self, tag: Tag) -> bytes:
+        """Return the bytes of a tag's values, empty where the tag is missing or of a type that is wider than a byte."""
+        kind, count, position = self.entries.get(tag, (0, 0, 0))
+        return self.encoded[position : position + count] if kind in (1, 2, 6, 7) else b""
+
+    @property
+    def byte_order(self) -> str:
+        """Return the letter that `struct` and numpy use."""
+        return ">" if self.is_big_endian else "<"
+
+
+def picture_directory(encoded: bytes) -> Directory:
+    """Return the page that is the picture: the only one that is neither a reduced copy nor a mask.
+
+    Raises:
+        AnimatedImageError: several pages are pictures of their own.
+        ImageTooComplexError: the directories have far too many entries.
+        UnsupportedKindError: it is a camera's raw file, which has a small preview beside the raw pixels.
+        ValueError: the first directory is damaged.
+    """
+    pages = list(_directories(encoded))
+    if not pages:
+        raise ValueError("the first directory lies beyond the end")
+    full = [page for page in pages if not _is_copy_or_mask(page)]
+    has_raw = any(len(page.content(Tag.DNG_VERSION)) == 4 for page in pages) or encoded[8:10] == b"CR"
+    if has_raw or (not full and Tag.SUB_DIRECTORIES in pages[0].entries):
+        raise UnsupportedKindError(
+            expected="a developed picture", got="a camera RAW photo", remedy="Convert it to JPEG with the camera's program"
+        )
+    if len(full) > 1 or len(pages) == MAX_PAGES:
+        raise AnimatedImageError(
+            expected="one still picture",
+            got=f"a TIFF file of {len(full)} pages" if len(full) > 1 else f"a TIFF file of {MAX_PAGES} or more pages",
+            remedy="Send the page that is meant as an image of its own",
+        )
+    return full[0] if full else pages[0]
+
+
+def with_first_page(encoded: bytes, page: Directory) -> bytes:
+    """Return a TIFF whose first page is the given one; the same bytes where it already is."""
+    at, letter = (8, "Q") if _is_big_tiff(encoded) else (4, "I")
+    if struct.unpack_from(page.byte_order + letter, encoded, at)[0] == page.offset:
+        return encoded
+    offset = struct.pack(page.byte_order + letter, page.offset)
+    return encoded[:at] + offset + encoded[at + len(offset) :]
+
+
+def _is_copy_or_mask(page: Directory) -> bool:
+    is_reduced = page.number(Tag.SUBFILE_TYPE, 1) == 2
+    return is_reduced or bool(page.number(Tag.NEW_SUBFILE_TYPE, 0) & (_REDUCED | _MASK))
+
+
+def _is_big_tiff(encoded: bytes) -> bool:
+    return 43 in encoded[2:4]
+
+
+def _directories(encoded: bytes) -> Iterator[Directory]:
+    order = ">" if encoded.startswith(b"MM") else "<"
+    is_big = _is_big_tiff(encoded)
+    seen: set[int] = set()
+    num_entries = 0
+    try:
+        (offset,) = struct.unpack_from(order + ("Q" if is_big else "I"), encoded, 8 if is_big else 4)
+        while offset and offset not in seen and len(seen) < MAX_PAGES:
+            seen.add(offset)
+            num_entries += struct.unpack_from(order + ("Q" if is_big else "H"), encoded, offset)[0]
+            if num_entries > MAX_ENTRIES:
+                raise ImageTooComplexError(
+                    expected=f"a TIFF of at most {MAX_ENTRIES} tags", got="more", remedy="Save it anew from an image program"
+                )
+            entries, following = _entries(encoded, offset, order, is_big)
+            yield Directory(encoded, offset, order == ">", entries)
+            offset = following
+    except struct.error:  # a page that lies beyond the end is no page
+        return
+
+
+def _entries(encoded: bytes, offset: int, order: str, is_big: bool) -> tuple[dict[int, tuple[int, int, int]], int]:
+    """Return the known entries of a directory and the offset of the next directory."""
+    letter, count_letter, inline = ("Q", "Q", 8) if is_big else ("I", "H", 4)
+    entry = struct.Struct(f"{order}HH{letter}")
+    (count,) = struct.unpack_from(order + count_letter, encoded, offset)
+    start = offset + struct.calcsize(order + count_letter)
+    end = start + count * (entry.size + inline)
+    if end > len(encoded):
+        raise struct.error
+    has_following = end + inline <= len(encoded)
+    following = struct.unpack_from(order + letter, encoded, end)[0] if has_following else 0
+    entries: dict[int, tuple[int, int, int]] = {}
+    for position in range(start, end, entry.size + inline):
+        tag, kind, num_values = entry.unpack_from(encoded, position)
+        if tag not in _TAGS or tag in entries:
+            continue
+        at = position + entry.size
+        if num_values * _type_bytes(kind) > inline:
+            (at,) = struct.unpack_from(order + letter, encoded, at)
+        entries[tag] = (kind, num_values, at)
+    return entries, following
+
+
+def _type_bytes(kind: int) -> int:
+    return struct.calcsize("<" + _FORMATS.get(kind, "Q"))  # what is missing in the table is a pair of 32 bits
