@@ -1,0 +1,1 @@
+"""Read what a user sends, without torch."""
