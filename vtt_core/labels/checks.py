@@ -1,0 +1,115 @@
+"""Find labels that a backbone cannot read apart or in full, before anything is trained."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from vtt_core.contract.errors import BadLabelError, SameTokensError, SeveralProblemsError, VttError
+from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.labels.prompt_rules import PromptRules, prompt_rules
+from vtt_core.prompts import class_prompts, context_template
+
+MAX_NAMED = 20
+"""Problems that one error names."""
+
+
+class LabelReader:
+    """How a backbone reads labels in the prompts of a recipe.
+
+    Args:
+        backbone_id: as `check_backbone_id` accepts it.
+        recipe: names the prompts.
+    """
+
+    def __init__(self, backbone_id: str, recipe: FinetuneRecipe) -> None:
+        self._rules: PromptRules = prompt_rules(backbone_id)
+        self._templates = prompt_templates(recipe)
+        self._keys: dict[str, tuple[tuple[str, ...], ...]] = {}
+
+    def keys(self, label: str) -> tuple[tuple[str, ...], ...]:
+        """Return one key for each prompt of the label: two labels with the same key in one place have the same tokens there."""
+        if label not in self._keys:
+            self._keys[label] = tuple(self._rules.key(prompt) for prompt in self._prompts(label))
+        return self._keys[label]
+
+    def check_length(self, label: str) -> None:
+        """Refuse a label whose prompt is too long for the text encoder.
+
+        Raises:
+            BadLabelError: it is; for a tokenizer that only a worker can read, it is never raised.
+        """
+        for prompt in self._prompts(label):
+            if not self._rules.fits(prompt):
+                raise BadLabelError(
+                    expected=f"a label whose prompt has at most {self._rules.max_tokens} tokens (pieces of words)",
+                    got=f"{self._rules.num_tokens(prompt)} tokens in the prompt of {label[:80]!r}",
+                    remedy="Shorten the label to what a caption would say",
+                )
+
+    def check_distinct(self, label: str, others: Iterable[str]) -> None:
+        """Refuse a label that has the same tokens as another one.
+
+        Raises:
+            SameTokensError: it has; both are named.
+        """
+        own = self.keys(label)
+        for other in others:
+            if other != label and any(key == known for key, known in zip(own, self.keys(other), strict=True)):
+                raise same_tokens(other, label)
+
+    def _prompts(self, label: str) -> tuple[str, ...]:
+        return tuple(prompt for template in self._templates for prompt in class_prompts([label], template))
+
+
+def prompt_templates(recipe: FinetuneRecipe) -> tuple[str, ...]:
+    """Return the templates of all prompts that a fine-tuning makes of a label."""
+    templates = [recipe.prompt_template]
+    if recipe.host == "coop":
+        templates.append(context_template(recipe.num_context_tokens))
+    return tuple(templates)
+
+
+def label_problems(labels: Sequence[str], reader: LabelReader) -> list[VttError]:
+    """Return everything that is wrong with these labels together."""
+    problems: list[VttError] = []
+    first: dict[tuple[int, tuple[str, ...]], str] = {}
+    for label in labels:
+        try:
+            reader.check_length(label)
+        except BadLabelError as error:
+            problems.append(error)
+            continue
+        places = list(enumerate(reader.keys(label)))
+        known = next((first[place] for place in places if place in first), None)
+        if known is not None:
+            problems.append(same_tokens(known, label))
+        for place in places:
+            first.setdefault(place, label)
+    return problems
+
+
+def same_tokens(first: str, second: str) -> SameTokensError:
+    """Return the error of two labels that a text encoder reads as the same tokens."""
+    return SameTokensError(
+        expected="labels that the text encoder can tell apart",
+        got=f"{first!r} and {second!r}, which it reads as the same tokens",
+        remedy="Rename one of the two classes, or put all their images into one class",
+    )
+
+
+def raise_problems(problems: Sequence[VttError]) -> None:
+    """Raise one error for all problems, if there are any.
+
+    Raises:
+        VttError: the only problem.
+        SeveralProblemsError: there are more; each is named.
+    """
+    if len(problems) == 1:
+        raise problems[0]
+    if problems:
+        named = "; ".join(f"({place}) {problem.title}: {problem.got}" for place, problem in enumerate(problems[:MAX_NAMED], 1))
+        more = f"; and {len(problems) - MAX_NAMED} more" if len(problems) > MAX_NAMED else ""
+        remedies = dict.fromkeys(problem.remedy for problem in problems[:MAX_NAMED])
+        raise SeveralProblemsError(
+            expected="classes that can all be used", got=f"{len(problems)} problems: {named}{more}", remedy=". ".join(remedies)
+        )
