@@ -156,9 +156,7 @@ def sort_into_classes(
     return _by_split(tree, splits, rejections)
 
 
-def _plant(
-    entries: Iterable[FoundEntry], split_path: Callable[[str], tuple[str, ...]]
-) -> tuple[_Tree, list[Rejection]]:
+def _plant(entries: Iterable[FoundEntry], split_path: Callable[[str], tuple[str, ...]]) -> tuple[_Tree, list[Rejection]]:
     rejections: list[Rejection] = []
     tree = _Tree([], set())
     for entry in entries:

@@ -13,9 +13,9 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from vtt_core.class_tokens import tokenize_classes
 from vtt_core.adapter import Adapter
 from vtt_core.backbones.backbone import Backbone
+from vtt_core.class_tokens import tokenize_classes
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.lora.layers import TowerLora
 from vtt_core.losses import class_logits

@@ -14,10 +14,10 @@ from itertools import count
 import torch
 from torch import Tensor
 
-from vtt_core.class_tokens import tokenize_classes
 from vtt_core.absorption.prompt import make_absorption_prompt
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.checkpoint import Belonging, read_checkpoint, write_checkpoint
+from vtt_core.class_tokens import tokenize_classes
 from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
 from vtt_core.contract.progress import StepReport
 from vtt_core.contract.recipe import FinetuneRecipe

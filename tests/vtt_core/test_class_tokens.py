@@ -22,7 +22,9 @@ def test_tokens_are_those_of_the_tokenizer() -> None:
     assert torch.equal(tokens_CT, tokenize(["a photo of a star.", "a photo of a sea lake."]))
 
 
-@pytest.mark.parametrize(("first", "second"), [("Star", "star"), ("ｓｔａｒ", "star"), ("child’s", "child's"), ("b&amp;w", "b&w")])
+@pytest.mark.parametrize(
+    ("first", "second"), [("Star", "star"), ("ｓｔａｒ", "star"), ("child’s", "child's"), ("b&amp;w", "b&w")]
+)
 def test_two_labels_with_the_same_tokens_are_refused_by_name(first: str, second: str) -> None:
     with pytest.raises(SameTokensError, match=f"{first!r} and {second!r}"):
         tokenize_classes(make_tokenize(77), ["rings", first, second], TEMPLATE)

@@ -24,13 +24,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from vtt_core.class_tokens import tokenize_classes
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.benchmark.episode_images import EpisodeImages
 from vtt_core.benchmark.episode_log import EpisodeLog
 from vtt_core.benchmark.method_spec import MethodSpec
 from vtt_core.benchmark.methods import EpisodeMethod, Prediction, finetune_all
 from vtt_core.benchmark.runner import Benchmark
+from vtt_core.class_tokens import tokenize_classes
 from vtt_core.classify import CHUNK_IMAGES, image_features
 from vtt_core.contract.errors import InputError
 from vtt_core.contract.interval import mean_half_width

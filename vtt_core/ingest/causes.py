@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 
 from vtt_core.contract.errors import VttError
 
@@ -10,15 +10,19 @@ FEW = 5
 """Up to this many files with the same cause are told one by one."""
 
 
-def by_cause(errors: Sequence[VttError]) -> list[list[int]]:
-    """Return the positions of the errors: those of one cause together if there are more than FEW, all others alone.
+def cause_of(error: VttError) -> tuple[str, str, str]:
+    """Return what two errors of one cause have in common: code, expectation and remedy. Only what came differs."""
+    return error.code, error.expected, error.remedy
 
-    Two errors have one cause if their code, what they expected and their remedy are the same; only what came differs.
-    The groups are in the order of their first error.
+
+def by_cause(causes: Sequence[Hashable]) -> list[list[int]]:
+    """Return the positions of the causes: those of one cause together if there are more than FEW, all others alone.
+
+    The groups are in the order of their first position.
     """
-    positions: dict[tuple[str, str, str], list[int]] = {}
-    for position, error in enumerate(errors):
-        positions.setdefault((error.code, error.expected, error.remedy), []).append(position)
+    positions: dict[Hashable, list[int]] = {}
+    for position, cause in enumerate(causes):
+        positions.setdefault(cause, []).append(position)
     groups = [group for together in positions.values() for group in _split_few(together)]
     return sorted(groups)
 

@@ -24,13 +24,10 @@ class LabelReader:
     def __init__(self, backbone_id: str, recipe: FinetuneRecipe) -> None:
         self._rules: PromptRules = prompt_rules(backbone_id)
         self._templates = prompt_templates(recipe)
-        self._keys: dict[str, tuple[tuple[str, ...], ...]] = {}
 
     def keys(self, label: str) -> tuple[tuple[str, ...], ...]:
         """Return one key for each prompt of the label: two labels with the same key in one place have the same tokens there."""
-        if label not in self._keys:
-            self._keys[label] = tuple(self._rules.key(prompt) for prompt in self._prompts(label))
-        return self._keys[label]
+        return tuple(self._rules.key(prompt) for prompt in self._prompts(label))
 
     def check_length(self, label: str) -> None:
         """Refuse a label whose prompt is too long for the text encoder.
@@ -46,17 +43,6 @@ class LabelReader:
                     remedy="Shorten the label to what a caption would say",
                 )
 
-    def check_distinct(self, label: str, others: Iterable[str]) -> None:
-        """Refuse a label that has the same tokens as another one.
-
-        Raises:
-            SameTokensError: it has; both are named.
-        """
-        own = self.keys(label)
-        for other in others:
-            if other != label and any(key == known for key, known in zip(own, self.keys(other), strict=True)):
-                raise same_tokens(other, label)
-
     def _prompts(self, label: str) -> tuple[str, ...]:
         return tuple(prompt for template in self._templates for prompt in class_prompts([label], template))
 
@@ -69,22 +55,53 @@ def prompt_templates(recipe: FinetuneRecipe) -> tuple[str, ...]:
     return tuple(templates)
 
 
-def label_problems(labels: Sequence[str], reader: LabelReader) -> list[VttError]:
+class KnownLabels:
+    """Labels that are used together, which the text encoder must tell apart.
+
+    Args:
+        reader: how their prompts are read.
+        labels: those that are there already; they are not checked.
+    """
+
+    def __init__(self, reader: LabelReader, labels: Iterable[str] = ()) -> None:
+        self._reader = reader
+        self._labels: set[str] = set()
+        self._first: dict[tuple[int, tuple[str, ...]], str] = {}
+        for label in labels:
+            self._note(label)
+
+    def add(self, label: str) -> None:
+        """Add a label; one that is there already is not checked again.
+
+        Raises:
+            BadLabelError: its prompt is too long.
+            SameTokensError: another label has the same tokens; both are named.
+        """
+        if label in self._labels:
+            return
+        self._reader.check_length(label)
+        known = next((self._first[place] for place in self._places(label) if place in self._first), None)
+        if known is not None:
+            raise same_tokens(known, label)
+        self._note(label)
+
+    def _note(self, label: str) -> None:
+        self._labels.add(label)
+        for place in self._places(label):
+            self._first.setdefault(place, label)
+
+    def _places(self, label: str) -> list[tuple[int, tuple[str, ...]]]:
+        return list(enumerate(self._reader.keys(label)))
+
+
+def label_problems(labels: Iterable[str], reader: LabelReader) -> list[VttError]:
     """Return everything that is wrong with these labels together."""
-    problems: list[VttError] = []
-    first: dict[tuple[int, tuple[str, ...]], str] = {}
+    known, problems = KnownLabels(reader), []
     for label in labels:
         try:
-            reader.check_length(label)
-        except BadLabelError as error:
+            known.add(label)
+        except VttError as error:
             problems.append(error)
-            continue
-        places = list(enumerate(reader.keys(label)))
-        known = next((first[place] for place in places if place in first), None)
-        if known is not None:
-            problems.append(same_tokens(known, label))
-        for place in places:
-            first.setdefault(place, label)
     return problems
 
 

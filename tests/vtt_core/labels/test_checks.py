@@ -6,7 +6,7 @@ import pytest
 
 from vtt_core.contract.errors import BadLabelError, SameTokensError, SeveralProblemsError, TooFewShotsError
 from vtt_core.contract.recipe import FinetuneRecipe, make_recipe
-from vtt_core.labels.checks import LabelReader, label_problems, prompt_templates, raise_problems
+from vtt_core.labels.checks import KnownLabels, LabelReader, label_problems, prompt_templates, raise_problems
 
 READER = LabelReader("mini", FinetuneRecipe())
 LONG = "plate " + "1234567890" * 8
@@ -19,11 +19,11 @@ def test_two_labels_with_the_same_tokens_are_one_problem_that_names_both(first: 
     assert isinstance(problem, SameTokensError)
     assert f"{first!r} and {second!r}" in problem.got
     with pytest.raises(SameTokensError):
-        READER.check_distinct(second, ["rings", first])
+        KnownLabels(READER, ["rings", first]).add(second)
 
 
 def test_a_label_does_not_conflict_with_itself_or_with_others() -> None:
-    READER.check_distinct("star", ["star", "rings", "stars"])
+    KnownLabels(READER, ["star", "rings", "stars"]).add("star")
     assert label_problems(["star", "rings", "stars"], READER) == []
 
 
@@ -68,3 +68,11 @@ def test_braces_in_a_label_are_letters(label: str) -> None:
     READER.check_length(label)
     assert READER.keys(label) != READER.keys("star")
     assert label_problems([label, "star", "x"], READER) == []
+
+
+def test_labels_that_are_there_already_are_not_checked() -> None:
+    known = KnownLabels(READER, ["Star", "star", LONG])
+    known.add("star")
+    known.add(LONG)
+    with pytest.raises(SameTokensError, match="'Star' and 'STAR'"):
+        known.add("STAR")

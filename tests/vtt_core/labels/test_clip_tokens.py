@@ -17,7 +17,9 @@ from vtt_core.labels.clip_tokens import MERGES_FILE, fits_clip, num_clip_tokens
 
 TOKENIZER = open_clip.SimpleTokenizer()
 WORDS = st.lists(
-    st.sampled_from(["black", "footed", "albatross", "Pneumonoultramicroscopic", "12", "猫", "🐈‍⬛", "xqzw", "naïve", "<end_of_text>"])
+    st.sampled_from(
+        ["black", "footed", "albatross", "Pneumonoultramicroscopic", "12", "猫", "🐈‍⬛", "xqzw", "naïve", "<end_of_text>"]
+    )
     | st.text(min_size=1, max_size=12),
     max_size=12,
 )

@@ -11,8 +11,46 @@ from vtt_core.labels.prompt_text import CLEANINGS, Cleaning, clean_prompt, clip_
 
 TOKENIZER = open_clip.SimpleTokenizer()
 PIECES = st.sampled_from(
-    ["star", "Star", "STAR", "ｓｔａｒ", "class", "1", "12", " ", "  ", "_", ".", "..", "'s", "’s", "&amp;", "&", "&amp;amp;", "amp;"]
-    + ["ﬁ", "fi", "é", "e\u0301", "Ã©", "İ", "ß", "ẞ", "ſ", "'ſ", "-", "–", "…", "<start_of_text>", "{}", "\u00a0", "\u200b", "\x1f"]
+    [
+        "star",
+        "Star",
+        "STAR",
+        "ｓｔａｒ",
+        "class",
+        "1",
+        "12",
+        " ",
+        "  ",
+        "_",
+        ".",
+        "..",
+        "'s",
+        "’s",
+        "&amp;",
+        "&",
+        "&amp;amp;",
+        "amp;",
+    ]
+    + [
+        "ﬁ",
+        "fi",
+        "é",
+        "e\u0301",
+        "Ã©",
+        "İ",
+        "ß",
+        "ẞ",
+        "ſ",
+        "'ſ",
+        "-",
+        "–",
+        "…",
+        "<start_of_text>",
+        "{}",
+        "\u00a0",
+        "\u200b",
+        "\x1f",
+    ]
     + ["²", "Ⅳ", "猫", "🐈", "&lt;", "<", "b&w", "\\", "/"]
 )
 LABELS = st.lists(PIECES, min_size=1, max_size=4).map("".join) | st.text(max_size=8)
@@ -45,7 +83,13 @@ def test_a_prompt_is_cleaned_as_open_clip_does(cleaning: Cleaning, label: str) -
 
 @pytest.mark.parametrize(
     ("first", "second"),
-    [("Star", "star"), ("ｓｔａｒ", "star"), ("child’s toy", "child's toy"), ("b&amp;w star", "b&w star"), ("class1", "class 1")],
+    [
+        ("Star", "star"),
+        ("ｓｔａｒ", "star"),
+        ("child’s toy", "child's toy"),
+        ("b&amp;w star", "b&w star"),
+        ("class1", "class 1"),
+    ],
 )
 def test_labels_that_clip_reads_as_one_have_the_same_words(first: str, second: str) -> None:
     assert clip_words(first) == clip_words(second)
