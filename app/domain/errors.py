@@ -23,6 +23,7 @@ VttError
 │   ├── BadCursorError             cursor.invalid
 │   ├── SettingsError              settings.invalid: a variable of the process environment
 │   ├── NamesFileError             names.invalid: class names for folders, given to the command line
+│   ├── AdapterExistsError         adapter.exists: the command line would write over it
 │   ├── InvalidRequestError        request.invalid: a field, parameter or header is wrong
 │   ├── MalformedRequestError      request.malformed: the body cannot be parsed
 │   ├── UnsupportedMediaTypeError  request.unsupported_media_type
@@ -139,6 +140,13 @@ class NamesFileError(InputError):
 
     code = "names.invalid"
     title = "Unusable file of class names"
+
+
+class AdapterExistsError(InputError):
+    """A command would write over an adapter that is there already."""
+
+    code = "adapter.exists"
+    title = "There is an adapter already"
 
 
 class DataFolderInUseError(VttError):

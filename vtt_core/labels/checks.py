@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 
 from vtt_core.contract.errors import BadLabelError, SameTokensError, SeveralProblemsError, VttError
 from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.ingest.causes import cause_of
 from vtt_core.labels.prompt_rules import PromptRules, prompt_rules
 from vtt_core.prompts import class_prompts, context_template
 
@@ -118,15 +119,18 @@ def raise_problems(problems: Sequence[VttError]) -> None:
     """Raise one error for all problems, if there are any.
 
     Raises:
-        VttError: the only problem.
-        SeveralProblemsError: there are more; each is named.
+        VttError: all problems have one cause; what came is named for each.
+        SeveralProblemsError: there are several causes; each problem is named.
     """
-    if len(problems) == 1:
-        raise problems[0]
-    if problems:
-        named = "; ".join(f"({place}) {problem.title}: {problem.got}" for place, problem in enumerate(problems[:MAX_NAMED], 1))
-        more = f"; and {len(problems) - MAX_NAMED} more" if len(problems) > MAX_NAMED else ""
-        remedies = dict.fromkeys(problem.remedy for problem in problems[:MAX_NAMED])
-        raise SeveralProblemsError(
-            expected="classes that can all be used", got=f"{len(problems)} problems: {named}{more}", remedy=". ".join(remedies)
-        )
+    if not problems:
+        return
+    first = problems[0]
+    more = f"; and {len(problems) - MAX_NAMED} more" if len(problems) > MAX_NAMED else ""
+    if len({cause_of(problem) for problem in problems}) == 1:
+        got = "; ".join(problem.got for problem in problems[:MAX_NAMED]) + more
+        raise type(first)(expected=first.expected, got=got, remedy=first.remedy)
+    named = "; ".join(f"({place}) {problem.title}: {problem.got}" for place, problem in enumerate(problems[:MAX_NAMED], 1))
+    remedies = dict.fromkeys(problem.remedy for problem in problems[:MAX_NAMED])
+    raise SeveralProblemsError(
+        expected="classes that can all be used", got=f"{len(problems)} problems: {named}{more}", remedy=". ".join(remedies)
+    )

@@ -56,10 +56,20 @@ def test_several_problems_are_one_error_that_names_them_all() -> None:
     assert all(problem.remedy in caught.value.remedy for problem in problems)
 
 
-def test_one_problem_is_raised_as_it_is_and_none_is_none() -> None:
-    problem = TooFewShotsError(expected="a", got="b", remedy="c")
-    with pytest.raises(TooFewShotsError):
-        raise_problems([problem])
+def test_problems_of_one_cause_are_one_error_of_that_kind() -> None:
+    problems = [TooFewShotsError(expected="2 images", got=f"1 in {label!r}", remedy="Add some") for label in ("star", "rings")]
+    with pytest.raises(TooFewShotsError) as caught:
+        raise_problems(problems)
+    assert (caught.value.got, caught.value.remedy) == ("1 in 'star'; 1 in 'rings'", "Add some")
+
+
+def test_very_many_problems_are_counted() -> None:
+    problems = [TooFewShotsError(expected="2 images", got=f"1 in {number}", remedy="Add some") for number in range(200)]
+    with pytest.raises(TooFewShotsError, match=r"1 in 19; and 180 more\. Add some"):
+        raise_problems(problems)
+
+
+def test_no_problem_raises_nothing() -> None:
     raise_problems([])
 
 
