@@ -8,8 +8,8 @@ from __future__ import annotations
 import zipfile
 from collections.abc import Iterable
 
-from vtt_core.class_folders import printable
 from vtt_core.contract.errors import UnsupportedMethodError
+from vtt_core.ingest.printable import printable
 
 STORED, DEFLATED, BZIP2, LZMA, XZ = 0, 8, 12, 14, 95
 READABLE_METHODS = (STORED, DEFLATED, BZIP2, LZMA, XZ)

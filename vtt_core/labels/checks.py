@@ -41,7 +41,7 @@ class LabelReader:
                 raise BadLabelError(
                     expected=f"a label whose prompt has at most {self._rules.max_tokens} tokens (pieces of words)",
                     got=f"{self._rules.num_tokens(prompt)} tokens in the prompt of {label[:80]!r}",
-                    remedy="Shorten the label to what a caption would say",
+                    remedy="Shorten the label to what a caption would say, or shorten the template of the prompt",
                 )
 
     def _prompts(self, label: str) -> tuple[str, ...]:
