@@ -256,7 +256,7 @@ def _by_class(tree: _Tree, rejections: list[Rejection]) -> ArchiveContents:
         name = printable("/".join(placed.parts))
         label = placed.parts[0] if len(placed.parts) > 1 else None
         seen[placed.parts] += 1
-        error = placed.entry.problem or _layout_error(placed, name, num_seen=seen[placed.parts])
+        error = placed.entry.problem or _layout_error(placed, name, is_repeated=seen[placed.parts] > 1)
         if error is not None or label is None:
             rejected.append(Rejection(label, name, error or _no_class_folder(name)))
         else:
@@ -298,12 +298,10 @@ def _no_class_folder(name: str) -> ArchiveLayoutError:
     )
 
 
-def _layout_error(placed: _Placed, name: str, *, num_seen: int) -> ArchiveLayoutError | None:
+def _layout_error(placed: _Placed, name: str, *, is_repeated: bool) -> ArchiveLayoutError | None:
     """Say what is wrong with the place of a file inside the top level, if anything."""
-    if num_seen > 1:
-        return ArchiveLayoutError(
-            expected="every path once", got=f"{name!r} for the {num_seen}. time", remedy="Rename one of them"
-        )
+    if is_repeated:
+        return ArchiveLayoutError(expected="every path once", got=f"{name!r} a second time", remedy="Rename one of them")
     if len(placed.parts) > 2:
         return ArchiveLayoutError(
             expected="images directly inside the class folder",

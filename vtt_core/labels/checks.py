@@ -69,7 +69,7 @@ class KnownLabels:
         self._labels: set[str] = set()
         self._first: dict[tuple[int, tuple[str, ...]], str] = {}
         for label in labels:
-            self._note(label)
+            self._note(label, enumerate(reader.keys(label)))
 
     def add(self, label: str) -> None:
         """Add a label; one that is there already is not checked again.
@@ -81,18 +81,16 @@ class KnownLabels:
         if label in self._labels:
             return
         self._reader.check_length(label)
-        known = next((self._first[place] for place in self._places(label) if place in self._first), None)
+        places = list(enumerate(self._reader.keys(label)))
+        known = next((self._first[place] for place in places if place in self._first), None)
         if known is not None:
             raise same_tokens(known, label)
-        self._note(label)
+        self._note(label, places)
 
-    def _note(self, label: str) -> None:
+    def _note(self, label: str, places: Iterable[tuple[int, tuple[str, ...]]]) -> None:
         self._labels.add(label)
-        for place in self._places(label):
+        for place in places:
             self._first.setdefault(place, label)
-
-    def _places(self, label: str) -> list[tuple[int, tuple[str, ...]]]:
-        return list(enumerate(self._reader.keys(label)))
 
 
 def label_problems(labels: Iterable[str], reader: LabelReader) -> list[VttError]:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import html
 import string
+from functools import lru_cache
 from typing import Literal, get_args
 
 import ftfy
@@ -24,6 +25,7 @@ _CLIP_WORD = regex.compile(
 )
 
 
+@lru_cache(maxsize=2000)
 def clean_prompt(prompt: str, cleaning: Cleaning) -> str:
     """Return the prompt as a tokenizer reads it.
 
@@ -33,7 +35,10 @@ def clean_prompt(prompt: str, cleaning: Cleaning) -> str:
             capital letters become small. `whitespace` is the same with capital letters kept. `canonicalize` is SigLIP's:
             as `lower`, and punctuation is removed.
     """
-    text = html.unescape(html.unescape(ftfy.fix_text(prompt))).strip()
+    text = prompt
+    if not (prompt.isascii() and prompt.isprintable() and "&" not in prompt):  # else it would change nothing, slowly
+        text = html.unescape(html.unescape(ftfy.fix_text(prompt)))
+    text = text.strip()
     if cleaning == "canonicalize":
         text = text.replace("_", " ").translate(_WITHOUT_PUNCTUATION).lower()
     text = " ".join(text.split())
