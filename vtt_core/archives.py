@@ -1,8 +1,9 @@
-"""Read labelled images from a zip or a folder that nobody vouches for: one folder a class.
+"""Read labelled images from an untrusted zip or folder: one folder for each class.
 
 Nothing is unpacked to disk. Limits are checked on what the zip declares before anything is read, and
-again on what really comes out, because the declared sizes may lie. An archive that is dangerous or no
-archive at all is refused; a single bad entry is rejected by name and the others are kept.
+again on what really comes out, because the declared sizes may lie. An archive is refused as a whole if it is
+dangerous, cannot be read, or would give labels that are a guess. A single bad entry is rejected by name and the
+others are kept.
 """
 
 from __future__ import annotations
@@ -20,13 +21,17 @@ from vtt_core.class_folders import (
     FoundEntry,
     LabelledFile,
     Rejection,
-    printable,
+    counts_as_image,
+    folder_parts,
     sort_into_classes,
 )
-from vtt_core.contract.errors import ArchiveError, ArchiveLayoutError
+from vtt_core.contract.errors import ArchiveError, SourcePathError
 from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
-from vtt_core.entry_checks import checked_content, entry_problem, refuse_entries, refuse_size
-from vtt_core.zip_entries import ZipReader, check_declared, check_directory, open_zip, path_of, zip_entry_problem
+from vtt_core.entry_checks import checked_content, entry_problem, not_a_file, refuse_entries, refuse_size
+from vtt_core.ingest.printable import printable
+from vtt_core.ingest.zip_methods import check_methods
+from vtt_core.ingest.zip_names import entry_paths
+from vtt_core.zip_entries import ZipReader, check_declared, check_directory, open_zip
 
 __all__ = ["ArchiveContents", "LabelledFile", "Rejection", "open_images", "read_folder", "read_zip"]
 
@@ -54,17 +59,18 @@ def read_zip(source: Path | BinaryIO, limits: Limits = DEFAULT_LIMITS) -> Iterat
         limits: bounds on bytes, entries and ratio.
 
     Raises:
+        SourcePathError: there is no readable file at the path.
         NotAZipError: the bytes are no zip, or its directory is damaged.
         ArchiveTooLargeError: the archive, its entry count, unpacked size or a compression ratio is over its limit.
-        ArchiveLayoutError: there is no file at the path.
+        UnsupportedMethodError: a file is encrypted, or compressed by a method that is not read here.
+        UnknownEncodingError: the name of a class folder is in an unknown encoding.
+        ArchiveLayoutError: all images lie too deep, or folders such as `train` and `val` do not fit together.
     """
     if isinstance(source, Path):
         try:
             stream: BinaryIO = source.open("rb")
         except OSError as error:
-            raise ArchiveLayoutError(
-                expected="a folder or zip", got=f"{printable(str(source))!r} ({error.strerror})", remedy="Check the path"
-            ) from error
+            raise _bad_source(source, error) from error
         with stream, read_zip(stream, limits) as contents:
             yield contents
         return
@@ -72,9 +78,16 @@ def read_zip(source: Path | BinaryIO, limits: Limits = DEFAULT_LIMITS) -> Iterat
     with open_zip(source) as archive:
         infos = archive.infolist()
         check_declared(infos, limits)
+        entries = [(path, info) for path, info in zip(entry_paths(infos), infos, strict=True) if path or not info.orig_filename]
+        check_methods((path, info) for path, info in entries if counts_as_image(path))
         reader = ZipReader(archive, limits)
         yield sort_into_classes(
-            FoundEntry(path_of(info), partial(reader.read, info), zip_entry_problem(info, limits)) for info in infos
+            FoundEntry(
+                path,
+                partial(reader.read, info, path),
+                entry_problem(path, info.external_attr >> 16, info.file_size, limits),
+            )
+            for path, info in entries
         )
 
 
@@ -82,24 +95,31 @@ def read_folder(path: Path, limits: Limits = DEFAULT_LIMITS) -> ArchiveContents:
     """List a folder by the same rules as a zip; links inside it are rejected, never followed.
 
     Raises:
-        ArchiveLayoutError: the path is no folder that can be listed.
+        SourcePathError: the path is not a folder that can be listed.
         ArchiveTooLargeError: more entries or bytes than allowed.
+        UnknownEncodingError: the name of a class folder is in an unknown encoding.
+        ArchiveLayoutError: all images lie too deep, or folders such as `train` and `val` do not fit together.
     """
     entries: list[FoundEntry] = []
     size_bytes = 0
     for relative, found in _walk(path):
-        if found.is_dir(follow_symlinks=False):
-            entries.append(FoundEntry(f"{relative}/", partial(_no_content, relative)))
-        else:
-            facts = found.stat(follow_symlinks=False)
-            size_bytes += facts.st_size if stat.S_ISREG(facts.st_mode) else 0
-            read = partial(_read_file, Path(found.path), relative, limits)
-            entries.append(FoundEntry(relative, read, entry_problem(relative, facts.st_mode, facts.st_size, limits)))
+        facts = found.stat(follow_symlinks=False)
+        size_bytes += facts.st_size if stat.S_ISREG(facts.st_mode) else 0
+        entries.append(_found_entry(relative, found, facts, limits))
         if len(entries) > limits.max_archive_entries:
             refuse_entries(f"more in {printable(str(path))!r}", limits)
         if size_bytes > limits.max_unpacked_bytes:
             refuse_size(f"more in {printable(str(path))!r}", limits)
-    return sort_into_classes(entries)
+    return sort_into_classes(entries, folder_parts)
+
+
+def _found_entry(relative: str, found: os.DirEntry[str], facts: os.stat_result, limits: Limits) -> FoundEntry:
+    if found.is_dir():
+        # A link to a folder counts as a folder, so that its class is missed and not silently left out.
+        problem = not_a_file(relative, "a link to another folder") if found.is_symlink() else None
+        return FoundEntry(f"{relative}/", partial(_no_content, relative), problem)
+    read = partial(_read_file, Path(found.path), relative, limits)
+    return FoundEntry(relative, read, entry_problem(relative, facts.st_mode, facts.st_size, limits))
 
 
 def _walk(top: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
@@ -110,15 +130,19 @@ def _walk(top: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
             with os.scandir(folder) as listing:
                 found_here = sorted(listing, key=lambda found: found.name)
         except OSError as error:
-            raise ArchiveLayoutError(
-                expected="a folder that can be listed",
-                got=f"{printable(str(folder))!r} ({error.strerror})",
-                remedy="Check the path",
-            ) from error
+            raise _bad_source(folder, error) from error
         for found in found_here:
             yield prefix + found.name, found
             if found.is_dir(follow_symlinks=False):
                 pending.append((Path(found.path), f"{prefix}{found.name}/"))
+
+
+def _bad_source(path: Path, error: OSError) -> SourcePathError:
+    return SourcePathError(
+        expected="a folder with one folder for each class, or a zip of it",
+        got=f"{printable(str(path))!r} ({error.strerror})",
+        remedy="Check the path and its permissions",
+    )
 
 
 def _read_file(path: Path, name: str, limits: Limits) -> bytes:

@@ -15,10 +15,10 @@ from torch.nn import functional
 
 from vtt_core.adapter import Adapter
 from vtt_core.backbones.backbone import Backbone
+from vtt_core.class_tokens import tokenize_classes
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.lora.layers import TowerLora
 from vtt_core.losses import class_logits
-from vtt_core.prompts import class_prompts
 from vtt_core.views import preprocess
 
 CHUNK_IMAGES = 64
@@ -79,6 +79,6 @@ def classify(backbone: Backbone, adapter: Adapter, images: Sequence[Image.Image]
 
 def zero_shot_prototypes(backbone: Backbone, labels: Sequence[str], template: str) -> Tensor:
     """Return prototypes_CD of class labels from the frozen text tower, unit length."""
-    tokens_CT = backbone.tokenize(class_prompts(labels, template)).to(backbone.device)
+    tokens_CT = tokenize_classes(backbone.tokenize, labels, template).to(backbone.device)
     with torch.inference_mode():
         return functional.normalize(backbone.text_tower.layer_features(tokens_CT)[:, -1], dim=-1)

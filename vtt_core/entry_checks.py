@@ -5,15 +5,15 @@ from __future__ import annotations
 import stat
 from typing import NoReturn
 
-from vtt_core.class_folders import printable
 from vtt_core.contract.errors import (
     ArchiveLayoutError,
     ArchiveTooLargeError,
     ImageTooManyBytesError,
-    UnsafePathError,
+    NotAFileError,
     VttError,
 )
 from vtt_core.contract.limits import Limits
+from vtt_core.ingest.printable import printable
 
 _NESTED = (b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b", b"7z\xbc\xaf\x27\x1c", b"Rar!", b"BZh", b"\xfd7zXZ")
 """First bytes of the archives that are sent by mistake inside another."""
@@ -41,9 +41,23 @@ def entry_problem(path: str, mode: int, size_bytes: int, limits: Limits) -> VttE
         limits: the bounds in force.
     """
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
-        kind = "a link" if stat.S_ISLNK(mode) else "no ordinary file"
-        return UnsafePathError(expected="ordinary files", got=f"{printable(path)!r}, {kind}", remedy="Put the image there")
+        kind = "a link" if stat.S_ISLNK(mode) else "a pipe, socket or device"
+        return not_a_file(path, kind)
     return too_many_bytes(path, size_bytes, limits) if size_bytes > limits.max_image_bytes else None
+
+
+def not_a_file(path: str, kind: str) -> NotAFileError:
+    """Return the error of an entry that is a link, a pipe or a device.
+
+    Args:
+        path: where it lies.
+        kind: what it is, as a phrase.
+    """
+    return NotAFileError(
+        expected="an ordinary file or folder",
+        got=f"{printable(path)!r}, {kind}, which is not followed",
+        remedy="Put the images themselves in its place",
+    )
 
 
 def too_many_bytes(path: str, size_bytes: int, limits: Limits) -> ImageTooManyBytesError:
@@ -67,7 +81,7 @@ def checked_content(content: bytes, name: str, limits: Limits) -> bytes:
     if content.startswith(_NESTED) or content[257:262] == b"ustar":
         raise ArchiveLayoutError(
             expected="images",
-            got=f"{printable(name)!r}, an archive inside the archive",
+            got=f"{printable(name)!r}, which is an archive itself",
             remedy="Unpack it into its class folder",
         )
     return content

@@ -17,6 +17,7 @@ from torch import Tensor
 from vtt_core.absorption.prompt import make_absorption_prompt
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.checkpoint import Belonging, read_checkpoint, write_checkpoint
+from vtt_core.class_tokens import tokenize_classes
 from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
 from vtt_core.contract.progress import StepReport
 from vtt_core.contract.recipe import FinetuneRecipe
@@ -154,7 +155,7 @@ def make_problem(
     images = [image for support_class in support_set.classes for image in support_class.images]
     views = Views(backbone.preprocessing, recipe, seed)
     labels = [index for index, support_class in enumerate(support_set.classes) for _ in support_class.images]
-    tokens_CT = backbone.tokenize(class_prompts(support_set.labels, recipe.prompt_template)).to(backbone.device)
+    tokens_CT = tokenize_classes(backbone.tokenize, support_set.labels, recipe.prompt_template).to(backbone.device)
     with ThreadPoolExecutor(os.cpu_count()) as pool, torch.no_grad():
         # Decoding holds no interpreter lock, so the images are ready when the text tower is.
         drawn = pool.map(lambda image, index: views.of_image(decode_image(image.encoded, limits), index), images, count())

@@ -5,16 +5,16 @@ from __future__ import annotations
 import io
 import struct
 import threading
-import unicodedata
 import zipfile
 from typing import BinaryIO
 
-from vtt_core.class_folders import printable
-from vtt_core.contract.errors import ArchiveError, ArchiveLayoutError, ArchiveTooLargeError, NotAZipError, VttError
+from vtt_core.contract.errors import ArchiveTooLargeError, NotAZipError, VttError
 from vtt_core.contract.limits import Limits
-from vtt_core.entry_checks import checked_content, entry_problem, refuse_entries, refuse_size, too_many_bytes
+from vtt_core.entry_checks import checked_content, refuse_entries, refuse_size, too_many_bytes
+from vtt_core.ingest.printable import printable
+from vtt_core.ingest.zip_unpack import unpack_entry
 
-_CHUNK_BYTES = 1 << 16
+_MIN_DIRECTORY_BYTES = 1 << 16
 _RATIO_FROM_BYTES = 2**20
 """Smaller entries may be packed as tightly as they like."""
 _MAX_DIRECTORY_BYTES_PER_ENTRY = 512
@@ -53,7 +53,7 @@ def check_directory(stream: BinaryIO, limits: Limits) -> None:
         if len(record) == 56:
             num_entries, directory_bytes = struct.unpack_from("<32xQQ", record)
     most_bytes = _MAX_DIRECTORY_BYTES_PER_ENTRY * limits.max_archive_entries
-    if num_entries > limits.max_archive_entries or directory_bytes > max(most_bytes, _CHUNK_BYTES):
+    if num_entries > limits.max_archive_entries or directory_bytes > max(most_bytes, _MIN_DIRECTORY_BYTES):
         refuse_entries(f"{num_entries} entries in a directory of {directory_bytes} bytes", limits)
 
 
@@ -96,42 +96,10 @@ def check_declared(infos: list[zipfile.ZipInfo], limits: Limits) -> None:
 def _check_ratio(info: zipfile.ZipInfo, size_bytes: int, limits: Limits) -> None:
     if size_bytes > _RATIO_FROM_BYTES and size_bytes > limits.max_compression_ratio * info.compress_size:
         raise ArchiveTooLargeError(
-            expected=f"entries packed at most {limits.max_compression_ratio:g} to 1",
+            expected=f"files compressed at most {limits.max_compression_ratio:g} to 1",
             got=f"{printable(info.filename[:200])!r} with {size_bytes} bytes from {info.compress_size}",
             remedy="Send the images as JPEG or PNG",
         )
-
-
-def path_of(info: zipfile.ZipInfo) -> str:
-    """Return the entry's path, undoing zipfile's cut at a zero byte and its guess at names without the UTF-8 flag."""
-    path = info.orig_filename
-    if info.flag_bits & 0x800 or path.isascii():
-        return path
-    try:
-        return path.encode("cp437").decode("utf-8")
-    except UnicodeError:
-        return path
-
-
-def zip_entry_problem(info: zipfile.ZipInfo, limits: Limits) -> VttError | None:
-    """Say why an entry cannot be used, as far as its directory record tells."""
-    path = path_of(info)
-    if info.flag_bits & 0x41:
-        return ArchiveError(expected="entries without a password", got=f"{path!r}, encrypted", remedy="Pack it without one")
-    if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
-        return ArchiveError(
-            expected="entries stored or deflated",
-            got=f"{path!r}, packed by method {info.compress_type}",
-            remedy="Pack it with an ordinary zip program",
-        )
-    is_guessed = not info.flag_bits & 0x800 and path == info.orig_filename
-    if is_guessed and any(unicodedata.category(character)[0] == "S" for character in path if character > "\x7f"):
-        return ArchiveLayoutError(
-            expected="paths in UTF-8",
-            got=f"{path!r}, whose encoding the zip does not tell",
-            remedy="Use plain letters in the names",
-        )
-    return entry_problem(path, info.external_attr >> 16, info.file_size, limits)
 
 
 class ZipReader:
@@ -143,8 +111,12 @@ class ZipReader:
         self._entry_bytes: dict[int, int] = {}
         self._total_bytes = 0
 
-    def read(self, info: zipfile.ZipInfo) -> bytes:
+    def read(self, info: zipfile.ZipInfo, path: str) -> bytes:
         """Return the entry's content.
+
+        Args:
+            info: the entry's record.
+            path: where it lies, for messages.
 
         Raises:
             ArchiveTooLargeError: it unpacks to more than its record and the limits allow.
@@ -154,24 +126,23 @@ class ZipReader:
         """
         content = bytearray()
         try:
-            with self._archive.open(info) as stream:
-                while chunk := stream.read(_CHUNK_BYTES):
-                    content += chunk
-                    self._count(info, len(content))
+            for chunk in unpack_entry(self._archive, info, self._limits.max_image_bytes):
+                content += chunk
+                self._count(info, path, len(content))
         except (VttError, MemoryError):
             raise
-        except Exception as error:  # zlib, checksum, struct and more, all meaning the same
+        except Exception as error:  # zlib, bz2, lzma, checksum, struct and more, all meaning the same
             raise NotAZipError(
-                expected="an undamaged entry",
-                got=f"{printable(path_of(info))!r} ({str(error)[:120]})",
+                expected="an undamaged file in the zip",
+                got=f"{printable(path)!r} ({str(error)[:120]})",
                 remedy="Pack and send it again",
             ) from error
-        return checked_content(bytes(content), path_of(info), self._limits)
+        return checked_content(bytes(content), path, self._limits)
 
-    def _count(self, info: zipfile.ZipInfo, size_bytes: int) -> None:
+    def _count(self, info: zipfile.ZipInfo, path: str, size_bytes: int) -> None:
         _check_ratio(info, size_bytes, self._limits)
         if size_bytes > self._limits.max_image_bytes:
-            raise too_many_bytes(path_of(info), size_bytes, self._limits)
+            raise too_many_bytes(path, size_bytes, self._limits)
         with self._lock:
             before = self._entry_bytes.get(info.header_offset, 0)
             if size_bytes > before:  # reading the same entry again costs nothing new

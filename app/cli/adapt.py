@@ -7,16 +7,20 @@ import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.console import FinetuneBar, stderr_console, write_json, write_rejection
-from app.cli.selection import LabelledImage, Selection, select_images
+from app.cli.console import BAD_INPUT_EXIT, FinetuneBar, stderr_console, write_json
+from app.cli.dry_run import advise_on, notices_of, write_dry_run, write_remarks
+from app.cli.selection import LabelledImage, Selection, Survey, survey_images
+from app.domain.errors import AdapterExistsError
 from vtt_core.benchmark.method_spec import parse_spec
 from vtt_core.contract.backbones import MINI, check_backbone_id
+from vtt_core.contract.errors import VttError
 from vtt_core.contract.interval import wilson_half_width
 from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.labels.checks import LabelReader
 
 if TYPE_CHECKING:
     from vtt_core.adapter import Adapter
@@ -24,6 +28,8 @@ if TYPE_CHECKING:
 
 IMAGES_PER_BATCH = 64
 """Query images classified at once."""
+ADAPTER_FILES = ("manifest.json", "adapter.safetensors")
+"""What an adapter's folder holds; torch-free here, and compared with vtt_core/adapter.py by a test."""
 
 
 @dataclass(frozen=True)
@@ -48,7 +54,7 @@ class AdaptReport:
 
 def adapt(
     source: Annotated[Path, typer.Argument(metavar="FOLDER|ZIP", help="Images, one folder per class.")],
-    out: Annotated[Path, typer.Option(metavar="DIR", help="Folder that the adapter is written to.")],
+    out: Annotated[Path | None, typer.Option(metavar="DIR", help="Folder that the adapter is written to.")] = None,
     backbone: Annotated[str, typer.Option(metavar="ID", help="A backbone that `vtt backbones` lists.")] = MINI,
     shot: Annotated[
         int | None, typer.Option(metavar="K", help="The first K images of each class are the support set; all without it.")
@@ -64,26 +70,67 @@ def adapt(
     names: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON: folder name to class name.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     threads: Annotated[int | None, typer.Option(metavar="N", min=1, help="Cores to use; without it, all.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Write over an adapter that is in DIR already.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be read; train and write nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> None:
     """Adapt a backbone to a folder or zip of labelled images and write the adapter.
 
-    A folder per class, in a folder or a zip; a single enclosing folder is stepped into. Images that
-    cannot be used are named and left out, and the next ones take their place.
+    A folder per class, in a folder or a zip; a single enclosing folder is stepped into. Of folders such as `train` and `val`,
+    the classes in `train` are the support set, and the accuracy is measured on `val` first. Images that cannot be used are
+    named and left out, and the next ones take their place. A class that cannot be used stops the command.
     """
     changes = {} if iterations is None else {"iterations": iterations}
     recipe = parse_spec(method, (), changes, backbone_id=backbone).recipe
     assert recipe is not None, "only a baseline has none, and none is offered here"
     check_backbone_id(backbone)
-    selection = select_images(source, shot=shot, query=query, names_path=names)
-    for left_out in selection.left_out:
-        write_rejection(left_out.name, left_out.error)
+    if out is None and not dry_run:
+        raise typer.BadParameter("Name the folder that the adapter is written to, or pass --dry-run.", param_hint="--out")
+    reader = LabelReader(backbone, recipe)
+    try:
+        if out is not None and not force:
+            check_no_adapter(out)
+        survey = survey_images(source, shot=shot, query=query, names_path=names, reader=reader)
+    except VttError as error:
+        if not dry_run:
+            raise
+        survey = Survey((), (error,), ())
+    if dry_run:
+        write_dry_run(survey, recipe.prompt_template, as_json=as_json)
+        raise typer.Exit(BAD_INPUT_EXIT if survey.problems else 0)
+    assert out is not None, "asked for above"
+    write_remarks(survey, recipe.prompt_template)
     num_threads = threads or os.cpu_count() or 1
-    report = run_adapt(selection, recipe, backbone_id=backbone, seed=seed, out=out, device=device, num_threads=num_threads)
+    report = run_adapt(
+        survey.selection(), recipe, backbone_id=backbone, seed=seed, out=out, device=device, num_threads=num_threads
+    )
     if as_json:
-        write_json(asdict(report))
+        remarks: dict[str, Any] = {
+            "advice": [asdict(advice) for advice in advise_on(survey, recipe.prompt_template)],
+            "notices": notices_of(survey),
+        }
+        write_json(asdict(report) | remarks)
     else:
         _write_summary(report, out)
+
+
+def check_no_adapter(out: Path) -> None:
+    """Refuse a folder that holds an adapter; other files in it do not matter and stay as they are.
+
+    Raises:
+        AdapterExistsError: it holds one, or there is a file in the place of the folder.
+    """
+    if out.exists() and not out.is_dir():
+        raise AdapterExistsError(
+            expected="a folder to write the adapter to", got=f"the file {str(out)!r}", remedy="Choose another --out"
+        )
+    found = [name for name in ADAPTER_FILES if (out / name).exists()]
+    if found:
+        raise AdapterExistsError(
+            expected="a folder without an adapter",
+            got=f"{' and '.join(found)} in {str(out)!r}",
+            remedy="Choose another --out, or pass --force to write over it",
+        )
 
 
 def run_adapt(

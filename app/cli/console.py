@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from vtt_core.contract.errors import VttError
+from vtt_core.ingest.causes import by_cause, cause_of
 
 BAD_INPUT_EXIT = 2
 """Exit code when something that was given cannot be used."""
@@ -43,6 +44,13 @@ def write_error(error: VttError) -> None:
 def write_rejection(name: str, error: VttError) -> None:
     """Name one image that cannot be used, while the others go on."""
     stderr_console().print(f"left out {name}: {error}", style="yellow", markup=False)
+
+
+def write_rejections(rejections: Sequence[tuple[str, VttError]]) -> None:
+    """Name the images that cannot be used; many with the same cause in one line, with their number and the first name."""
+    for group in by_cause([cause_of(error) for _, error in rejections]):
+        name, error = rejections[group[0]]
+        write_rejection(name if len(group) == 1 else f"{len(group)} files such as {name}", error)
 
 
 def describe_step(report: Mapping[str, Any], *, is_short: bool = False) -> str:

@@ -17,10 +17,12 @@ import httpx
 import typer
 from rich.console import Console
 from rich.table import Table
+from rich.text import Text
 
-from app.cli.console import FinetuneBar, stderr_console, write_rejection
+from app.cli.console import FinetuneBar, stderr_console
 from app.cli.drawn_images import draw_folders
-from app.cli.selection import LabelledImage, Selection, select_images
+from app.cli.dry_run import write_remarks
+from app.cli.selection import LabelledImage, Selection, survey_images
 from app.cli.service_client import ServiceClient
 from app.cli.up import URL_FILE
 from app.domain.errors import JobFailureError, ServiceNotUpError
@@ -29,6 +31,7 @@ from vtt_core.contract.backbones import MINI
 from vtt_core.contract.errors import TooFewShotsError
 from vtt_core.contract.interval import wilson_half_width
 from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.labels.checks import LabelReader
 
 SHOT = 5
 QUERY = 10
@@ -63,9 +66,10 @@ def demo(
         source = images or Path(scratch) / "drawn"
         if images is None:
             draw_folders(source, num_images=shot + query)
-        selection = select_images(source, shot=shot, query=query, names_path=names)
-        for left_out in selection.left_out:
-            write_rejection(left_out.name, left_out.error)
+        reader = LabelReader(backbone, FinetuneRecipe())
+        survey = survey_images(source, shot=shot, query=query, names_path=names, reader=reader)
+        write_remarks(survey, FinetuneRecipe().prompt_template)
+        selection = survey.selection()
         support_set = selection.support_set
         if not selection.query_images:
             raise TooFewShotsError(
@@ -131,13 +135,14 @@ def write_results(selection: Selection, predictions: Sequence[dict[str, float]])
         query, label = selection.query_images[index], best[index]
         colour = "green" if label == query.label else "red"
         share = f"{100 * predictions[index][label]:.0f} %"
-        table.add_row(query.image.name, query.label, f"[{colour}]{label}[/{colour}]", share)
+        # As Text, because a label may hold what rich would take as markup.
+        table.add_row(Text(query.image.name), Text(query.label), Text(label, style=colour), share)
     console.print(table)
     total = Counter(query.label for query in selection.query_images)
     correct = Counter(query.label for query, label in zip(selection.query_images, best, strict=True) if label == query.label)
     classes = Table("class", "right", "of", box=None, header_style="bold")
     for label in selection.support_set.labels:
-        classes.add_row(label, str(correct[label]), str(total[label]))
+        classes.add_row(Text(label), str(correct[label]), str(total[label]))
     console.print(classes)
     num_correct, num_query = correct.total(), len(best)
     accuracy, half = num_correct / num_query, wilson_half_width(num_correct, num_query)

@@ -25,6 +25,7 @@ VttError
 │   ├── SettingsError              settings.invalid: a variable of the process environment
 │   ├── DataFolderUnusableError    data_folder.unusable: it cannot be made or written to
 │   ├── NamesFileError             names.invalid: class names for folders, given to the command line
+│   ├── AdapterExistsError         adapter.exists: the command line would write over it
 │   ├── InvalidRequestError        request.invalid: a field, parameter or header is wrong
 │   ├── MalformedRequestError      request.malformed: the body cannot be parsed
 │   ├── UnsupportedMediaTypeError  request.unsupported_media_type
@@ -148,6 +149,13 @@ class NamesFileError(InputError):
 
     code = "names.invalid"
     title = "Unusable file of class names"
+
+
+class AdapterExistsError(InputError):
+    """A command would write over an adapter that is there already."""
+
+    code = "adapter.exists"
+    title = "There is an adapter already"
 
 
 class DataFolderInUseError(VttError):

@@ -33,8 +33,11 @@ from app.problems import problem_responses
 from app.wiring import CursorQuery, LimitQuery, ReadSessionDep, ResourcesDep, needs
 from vtt_core.contract.errors import (
     BackboneUnavailableError,
+    BadLabelError,
     EmptyClassError,
     RecipeError,
+    SameTokensError,
+    SeveralProblemsError,
     TooFewClassesError,
     TooManyClassesError,
     UnknownBackboneError,
@@ -67,6 +70,9 @@ def _known_job_id(job_id: JobId, session: ReadSessionDep) -> str:
         EmptyClassError,
         TooFewClassesError,
         TooManyClassesError,
+        BadLabelError,
+        SameTokensError,
+        SeveralProblemsError,
     ),
 )
 def create_job(
@@ -85,7 +91,8 @@ def create_job(
     """Fine-tune a backbone on a support set.
 
     The answer comes at once (202); `Location` is the job to watch. The support set is frozen by its first job. It needs
-    two classes, and an image in every class that was named. `recipe` changes single hyper-parameters, for example
+    two classes, and an image in every class that was named. The backbone must read every label in full and as another text
+    than the other labels. `recipe` changes single hyper-parameters, for example
     `{"iterations": 100}`; without it the preset runs as it is.
 
     With an `Idempotency-Key`, the same request sent again gives the same job, and another one with that key is refused (409).

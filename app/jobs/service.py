@@ -27,6 +27,7 @@ from vtt_core.contract.backbones import check_catalogue_id
 from vtt_core.contract.errors import EmptyClassError
 from vtt_core.contract.recipe import FinetuneRecipe, make_recipe
 from vtt_core.contract.support_set import check_shape
+from vtt_core.labels.checks import LabelReader, label_problems, raise_problems
 
 
 def create_job(
@@ -44,7 +45,8 @@ def create_job(
         RecipeError: a hyper-parameter is unknown or outside its range.
         NotFoundError: there is no such support set.
         GoneError: the support set was deleted.
-        SupportSetError: it has an empty class, or too few or too many classes or images.
+        SupportSetError: it has an empty class, too few or too many classes or images, or labels that the backbone reads as
+            the same or not in full.
         IdempotencyConflictError: the key came before with another request.
         QuotaExceededError: too many jobs of the tenant have not ended.
         DiskFullError: there is no room for what a job writes.
@@ -72,7 +74,7 @@ def create_job(
         job, is_new = JobRepository(session).create(new_job, now)
         if is_new:
             resources.disk.check_room()
-            _check_learnable(resources, support_sets, row)
+            _check_learnable(resources, support_sets, row, LabelReader(backbone_id, new_job.recipe))
             support_sets.freeze(row, now)
             check_jobs(session, resources.caller)
             send_after_commit(session, resources.queue, FinetuneMessage(job.id))
@@ -110,7 +112,7 @@ def _digest(request: JobRequest) -> str:
     return hashlib.sha256(json.dumps(sent, sort_keys=True).encode()).hexdigest()
 
 
-def _check_learnable(resources: Resources, support_sets: SupportSetRepository, row: SupportSetRow) -> None:
+def _check_learnable(resources: Resources, support_sets: SupportSetRepository, row: SupportSetRow, reader: LabelReader) -> None:
     check_not_deleted(row)
     if row.empty_labels:
         raise EmptyClassError(
@@ -121,4 +123,6 @@ def _check_learnable(resources: Resources, support_sets: SupportSetRepository, r
                 f"or leave the class out with DELETE /v1/support-sets/{row.id}/classes?label=..."
             ),
         )
-    check_shape(support_sets.shots([row.id]).get(row.id, {}), resources.settings.limits)
+    shots = support_sets.shots([row.id]).get(row.id, {})
+    check_shape(shots, resources.settings.limits)
+    raise_problems(label_problems(shots, reader))

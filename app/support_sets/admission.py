@@ -1,11 +1,14 @@
-"""Decide which images a support set takes: no doubles, no more than its way and shot."""
+"""Decide which images a support set takes: no doubles, no more than its way and shot, no labels that read the same."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
+from vtt_core.contract.backbones import MINI
 from vtt_core.contract.errors import ConflictingLabelsError, DuplicateImageError, TooManyClassesError, TooManyShotsError
 from vtt_core.contract.limits import Limits
+from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.labels.checks import KnownLabels, LabelReader
 
 
 class Admission:
@@ -14,14 +17,32 @@ class Admission:
     Args:
         limits: the bounds in force.
         admitted: label and digest of the images that are already there.
+        empty_labels: labels of the classes that are there without an image.
+        reader: how the backbone reads labels; None for the bundled backbone.
     """
 
-    def __init__(self, limits: Limits, admitted: Iterable[tuple[str, str]] = ()) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        admitted: Iterable[tuple[str, str]] = (),
+        empty_labels: Iterable[str] = (),
+        reader: LabelReader | None = None,
+    ) -> None:
         self._limits = limits
         self._labels_by_digest: dict[str, str] = {}
         self.shots: dict[str, int] = {}
         for label, digest in admitted:
             self.admit(label, digest)
+        self._known = KnownLabels(reader or LabelReader(MINI, FinetuneRecipe()), [*self.shots, *empty_labels])
+
+    def name_class(self, label: str) -> None:
+        """Let a class of this label exist, perhaps without an image.
+
+        Raises:
+            BadLabelError: its prompt is too long for the text encoder.
+            SameTokensError: the text encoder reads it as the label of another class; both are named.
+        """
+        self._known.add(label)
 
     def check(self, label: str, digest: str) -> None:
         """Refuse an image that the set cannot take.

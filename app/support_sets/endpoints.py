@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from dataclasses import asdict
 from functools import partial
 from typing import Annotated, Any
 
@@ -32,6 +33,7 @@ from app.problems import problem_responses
 from app.support_sets import service
 from app.support_sets.schemas import (
     ClassSummary,
+    LabelAdvice,
     StoredImage,
     SupportSetDetail,
     SupportSetLinks,
@@ -42,7 +44,14 @@ from app.support_sets.schemas import (
 from app.uploads.form import SpooledForm, spool_form
 from app.uploads.results import CREATED, MULTI_STATUS, overall_status
 from app.wiring import CursorQuery, LimitQuery, ReadSessionDep, ResourcesDep, needs
-from vtt_core.contract.errors import ArchiveLayoutError, ArchiveTooLargeError, NotAZipError
+from vtt_core.contract.errors import (
+    ArchiveLayoutError,
+    ArchiveTooLargeError,
+    NotAZipError,
+    UnknownEncodingError,
+    UnsupportedMethodError,
+)
+from vtt_core.labels.advice import advise
 
 router = APIRouter(prefix="/v1/support-sets", tags=["support sets"], dependencies=[needs(Scope.TRAIN)])
 
@@ -73,6 +82,8 @@ UPLOAD_ERRORS = (
     NotAZipError,
     ArchiveTooLargeError,
     ArchiveLayoutError,
+    UnknownEncodingError,
+    UnsupportedMethodError,
     MalformedRequestError,
     UnsupportedMediaTypeError,
     RequestTooLargeError,
@@ -127,6 +138,11 @@ async def create_support_set(
     Every image is checked on its own. Those that cannot be used are named in `results` with the reason, and the
     others are kept: then the status is 207 instead of 201. Where none can be used the status is 422 and nothing is
     stored. Classes that were named but have no usable image are listed in `empty_classes`.
+
+    Of an archive with folders such as `train` and `val`, only the classes in `train` are taken; `notices` says so. Where more
+    than a few files of an archive are refused for one cause, one result with a `count` stands for all of them. Two labels
+    that the text encoder reads as the same, such as `Star` and `star`, are refused. `advice` names labels that make poor
+    prompts.
     """
     take_in = partial(service.create_support_set, resources, form, name, utc_now())
     received = await resources.bounds.uploads.run(UPLOAD_BYTES + form.size_bytes, take_in)
@@ -145,7 +161,7 @@ def list_support_sets(session: ReadSessionDep, cursor: CursorQuery = None, limit
 def get_support_set(support_set_id: SupportSetId, session: ReadSessionDep) -> SupportSetDetail:
     """Show a support set: its classes in the order that models follow, and every image with its id."""
     current, images = service.view(session, support_set_id)
-    return SupportSetDetail(**_summary(current), images=[_stored(image) for image in images])
+    return SupportSetDetail(**_summary(current), advice=_advice(current), images=[_stored(image) for image in images])
 
 
 @router.delete(
@@ -207,8 +223,13 @@ def remove_class(
 def _answer(received: service.Received, counted: Metrics, response: Response) -> UploadAnswer:
     response.status_code = overall_status(received.results)
     for result in received.results:
-        counted.requests.received_images.labels("kept" if result.status == CREATED else result.code).inc()
-    return UploadAnswer(**_summary(received.view), results=received.results)
+        counted.requests.received_images.labels("kept" if result.status == CREATED else result.code).inc(result.count)
+    view = received.view
+    return UploadAnswer(**_summary(view), advice=_advice(view), results=received.results, notices=received.notices)
+
+
+def _advice(current: service.SupportSetView) -> list[LabelAdvice]:
+    return [LabelAdvice(**asdict(advice)) for advice in advise([*current.shots, *current.row.empty_labels])]
 
 
 def _summary(current: service.SupportSetView) -> dict[str, Any]:

@@ -15,8 +15,8 @@ from app.infra.store import ObjectStore
 from app.infra.tables import SupportImageRow
 from app.names import shown_file_name
 from app.support_sets.admission import Admission
-from app.uploads.results import ImageResult
-from vtt_core.contract.errors import BadLabelError, EmptyClassError, TooManyClassesError, VttError
+from app.uploads.results import ImageResult, group_by_cause
+from vtt_core.contract.errors import EmptyClassError, SupportSetError, TooManyClassesError, TooManyShotsError, VttError
 from vtt_core.contract.limits import Limits
 from vtt_core.contract.support_set import clean_label
 from vtt_core.images import inspect_image
@@ -51,7 +51,13 @@ class Intake:
         self._now = now
         self._candidates: list[Candidate] = []
         self._named_labels: dict[str, None] = {}
+        self._archive_slots: set[int] = set()
         self.results: list[ImageResult] = []
+
+    @property
+    def grouped_results(self) -> list[ImageResult]:
+        """What became of each image; many files of an archive that were refused for one cause are told together."""
+        return group_by_cause(self.results, self._archive_slots)
 
     @property
     def has_candidates(self) -> bool:
@@ -102,22 +108,31 @@ class Intake:
 
         Raises:
             BadLabelError: the label cannot be used.
+            SameTokensError: the text encoder reads it as the label of another class.
         """
         cleaned = clean_label(label, self._limits)
+        self._admission.name_class(cleaned)
         self._named_labels[cleaned] = None
         return cleaned
 
     def name_folder(self, label: str) -> None:
-        """Remember the class of a folder, which may hold no image."""
+        """Remember the class of a folder that holds no image."""
         try:
-            cleaned = clean_label(label, self._limits)
-            self._admission.check_room(cleaned)
-        except (BadLabelError, TooManyClassesError) as error:
-            self.refuse(None, label, error)
-        except VttError:
+            self._admission.check_room(clean_label(label, self._limits))
+            self.name_class(label)
+        except TooManyShotsError:
             return
-        else:
-            self._named_labels[cleaned] = None
+        except SupportSetError as error:
+            self.refuse(None, label, error)
+
+    @contextmanager
+    def archive(self) -> Iterator[None]:
+        """Take what is offered or refused inside the `with` block as files of one archive."""
+        start = len(self.results)
+        try:
+            yield
+        finally:
+            self._archive_slots.update(range(start, len(self.results)))
 
     def admit_rows(self, admission: Admission, next_position: int) -> list[SupportImageRow]:
         """Return the rows to add, judged again by what is in the set under lock; the blobs of the others are removed.
@@ -130,6 +145,7 @@ class Intake:
         for candidate in self._candidates:
             row = candidate.row
             try:
+                admission.name_class(row.label)
                 admission.check(row.label, row.sha256)
             except VttError as error:
                 self.results[candidate.slot] = ImageResult.refused(row.file_name, row.label, error)
@@ -138,7 +154,18 @@ class Intake:
             admission.admit(row.label, row.sha256)
             row.position = next_position + len(rows)
             rows.append(row)
+        self._named_labels = {label: None for label in self._named_labels if self._is_named(label, admission)}
         return rows
+
+    def _is_named(self, label: str, admission: Admission) -> bool:
+        """Tell whether the class can exist beside what is in the set now; where it cannot, say why."""
+        try:
+            admission.name_class(label)
+        except VttError as error:
+            if not any(candidate.row.label == label for candidate in self._candidates):
+                self.refuse(None, label, error)
+            return False
+        return True
 
     def note_empty_classes(self, shots: dict[str, int], known_empty: Iterable[str]) -> list[str]:
         """Return the labels that were named now or before and have no image, and name the new ones among the results."""

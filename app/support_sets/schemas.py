@@ -50,16 +50,34 @@ class StoredImage(BaseModel):
     sha256: str
 
 
+class LabelAdvice(BaseModel):
+    """What could be better about a label; it may be ignored."""
+
+    code: str = Field(description="Kind of advice, for machines", examples=["label.camel_case"])
+    label: str = Field(examples=["AnnualCrop"])
+    prompt: str = Field(description="What the text encoder reads of the class", examples=["a photo of a AnnualCrop."])
+    message: str = Field(description="Why the label makes a poor prompt")
+    suggestion: str | None = Field(
+        description="A better label; null where only you can name the class. To change a label, send the images again under it",
+        examples=["annual crop"],
+    )
+
+
 class SupportSetDetail(SupportSetSummary):
     """A support set with its images."""
 
+    advice: list[LabelAdvice] = Field(description="Labels that make poor prompts, such as names of folders")
     images: list[StoredImage]
 
 
 class UploadAnswer(SupportSetSummary):
     """A support set after an upload, with what became of each image of it."""
 
+    advice: list[LabelAdvice] = Field(description="Labels that make poor prompts, such as names of folders")
     results: list[ImageResult]
+    notices: list[str] = Field(
+        description="What else is worth knowing, for people: for example that only the folder `train` of an archive was used"
+    )
 
 
 class SupportSetPage(BaseModel):

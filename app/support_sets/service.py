@@ -30,7 +30,9 @@ from vtt_core.contract.errors import (
     NotAnImageError,
 )
 from vtt_core.contract.limits import Limits
+from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import clean_label
+from vtt_core.labels.checks import LabelReader
 
 ARCHIVE_FIELD = "archive"
 """Name of the form field that holds a zip with one folder a class."""
@@ -51,6 +53,9 @@ class Received:
 
     view: SupportSetView
     results: list[ImageResult]
+    """What became of each image; one for many files of an archive with one cause."""
+    notices: list[str]
+    """What else is worth knowing, as sentences."""
 
 
 def upload_limits(limits: Limits) -> FormLimits:
@@ -89,13 +94,15 @@ def create_support_set(resources: Resources, form: SpooledForm, name: str, now: 
     """
     support_set_id = new_id(SUPPORT_SET_PREFIX)
     limits = resources.settings.limits
-    intake = Intake(support_set_id, _prefix(resources, support_set_id), resources.store, limits, Admission(limits), now)
+    admission = _admission(resources, [], [])
+    intake = Intake(support_set_id, _prefix(resources, support_set_id), resources.store, limits, admission, now)
     with intake.blobs_removed_on_failure():
-        _take_form(intake, form, limits)
+        notices = _take_form(intake, form, limits)
         with resources.sessions.begin() as session:
             repository = SupportSetRepository(session)
             row = repository.create(name, now, support_set_id)
-            received = _add_rows(intake, repository, row, [], limits)
+            view = _add_rows(intake, repository, row, [], _admission(resources, [], []))
+            received = Received(view, intake.grouped_results, notices)
             check_storage(session, resources.caller)
             return received
 
@@ -114,16 +121,19 @@ def add_images(resources: Resources, support_set_id: str, form: SpooledForm, now
     limits = resources.settings.limits
     with resources.readers() as session:
         repository = SupportSetRepository(session)
-        check_open(repository.get(support_set_id))
-        present = _present(repository.images(support_set_id))
+        row = repository.get(support_set_id)
+        check_open(row)
+        admission = _admission(resources, repository.images(support_set_id), row.empty_labels)
     prefix = _prefix(resources, support_set_id)
-    intake = Intake(support_set_id, prefix, resources.store, limits, Admission(limits, present), now)
+    intake = Intake(support_set_id, prefix, resources.store, limits, admission, now)
     with intake.blobs_removed_on_failure():
-        _take_form(intake, form, limits)
+        notices = _take_form(intake, form, limits)
         with resources.sessions.begin() as session:
             repository = SupportSetRepository(session)
             row = repository.lock_open(support_set_id)
-            received = _add_rows(intake, repository, row, repository.images(support_set_id), limits)
+            images = repository.images(support_set_id)
+            view = _add_rows(intake, repository, row, images, _admission(resources, images, row.empty_labels))
+            received = Received(view, intake.grouped_results, notices)
             check_storage(session, resources.caller)
             return received
 
@@ -218,25 +228,27 @@ def _prefix(resources: Resources, support_set_id: str) -> str:
     return f"{blob_folder(resources.caller.tenant_id)}support-sets/{support_set_id}"
 
 
-def _take_form(intake: Intake, form: SpooledForm, limits: Limits) -> None:
+def _take_form(intake: Intake, form: SpooledForm, limits: Limits) -> list[str]:
+    """Offer every image of the form; return what else is worth knowing, as sentences."""
     archive_errors: list[ArchiveError] = []
+    notices: list[str] = []
     for part in form.parts:
         if part.file_name is None:
             intake.offer(part.field_name, "", partial(_refuse_text, part))
         elif part.field_name == ARCHIVE_FIELD:
             try:
-                _take_archive(intake, form, part, limits)
+                notices += _take_archive(intake, form, part, limits)
             except ArchiveError as error:
                 archive_errors.append(error)
                 intake.refuse(part.file_name, None, error)
         else:
             _take_file(intake, form, part, limits)
     if intake.has_candidates:
-        return
+        return notices
     if archive_errors and len(intake.results) == 1:
         raise archive_errors[0]
     raise NothingUsableError(
-        results=[result.model_dump(exclude_none=True) for result in intake.results],
+        results=[result.model_dump(exclude_none=True) for result in intake.grouped_results],
         expected="at least one usable image, in a form field named like its class",
         got=f"{len(intake.results)} that cannot be used" if intake.results else "a form without files",
         remedy="See `results` for each one" if intake.results else "Send files (with curl: -F 'label=@file.jpg')",
@@ -256,32 +268,43 @@ def _take_file(intake: Intake, form: SpooledForm, part: FormPart, limits: Limits
     intake.offer(part.field_name, part.file_name or "", read)
 
 
-def _take_archive(intake: Intake, form: SpooledForm, part: FormPart, limits: Limits) -> None:
+def _take_archive(intake: Intake, form: SpooledForm, part: FormPart, limits: Limits) -> list[str]:
     if not part.is_kept:
         raise ArchiveTooLargeError(
             expected=f"at most {limits.max_archive_bytes} bytes",
             got=f"{part.size_bytes} bytes",
             remedy="Split it, or make the images smaller",
         )
-    with form.open(part) as stream, read_zip(stream, limits) as contents:
+    with form.open(part) as stream, read_zip(stream, limits) as contents, intake.archive():
         for file in contents.files:
             intake.offer(file.label, file.name, file.read)
         for rejection in contents.rejections:
             intake.refuse(rejection.name, rejection.label, rejection.error)
-        for label in contents.folders:
+        for label in sorted(set(contents.folders) - {file.label for file in contents.files}):
             intake.name_folder(label)
+    return [] if contents.split is None else [contents.split.sentence(uses_query=False)]
 
 
 def _add_rows(
-    intake: Intake, repository: SupportSetRepository, row: SupportSetRow, images: list[SupportImageRow], limits: Limits
-) -> Received:
-    admission = Admission(limits, _present(images))
+    intake: Intake,
+    repository: SupportSetRepository,
+    row: SupportSetRow,
+    images: list[SupportImageRow],
+    admission: Admission,
+) -> SupportSetView:
     next_position = 1 + max((image.position for image in images), default=-1)
     new_images = intake.admit_rows(admission, next_position)
     repository.add_images(new_images)
     shots = _count([*images, *new_images])
     row.empty_labels = intake.note_empty_classes(shots, row.empty_labels)
-    return Received(SupportSetView(row, shots), intake.results)
+    return SupportSetView(row, shots)
+
+
+def _admission(resources: Resources, images: list[SupportImageRow], empty_labels: list[str]) -> Admission:
+    """Return what is in a set; labels are read as the service's default backbone reads them."""
+    settings = resources.settings
+    reader = LabelReader(settings.default_backbone, FinetuneRecipe())
+    return Admission(settings.limits, _present(images), empty_labels, reader)
 
 
 def _present(images: list[SupportImageRow]) -> list[tuple[str, str]]:

@@ -21,6 +21,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.concurrency import run_in_threadpool
 
 from app.domain.errors import MalformedRequestError, RequestTooLargeError, UnsupportedMediaTypeError
+from app.uploads.disposition import read_disposition
 
 if TYPE_CHECKING:
     from python_multipart.multipart import MultipartCallbacks
@@ -188,11 +189,8 @@ class _Collector:
         self._header_name = self._header_value = b""
 
     def _on_headers_finished(self) -> None:
-        _, options = parse_options_header(self._headers.get(b"content-disposition"))
-        if b"name" not in options:
-            raise _malformed("a part without a field name")
-        file_name = _decode_name(options[b"filename"]) if b"filename" in options else None
-        self._part = FormPart(_decode_name(options[b"name"]), file_name, offset=self._offset)
+        named = read_disposition(self._headers.get(b"content-disposition", b""))
+        self._part = FormPart(named.field_name, named.file_name, offset=self._offset)
         self._form.parts.append(self._part)
         if len(self._form.parts) > self._limits.max_parts:
             raise RequestTooLargeError(
@@ -276,11 +274,6 @@ def _decode(value: bytes) -> str:
         return value.decode()
     except UnicodeDecodeError:
         return value.decode("latin-1")
-
-
-def _decode_name(value: bytes) -> str:
-    # Browsers, curl and httpx write a quotation mark in a name as %22.
-    return _decode(value).replace("%22", '"')
 
 
 def _malformed(got: str) -> MalformedRequestError:

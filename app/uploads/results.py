@@ -1,20 +1,28 @@
-"""Say what became of each image of a request."""
+"""Say what became of each image of a request.
+
+Each image has a result of its own, with one exception: where more than a few files of an archive are refused for one cause,
+one result stands for all of them. Its `count` says how many, so the counts of all results add up to the number of files.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Sequence, Set
 from typing import Self
 
 from pydantic import BaseModel, Field
 
 from vtt_core.contract.errors import VttError
+from vtt_core.ingest.causes import by_cause
 
 CREATED = 201
 REFUSED = 422
 MULTI_STATUS = 207
+MAX_NAMED_FILES = 100
+"""Files that one result names."""
 
 
 class ImageResult(BaseModel):
-    """What became of one image (or of one class or archive that was refused as a whole)."""
+    """What became of one image, of one class or archive that was refused as a whole, or of many files with one cause."""
 
     file: str | None = Field(
         default=None, description="Name as sent; null for a class that came without any", examples=["cat/1.jpg"]
@@ -26,6 +34,15 @@ class ImageResult(BaseModel):
     expected: str | None = None
     got: str | None = None
     remedy: str | None = None
+    count: int = Field(
+        default=1,
+        description="Number of files that this result is about: 1, or more where many files of an archive are refused for one"
+        " cause; then `file` is the first of them",
+        examples=[1],
+    )
+    files: list[str] | None = Field(
+        default=None, description=f"Where `count` is above 1: the names of the first {MAX_NAMED_FILES} of these files"
+    )
 
     @classmethod
     def kept(cls, file: str, label: str, image_id: str) -> Self:
@@ -49,3 +66,32 @@ class ImageResult(BaseModel):
 def overall_status(results: list[ImageResult]) -> int:
     """Return 201 where every image was kept, else 207."""
     return CREATED if all(result.status == CREATED for result in results) else MULTI_STATUS
+
+
+def group_by_cause(results: Sequence[ImageResult], archive_slots: Set[int]) -> list[ImageResult]:
+    """Return the results, with one for all files of an archive that were refused for the same cause, if these are many.
+
+    Args:
+        results: one for each image.
+        archive_slots: places of the results that may be grouped; the others belong to fields of the form, one each.
+    """
+    causes = [
+        (result.code, result.expected, result.remedy)
+        if slot in archive_slots and result.status == REFUSED and result.file is not None
+        else slot
+        for slot, result in enumerate(results)
+    ]
+    return [_together([results[slot] for slot in group]) for group in by_cause(causes)]
+
+
+def _together(group: list[ImageResult]) -> ImageResult:
+    first = group[0]
+    if len(group) == 1:
+        return first
+    changes = {
+        "label": first.label if all(result.label == first.label for result in group) else None,
+        "got": f"{len(group)} files; the first one: {first.got}",
+        "count": len(group),
+        "files": [result.file for result in group[:MAX_NAMED_FILES]],
+    }
+    return first.model_copy(update=changes)

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import bz2
+import lzma
 import struct
+import zlib
 from functools import partial
 
 from tests.hostile.drawn import good
@@ -95,11 +98,38 @@ def _directory_at_itself() -> bytes:
     return bytes(body)
 
 
-def _placed(name: bytes, outcome: str, shown: str, **fields: int) -> Hostile:
+def _unicode_path(name: bytes, path: bytes) -> bytes:
+    return struct.pack("<HHBL", 0x7075, 5 + len(path), 1, zlib.crc32(name)) + path
+
+
+def _packed_bomb(method: int, packed: bytes, says_bytes: int = 10 * MIB) -> bytes:
+    """An entry whose record makes its ratio look right: padding after the end of the packed bytes."""
+    padding = bytes(max(0, says_bytes // 190 - len(packed)))
+    return _pair(Entry(b"cat/bomb.png", method=method, packed=packed + padding, says_bytes=says_bytes))
+
+
+def _bzip2_bomb() -> bytes:
+    """512 MiB of zeros in less than 1 kB."""
+    packer = bz2.BZ2Compressor()
+    return _packed_bomb(12, b"".join(packer.compress(bytes(16 * MIB)) for _ in range(32)) + packer.flush())
+
+
+def _lzma_bomb() -> bytes:
+    packer = lzma.LZMACompressor(lzma.FORMAT_ALONE, preset=1)
+    body = b"".join(packer.compress(bytes(16 * MIB)) for _ in range(32)) + packer.flush()
+    return _packed_bomb(14, struct.pack("<BBH", 9, 4, 5) + body[:5] + body[13:])
+
+
+def _xz_bomb() -> bytes:
+    packer = lzma.LZMACompressor(preset=1)
+    return _packed_bomb(95, b"".join(packer.compress(bytes(16 * MIB)) for _ in range(32)) + packer.flush())
+
+
+def _placed(name: bytes, outcome: str, shown: str, **fields: int | bytes) -> Hostile:
     return Hostile(shown, partial(_build_placed, name, fields), outcome, "archive")
 
 
-def _build_placed(name: bytes, fields: dict[str, int]) -> bytes:
+def _build_placed(name: bytes, fields: dict[str, int | bytes]) -> bytes:
     return _pair(Entry(name, good(31), **fields))  # type: ignore[arg-type]
 
 
@@ -108,6 +138,7 @@ def _archive(name: str, build: object, outcome: str) -> Hostile:
 
 
 UNSAFE, LAYOUT = "1 kept, archive.unsafe_path", "1 kept, archive.bad_layout"
+NOT_A_FILE, METHOD = "1 kept, archive.not_a_file", "archive.unsupported_method"
 
 ARCHIVES = [
     _archive("zip-flat-bomb.zip", lambda: _pair(_bomb(1024 * MIB, 1024 * MIB)), "archive.too_large"),
@@ -116,6 +147,9 @@ ARCHIVES = [
         lambda: pack([_bomb(128 * MIB, 128 * MIB, b"c/%d.png" % place) for place in range(20)]),
         "archive.too_large",
     ),
+    _archive("zip-bzip2-bomb.zip", _bzip2_bomb, "1 kept, archive.not_a_zip"),
+    _archive("zip-lzma-bomb.zip", _lzma_bomb, "1 kept, archive.not_a_zip"),
+    _archive("zip-xz-bomb.zip", _xz_bomb, "1 kept, archive.not_a_zip"),
     _archive("zip-lying-small.zip", lambda: _pair(_bomb(512 * MIB, 100)), "1 kept, archive.not_a_zip"),
     _archive("zip-lying-large.zip", lambda: _pair(Entry(b"cat/b.png", good(9), says_bytes=2**32 - 2)), "archive.too_large"),
     _archive("zip-overlapping-entries.zip", _overlapping, "archive.too_large"),
@@ -157,17 +191,22 @@ ARCHIVES = [
     _placed("cat/\u202egnp.exe".encode(), "2 kept", "path-right-to-left-file.zip", flags=UTF8),
     _placed("\u202egod/a.png".encode(), "1 kept, support_set.bad_label", "path-right-to-left-label.zip", flags=UTF8),
     _placed(b"c\xff\xfe/a.png", "archive.not_a_zip", "path-flagged-but-no-utf-8.zip", flags=UTF8),
-    _placed(b"c\xff\xfe/a.png", LAYOUT, "path-unknown-encoding.zip"),
+    _placed(b"c\xff\xfe/a.png", "archive.unknown_encoding", "path-unknown-encoding.zip"),
+    _placed(b"cat/\xff\xfe.png", "2 kept", "path-unknown-encoding-of-a-file.zip"),
+    _placed(b"dog\\a.png", "2 kept", "path-backslash-as-separator.zip", made_by=3),
+    _placed(b"cat/..\\..\\evil.png", UNSAFE, "path-both-separators.zip"),
+    _placed(b".\\C:\\evil.png", UNSAFE, "path-dot-and-drive-letter.zip"),
+    _placed(b"cat/a.png", UNSAFE, "path-unsafe-in-extra-field.zip", extra=_unicode_path(b"cat/a.png", b"../../evil.png")),
     _placed(b"cat/good.png", LAYOUT, "path-twice.zip"),
     _placed(b"CON/a.png", "2 kept", "path-device-name.zip"),
-    _placed(b"cat/link.png", UNSAFE, "entry-symbolic-link.zip", mode=SYMLINK),
-    _placed(b"cat/fifo.png", UNSAFE, "entry-fifo.zip", mode=FIFO),
-    _placed(b"cat/device.png", UNSAFE, "entry-device.zip", mode=DEVICE),
-    _placed(b"cat/secret.png", "1 kept, archive.invalid", "entry-encrypted.zip", flags=1),
-    _placed(b"cat/strong.png", "1 kept, archive.invalid", "entry-strongly-encrypted.zip", flags=0x41),
-    _placed(b"cat/lzma.png", "1 kept, archive.invalid", "entry-lzma.zip", method=14),
-    _placed(b"cat/zstd.png", "1 kept, archive.invalid", "entry-method-93.zip", method=93),
-    _placed(b"cat/odd.png", "1 kept, archive.invalid", "entry-method-65535.zip", method=65_535),
+    _placed(b"cat/link.png", NOT_A_FILE, "entry-symbolic-link.zip", mode=SYMLINK),
+    _placed(b"cat/fifo.png", NOT_A_FILE, "entry-fifo.zip", mode=FIFO),
+    _placed(b"cat/device.png", NOT_A_FILE, "entry-device.zip", mode=DEVICE),
+    _placed(b"cat/secret.png", METHOD, "entry-encrypted.zip", flags=1),
+    _placed(b"cat/strong.png", METHOD, "entry-strongly-encrypted.zip", flags=0x41),
+    _placed(b"cat/lzma.png", "1 kept, archive.not_a_zip", "entry-no-lzma.zip", method=14),
+    _placed(b"cat/zstd.png", METHOD, "entry-method-93.zip", method=93),
+    _placed(b"cat/odd.png", METHOD, "entry-method-65535.zip", method=65_535),
     _placed(b"__MACOSX/cat/._a.png", "1 kept", "left-behind-macosx.zip"),
     _placed(b"cat/.DS_Store", "1 kept", "left-behind-ds-store.zip"),
     _placed(b"cat/Thumbs.db", "1 kept", "left-behind-thumbs.zip"),

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from vtt_core.contract.errors import ArchiveLayoutError, ImageTooManyBytesError, UnsafePathError
+from vtt_core.contract.errors import ArchiveLayoutError, ImageTooManyBytesError, NotAFileError
 from vtt_core.contract.limits import DEFAULT_LIMITS
 from vtt_core.entry_checks import checked_content, entry_problem
 
@@ -21,7 +21,7 @@ def test_an_ordinary_file_has_no_problem(mode: int) -> None:
 
 def test_a_link_is_named_as_one() -> None:
     problem = entry_problem("dog/1.jpg", stat.S_IFLNK, 10, SMALL)
-    assert isinstance(problem, UnsafePathError)
+    assert isinstance(problem, NotAFileError)
     assert "a link" in problem.got
 
 

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import io
 import struct
-import zipfile
 from dataclasses import replace
 
 import pytest
 
 from vtt_core.contract.errors import ArchiveTooLargeError, NotAZipError
 from vtt_core.contract.limits import DEFAULT_LIMITS
-from vtt_core.zip_entries import check_directory, path_of
+from vtt_core.zip_entries import check_directory
 
 
 def end_record(num_entries: int, directory_bytes: int, comment: bytes = b"") -> bytes:
@@ -38,9 +37,3 @@ def test_the_large_end_record_is_believed_over_the_small_one() -> None:
 def test_bytes_without_an_end_record_are_no_zip() -> None:
     with pytest.raises(NotAZipError, match="beginning with b'hello'"):
         check_directory(io.BytesIO(b"hello"), DEFAULT_LIMITS)
-
-
-def test_a_flagged_name_is_taken_as_it_is() -> None:
-    info = zipfile.ZipInfo("Käten/1.jpg")
-    info.flag_bits |= 0x800
-    assert path_of(info) == "Käten/1.jpg"

@@ -106,7 +106,16 @@ def _entry(backbone_id: str, config: dict[str, Any], *, is_bundled: bool) -> Bac
         is_bundled=is_bundled,
         description=f"{kind}; bundled with this package" if is_bundled else f"{kind}; weights of open_clip",
         hub_path="" if is_bundled else open_clip.get_pretrained_cfg(*split_backbone_id(backbone_id))["hf_hub"],
+        num_text_positions=text["context_length"],
+        has_hub_tokenizer="hf_tokenizer_name" in text,
+        cleaning=_cleaning(text),
     )
+
+
+def _cleaning(text: dict[str, Any]) -> str:
+    """Return what the tokenizer does to a prompt first; open_clip's defaults differ between its two tokenizers."""
+    default = "whitespace" if "hf_tokenizer_name" in text else "lower"
+    return str(text.get("tokenizer_kwargs", {}).get("clean", default))
 
 
 if __name__ == "__main__":

@@ -16,6 +16,7 @@ from torch import Tensor
 
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.benchmark.datasets.labelled_image import LOCAL_LIMITS, LabelledImage
+from vtt_core.class_tokens import tokenize_classes
 from vtt_core.classify import zero_shot_prototypes
 from vtt_core.contract.errors import ImageError
 from vtt_core.contract.limits import Limits
@@ -102,6 +103,7 @@ class ImageBank:
     def prototypes_CD(self) -> Tensor:
         """Unit text feature of every class of the data set, by the released prompt."""
         template = FinetuneRecipe().prompt_template
+        tokenize_classes(self.backbone.tokenize, self.labels, template)  # refuses two that are in different parts
         parts = [self.labels[start : start + GPU_CHUNK_IMAGES] for start in range(0, len(self.labels), GPU_CHUNK_IMAGES)]
         return torch.cat([zero_shot_prototypes(self.backbone, part, template) for part in parts])
 

@@ -35,6 +35,12 @@ class BackboneEntry:
     is_bundled: bool
     """Whether its weights are in the package; the others come from a hub, a cache or a file."""
     description: str
+    num_text_positions: int
+    """Tokens of a prompt that the text tower reads, start and end of text among them."""
+    has_hub_tokenizer: bool
+    """Whether its tokenizer is a hub's; otherwise it is CLIP's, which is bundled."""
+    cleaning: str
+    """What its tokenizer does to a prompt first: `lower`, `canonicalize` or `whitespace`, see labels/prompt_text.py."""
     hub_path: str = ""
     """Where its weights are on the Hugging Face hub: `owner/repository/`, with a file name where there are several."""
 

@@ -12,8 +12,12 @@ VttError
 │   │   ├── ImageDimensionsError          image.bad_dimensions
 │   │   └── ImageTooComplexError          image.too_complex
 │   ├── ArchiveError                      a zip or folder of classes
+│   │   ├── SourcePathError               archive.bad_source
 │   │   ├── NotAZipError                  archive.not_a_zip
+│   │   ├── NotAFileError                 archive.not_a_file
 │   │   ├── UnsafePathError               archive.unsafe_path
+│   │   ├── UnknownEncodingError          archive.unknown_encoding
+│   │   ├── UnsupportedMethodError        archive.unsupported_method
 │   │   ├── ArchiveTooLargeError          archive.too_large
 │   │   └── ArchiveLayoutError            archive.bad_layout
 │   ├── SupportSetError                   the labelled images together
@@ -23,8 +27,10 @@ VttError
 │   │   ├── TooFewShotsError              support_set.too_few_shots
 │   │   ├── TooManyShotsError             support_set.too_many_shots
 │   │   ├── BadLabelError                 support_set.bad_label
+│   │   ├── SameTokensError               support_set.same_tokens
 │   │   ├── DuplicateImageError           support_set.duplicate_image
-│   │   └── ConflictingLabelsError        support_set.conflicting_labels
+│   │   ├── ConflictingLabelsError        support_set.conflicting_labels
+│   │   └── SeveralProblemsError          support_set.several_problems
 │   ├── DatasetError                      a public data set on disk
 │   │   ├── UnknownDatasetError           dataset.unknown
 │   │   ├── DatasetLayoutError            dataset.bad_layout
@@ -155,6 +161,13 @@ class ArchiveError(InputError):
     title = "Unusable archive"
 
 
+class SourcePathError(ArchiveError):
+    """The path is neither a folder nor a zip that can be read."""
+
+    code = "archive.bad_source"
+    title = "Cannot read the folder or zip"
+
+
 class NotAZipError(ArchiveError):
     """The bytes are no zip file, or a damaged one."""
 
@@ -162,25 +175,46 @@ class NotAZipError(ArchiveError):
     title = "Not a zip file"
 
 
+class NotAFileError(ArchiveError):
+    """An entry is a link, a pipe or a device."""
+
+    code = "archive.not_a_file"
+    title = "Not an ordinary file or folder"
+
+
 class UnsafePathError(ArchiveError):
-    """An entry points outside the archive or is a link."""
+    """The path of an entry leads outside the zip, or other systems read it as another path."""
 
     code = "archive.unsafe_path"
     title = "Unsafe path in the archive"
+
+
+class UnknownEncodingError(ArchiveError):
+    """The name of a class folder has bytes whose characters are unknown, so a label would be a guess."""
+
+    code = "archive.unknown_encoding"
+    title = "Folder names in an unknown encoding"
+
+
+class UnsupportedMethodError(ArchiveError):
+    """Entries of a zip are compressed or encrypted in a way that is not read here."""
+
+    code = "archive.unsupported_method"
+    title = "Unsupported compression or encryption"
 
 
 class ArchiveTooLargeError(ArchiveError):
     """Entry count, unpacked size or compression ratio is over its limit."""
 
     code = "archive.too_large"
-    title = "Archive over the limits"
+    title = "Folder or zip over the limits"
 
 
 class ArchiveLayoutError(ArchiveError):
     """Images do not lie in one folder a class."""
 
     code = "archive.bad_layout"
-    title = "Archive is not one folder a class"
+    title = "Images are not in one folder for each class"
 
 
 class SupportSetError(InputError):
@@ -226,10 +260,17 @@ class TooManyShotsError(SupportSetError):
 
 
 class BadLabelError(SupportSetError):
-    """A label is empty, too long, or holds control characters."""
+    """A label is empty, too long (in characters or in tokens of the prompt), or holds control characters."""
 
     code = "support_set.bad_label"
     title = "Unusable label"
+
+
+class SameTokensError(SupportSetError):
+    """Two labels are different texts, but the text encoder reads the same tokens, so no image can tell them apart."""
+
+    code = "support_set.same_tokens"
+    title = "Two labels that the text encoder reads as the same"
 
 
 class DuplicateImageError(SupportSetError):
@@ -244,6 +285,13 @@ class ConflictingLabelsError(SupportSetError):
 
     code = "support_set.conflicting_labels"
     title = "Same image under two labels"
+
+
+class SeveralProblemsError(SupportSetError):
+    """More than one class cannot be used; each problem is named."""
+
+    code = "support_set.several_problems"
+    title = "Several classes cannot be used"
 
 
 class DatasetError(InputError):

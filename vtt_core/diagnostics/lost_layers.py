@@ -30,13 +30,13 @@ from vtt_core.benchmark.episode_log import EpisodeLog
 from vtt_core.benchmark.method_spec import MethodSpec
 from vtt_core.benchmark.methods import EpisodeMethod, Prediction, finetune_all
 from vtt_core.benchmark.runner import Benchmark
+from vtt_core.class_tokens import tokenize_classes
 from vtt_core.classify import CHUNK_IMAGES, image_features
 from vtt_core.contract.errors import InputError
 from vtt_core.contract.interval import mean_half_width
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.finetune import Finetune
 from vtt_core.losses import class_logits
-from vtt_core.prompts import class_prompts
 
 Kind = Literal["full", "removed", "emphasised"]
 BEFORE = MethodSpec("before", "zero-shot", None)
@@ -91,7 +91,7 @@ def edited_prototypes(backbone: Backbone, labels: Sequence[str], template: str, 
         edits: of its text tower.
     """
     tower = backbone.text_tower
-    tokens_CT = backbone.tokenize(class_prompts(labels, template)).to(backbone.device)
+    tokens_CT = tokenize_classes(backbone.tokenize, labels, template).to(backbone.device)
     with torch.inference_mode():
         text_ECD = torch.stack([tower.layer_features(tokens_CT, block_weights=edit.block_weights)[:, -1] for edit in edits])
         return functional.normalize(text_ECD, dim=-1)

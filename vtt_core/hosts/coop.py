@@ -13,15 +13,15 @@ import torch
 from torch import Tensor, nn
 
 from vtt_core.backbones.backbone import Backbone
+from vtt_core.class_tokens import tokenize_classes
 from vtt_core.contract.errors import PromptError
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.hosts.host import Host
 from vtt_core.problem import Batch, Problem
+from vtt_core.prompts import STAND_IN, context_template
 
 CONTEXT_STD = 0.02
 """Standard deviation of vectors that start at random. Source: CoOp."""
-STAND_IN = "x"
-"""Word of one token that keeps a vector's place while a prompt is tokenised."""
 
 
 class CoOp(Host):
@@ -40,12 +40,12 @@ class CoOp(Host):
 
         Raises:
             PromptError: the vectors and a label do not fit the text tower, or there are more words than vectors.
+            SameTokensError: two labels have the same tokens.
         """
         super().__init__()
         tower, num_context = backbone.text_tower, recipe.num_context_tokens
-        places = " ".join([STAND_IN] * num_context)
-        prompts = [f"{places} {label.replace('_', ' ')}." for label in labels]
-        tokens_CT = tower.cut_padding(backbone.tokenize(prompts)).to(backbone.device)
+        tokens_CT = tower.cut_padding(tokenize_classes(backbone.tokenize, labels, context_template(num_context)))
+        tokens_CT = tokens_CT.to(backbone.device)
         with torch.no_grad():
             self.register_buffer("embeddings_CTW", tower.embed(tokens_CT), persistent=False)
             self.register_buffer("end_C", tower.end_of(tokens_CT), persistent=False)

@@ -8,6 +8,7 @@ import torch
 
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.towers import TextTower, VisionTower
+from vtt_core.class_tokens import tokenize_classes
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.hosts.clip_lora import ClipLora
 from vtt_core.hosts.coop import CoOp
@@ -15,7 +16,6 @@ from vtt_core.hosts.host import Host
 from vtt_core.hosts.maple import MaPLe
 from vtt_core.lora.dropout import Dropout, draw_dropout
 from vtt_core.lora.layers import PROJECTIONS, TowerLora
-from vtt_core.prompts import class_prompts
 
 
 def make_host(backbone: Backbone, labels: Sequence[str], recipe: FinetuneRecipe) -> Host:
@@ -36,7 +36,7 @@ def _make(backbone: Backbone, labels: Sequence[str], recipe: FinetuneRecipe) -> 
     if recipe.host == "clip-lora":
         return ClipLora(_make_lora(backbone.vision_tower, recipe))
     vision_lora = _make_lora(backbone.vision_tower, recipe) if recipe.host == "clip-lora-both" else None
-    tokens_CT = backbone.tokenize(class_prompts(labels, recipe.prompt_template)).to(backbone.device)
+    tokens_CT = tokenize_classes(backbone.tokenize, labels, recipe.prompt_template).to(backbone.device)
     return ClipLora(vision_lora, _make_lora(backbone.text_tower, recipe), tokens_CT)
 
 

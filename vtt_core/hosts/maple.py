@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from vtt_core.absorption.prompt import find_placeholder
 from vtt_core.backbones.backbone import Backbone
+from vtt_core.class_tokens import tokenize_classes
 from vtt_core.contract.errors import PromptError
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.hosts.host import Host
 from vtt_core.problem import Batch, Problem
-from vtt_core.prompts import class_prompts
 
 PROMPT_STD = 0.02
 """Standard deviation of the deeper tokens at the start. Source: MaPLe."""
@@ -40,6 +40,7 @@ class MaPLe(Host):
 
         Raises:
             PromptError: fewer words than tokens stand before the label.
+            SameTokensError: two labels have the same tokens.
         """
         super().__init__()
         text, vision = backbone.text_tower, backbone.vision_tower
@@ -53,8 +54,8 @@ class MaPLe(Host):
                 remedy="Use such a template, or fewer num_prompt_tokens",
             )
         depth = min(recipe.prompt_depth, text.num_layers, vision.num_layers)
-        prompts = class_prompts(labels, recipe.prompt_template)
-        tokens_CT = text.cut_padding(backbone.tokenize(prompts)).to(backbone.device)
+        tokens_CT = tokenize_classes(backbone.tokenize, labels, recipe.prompt_template)
+        tokens_CT = text.cut_padding(tokens_CT).to(backbone.device)
         with torch.no_grad():
             embeddings_CTU = text.embed(tokens_CT)
         self.register_buffer("embeddings_CTU", embeddings_CTU, persistent=False)

@@ -5,7 +5,9 @@ from pathlib import Path
 
 import pytest
 
+from app.cli.adapt import ADAPTER_FILES, check_no_adapter
 from app.cli.drawn_images import draw_folders
+from app.domain.errors import AdapterExistsError
 
 
 @pytest.fixture(scope="module")
@@ -38,7 +40,10 @@ def test_a_folder_becomes_an_adapter_that_predicts(folder: Path, tmp_path: Path,
         "absorption_stopped_at",
         "adapter_bytes",
         "classes",
+        "advice",
+        "notices",
     ]
+    assert (report["advice"], report["notices"]) == ([], [])
     assert report["classes"] == ["chessboard", "polka dots", "rings", "star", "stripes"]
     assert report["iterations"] == 3
     assert report["adapter_bytes"] == sum(file.stat().st_size for file in out.iterdir())
@@ -62,3 +67,62 @@ def test_without_query_images_nothing_is_measured(folder: Path, tmp_path: Path) 
     result = run("adapt", str(folder), "--shot", "1", "--query", "0", "--iterations", "1", "--out", str(tmp_path), "--json")
     report = json.loads(result.stdout)
     assert (report["accuracy"], report["ci95"], report["zero_shot_accuracy"]) == (None, None, None)
+
+
+def test_an_adapter_that_is_there_stops_the_command_before_it_trains(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text("mine")
+    (tmp_path / "notes.txt").write_text("mine too")
+    result = run("adapt", str(folder), "--shot", "1", "--iterations", "1", "--out", str(tmp_path))
+    assert result.returncode == 2
+    assert "adapter.exists" in result.stderr
+    assert "--force" in result.stderr
+    assert (tmp_path / "manifest.json").read_text() == "mine"
+    assert not (tmp_path / "adapter.safetensors").exists()
+
+
+@pytest.mark.slow
+def test_force_writes_over_the_adapter_and_over_nothing_else(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "manifest.json").write_text("old")
+    (tmp_path / "notes.txt").write_text("mine")
+    arguments = ["--shot", "1", "--query", "0", "--iterations", "1", "--out", str(tmp_path), "--force"]
+    result = run("adapt", str(folder), *arguments)
+    assert result.returncode == 0, result.stderr
+    assert json.loads((tmp_path / "manifest.json").read_text())["labels"]
+    assert (tmp_path / "notes.txt").read_text() == "mine"
+
+
+def test_a_folder_without_an_adapter_may_hold_other_files(tmp_path: Path) -> None:
+    (tmp_path / "notes.txt").write_text("mine")
+    check_no_adapter(tmp_path)
+    check_no_adapter(tmp_path / "new")
+    with pytest.raises(AdapterExistsError, match="the file"):
+        check_no_adapter(tmp_path / "notes.txt")
+
+
+@pytest.mark.parametrize("name", ADAPTER_FILES)
+def test_half_an_adapter_counts_too(tmp_path: Path, name: str) -> None:
+    (tmp_path / name).write_bytes(b"")
+    with pytest.raises(AdapterExistsError, match=name):
+        check_no_adapter(tmp_path)
+
+
+def test_the_files_of_an_adapter_are_those_that_the_method_writes() -> None:
+    from vtt_core.adapter import MANIFEST_FILE, TENSORS_FILE
+
+    assert ADAPTER_FILES == (MANIFEST_FILE, TENSORS_FILE)
+
+
+def test_without_a_folder_to_write_to_the_option_is_named(folder: Path) -> None:
+    result = run("adapt", str(folder))
+    assert result.returncode == 2
+    assert "--out" in result.stderr
+
+
+def test_two_labels_that_read_the_same_stop_the_command(tmp_path: Path) -> None:
+    draw_folders(tmp_path / "drawn", num_images=1)
+    (tmp_path / "drawn" / "rings").rename(tmp_path / "drawn" / "Star")
+    result = run("adapt", str(tmp_path / "drawn"), "--out", str(tmp_path / "out"))
+    assert result.returncode == 2
+    assert "support_set.same_tokens" in result.stderr
+    assert "'Star' and 'star'" in result.stderr
+    assert not (tmp_path / "out").exists()

@@ -2,7 +2,7 @@ import json
 
 import pytest
 
-from app.cli.console import FinetuneBar, describe_step, write_error, write_json, write_rejection
+from app.cli.console import FinetuneBar, describe_step, write_error, write_json, write_rejection, write_rejections
 from vtt_core.contract.errors import EmptyClassError
 from vtt_core.contract.progress import StepReport
 
@@ -67,3 +67,11 @@ def test_an_error_says_what_came_what_was_expected_and_what_to_do(capsys: pytest
 def test_a_rejection_names_the_image(capsys: pytest.CaptureFixture[str]) -> None:
     write_rejection("a/b.png", EmptyClassError(expected="an image", got="none", remedy="Add one"))
     assert capsys.readouterr().err.startswith("left out a/b.png: ")
+
+
+def test_many_images_with_one_cause_are_one_line(capsys: pytest.CaptureFixture[str]) -> None:
+    cause = EmptyClassError(expected="an image", got="none", remedy="Add one")
+    write_rejections([(f"{number}.png", cause) for number in range(3000)])
+    written = capsys.readouterr().err
+    assert written.startswith("left out 3000 files such as 0.png: Class without an image")
+    assert written.count("\n") == 1

@@ -25,6 +25,13 @@ def test_the_accuracy_is_printed_with_its_interval_beside_chance(capsys: pytest.
     assert "accuracy 75.0 % ± 32.7 (95 %) on 4 images; chance is 50.0 %" in " ".join(output.split())
 
 
+@pytest.mark.parametrize("label", ["[red]", "[/]", "a [b] c", "[/red]"])
+def test_brackets_in_a_label_are_printed_as_they_are(capsys: pytest.CaptureFixture[str], label: str) -> None:
+    support_set = SupportSet((SupportClass(label, (IMAGE,)), SupportClass("b", (IMAGE,))))
+    write_results(Selection(support_set, (LabelledImage(label, IMAGE),), ()), [{label: 0.9, "b": 0.1}])
+    assert capsys.readouterr().out.count(label) == 3
+
+
 def test_a_service_that_cannot_start_is_told_with_its_last_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VTT_DEVICE", "cpu")
     monkeypatch.setenv("VTT_REAPER_SECONDS", "often")

@@ -6,14 +6,17 @@ from pathlib import Path
 import pytest
 
 from app.cli.drawn_images import draw_folders
-from app.cli.selection import select_images
+from app.cli.selection import select_images, survey_images
 from vtt_core.contract.errors import (
     ArchiveError,
+    BadLabelError,
     ConflictingLabelsError,
     DuplicateImageError,
     EmptyClassError,
     InputError,
     NotAnImageError,
+    SameTokensError,
+    SeveralProblemsError,
     TooFewClassesError,
     TooFewShotsError,
     TooManyShotsError,
@@ -125,11 +128,70 @@ def test_labels_come_from_the_names_file(folder: Path, tmp_path: Path) -> None:
     assert "star" not in {query.label for query in selection.query_images}
 
 
-def test_a_folder_with_an_unusable_name_is_left_out(folder: Path) -> None:
+def test_a_folder_with_an_unusable_name_stops_as_an_empty_one_does(folder: Path) -> None:
     (folder / "star").rename(folder / ("s" * 200))
-    selection = select_images(folder, shot=2, query=0)
-    assert selection.support_set.way == 4
-    assert len(selection.left_out) == 4
+    with pytest.raises(BadLabelError, match="200 characters"):
+        select_images(folder, shot=2, query=0)
+
+
+def test_a_label_too_long_for_the_prompt_stops_too(folder: Path) -> None:
+    (folder / "star").rename(folder / ("plate " + "1234567890" * 8))
+    with pytest.raises(BadLabelError, match="at most 75 tokens"):
+        select_images(folder, shot=2, query=0)
+
+
+@pytest.mark.parametrize(("first", "second"), [("Star", "star"), ("child’s toy", "child's toy"), ("b&amp;w", "b&w")])
+def test_two_labels_with_the_same_tokens_stop_by_name(folder: Path, first: str, second: str) -> None:
+    (folder / "star").rename(folder / first)
+    (folder / "rings").rename(folder / second)
+    with pytest.raises(SameTokensError) as caught:
+        select_images(folder, shot=2, query=0)
+    assert repr(first) in caught.value.got
+    assert repr(second) in caught.value.got
+
+
+def test_all_problems_are_named_at_once(folder: Path) -> None:
+    (folder / "star").rename(folder / ("s" * 200))
+    (folder / "nothing").mkdir()
+    (folder / "rings" / "000.png").write_bytes(b"not an image")
+    shutil.copytree(folder / "stripes", folder / "Stripes")
+    with pytest.raises(SeveralProblemsError) as caught:
+        select_images(folder, shot=4, query=0)
+    for part in ("'sssss", "'Stripes' and 'stripes'", "none in 'nothing'", "3 in 'rings' (left out: rings/000.png (not an"):
+        assert part in caught.value.got
+
+
+def test_a_linked_class_folder_stops_and_is_called_a_link(folder: Path, tmp_path: Path) -> None:
+    (folder / "star").rename(tmp_path / "elsewhere")
+    (folder / "star").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(EmptyClassError, match=r"none in 'star' \(left out: star \(not an ordinary file or folder\)\)"):
+        select_images(folder, shot=2, query=0)
+
+
+def test_query_images_come_from_val_before_the_rest_of_train(folder: Path, tmp_path: Path) -> None:
+    split = tmp_path / "split"
+    folder.rename(tmp_path / "train")
+    split.mkdir()
+    (tmp_path / "train").rename(split / "train")
+    for label in ("star", "rings"):
+        (split / "val" / label).mkdir(parents=True)
+        (split / "train" / label / "003.png").rename(split / "val" / label / "x.png")
+    survey = survey_images(split, shot=2, query=2)
+    selection = survey.selection()
+    assert selection.support_set.way == 5
+    assert [query.image.name for query in selection.query_images if query.label == "star"] == ["val/star/x.png", "star/002.png"]
+    assert names_of(query.image for query in selection.query_images if query.label == "stripes") == ["002.png", "003.png"]
+    assert survey.split is not None
+    assert survey.split.sentence(uses_query=True).startswith("The support set was taken from 'train' (18 images).")
+
+
+def test_a_name_of_the_old_windows_kind_gives_the_same_classes(folder: Path, tmp_path: Path) -> None:
+    zip_path = tmp_path / "set.zip"
+    with zipfile.ZipFile(zip_path, "w") as archive:
+        for file in sorted(folder.rglob("*.png")):
+            archive.write(file, str(file.relative_to(folder)).replace("/", "\\"))
+    from_zip, from_folder = (select_images(source, shot=2, query=0) for source in (zip_path, folder))
+    assert from_zip.support_set.labels == from_folder.support_set.labels
 
 
 @pytest.mark.parametrize("content", [b"", b"no zip at all"])

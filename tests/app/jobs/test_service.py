@@ -22,7 +22,13 @@ from app.infra.workers import WorkerRegistry
 from app.jobs import service
 from app.jobs.schemas import JobRequest
 from app.wiring import Resources
-from vtt_core.contract.errors import TooFewClassesError, UnknownBackboneError
+from vtt_core.contract.errors import (
+    BadLabelError,
+    SameTokensError,
+    SeveralProblemsError,
+    TooFewClassesError,
+    UnknownBackboneError,
+)
 
 
 class ListQueue:
@@ -108,3 +114,37 @@ def test_the_operator_can_make_a_local_file_the_default_backbone(resources: Reso
     resources.settings = resources.settings.model_copy(update={"default_backbone": local})
     request = JobRequest(support_set_id=add_set(resources, "cat", "dog"))
     assert service.create_job(resources, request, None, utc_now())[0].backbone_id == local
+
+
+def test_labels_that_the_backbone_reads_as_the_same_are_refused_and_the_set_stays_open(resources: Resources) -> None:
+    set_id = add_set(resources, "Star", "star")
+    with pytest.raises(SameTokensError, match="'Star' and 'star'"):
+        service.create_job(resources, JobRequest(support_set_id=set_id), None, utc_now())
+    with resources.readers() as session:
+        assert SupportSetRepository(session).get(set_id).frozen_at is None
+
+
+def test_the_backbone_of_the_job_decides_how_labels_are_read(resources: Resources) -> None:
+    set_id = add_set(resources, "cat-fish", "catfish")
+    with pytest.raises(SameTokensError):
+        service.create_job(resources, JobRequest(support_set_id=set_id, backbone="ViT-B-16-SigLIP2/webli"), None, utc_now())
+    service.create_job(resources, JobRequest(support_set_id=set_id), None, utc_now())
+
+
+def test_a_label_too_long_for_the_backbone_or_the_template_is_refused(resources: Resources) -> None:
+    set_id = add_set(resources, "plate 1234567890 1234567890 1234567890", "star")
+    template = {"prompt_template": "a photo of a " + "a " * 42 + "old {}."}
+    for fields in (
+        {"backbone": "PE-Core-B-16/meta"},
+        {"recipe": template},
+        {"method": "coop", "recipe": {"num_context_tokens": 50}},
+    ):
+        with pytest.raises(BadLabelError, match="tokens in the prompt of 'plate 12"):
+            service.create_job(resources, JobRequest.model_validate({"support_set_id": set_id, **fields}), None, utc_now())
+    service.create_job(resources, JobRequest(support_set_id=set_id), None, utc_now())
+
+
+def test_all_labels_that_hinder_a_job_are_named_at_once(resources: Resources) -> None:
+    set_id = add_set(resources, "Star", "star", "plate " + "1234567890" * 8)
+    with pytest.raises(SeveralProblemsError, match=r"\(1\) .*'Star' and 'star'.*\(2\) .*'plate 12"):
+        service.create_job(resources, JobRequest(support_set_id=set_id), None, utc_now())

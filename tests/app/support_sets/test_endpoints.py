@@ -158,3 +158,120 @@ def test_a_form_that_breaks_off_is_refused(api: Api) -> None:
     body = b'--b\r\nContent-Disposition: form-data; name="cat"; filename="a.png"\r\n\r\nhalf'
     answer = api.client.post("/v1/support-sets", content=body, headers={"Content-Type": "multipart/form-data; boundary=b"})
     assert (answer.status_code, answer.json()["code"]) == (400, "request.malformed")
+
+
+TOO_LONG = "plate " + "1234567890" * 8
+
+
+@pytest.mark.parametrize(
+    ("first", "second"),
+    [("Star", "star"), ("\uff53\uff54\uff41\uff52", "star"), ("child\u2019s toy", "child's toy"), ("b&amp;w star", "b&w star")],
+)
+def test_a_label_that_the_text_encoder_reads_as_another_is_refused_with_both_named(api: Api, first: str, second: str) -> None:
+    parts = [(label, (f"{place}.png", encode_image(place))) for place, label in enumerate((first, "rings", second))]
+    answer = api.client.post("/v1/support-sets", files=parts)
+    refused = answer.json()["results"][2]
+    assert answer.status_code == 207
+    assert (refused["status"], refused["code"]) == (422, "support_set.same_tokens")
+    assert f"{first!r} and {second!r}" in refused["got"]
+    assert [one["label"] for one in answer.json()["classes"]] == [first, "rings"]
+    assert answer.json()["empty_classes"] == []
+
+
+def test_a_label_that_reads_as_one_in_the_set_is_refused_when_images_are_added(api: Api) -> None:
+    parts = [("Star", ("1.png", encode_image(1))), ("empty", ("2.png", b"text"))]
+    here = f"/v1/support-sets/{api.client.post('/v1/support-sets', files=parts).json()['id']}"
+    for label, known in (("star", "Star"), ("EMPTY", "empty")):
+        answer = api.client.post(f"{here}/images", files=[(label, ("3.png", encode_image(3)))])
+        (result,) = answer.json()["results"]
+        assert (answer.status_code, result["code"]) == (422, "support_set.same_tokens")
+        assert f"{known!r} and {label!r}" in result["got"]
+    assert api.client.post(f"{here}/images", files=[("Star", ("3.png", encode_image(3)))]).status_code == 201
+
+
+def test_a_label_too_long_for_the_prompt_is_refused_when_it_is_sent(api: Api) -> None:
+    parts = [("cat", ("a.png", encode_image(0))), (TOO_LONG, ("b.png", encode_image(1)))]
+    answer = api.client.post("/v1/support-sets", files=parts)
+    assert answer.status_code == 207
+    assert answer.json()["results"][1]["code"] == "support_set.bad_label"
+    assert "86 tokens in the prompt of 'plate 12" in answer.json()["results"][1]["got"]
+
+
+def test_advice_on_labels_comes_with_the_answer_and_with_the_set(api: Api) -> None:
+    parts = [(label, (f"{place}.png", encode_image(place))) for place, label in enumerate(("AnnualCrop", "IMG", "star"))]
+    answer = api.client.post("/v1/support-sets", files=parts).json()
+    assert [(one["code"], one["label"], one["prompt"], one["suggestion"]) for one in answer["advice"]] == [
+        ("label.camel_case", "AnnualCrop", "a photo of a AnnualCrop.", "annual crop"),
+        ("label.placeholder", "IMG", "a photo of a IMG.", None),
+    ]
+    assert api.client.get(answer["links"]["self"]).json()["advice"] == answer["advice"]
+
+
+class TestArchives:
+    def send(self, api: Api, entries: dict[str, bytes]) -> tuple[int, dict[str, object]]:
+        answer = api.client.post("/v1/support-sets", files={"archive": ("set.zip", encode_zip(entries))})
+        return answer.status_code, answer.json()
+
+    def test_train_is_the_set_and_a_notice_says_what_was_not_used(self, api: Api) -> None:
+        paths = ("train/cat/1.png", "train/dog/1.png", "val/cat/2.png", "test/3.png")
+        status, body = self.send(api, {path: encode_image(place) for place, path in enumerate(paths)})
+        assert status == 201
+        assert body["classes"] == [{"label": "cat", "shot": 1}, {"label": "dog", "shot": 1}]
+        assert body["notices"] == [
+            "The support set was taken from 'train' (2 images). 'val' and 'test' were not used (2 images)."
+        ]
+
+    @pytest.mark.parametrize(
+        ("entries", "code"),
+        [
+            ({f"site/{number % 7}/{number % 3}/{number}.png": b"x" for number in range(3000)}, "archive.bad_layout"),
+            ({f"{number % 7}/{number}.txt": b"text" for number in range(3000)}, "image.not_an_image"),
+            (
+                {f"Star/{number}.png" if number % 2 else f"star/{number}.png": b"x" for number in range(3000)},
+                "image.not_an_image",
+            ),
+        ],
+        ids=["deep", "texts", "two causes"],
+    )
+    def test_3000_files_with_few_causes_are_few_errors(self, api: Api, entries: dict[str, bytes], code: str) -> None:
+        status, body = self.send(api, entries)
+        assert status == 422
+        results = body.get("results")
+        if results is None:
+            assert body["code"] == code
+            assert "3000" in str(body["got"])
+            return
+        assert isinstance(results, list)
+        assert len(results) <= 2
+        assert sum(result["count"] for result in results) == 3000
+        assert code in {result["code"] for result in results}
+        assert all(len(result["files"]) == 100 for result in results)
+
+    def test_what_is_kept_and_what_is_grouped_adds_up(self, api: Api) -> None:
+        entries = {f"cat/{number:04}.png": encode_image(number) for number in range(300)}
+        entries |= {"dog/1.png": encode_image(1000), "dog/broken.png": b"text", "stray.png": encode_image(1001)}
+        status, body = self.send(api, entries)
+        assert status == 207
+        results = body["results"]
+        assert isinstance(results, list)
+        assert sum(result["count"] for result in results) == len(entries)
+        assert sum(result["status"] == 201 for result in results) == 17
+        (grouped,) = [result for result in results if result["count"] > 1]
+        assert (grouped["code"], grouped["label"], grouped["count"]) == ("support_set.too_many_shots", "cat", 284)
+        assert grouped["files"][:2] == ["cat/0016.png", "cat/0017.png"]
+        assert {result["code"] for result in results if result["status"] == 422 and result["count"] == 1} == {
+            "image.not_an_image",
+            "archive.bad_layout",
+        }
+
+    def test_a_folder_with_a_bad_label_is_counted_by_its_files(self, api: Api) -> None:
+        entries = {f"{TOO_LONG}/{number}.png": encode_image(number) for number in range(8)} | {"cat/1.png": encode_image(99)}
+        _, body = self.send(api, entries)
+        results = body["results"]
+        assert isinstance(results, list)
+        assert [(result["status"], result["count"]) for result in results] == [(201, 1), (422, 8)]
+
+    def test_fields_of_a_form_keep_one_result_each(self, api: Api) -> None:
+        parts = [("cat", (f"{place}.png", b"text")) for place in range(20)] + [("dog", ("a.png", encode_image(0)))]
+        results = api.client.post("/v1/support-sets", files=parts).json()["results"]
+        assert [result["count"] for result in results] == [1] * 22

@@ -66,3 +66,30 @@ def test_a_folder_with_an_unusable_name_is_named(intake: Intake) -> None:
     intake.name_folder("x" * 101)
     assert intake.results[0].code == "support_set.bad_label"
     assert intake.note_empty_classes({}, []) == []
+
+
+def test_a_label_that_another_request_has_meanwhile_sent_in_other_letters_is_refused(
+    intake: Intake, store: ObjectStore
+) -> None:
+    intake.offer("star", "a.png", lambda: encode_image(0))
+    intake.name_folder("rings")
+    key = intake._candidates[0].row.blob_key
+    assert intake.admit_rows(Admission(DEFAULT_LIMITS, [("Star", "1")], ["Rings"]), 5) == []
+    assert [(result.label, result.code) for result in intake.results] == [
+        ("star", "support_set.same_tokens"),
+        ("rings", "support_set.same_tokens"),
+    ]
+    assert intake.note_empty_classes({"Star": 1}, ["Rings"]) == ["Rings"]
+    assert not store.exists(key)
+
+
+def test_only_files_of_an_archive_are_told_together(intake: Intake) -> None:
+    for number in range(6):
+        intake.offer("cat", f"field-{number}.txt", lambda: b"text")
+    with intake.archive():
+        for number in range(7):
+            intake.offer("dog", f"dog/{number}.txt", lambda: b"text")
+    assert [(result.file, result.count) for result in intake.grouped_results] == [
+        *((f"field-{number}.txt", 1) for number in range(6)),
+        ("dog/0.txt", 7),
+    ]

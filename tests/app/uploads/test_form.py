@@ -99,3 +99,24 @@ def test_an_empty_zip_opens_in_place_as_it_does_in_a_file() -> None:
     with form.open(form.files[0]) as stream, zipfile.ZipFile(stream) as opened:
         assert opened.namelist() == []
     form.close()
+
+
+@pytest.mark.parametrize(
+    ("sent", "label"),
+    [
+        (rb'name="polar\ star"', "polar star"),
+        (rb'name="annual\ crop\ (dry)"', "annual crop (dry)"),
+        (b"name*=utf-8''Bl%C3%BCte", "Bl\u00fcte"),
+    ],
+)
+def test_a_field_name_as_aiohttp_writes_it_is_the_label_that_was_meant(sent: bytes, label: str) -> None:
+    head = b"--b\r\nContent-Type: application/octet-stream\r\nContent-Disposition: form-data; "
+    form = read("multipart/form-data; boundary=b", head + sent + b'; filename="a.png"\r\n\r\nx\r\n--b--\r\n')
+    assert [(part.field_name, part.file_name, form.read(part)) for part in form.files] == [(label, "a.png", b"x")]
+    form.close()
+
+
+def test_a_field_name_that_can_be_read_in_two_ways_is_refused_with_what_was_sent() -> None:
+    body = b'--b\r\nContent-Disposition: form-data; name="a\\(b c"; filename="a"\r\n\r\nx\r\n--b--\r\n'
+    with pytest.raises(MalformedRequestError, match=r'name="a\\+\(b c"'):
+        read("multipart/form-data; boundary=b", body)

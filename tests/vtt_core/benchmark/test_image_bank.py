@@ -13,7 +13,7 @@ from vtt_core.backbones.backbone import Backbone
 from vtt_core.benchmark.datasets.labelled_image import LabelledImage
 from vtt_core.benchmark.image_bank import ImageBank, Memo
 from vtt_core.classify import image_features, unprojected_features, zero_shot_prototypes
-from vtt_core.contract.errors import TruncatedImageError
+from vtt_core.contract.errors import SameTokensError, TruncatedImageError
 
 
 @pytest.fixture
@@ -103,3 +103,12 @@ def test_a_bank_without_memory_gives_the_same(
 ) -> None:
     forgetful = ImageBank(drawn_images, tiny_backbone, memory_bytes=0)
     assert torch.equal(forgetful.features([5, 1, 5]), bank.features([5, 1, 5]))
+
+
+def test_classes_with_the_same_tokens_are_refused_also_if_they_are_far_apart(
+    drawn_images: list[LabelledImage], tiny_backbone: Backbone
+) -> None:
+    labels = ["Star", *(f"class {number}" for number in range(300)), "star"]
+    images = [replace(drawn_images[0], label=label) for label in labels]
+    with pytest.raises(SameTokensError, match="'Star' and 'star'"):
+        _ = ImageBank(images, tiny_backbone).prototypes_CD

@@ -1,0 +1,116 @@
+"""Show what `vtt adapt` would read, without torch and without training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import typer
+
+from app.cli.console import stderr_console, write_error, write_json, write_rejections
+from app.cli.selection import Survey
+from vtt_core.contract.errors import VttError
+from vtt_core.ingest.causes import by_cause, cause_of
+from vtt_core.labels.advice import Advice, advise
+from vtt_core.prompts import class_prompts
+
+NUM_NAMED = 20
+"""Labels in the example of a names file."""
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What `--dry-run --json` prints."""
+
+    is_usable: bool
+    """Whether a fine-tuning would start."""
+    classes: list[dict[str, Any]]
+    """Name as found, label, prompt, and the numbers of support and query images."""
+    problems: list[dict[str, str]]
+    """Why it would not start."""
+    left_out: list[dict[str, Any]]
+    """Images that cannot be used; `count` above 1 where many have one cause."""
+    advice: list[dict[str, Any]]
+    notices: list[str]
+
+
+def look(survey: Survey, template: str) -> DryRun:
+    """Return a survey as numbers and texts.
+
+    Args:
+        survey: what was found.
+        template: class prompt with `{}` for the label.
+    """
+    prompts = class_prompts([one.label for one in survey.classes], template)
+    return DryRun(
+        is_usable=not survey.problems,
+        classes=[
+            {"name": one.name, "label": one.label, "prompt": prompt, "support": len(one.support), "query": len(one.query)}
+            for one, prompt in zip(survey.classes, prompts, strict=True)
+        ],
+        problems=[_facts(problem) for problem in survey.problems],
+        left_out=_left_out(survey),
+        advice=[asdict(advice) for advice in advise_on(survey, template)],
+        notices=notices_of(survey),
+    )
+
+
+def write_dry_run(survey: Survey, template: str, *, as_json: bool) -> None:
+    """Print the survey: as one JSON object, or as a table with problems and advice on standard error."""
+    found = look(survey, template)
+    if as_json:
+        write_json(asdict(found))
+        return
+    for one in found.classes:
+        typer.echo(f"{one['label']:<30} {one['support']:>4} support {one['query']:>4} query   {one['prompt']}")
+    support, query = (sum(one[key] for one in found.classes) for key in ("support", "query"))
+    typer.echo(f"{len(found.classes)} classes, {support} support images, {query} query images; nothing was trained")
+    write_remarks(survey, template)
+    for problem in survey.problems:
+        write_error(problem)
+
+
+def write_remarks(survey: Survey, template: str) -> None:
+    """Print on standard error what is left out, what was taken from folders such as `train`, and advice on labels."""
+    write_rejections([(left.name, left.error) for left in survey.left_out])
+    console = stderr_console()
+    for notice in notices_of(survey):
+        console.print(notice, markup=False)
+    found = advise_on(survey, template)
+    for advice in found:
+        better = f" Better: {advice.suggestion!r}." if advice.suggestion is not None else ""
+        console.print(f"advice on {advice.label!r}: {advice.message}{better}", markup=False)
+    if found:
+        console.print(f"To rename classes, pass --names FILE with {_names_file(found)}", markup=False)
+
+
+def advise_on(survey: Survey, template: str) -> list[Advice]:
+    """Return advice on the names of the classes, as they were found."""
+    return advise([one.name for one in survey.classes], template)
+
+
+def notices_of(survey: Survey) -> list[str]:
+    """Return what was taken from folders such as `train` and `val`, as sentences."""
+    return [] if survey.split is None else [survey.split.sentence(uses_query=True)]
+
+
+def _names_file(found: Sequence[Advice]) -> str:
+    named = [f'"{advice.label}": "{advice.suggestion or "..."}"' for advice in found[:NUM_NAMED]]
+    return "{" + ", ".join(named) + ("}" if len(found) <= NUM_NAMED else ", ...}")
+
+
+def _left_out(survey: Survey) -> list[dict[str, Any]]:
+    groups = by_cause([cause_of(left.error) for left in survey.left_out])
+    firsts = [(survey.left_out[group[0]], len(group)) for group in groups]
+    return [{"file": left.name, "count": count, **_facts(left.error)} for left, count in firsts]
+
+
+def _facts(error: VttError) -> dict[str, str]:
+    return {
+        "code": error.code,
+        "title": error.title,
+        "expected": error.expected,
+        "got": error.got,
+        "remedy": error.remedy,
+    }

@@ -1,0 +1,115 @@
+"""What `vtt adapt` would read is shown whole: classes, prompts, problems, advice."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from app.cli.drawn_images import draw_folders
+from app.cli.dry_run import look, write_dry_run, write_remarks
+from app.cli.selection import survey_images
+
+TEMPLATE = "a photo of a {}."
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    draw_folders(tmp_path / "drawn", num_images=3)
+    return tmp_path / "drawn"
+
+
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-X", "importtime", "-m", "app.cli.main", "adapt", *arguments, "--dry-run"]
+    return subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+
+
+def test_classes_come_with_their_prompts_and_numbers_of_images(folder: Path) -> None:
+    (folder / "star").rename(folder / "AnnualCrop")
+    found = look(survey_images(folder, shot=2, query=5), TEMPLATE)
+    assert found.is_usable
+    assert found.classes[0] == {
+        "name": "AnnualCrop",
+        "label": "AnnualCrop",
+        "prompt": "a photo of a AnnualCrop.",
+        "support": 2,
+        "query": 1,
+    }
+    assert [(advice["label"], advice["suggestion"]) for advice in found.advice] == [("AnnualCrop", "annual crop")]
+    assert (found.problems, found.left_out, found.notices) == ([], [], [])
+
+
+def test_names_from_a_file_need_no_advice(folder: Path, tmp_path: Path) -> None:
+    (folder / "star").rename(folder / "AnnualCrop")
+    names = tmp_path / "names.json"
+    names.write_text(json.dumps({"AnnualCrop": "annual crop"}))
+    found = look(survey_images(folder, shot=2, query=0, names_path=names), TEMPLATE)
+    assert (found.classes[0]["name"], found.advice) == ("annual crop", [])
+
+
+def test_many_files_with_one_cause_are_one_entry_with_their_number(folder: Path) -> None:
+    for number in range(3000):
+        (folder / "star" / f"note-{number}.txt").write_bytes(b"text")
+    found = look(survey_images(folder, shot=3, query=5), TEMPLATE)
+    assert [(left["count"], left["code"]) for left in found.left_out] == [(3000, "image.not_an_image")]
+
+
+def test_the_command_names_problems_and_ends_as_the_real_one_would(folder: Path) -> None:
+    shutil.copytree(folder / "star", folder / "Star")
+    (folder / "nothing").mkdir()
+    done = run(str(folder), "--json")
+    assert done.returncode == 2
+    report = json.loads(done.stdout)
+    assert not report["is_usable"]
+    assert {problem["code"] for problem in report["problems"]} == {"support_set.same_tokens", "support_set.empty_class"}
+
+
+def test_the_command_imports_no_torch_and_writes_nothing(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    done = run(str(folder), "--shot", "2", "--out", str(out))
+    assert done.returncode == 0, done.stderr[-2000:]
+    imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines() if line.startswith("import time:")}
+    assert "app.cli.dry_run" in imported
+    assert not {"torch", "open_clip", "numpy"} & imported
+    assert not out.exists()
+    assert "5 classes, 10 support images, 5 query images; nothing was trained" in done.stdout
+    assert "a photo of a polka dots." in done.stdout
+
+
+def test_a_source_that_cannot_be_read_is_a_problem_like_others(tmp_path: Path) -> None:
+    done = run(str(tmp_path / "nowhere"), "--json")
+    assert done.returncode == 2
+    assert [problem["code"] for problem in json.loads(done.stdout)["problems"]] == ["archive.bad_source"]
+
+
+def test_remarks_are_sentences_on_standard_error(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (folder / "star").rename(folder / "IMG")
+    (folder / "rings").rename(folder / "001.Rings")
+    write_remarks(survey_images(folder, shot=2, query=0), TEMPLATE)
+    written = capsys.readouterr()
+    assert written.out == ""
+    assert "advice on '001.Rings': The prompt will be 'a photo of a 001.Rings.'." in written.err
+    assert "Better: 'rings'." in written.err
+    assert 'To rename classes, pass --names FILE with {"001.Rings": "rings", "IMG": "..."}' in written.err
+
+
+def test_the_table_shows_what_was_taken_from_train_and_val(
+    folder: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    split = tmp_path / "split"
+    for part in ("train", "val"):
+        shutil.copytree(folder, split / part)
+        for file in (split / part).rglob("*.png"):
+            keep = file.name == "000.png" if part == "val" else file.name != "000.png"
+            file.unlink() if not keep else os.utime(file)
+    write_dry_run(survey_images(split, shot=1, query=9), TEMPLATE, as_json=False)
+    written = capsys.readouterr()
+    assert "5 classes, 5 support images, 10 query images" in written.out
+    assert (
+        "The support set was taken from 'train' (10 images). The accuracy is measured on 'val' (5 images) first." in written.err
+    )

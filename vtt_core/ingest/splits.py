@@ -1,0 +1,103 @@
+"""Recognise folders such as `train` and `val`, which are parts of a data set and not classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence, Set
+from dataclasses import dataclass
+
+from vtt_core.contract.errors import ArchiveLayoutError
+from vtt_core.ingest.printable import printable
+
+TRAIN_NAMES = frozenset({"train", "training"})
+VALIDATION_NAMES = frozenset({"val", "valid", "validation"})
+TEST_NAMES = frozenset({"test", "testing"})
+
+
+@dataclass(frozen=True)
+class SplitFolders:
+    """Which folder is which part; names as found."""
+
+    train: str
+    query: str | None
+    """The validation folder or, without one, the test folder."""
+    unused: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class SplitNotice:
+    """What was taken from folders that are parts of a data set."""
+
+    folders: SplitFolders
+    num_train: int
+    num_query: int
+    """Usable images of the query folder, in class folders."""
+    num_unused: int
+    """Files of the other folders."""
+
+    def sentence(self, *, uses_query: bool) -> str:
+        """Tell a user what was taken.
+
+        Args:
+            uses_query: whether the images of the query folder measure the accuracy; otherwise they are not used.
+        """
+        folders = self.folders
+        taken = [f"The support set was taken from {folders.train!r} ({_count(self.num_train)})."]
+        if folders.query is not None and uses_query:
+            taken.append(f"The accuracy is measured on {folders.query!r} ({_count(self.num_query)}) first.")
+        unused = [*([folders.query] if folders.query is not None and not uses_query else []), *folders.unused]
+        if unused:
+            num_unused = self.num_unused + (0 if uses_query else self.num_query)
+            verb = "was" if len(unused) == 1 else "were"
+            taken.append(f"{' and '.join(map(repr, unused))} {verb} not used ({_count(num_unused)}).")
+        return " ".join(taken)
+
+
+def find_splits(folders: Set[tuple[str, ...]]) -> SplitFolders | None:
+    """Return the parts if every top folder is named like one and the training part holds folders.
+
+    Args:
+        folders: the parts of every folder's path.
+
+    Raises:
+        ArchiveLayoutError: the folders are parts of a data set, but none or more than one of them is for training.
+    """
+    tops = sorted({parts[0] for parts in folders})
+    if not tops or any(top.casefold() not in TRAIN_NAMES | VALIDATION_NAMES | TEST_NAMES for top in tops):
+        return None
+    if not any(len(parts) > 1 for parts in folders):
+        return None  # a class may be called 'train'
+    train, validation, test = (
+        [top for top in tops if top.casefold() in names] for names in (TRAIN_NAMES, VALIDATION_NAMES, TEST_NAMES)
+    )
+    if len(train) != 1:
+        raise ArchiveLayoutError(
+            expected="one folder for each class, or one folder 'train' with the class folders inside",
+            got=f"the folders {', '.join(map(repr, map(printable, tops)))}",
+            remedy="Rename the folder with the images to learn from to 'train', or send its class folders alone",
+        )
+    others = [*validation, *test]
+    return SplitFolders(train[0], others[0] if others else None, tuple(others[1:]))
+
+
+def check_same_classes(folders: SplitFolders, train_labels: Set[str], query_labels: Set[str]) -> None:
+    """Refuse a query folder with classes that the training folder does not have.
+
+    Raises:
+        ArchiveLayoutError: it has some; the first ones are named.
+    """
+    unknown = sorted(query_labels - train_labels)
+    if unknown:
+        raise ArchiveLayoutError(
+            expected=f"the same class folders in {folders.train!r} and {folders.query!r}",
+            got=f"{_named(unknown)} in {folders.query!r} only; {folders.train!r} has {_named(sorted(train_labels))}",
+            remedy=f"Give the folders the same names, or leave {folders.query!r} out",
+        )
+
+
+def _named(labels: Sequence[str]) -> str:
+    named = ", ".join(repr(printable(label)) for label in labels[:3])
+    return f"{named} and {len(labels) - 3} more" if len(labels) > 3 else named
+
+
+def _count(number: int) -> str:
+    return "1 image" if number == 1 else f"{number} images"

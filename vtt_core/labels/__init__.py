@@ -1,0 +1,1 @@
+"""Check labels and the prompts that they make, without torch."""
