@@ -8,6 +8,8 @@ from importlib.metadata import version
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
+from app.access.browser_guard import BrowserGuardMiddleware
+from app.access.browsers import browser_rules
 from app.access.headers import SecureHeadersMiddleware
 from app.access.loopback import check_host
 from app.error_handlers import install_error_handlers
@@ -53,6 +55,7 @@ def create_app(settings: Settings | None = None, make_prediction_engine: MakeEng
     )
     app.add_middleware(BodyLimitMiddleware, max_form_bytes=settings.max_request_bytes, max_other_bytes=settings.max_json_bytes)
     app.add_middleware(RequestLimitMiddleware)
+    app.add_middleware(BrowserGuardMiddleware, rules=browser_rules(settings))
     app.add_middleware(SecureHeadersMiddleware)
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"])

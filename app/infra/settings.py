@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import re
 import tempfile
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.domain.errors import SettingsError
 from vtt_core.contract.limits import Limits
@@ -27,6 +29,24 @@ def socket_in(data_dir: Path) -> Path:
         return socket
     digest = hashlib.sha256(os.fsencode(socket)).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"vtt-{os.getuid()}-{digest}" / "redis.sock"
+
+
+def split_names(value: Any) -> Any:
+    """Return the names in the value of a variable: separated by commas, or a JSON list."""
+    if not isinstance(value, str):
+        return value
+    names = json.loads(value) if value.lstrip().startswith("[") else value.split(",")
+    return tuple(str(name).strip() for name in names if str(name).strip())
+
+
+def _clean_origin(value: str) -> str:
+    origin = value.rstrip("/").lower()
+    if not re.fullmatch(r"\*|null|[a-z][a-z0-9+.-]*://[^/\s]+", origin):
+        raise ValueError("an origin is a scheme, a host and perhaps a port, such as https://lab.example")
+    return origin
+
+
+Origin = Annotated[str, AfterValidator(_clean_origin)]
 
 
 class Role(StrEnum):
@@ -63,8 +83,10 @@ class Settings(BaseSettings):
     """Listen on other addresses than loopback although no key is asked for."""
     requests_per_minute: int | None = Field(default=None, ge=1)
     """Requests of one key; None is without bound."""
-    cors_origins: tuple[str, ...] = ()
-    """Origins, as a JSON list, whose pages may ask from a browser; none by default."""
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(split_names)] = ()
+    """Origins of other web sites whose pages may use the service from a browser, separated by commas or a JSON list."""
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_names)] = ()
+    """More names by which browsers may call a service without keys, separated by commas or a JSON list; `*` allows all."""
     default_backbone: str = "mini"
     lease_seconds: float = 30.0
     """How long a worker may be silent before another takes its job."""
