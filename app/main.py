@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
@@ -17,6 +18,8 @@ from app.health.schemas import PROBES
 from app.infra.settings import Settings, load_settings
 from app.lifespan import MakeEngine, make_lifespan
 from app.openapi import document_answers
+from app.overload.body_pace import BodyPaceMiddleware
+from app.overload.bounds import pace_bounds
 from app.overload.request_limit import RequestLimitMiddleware
 from app.predictions.predictor import PredictionEngine
 from app.request_log import RequestLogMiddleware
@@ -54,6 +57,7 @@ def create_app(settings: Settings | None = None, make_prediction_engine: MakeEng
         lifespan=asynccontextmanager(make_lifespan(settings, make_prediction_engine or _make_torch_engine)),
     )
     app.add_middleware(BodyLimitMiddleware, max_form_bytes=settings.max_request_bytes, max_other_bytes=settings.max_json_bytes)
+    app.add_middleware(BodyPaceMiddleware, bounds=pace_bounds(settings), stopwatch=time.monotonic)
     app.add_middleware(RequestLimitMiddleware)
     app.add_middleware(BrowserGuardMiddleware, rules=browser_rules(settings))
     app.add_middleware(SecureHeadersMiddleware)

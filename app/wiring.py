@@ -25,6 +25,7 @@ from app.infra.store import ObjectStore
 from app.infra.tenancy import Sessions, TenantSessions
 from app.infra.workers import WorkerRegistry
 from app.overload.bounds import Bounds
+from app.overload.request_limit import Place
 
 if TYPE_CHECKING:
     from app.predictions.predictor import Predictor
@@ -74,6 +75,9 @@ async def _caller(
     # A thread only for what waits for the database or Redis.
     caller = let_in() if key is None else await run_in_threadpool(let_in)
     bind_contextvars(tenant_id=caller.tenant_id, key_id=caller.key_id)
+    if caller.key_id is not None:
+        place: Place = request.state.place
+        place.give_to(f"key {caller.key_id}")
     if settings.requests_per_minute is not None:
         name = caller.key_id or caller.tenant_id
         await run_in_threadpool(process.rates.count, "requests", name, settings.requests_per_minute)

@@ -195,7 +195,7 @@ class OverloadedError(VttError):
 
     def __init__(self, *, expected: str, got: str, retry_after_seconds: float) -> None:
         seconds = min(LONGEST_RETRY_SECONDS, max(1, math.ceil(retry_after_seconds)))
-        super().__init__(expected=expected, got=got, remedy=f"Try again in {seconds} s, as the header Retry-After says")
+        super().__init__(expected=expected, got=got, remedy=f"Try again in {seconds} s (header Retry-After)")
         self.retry_after_seconds = seconds
 
 

@@ -123,7 +123,24 @@ class Settings(BaseSettings):
     upload_max_wait_seconds: float = Field(default=10.0, gt=0)
     """How long an accepted upload may wait for those before it, by estimate; others are refused with 503."""
     max_requests: int = Field(default=256, ge=1)
-    """Requests that a process works on at once, health not counted; others are refused with 503."""
+    """Requests of each kind that a process has open at once (those that read, those that change something or predict, event
+    streams), health not counted; others are refused with 503."""
+    client_share: float = Field(default=0.5, gt=0, le=1)
+    """Part of these, and of the connections, that one client may have; more is refused with 429."""
+    max_followers: int = Field(default=128, ge=1)
+    """Event streams of one tenant in a process; more are refused with 429."""
+    max_connections: int = Field(default=2048, ge=1)
+    """Open connections of a process."""
+    head_seconds: float = Field(default=10.0, gt=0)
+    """How long the head of a request may take to arrive."""
+    body_pause_seconds: float = Field(default=10.0, gt=0)
+    """How long a body may pause, or fall behind its minimum rate."""
+    body_bytes_per_second: float = Field(default=1024.0, gt=0)
+    """Minimum rate of a body."""
+    body_seconds: float = Field(default=900.0, gt=0)
+    """How long a whole body may take to arrive."""
+    answer_pause_seconds: float = Field(default=60.0, gt=0)
+    """How long a client may read nothing of its answer."""
     worker_metrics_port: int = Field(default=0, ge=0, le=65535)
     """Port on which a worker tells its metrics to Prometheus; 0: none."""
     worker_metrics_host: str = "127.0.0.1"

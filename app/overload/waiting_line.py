@@ -81,8 +81,8 @@ class WaitingLine:
         if self.num_pieces and is_too_long:
             self.num_refused += 1
             raise OverloadedError(
-                expected=f"less than {self._bounds.max_wait_seconds:g} s of work before yours",
-                got=f"{self.wait_seconds:.1f} s of {self.name}",
+                expected=f"at most {self._describe(self._bounds.max_pieces, self._bounds.max_wait_seconds)} before yours",
+                got=self._describe(self.num_pieces, self.wait_seconds),
                 retry_after_seconds=self.wait_seconds,
             )
 
@@ -106,6 +106,11 @@ class WaitingLine:
             self.num_pieces -= pieces
         self._learn(self._stopwatch() - start, weighed)
         return answer
+
+    def _describe(self, pieces: float, seconds: float) -> str:
+        # Pieces are a number that people know, such as images, only where they have a bound.
+        counted = "" if math.isinf(self._bounds.max_pieces) else f"{pieces:g} {self.name} and "
+        return f"{counted}{seconds:.3g} s of work"
 
     def _learn(self, seconds: float, pieces: float) -> None:
         if not self._mean_pieces:
