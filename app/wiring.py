@@ -24,6 +24,7 @@ from app.infra.settings import Settings
 from app.infra.store import ObjectStore
 from app.infra.tenancy import Sessions, TenantSessions
 from app.infra.workers import WorkerRegistry
+from app.jobs.hub import EventHub
 from app.overload.bounds import Bounds
 from app.overload.request_limit import Place
 
@@ -45,6 +46,8 @@ class Resources:
     workers: WorkerRegistry
     rates: RateLimits
     bounds: Bounds
+    hub: EventHub
+    """Followers of jobs."""
     predictor: Predictor | None = None
     """None in role `control`, which has no torch."""
     reaper: Reaper | None = None

@@ -148,7 +148,7 @@ class Settings(BaseSettings):
     prediction_retention_days: float = Field(default=0.0, ge=0)
     """How long predictions are kept as rows, never their images; 0: not at all."""
     event_poll_seconds: float = 0.5
-    """Pause between two looks for new job events, for each follower of a stream."""
+    """Pause between two looks for new job events; one look serves all event streams of a process."""
     limits: Limits = Field(default_factory=Limits)
     log_format: str = "console"
     """`console` or `json`."""

@@ -42,6 +42,7 @@ def resources(engine: Engine, session_factory: SessionFactory, tmp_path: Path) -
         workers=None,  # type: ignore[arg-type]
         rates=None,  # type: ignore[arg-type]
         bounds=None,  # type: ignore[arg-type]
+        hub=None,  # type: ignore[arg-type]
     )
 
 
