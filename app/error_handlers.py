@@ -33,6 +33,7 @@ from app.domain.errors import (
     QueueUnavailableError,
     RateLimitedError,
     RequestTooLargeError,
+    RequestTooSlowError,
     StaleLeaseError,
     StoreUnavailableError,
     UnsafeHostError,
@@ -55,6 +56,7 @@ STATUS: dict[type[VttError], int] = {
     ConflictError: 409,
     StaleLeaseError: 409,
     RequestTooLargeError: 413,
+    RequestTooSlowError: 408,
     BackboneMismatchError: 409,
     QueueUnavailableError: 503,
     StoreUnavailableError: 503,
@@ -91,6 +93,18 @@ class ProblemResponse(JSONResponse):
             return super().render(content)
         except UnicodeEncodeError:
             return JSONResponse.render(self, _escape_surrogates(content))
+
+
+class BodyRefusedSignal(HTTPException):
+    """Carries an error out of whatever reads the body; FastAPI lets only this kind of exception through its JSON reader.
+
+    Args:
+        error: what is answered.
+    """
+
+    def __init__(self, error: VttError) -> None:
+        super().__init__(status_code=status_of(type(error)))
+        self.error = error
 
 
 def status_of(error_class: type[VttError]) -> int:
@@ -182,6 +196,8 @@ async def _handle_validation_error(request: Request, error: Exception) -> Proble
 
 async def _handle_http_exception(request: Request, error: Exception) -> ProblemResponse:
     assert isinstance(error, HTTPException)
+    if isinstance(error, BodyRefusedSignal):
+        return _respond(request, error.error, {"Connection": "close"})
     got = f"{request.method} {request.url.path}"
     if error.status_code == 404:
         missing = NotFoundError(expected="a path of this service", got=repr(got), remedy="See /docs for the paths")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
@@ -19,6 +20,7 @@ from app.infra.reaper import Reaper
 from app.infra.settings import Role, Settings
 from app.infra.store import ObjectStore
 from app.infra.workers import WorkerRegistry
+from app.jobs.hub import EventHub
 from app.models.service import load_pinned
 from app.overload.bounds import make_bounds
 from app.predictions.predictor import PredictionEngine, Predictor
@@ -68,16 +70,19 @@ def open_resources(settings: Settings, make_prediction_engine: MakeEngine) -> It
     migrate(settings.resolved_database_url)
     engine = make_engine(settings.resolved_database_url)
     sessions = make_session_factory(engine)
+    readers, stopping = make_reader_factory(engine), threading.Event()
     resources = Resources(
         settings=settings,
         sessions=sessions,
-        readers=make_reader_factory(engine),
+        readers=readers,
         store=ObjectStore(settings.resolved_store_url),
         disk=make_disk_space(settings),
         queue=JobQueue(settings.resolved_broker_url),
         workers=WorkerRegistry(settings.resolved_broker_url),
         rates=RateLimits(settings.resolved_broker_url),
         bounds=make_bounds(settings, time.monotonic),
+        hub=EventHub(readers, settings.event_poll_seconds, settings.max_followers, stopping),
+        stopping=stopping,
     )
     if settings.role is not Role.PREDICT:
         resources.reaper = Reaper(settings, sessions, resources.queue, resources.store)

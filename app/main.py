@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from contextlib import asynccontextmanager
 from importlib.metadata import version
 
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 
+from app.access.browser_guard import BrowserGuardMiddleware
+from app.access.browsers import browser_rules
 from app.access.headers import SecureHeadersMiddleware
 from app.access.loopback import check_host
 from app.error_handlers import install_error_handlers
@@ -15,6 +18,8 @@ from app.health.schemas import PROBES
 from app.infra.settings import Settings, load_settings
 from app.lifespan import MakeEngine, make_lifespan
 from app.openapi import document_answers
+from app.overload.body_pace import BodyPaceMiddleware
+from app.overload.bounds import pace_bounds
 from app.overload.request_limit import RequestLimitMiddleware
 from app.predictions.predictor import PredictionEngine
 from app.request_log import RequestLogMiddleware
@@ -52,7 +57,9 @@ def create_app(settings: Settings | None = None, make_prediction_engine: MakeEng
         lifespan=asynccontextmanager(make_lifespan(settings, make_prediction_engine or _make_torch_engine)),
     )
     app.add_middleware(BodyLimitMiddleware, max_form_bytes=settings.max_request_bytes, max_other_bytes=settings.max_json_bytes)
+    app.add_middleware(BodyPaceMiddleware, bounds=pace_bounds(settings), stopwatch=time.monotonic)
     app.add_middleware(RequestLimitMiddleware)
+    app.add_middleware(BrowserGuardMiddleware, rules=browser_rules(settings))
     app.add_middleware(SecureHeadersMiddleware)
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"])

@@ -8,12 +8,16 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from app.domain.errors import (
+    ForeignHostError,
+    ForeignOriginError,
     InvalidRequestError,
     KeyRefusedError,
     KeyRequiredError,
     MissingScopeError,
     OverloadedError,
     RateLimitedError,
+    RequestTooSlowError,
+    TooManyAtOnceError,
 )
 from app.error_handlers import PROBLEM_MEDIA_TYPE, status_of
 from app.uploads.results import ImageResult
@@ -44,7 +48,18 @@ class Problem(BaseModel):
     mistakes: list[Mistake] | None = Field(default=None, description="With `request.invalid`: every wrong field")
 
 
-ALWAYS = (InvalidRequestError, KeyRequiredError, KeyRefusedError, MissingScopeError, RateLimitedError, OverloadedError)
+ALWAYS = (
+    InvalidRequestError,
+    KeyRequiredError,
+    KeyRefusedError,
+    MissingScopeError,
+    ForeignHostError,
+    ForeignOriginError,
+    RequestTooSlowError,
+    RateLimitedError,
+    TooManyAtOnceError,
+    OverloadedError,
+)
 """What every endpoint raises."""
 
 

@@ -25,7 +25,9 @@ from app.infra.settings import Settings
 from app.infra.store import ObjectStore
 from app.infra.tenancy import Sessions, TenantSessions
 from app.infra.workers import WorkerRegistry
+from app.jobs.hub import EventHub
 from app.overload.bounds import Bounds
+from app.overload.request_limit import Place
 
 if TYPE_CHECKING:
     from app.predictions.predictor import Predictor
@@ -46,6 +48,8 @@ class Resources:
     workers: WorkerRegistry
     rates: RateLimits
     bounds: Bounds
+    hub: EventHub
+    """Followers of jobs."""
     predictor: Predictor | None = None
     """None in role `control`, which has no torch."""
     reaper: Reaper | None = None
@@ -76,6 +80,9 @@ async def _caller(
     # A thread only for what waits for the database or Redis.
     caller = let_in() if key is None else await run_in_threadpool(let_in)
     bind_contextvars(tenant_id=caller.tenant_id, key_id=caller.key_id)
+    if caller.key_id is not None:
+        place: Place = request.state.place
+        place.give_to(f"key {caller.key_id}")
     if settings.requests_per_minute is not None:
         name = caller.key_id or caller.tenant_id
         await run_in_threadpool(process.rates.count, "requests", name, settings.requests_per_minute)

@@ -9,7 +9,9 @@ from app.domain.errors import KeyRefusedError, KeyRequiredError, MissingScopeErr
 from app.infra.access import AccessRepository
 from app.infra.tenancy import Sessions
 
-REMEDY = "Send the header `Authorization: Bearer KEY`; who runs the service makes keys with `vtt keys create`"
+REMEDY = (
+    "Send the header `Authorization: Bearer KEY` with a valid key; whoever runs the service makes keys with `vtt keys create`"
+)
 
 
 def identify(key: str | None, readers: Sessions, now: datetime, *, is_required: bool) -> Caller:
@@ -27,7 +29,7 @@ def identify(key: str | None, readers: Sessions, now: datetime, *, is_required: 
     """
     if key is None:
         if is_required:
-            raise KeyRequiredError(expected="a key", got="none", remedy=REMEDY)
+            raise KeyRequiredError(expected="a key in the header Authorization", got="no key", remedy=REMEDY)
         return ANYBODY
     parts = KEY_PATTERN.fullmatch(key)
     caller = None
@@ -36,7 +38,7 @@ def identify(key: str | None, readers: Sessions, now: datetime, *, is_required: 
             caller = AccessRepository(session).authenticate(parts[1], parts[2], now)
     if caller is None:
         # The same words whatever is wrong; the key itself never appears in an answer or a log.
-        raise KeyRefusedError(expected="a key that is valid", got="another", remedy=REMEDY)
+        raise KeyRefusedError(expected="a valid key", got="a key that is unknown, expired, revoked or mistyped", remedy=REMEDY)
     return caller
 
 
@@ -49,6 +51,10 @@ def check_scope(caller: Caller, scopes: frozenset[Scope]) -> None:
     if caller.scopes.isdisjoint(scopes):
         raise MissingScopeError(
             expected=f"a key with the scope {' or '.join(sorted(scopes))}",
-            got=f"one with {' and '.join(sorted(caller.scopes)) or 'none'}",
-            remedy="Use another key of yours, or ask who runs the service for one",
+            got=f"a key with {_named(caller.scopes)}",
+            remedy="Send a key that has this scope, or ask whoever runs the service for one",
         )
+
+
+def _named(scopes: frozenset[Scope]) -> str:
+    return f"the scope {' and '.join(sorted(scopes))}" if scopes else "no scope"

@@ -66,6 +66,6 @@ def _check(what: str, bound: int, wanted: int) -> None:
     if wanted > bound:
         raise QuotaExceededError(
             expected=f"at most {bound} {what}",
-            got=f"{wanted} with this request",
-            remedy="Delete what you no longer need, wait for jobs to end, or ask who runs the service for more",
+            got=f"{wanted}, counting this request",
+            remedy="Delete what you no longer need, wait until jobs have ended, or ask whoever runs the service for more",
         )

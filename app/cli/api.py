@@ -9,9 +9,6 @@ from typing import Annotated
 
 import typer
 
-GRACE_SECONDS = 5
-"""How long requests in flight may take once the process is asked to end; event streams end then."""
-
 
 def api(
     host: Annotated[str | None, typer.Option(help="Address to listen on; VTT_HOST, else 127.0.0.1.")] = None,
@@ -23,27 +20,16 @@ def api(
     """Run one HTTP process; it needs a broker and, for jobs, a worker beside it."""
     put_in_environment(host=host, port=port, role=role, data_dir=data_dir)
     # The web stack takes most of a second to import; `vtt --help` does without it.
-    import uvicorn  # noqa: PLC0415
-
     from app.infra.data_folder import load_local_settings  # noqa: PLC0415
     from app.infra.telemetry import configure_logging  # noqa: PLC0415
     from app.infra.tracing import start_tracing  # noqa: PLC0415
     from app.main import create_app  # noqa: PLC0415
+    from app.server import serve  # noqa: PLC0415
 
     settings = load_local_settings()
     configure_logging(settings.log_format, in_thread=True)
     start_tracing("vtt-api")
-    config = uvicorn.Config(
-        create_app(settings),
-        host=settings.host,
-        port=settings.port,
-        timeout_graceful_shutdown=GRACE_SECONDS,
-        access_log=False,
-        log_config=None,
-        log_level="warning",
-    )
-    listening = None if fd is None else [socket.socket(fileno=fd)]
-    uvicorn.Server(config).run(sockets=listening)
+    serve(create_app(settings), settings, None if fd is None else socket.socket(fileno=fd))
 
 
 def put_in_environment(**options: object) -> None:

@@ -34,7 +34,7 @@ SIDE_PIXELS = 256
 RAISED_LIMITS = {
     "VTT_PREDICT_MAX_WAIT_SECONDS": "3600",
     "VTT_PREDICT_MAX_WAITING_IMAGES": "100000",
-    "VTT_MAX_REQUESTS": "100000",
+    "VTT_MAX_REQUESTS": "4096",
 }
 """Settings of the measured process: as many clients as are asked for are to be answered, however slow the backbone is."""
 

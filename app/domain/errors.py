@@ -20,6 +20,7 @@ VttError
 ├── StoreUnavailableError          store.unavailable: it does not answer, or refuses for now
 ├── DiskFullError                  disk.full: too little space is left to take more
 ├── RequestTooLargeError           request.too_large
+├── RequestTooSlowError            request.too_slow: head or body did not arrive in time
 ├── InputError
 │   ├── BadCursorError             cursor.invalid
 │   ├── SettingsError              settings.invalid: a variable of the process environment
@@ -40,8 +41,12 @@ VttError
 │   ├── KeyRequiredError           access.key_required
 │   ├── KeyRefusedError            access.key_refused: unknown, expired, revoked
 │   ├── MissingScopeError          access.missing_scope
-│   └── QuotaExceededError         access.quota_exceeded
+│   ├── QuotaExceededError         access.quota_exceeded
+│   ├── ForeignHostError           access.foreign_host: the Host header names another service
+│   └── ForeignOriginError         access.foreign_origin: a page of another web site sent the request
 ├── RateLimitedError               access.rate_limited: it says when to come back
+│   ├── TooManyAtOnceError         access.too_many_at_once: one client holds its share of the places
+│   └── TooManyFollowersError      access.too_many_followers: one tenant follows as many jobs as it may
 └── JobFailureError                job.failed: why a job ended without a model, beside errors of its input
     ├── WorkerLostError            job.worker_lost
     ├── OutOfMemoryError           job.out_of_memory
@@ -186,6 +191,13 @@ class RequestTooLargeError(VttError):
     title = "Request too large"
 
 
+class RequestTooSlowError(VttError):
+    """The head or the body of the request arrived too slowly, or stopped arriving."""
+
+    code = "request.too_slow"
+    title = "Request too slow"
+
+
 class OverloadedError(VttError):
     """The process has more to do than it can answer in time; nothing of the request was begun.
 
@@ -200,7 +212,7 @@ class OverloadedError(VttError):
 
     def __init__(self, *, expected: str, got: str, retry_after_seconds: float) -> None:
         seconds = min(LONGEST_RETRY_SECONDS, max(1, math.ceil(retry_after_seconds)))
-        super().__init__(expected=expected, got=got, remedy=f"Try again in {seconds} s, as the header Retry-After says")
+        super().__init__(expected=expected, got=got, remedy=f"Try again in {seconds} s (header Retry-After)")
         self.retry_after_seconds = seconds
 
 
@@ -355,6 +367,20 @@ class QuotaExceededError(AccessError):
     title = "Quota exceeded"
 
 
+class ForeignHostError(AccessError):
+    """The request names a host that is not this service's, as after DNS rebinding."""
+
+    code = "access.foreign_host"
+    title = "Foreign host name"
+
+
+class ForeignOriginError(AccessError):
+    """A page of another web site sent a request that would change something."""
+
+    code = "access.foreign_origin"
+    title = "Foreign origin"
+
+
 class RateLimitedError(VttError):
     """Too much came in too short a time.
 
@@ -371,6 +397,20 @@ class RateLimitedError(VttError):
     def __init__(self, *, expected: str, got: str, remedy: str, retry_after_seconds: int) -> None:
         super().__init__(expected=expected, got=got, remedy=remedy)
         self.retry_after_seconds = retry_after_seconds
+
+
+class TooManyAtOnceError(RateLimitedError):
+    """One client has as many requests, or connections, open as one may; others are still answered."""
+
+    code = "access.too_many_at_once"
+    title = "Too many requests at once"
+
+
+class TooManyFollowersError(RateLimitedError):
+    """One tenant has as many event streams open as it may."""
+
+    code = "access.too_many_followers"
+    title = "Too many event streams"
 
 
 class JobFailureError(VttError):

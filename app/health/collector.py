@@ -79,6 +79,7 @@ class StateCollector(Collector):
         waiting = GaugeMetricFamily("vtt_wait_seconds", "How long a new request would wait, by estimate", labels=["line"])
         refused = CounterMetricFamily("vtt_refused_requests", "Requests refused because too much was to do", labels=["line"])
         refused.add_metric(["any"], self._resources.bounds.requests.num_refused)
+        refused.add_metric(["connections"], self._resources.bounds.connections.num_refused)
         for name, line in (("predict", self._resources.bounds.predictions), ("upload", self._resources.bounds.uploads)):
             waiting.add_metric([name], line.wait_seconds)
             refused.add_metric([name], line.num_refused)

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import func, or_, select, update
+from sqlalchemy import Integer, String, and_, column, func, or_, select, update, values
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -98,6 +99,24 @@ class JobRepository:
         """Return the job's events with larger ids, oldest first."""
         statement = select(JobEventRow).where(JobEventRow.job_id == job_id, JobEventRow.id > event_id)
         return list(self._session.scalars(statement.order_by(JobEventRow.id).limit(limit)))
+
+    def events_after_each(self, last_ids: Mapping[str, int], limit: int) -> list[JobEventRow]:
+        """Return the events of many jobs with one statement, oldest first.
+
+        Args:
+            last_ids: job id -> id of the event after which its events are wanted; at least one job.
+            limit: number of events of all jobs together.
+        """
+        seen = (
+            values(column("job_id", String), column("last_id", Integer), name="seen").data(list(last_ids.items())).cte("seen")
+        )
+        is_new = and_(JobEventRow.job_id == seen.c.job_id, JobEventRow.id > seen.c.last_id)
+        return list(self._session.scalars(select(JobEventRow).join(seen, is_new).order_by(JobEventRow.id).limit(limit)))
+
+    def newest_event(self, job_id: str) -> JobEventRow | None:
+        """Return the job's last event so far."""
+        statement = select(JobEventRow).where(JobEventRow.job_id == job_id).order_by(JobEventRow.id.desc())
+        return self._session.scalar(statement.limit(1))
 
     def has_unfinished_for(self, support_set_id: str) -> bool:
         """Return whether a job that has not ended needs the support set."""

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import os
+import re
 import tempfile
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, ValidationError
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from app.domain.errors import SettingsError
 from vtt_core.contract.limits import Limits
@@ -27,6 +29,24 @@ def socket_in(data_dir: Path) -> Path:
         return socket
     digest = hashlib.sha256(os.fsencode(socket)).hexdigest()[:16]
     return Path(tempfile.gettempdir()) / f"vtt-{os.getuid()}-{digest}" / "redis.sock"
+
+
+def split_names(value: Any) -> Any:
+    """Return the names in the value of a variable: separated by commas, or a JSON list."""
+    if not isinstance(value, str):
+        return value
+    names = json.loads(value) if value.lstrip().startswith("[") else value.split(",")
+    return tuple(str(name).strip() for name in names if str(name).strip())
+
+
+def _clean_origin(value: str) -> str:
+    origin = value.rstrip("/").lower()
+    if not re.fullmatch(r"\*|null|[a-z][a-z0-9+.-]*://[^/\s]+", origin):
+        raise ValueError("an origin is a scheme, a host and perhaps a port, such as https://lab.example")
+    return origin
+
+
+Origin = Annotated[str, AfterValidator(_clean_origin)]
 
 
 class Role(StrEnum):
@@ -63,8 +83,10 @@ class Settings(BaseSettings):
     """Listen on other addresses than loopback although no key is asked for."""
     requests_per_minute: int | None = Field(default=None, ge=1)
     """Requests of one key; None is without bound."""
-    cors_origins: tuple[str, ...] = ()
-    """Origins, as a JSON list, whose pages may ask from a browser; none by default."""
+    cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(split_names)] = ()
+    """Origins of other web sites whose pages may use the service from a browser, separated by commas or a JSON list."""
+    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_names)] = ()
+    """More names by which browsers may call a service without keys, separated by commas or a JSON list; `*` allows all."""
     default_backbone: str = "mini"
     lease_seconds: float = 30.0
     """How long a worker may be silent before another takes its job."""
@@ -103,7 +125,24 @@ class Settings(BaseSettings):
     upload_max_wait_seconds: float = Field(default=10.0, gt=0)
     """How long an accepted upload may wait for those before it, by estimate; others are refused with 503."""
     max_requests: int = Field(default=256, ge=1)
-    """Requests that a process works on at once, health not counted; others are refused with 503."""
+    """Requests of each kind that a process has open at once (those that read, those that change something or predict, event
+    streams), health not counted; others are refused with 503."""
+    client_share: float = Field(default=0.5, gt=0, le=1)
+    """Part of these, and of the connections, that one client may have; more is refused with 429."""
+    max_followers: int = Field(default=128, ge=1)
+    """Event streams of one tenant in a process; more are refused with 429."""
+    max_connections: int = Field(default=2048, ge=1)
+    """Open connections of a process."""
+    head_seconds: float = Field(default=10.0, gt=0)
+    """How long the head of a request may take to arrive."""
+    body_pause_seconds: float = Field(default=10.0, gt=0)
+    """How long a body may pause, or fall behind its minimum rate."""
+    body_bytes_per_second: float = Field(default=1024.0, gt=0)
+    """Minimum rate of a body."""
+    body_seconds: float = Field(default=900.0, gt=0)
+    """How long a whole body may take to arrive."""
+    answer_pause_seconds: float = Field(default=60.0, gt=0)
+    """How long a client may read nothing of its answer."""
     worker_metrics_port: int = Field(default=0, ge=0, le=65535)
     """Port on which a worker tells its metrics to Prometheus; 0: none."""
     worker_metrics_host: str = "127.0.0.1"
@@ -111,7 +150,7 @@ class Settings(BaseSettings):
     prediction_retention_days: float = Field(default=0.0, ge=0)
     """How long predictions are kept as rows, never their images; 0: not at all."""
     event_poll_seconds: float = 0.5
-    """Pause between two looks for new job events, for each follower of a stream."""
+    """Pause between two looks for new job events; one look serves all event streams of a process."""
     limits: Limits = Field(default_factory=Limits)
     log_format: str = "console"
     """`console` or `json`."""

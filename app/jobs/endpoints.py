@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterable
+from collections.abc import AsyncIterable, AsyncIterator
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Response
@@ -19,6 +19,7 @@ from app.domain.errors import (
     NotFoundError,
     QuotaExceededError,
     RequestTooLargeError,
+    TooManyFollowersError,
     UnsupportedMediaTypeError,
 )
 from app.domain.jobs import JobState
@@ -50,6 +51,11 @@ JobId = Annotated[str, id_parameter("Id of a job")]
 
 def _known_job_id(job_id: JobId, session: ReadSessionDep) -> str:
     return JobRepository(session).get(job_id).id
+
+
+async def _hold_place(resources: ResourcesDep) -> AsyncIterator[None]:
+    with resources.hub.place(resources.caller.tenant_id):
+        yield
 
 
 @router.post(
@@ -129,7 +135,8 @@ def cancel_job(job_id: JobId, resources: ResourcesDep) -> JobAnswer:
 @router.get(
     "/{job_id}/events",
     response_class=EventSourceResponse,
-    responses=problem_responses(NotFoundError),
+    dependencies=[Depends(_hold_place)],
+    responses=problem_responses(NotFoundError, TooManyFollowersError),
 )
 async def follow_job(
     job_id: Annotated[str, Depends(_known_job_id)],
@@ -142,7 +149,8 @@ async def follow_job(
 
     `state` events carry `state` and `attempt` (in the end also `model_id` or `error`); `progress` events carry step, losses,
     the gradients' cosine and the seconds left. The stream ends after the final state; where the connection
-    is lost before, come back with the last id. `curl -N` shows it.
+    is lost before, come back with the last id. `curl -N` shows it. With an id beyond the last event, the stream waits for the
+    next one; a job that has ended tells its final state again.
     """
     async for event in follow(resources, job_id, last_event_id):
         yield event

@@ -1,67 +1,72 @@
 """Stream what happens to a job.
 
-Each follower looks into the database every half second: no thread is held between two looks, any API
-process can answer, and a follower that comes back goes on where it was.
+A follower first reads what it has missed, then waits in the hub for what is new. Any API process can answer, and a follower
+that comes back goes on where it was.
 """
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
+from functools import partial
 
 from fastapi.sse import ServerSentEvent
-from starlette.concurrency import run_in_threadpool
 
 from app.domain.jobs import JobState
 from app.infra.jobs import JobRepository
-from app.infra.outages import DATABASE_AWAY
+from app.infra.tables import JobEventRow
 from app.infra.tenancy import Sessions
 from app.wiring import Resources
 
-OUTAGE_PAUSE_SECONDS = 1.0
-"""Before the next look into a database that is away."""
+PAGE_EVENTS = 500
+"""Missed events that are read at once."""
 
 
 async def follow(resources: Resources, job_id: str, last_event_id: int) -> AsyncIterator[ServerSentEvent]:
-    """Yield the job's events after an id until it has ended; the last one always names the final state.
+    """Yield the job's events after an id until it has ended; the last one is always the final state.
 
     A process that is asked to end closes the stream earlier; the follower comes back with the last id. A database
     that is away for a moment only holds up the stream.
 
     Args:
-        resources: where to read, how long to pause between two looks, and whether the process ends.
-        job_id: of a job that exists.
-        last_event_id: 0 for all events.
+        resources: where to read, and the hub.
+        job_id: of a job that exists and that the caller may see.
+        last_event_id: 0 for all events. If it is beyond the job's last event, the follower waits for the next one; a job that
+            has ended tells its end again.
     """
-    while not resources.stopping.is_set():
-        try:
-            events, final = await run_in_threadpool(_look, resources.readers, job_id, last_event_id)
-        except DATABASE_AWAY:
-            await asyncio.sleep(OUTAGE_PAUSE_SECONDS)
-            continue
+    hub, last_id = resources.hub, last_event_id
+    while (page := await hub.read(partial(_missed, resources.readers, job_id, last_id))) is not None:
+        events, last_id = page
         for event in events:
-            yield event
-            last_event_id = int(event.id or last_event_id)
-        if final is not None:
-            if not events:
-                yield final
-            return
-        if not events:
-            await asyncio.sleep(resources.settings.event_poll_seconds)
+            yield _to_send(event)
+            if _is_end(event):
+                return
+        if len(events) >= PAGE_EVENTS:
+            continue
+        with hub.follower(job_id, last_id) as follower:
+            async for event in follower.events():
+                yield _to_send(event)
+                if _is_end(event):
+                    return
+                last_id = event.id
 
 
-def _look(readers: Sessions, job_id: str, last_event_id: int) -> tuple[list[ServerSentEvent], ServerSentEvent | None]:
-    """Return the new events, and the final state once nothing comes after them."""
+def _missed(readers: Sessions, job_id: str, last_id: int) -> tuple[list[JobEventRow], int]:
+    """Return the next events after an id, and the id of the last one that the follower then has."""
     with readers() as session:
         jobs = JobRepository(session)
-        rows = jobs.events_after(job_id, last_event_id)
-        events = [ServerSentEvent(data=row.payload, event=row.kind, id=str(row.id)) for row in rows]
-        if rows:
-            last = rows[-1]
-            has_ended = last.kind == "state" and JobState(last.payload["state"]).is_final
-            return events, events[-1] if has_ended else None
-        job = jobs.get(job_id)
-        if not JobState(job.state).is_final:
-            return [], None
-        # The follower has seen everything before; it is told the end again.
-        return [], ServerSentEvent(data={"state": job.state, "attempt": job.attempt}, event="state", id=str(last_event_id))
+        if events := jobs.events_after(job_id, last_id, PAGE_EVENTS):
+            return events, events[-1].id
+        newest = jobs.newest_event(job_id)
+    if newest is None:
+        return [], 0
+    if newest.id > last_id:  # it came between the two statements, and the hub will hand it out
+        return [], last_id
+    return [newest] if _is_end(newest) else [], newest.id
+
+
+def _is_end(event: JobEventRow) -> bool:
+    return event.kind == "state" and JobState(event.payload["state"]).is_final
+
+
+def _to_send(event: JobEventRow) -> ServerSentEvent:
+    return ServerSentEvent(data=event.payload, event=event.kind, id=str(event.id))

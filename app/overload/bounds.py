@@ -8,7 +8,9 @@ from dataclasses import dataclass
 from anyio import CapacityLimiter
 
 from app.infra.settings import Settings
-from app.overload.request_limit import RequestLimit
+from app.overload.body_pace import PaceBounds
+from app.overload.connections import ConnectionTable, connection_bounds
+from app.overload.request_limit import PlaceBounds, RequestLimit
 from app.overload.waiting_line import LineBounds, WaitingLine
 
 HEALTH_THREADS = 4
@@ -25,6 +27,7 @@ class Bounds:
     requests: RequestLimit
     predictions: WaitingLine
     uploads: WaitingLine
+    connections: ConnectionTable
     health_threads: CapacityLimiter
     """Threads that look at the parts, so that health answers however much else waits."""
 
@@ -43,8 +46,14 @@ def make_bounds(settings: Settings, stopwatch: Callable[[], float]) -> Bounds:
     uploads_line = WaitingLine("support images to check", uploads, stopwatch)
     uploads_line.calibrate(1 / UPLOAD_BYTES_PER_SECOND, CALIBRATION_BYTES)
     return Bounds(
-        requests=RequestLimit(settings.max_requests, stopwatch),
+        requests=RequestLimit(PlaceBounds(settings.max_requests, settings.client_share), stopwatch),
         predictions=WaitingLine("images to classify", predictions, stopwatch),
         uploads=uploads_line,
+        connections=ConnectionTable(connection_bounds(settings.max_connections, settings.client_share, settings.max_requests)),
         health_threads=CapacityLimiter(HEALTH_THREADS),
     )
+
+
+def pace_bounds(settings: Settings) -> PaceBounds:
+    """Return how slow a request body may be."""
+    return PaceBounds(settings.body_pause_seconds, settings.body_bytes_per_second, settings.body_seconds)

@@ -1,72 +1,185 @@
-"""Bound the requests that a process works on at once, so that its memory and its health do not depend on its clients.
+"""Bound the requests that a process has open, in all and for each client, so that no client can shut out the others.
 
-uvicorn's own limit counts health too, and answers without a problem document and without `Retry-After`.
+Requests are counted by what they do. Those whose body is still arriving cost little and may be slow. Those that read (GET,
+HEAD) are counted apart from those that change something, so that the service can be looked at while uploads fill it.
+Followers of jobs stay for hours and have places of their own. Health is not counted.
+
+A client is known by its address until its key has been checked, then by its key.
 """
 
 from __future__ import annotations
 
+import ipaddress
+import math
 from collections import Counter
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import StrEnum
 
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.datastructures import Headers
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from app.domain.errors import OverloadedError
+from app.domain.errors import LONGEST_RETRY_SECONDS, OverloadedError, RateLimitedError, TooManyAtOnceError
 from app.error_handlers import ProblemResponse, headers_of, problem_of, status_of
 from app.health.schemas import PROBES
 
 STREAM_END = "/events"
-"""Followers of jobs stay for minutes and cost little: they are counted apart."""
+READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 SMOOTHING = 0.1
 """Weight of the newest request in the estimate of a request's seconds."""
+IPV6_NETWORK_BITS = 64
+"""What a single IPv6 customer gets at least; its addresses count as one client."""
+
+
+class PlaceKind(StrEnum):
+    """What an open request does."""
+
+    ARRIVING = "requests whose body is still arriving"
+    READING = "requests that read"
+    WRITING = "requests that change something or predict"
+    FOLLOWING = "event streams"
+
+
+CHANGING = (PlaceKind.ARRIVING, PlaceKind.WRITING)
+"""The two parts of one request's life; a client's share bounds both together."""
+
+
+@dataclass(frozen=True)
+class PlaceBounds:
+    """How many requests may be open."""
+
+    max_requests: int
+    """Of each kind."""
+    client_share: float
+    """Part of them that one client may have, above 0, at most 1."""
+
+    @property
+    def max_of_client(self) -> int:
+        """How many one client may have, at least one."""
+        return math.ceil(self.max_requests * self.client_share)
+
+
+class Place:
+    """One open request.
+
+    Args:
+        limit: where it is counted.
+        kind: what it does.
+        client: whose it is.
+        since: when the work on it began, by the stopwatch of the limit.
+    """
+
+    def __init__(self, limit: RequestLimit, kind: PlaceKind, client: str, since: float) -> None:
+        self._limit = limit
+        self.kind = kind
+        self.client = client
+        self.since = since
+
+    def note_complete_body(self) -> None:
+        """Count the request among those that are worked on."""
+        if self.kind is PlaceKind.ARRIVING:
+            self._limit.begin_work(self)
+
+    def give_to(self, client: str) -> None:
+        """Count the request for another client, once it is known whose it is.
+
+        Raises:
+            TooManyAtOnceError: that client has its share already.
+        """
+        if client != self.client:
+            self._limit.check_client(self.kind, client)
+            self._limit.move(self, self.kind, client)
 
 
 class RequestLimit:
-    """The requests that are being worked on; used from the event loop alone.
+    """The open requests of a process; used from the event loop alone.
 
     Args:
-        max_requests: at once; as many followers of jobs may come beside them.
+        bounds: how many may be open.
         stopwatch: gives monotonic seconds.
     """
 
-    def __init__(self, max_requests: int, stopwatch: Callable[[], float]) -> None:
-        self._max_requests = max_requests
+    def __init__(self, bounds: PlaceBounds, stopwatch: Callable[[], float]) -> None:
+        self._bounds = bounds
         self._stopwatch = stopwatch
-        self._running: Counter[bool] = Counter()
+        self._open: Counter[PlaceKind] = Counter()
+        self._open_of_client: Counter[tuple[PlaceKind, str]] = Counter()
         self._request_seconds = 0.0
         self.num_refused = 0
         """Requests since the start."""
 
-    def check(self, *, is_stream: bool) -> None:
-        """Refuse one more request beyond the limit.
+    def check_client(self, kind: PlaceKind, client: str) -> None:
+        """Refuse one more request of a client beyond its share.
 
         Raises:
-            OverloadedError: there are as many as may be.
+            TooManyAtOnceError: the client has its share.
         """
-        if self._running[is_stream] < self._max_requests:
+        num_open = sum(self._open_of_client[each, client] for each in _counted_with(kind))
+        if num_open < self._bounds.max_of_client:
             return
         self.num_refused += 1
-        raise OverloadedError(
-            expected=f"less than {self._max_requests} requests at once",
-            got="as many",
-            retry_after_seconds=self._request_seconds,
+        what = PlaceKind.WRITING if kind in CHANGING else kind
+        raise TooManyAtOnceError(
+            expected=f"at most {self._bounds.max_of_client} {what} at once from one client",
+            got=f"{num_open} open ones, and this one",
+            remedy="Wait until some of your requests have been answered, or send fewer at once. A client is a key, or an "
+            "address where no key is sent. Whoever runs the service can change VTT_MAX_REQUESTS and VTT_CLIENT_SHARE",
+            retry_after_seconds=min(LONGEST_RETRY_SECONDS, max(1, math.ceil(self._request_seconds))),
         )
 
-    @contextmanager
-    def count(self, *, is_stream: bool) -> Iterator[None]:
-        """Count a request while it is worked on."""
-        self._running[is_stream] += 1
-        start = self._stopwatch()
-        try:
-            yield
-        finally:
-            self._running[is_stream] -= 1
-            if not is_stream:
-                self._request_seconds += SMOOTHING * (self._stopwatch() - start - self._request_seconds)
+    def take(self, kind: PlaceKind, client: str) -> Place:
+        """Count a request as open until `release`.
+
+        Raises:
+            TooManyAtOnceError: the client has its share.
+            OverloadedError: all clients together have as many as may be.
+        """
+        self.check_client(kind, client)
+        self._check_all(kind)
+        place = Place(self, kind, client, self._stopwatch())
+        self._count(place, 1)
+        return place
+
+    def release(self, place: Place) -> None:
+        """Count a request no longer."""
+        self._count(place, -1)
+        if place.kind in {PlaceKind.READING, PlaceKind.WRITING}:
+            self._request_seconds += SMOOTHING * (self._stopwatch() - place.since - self._request_seconds)
+
+    def begin_work(self, place: Place) -> None:
+        """Count a request whose body has arrived among those that are worked on."""
+        place.since = self._stopwatch()
+        self.move(place, PlaceKind.WRITING, place.client)
+
+    def move(self, place: Place, kind: PlaceKind, client: str) -> None:
+        """Count a request as another kind, or for another client."""
+        self._count(place, -1)
+        place.kind, place.client = kind, client
+        self._count(place, 1)
+
+    def num_open(self, kind: PlaceKind) -> int:
+        """Return how many requests of a kind are open."""
+        return self._open[kind]
+
+    def _check_all(self, kind: PlaceKind) -> None:
+        for each in _counted_with(kind):
+            if self._open[each] >= self._bounds.max_requests:
+                self.num_refused += 1
+                raise OverloadedError(
+                    expected=f"at most {self._bounds.max_requests} {each} at once",
+                    got=f"{self._open[each]} open ones, and this one",
+                    retry_after_seconds=self._request_seconds,
+                )
+
+    def _count(self, place: Place, change: int) -> None:
+        self._open[place.kind] += change
+        self._open_of_client[place.kind, place.client] += change
+        if not self._open_of_client[place.kind, place.client]:
+            del self._open_of_client[place.kind, place.client]
 
 
 class RequestLimitMiddleware:
-    """Refuses requests beyond the process's limit, before anything of them is read.
+    """Refuses requests beyond the process's bounds, before anything of them is read.
 
     Args:
         app: what answers.
@@ -76,18 +189,64 @@ class RequestLimitMiddleware:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 503 beyond the limit."""
+        """Answer 503 beyond the bound of all clients, 429 beyond that of one."""
         if scope["type"] != "http" or scope["path"] in PROBES:
             await self._app(scope, receive, send)
             return
         limit: RequestLimit = scope["app"].state.resources.bounds.requests
-        is_stream = scope["path"].endswith(STREAM_END)
         try:
-            limit.check(is_stream=is_stream)
-        except OverloadedError as error:
-            problem = problem_of(error, scope["path"])
-            response = ProblemResponse(problem, status_code=status_of(type(error)), headers=headers_of(error))
+            place = limit.take(kind_of(scope), client_of(scope))
+        except (OverloadedError, RateLimitedError) as error:
+            headers = headers_of(error) | {"Connection": "close"}
+            response = ProblemResponse(problem_of(error, scope["path"]), status_code=status_of(type(error)), headers=headers)
             await response(scope, receive, send)
             return
-        with limit.count(is_stream=is_stream):
-            await self._app(scope, receive, send)
+        try:
+            scope.setdefault("state", {})["place"] = place
+            await self._app(scope, _noticing_complete_body(receive, place), send)
+        finally:
+            limit.release(place)
+
+
+def kind_of(scope: Scope) -> PlaceKind:
+    """Return what a request does, as far as its head tells."""
+    if scope["path"].endswith(STREAM_END):
+        return PlaceKind.FOLLOWING
+    if scope["method"] in READING_METHODS:
+        return PlaceKind.READING
+    headers = Headers(scope=scope)
+    has_body = "transfer-encoding" in headers or headers.get("content-length", "0").strip("0 ") != ""
+    return PlaceKind.ARRIVING if has_body else PlaceKind.WRITING
+
+
+def client_of(scope: Scope) -> str:
+    """Return whose request it is by its address; uvicorn puts there what a trusted proxy says."""
+    client = scope.get("client")
+    return address_group(client[0]) if client else "unknown"
+
+
+def address_group(address: str) -> str:
+    """Return the name under which an address is counted: its /64 network for IPv6, else the address."""
+    try:
+        parsed = ipaddress.ip_address(address)
+    except ValueError:
+        return address
+    if isinstance(parsed, ipaddress.IPv4Address):
+        return str(parsed)
+    if parsed.ipv4_mapped is not None:
+        return str(parsed.ipv4_mapped)
+    return str(ipaddress.ip_network((int(parsed), IPV6_NETWORK_BITS), strict=False))
+
+
+def _counted_with(kind: PlaceKind) -> tuple[PlaceKind, ...]:
+    return CHANGING if kind in CHANGING else (kind,)
+
+
+def _noticing_complete_body(receive: Receive, place: Place) -> Receive:
+    async def receive_and_note() -> Message:
+        message = await receive()
+        if message["type"] == "http.request" and not message.get("more_body", False):
+            place.note_complete_body()
+        return message
+
+    return receive_and_note

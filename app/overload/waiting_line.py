@@ -86,8 +86,8 @@ class WaitingLine:
         if self.num_pieces and is_too_long:
             self.num_refused += 1
             raise OverloadedError(
-                expected=f"less than {self._bounds.max_wait_seconds:g} s of work before yours",
-                got=f"{self.wait_seconds:.1f} s of {self.name}",
+                expected=f"at most {self._describe(self._bounds.max_pieces, self._bounds.max_wait_seconds)} before yours",
+                got=self._describe(self.num_pieces, self.wait_seconds),
                 retry_after_seconds=self.wait_seconds,
             )
 
@@ -115,6 +115,11 @@ class WaitingLine:
             self.num_pieces -= pieces
         self._learn(pieces)
         return answer
+
+    def _describe(self, pieces: float, seconds: float) -> str:
+        # Pieces are a number that people know, such as images, only where they have a bound.
+        counted = "" if math.isinf(self._bounds.max_pieces) else f"{pieces:g} {self.name} and "
+        return f"{counted}{seconds:.3g} s of work"
 
     def _learn(self, pieces: float) -> None:
         """Count finished pieces and the time since others finished: how many leave the line in a second, however many wait."""

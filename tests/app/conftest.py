@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 
 from app.infra.settings import Role, Settings
 from app.main import create_app
-from tests.fixtures.http_api import Api, FakeEngine, MakeApi
+from tests.fixtures.http_api import OWN_URL, Api, FakeEngine, MakeApi
 from vtt_core.contract.limits import Limits
 
 
@@ -34,7 +34,7 @@ def make_api(settings: Settings) -> Iterator[MakeApi]:
     def start(*, engine: FakeEngine | None = None, **changes: Any) -> Api:
         chosen = engine or FakeEngine()
         app = create_app(settings.model_copy(update=changes), lambda _: chosen)
-        client = TestClient(app, raise_server_exceptions=False)
+        client = TestClient(app, base_url=OWN_URL, raise_server_exceptions=False)
         client.__enter__()
         opened.append(client)
         resources = app.state.resources

@@ -17,7 +17,7 @@ from app.main import create_app
 from tests.fixtures.http_api import encode_image
 
 settings = Settings(role=Role.CONTROL, data_dir=Path(sys.argv[1]), broker_url="redis://127.0.0.1:1/0")
-with TestClient(create_app(settings)) as client:
+with TestClient(create_app(settings), base_url="http://127.0.0.1") as client:
     parts = [(label, ("a.png", encode_image(place))) for place, label in enumerate(("cat", "dog"))]
     support_set_id = client.post("/v1/support-sets", files=parts).json()["id"]
     job = client.post("/v1/jobs", json={"support_set_id": support_set_id})

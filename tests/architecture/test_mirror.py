@@ -10,6 +10,7 @@ TESTED_ELSEWHERE: dict[str, str] = {
     "app/health/schemas.py": "tests/architecture/test_openapi.py",
     "app/jobs/schemas.py": "tests/architecture/test_openapi.py",
     "app/models/schemas.py": "tests/architecture/test_openapi.py",
+    "app/overload/protocol.py": "tests/hostile/test_slow_clients.py",
     "app/predictions/schemas.py": "tests/architecture/test_openapi.py",
     "app/support_sets/schemas.py": "tests/architecture/test_openapi.py",
 }

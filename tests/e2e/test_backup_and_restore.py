@@ -18,7 +18,7 @@ from app.infra.queue import JobQueue
 from app.infra.settings import Settings, load_settings
 from app.infra.store import ObjectStore
 from app.main import create_app
-from tests.fixtures.http_api import encode_image
+from tests.fixtures.http_api import OWN_URL, encode_image
 from tests.worker.conftest import add_job, add_support_set
 from worker.attempt import attempt_job
 from worker.backbones import BackboneCache
@@ -69,7 +69,7 @@ def _train(settings: Settings, sessions: SessionFactory) -> None:
 def predict(settings: Settings) -> tuple[object, list[str]]:
     """Return what the service says to three images, and the states of its jobs."""
     app = create_app(settings)
-    with TestClient(app) as client:
+    with TestClient(app, base_url=OWN_URL) as client:
         app.state.resources.predictor.wait()
         images = [("images", (f"{colour}.png", encode_image(colour))) for colour in (0, 90, 200)]
         answer = client.post("/v1/models/shapes/predict", files=images)

@@ -19,7 +19,7 @@ from fastapi.testclient import TestClient
 from app.infra.settings import Role, Settings
 from app.infra.telemetry import configure_logging
 from app.main import create_app
-from tests.fixtures.http_api import Api, FakeEngine
+from tests.fixtures.http_api import OWN_URL, Api, FakeEngine
 from tests.hostile.corpus import CORPUS
 from tests.hostile.drawn import good
 from tests.hostile.table import ACCEPTED, Hostile
@@ -111,7 +111,7 @@ def main(broker_url: str, folder: str) -> None:
     )
     engine = FakeEngine()
     app = create_app(settings, lambda _: engine)
-    with TestClient(app) as client:
+    with TestClient(app, base_url=OWN_URL) as client:
         api = Api(client, app.state.resources, engine)
         app.state.resources.predictor.wait()
         model_id = api.publish()

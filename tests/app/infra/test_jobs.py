@@ -165,6 +165,26 @@ def test_events_after_an_id_are_the_later_ones(session_factory: SessionFactory, 
         assert JobRepository(session).events_after(job_id, 0, limit=1) == [first]
 
 
+def test_one_statement_gives_the_events_of_many_jobs_each_after_its_own_id(
+    session_factory: SessionFactory, new_job: NewJob, now: datetime
+) -> None:
+    with session_factory.begin() as session:
+        first, second, third = (JobRepository(session).create(new_job, now)[0].id for _ in range(3))
+        for job_id in (first, second, third):
+            LeaseRepository(session).claim(job_id, "worker", 30, now)
+    with session_factory() as session:
+        jobs = JobRepository(session)
+        queued, running = jobs.events_after(second, 0)
+        wanted = {first: 0, second: queued.id, "job_none": 0}
+        events = jobs.events_after_each(wanted, 100)
+        assert [event.id for event in events] == sorted(event.id for event in (*jobs.events_after(first, 0), running))
+        assert jobs.events_after_each(wanted, 2) == events[:2]
+        assert jobs.events_after_each({job_id: 2**31 - 1 for job_id in (first, second)}, 100) == []
+        assert len(jobs.events_after_each({f"job_{number}": 0 for number in range(1000)} | {first: 0}, 100)) == 2
+        assert jobs.newest_event(second) == running
+        assert jobs.newest_event("job_none") is None
+
+
 def test_counts_name_every_state(session_factory: SessionFactory, job_id: str) -> None:
     with session_factory() as session:
         counts = JobRepository(session).count_by_state()

@@ -2,7 +2,8 @@ from pathlib import Path
 
 import pytest
 
-from app.infra.settings import Settings, socket_in
+from app.domain.errors import SettingsError
+from app.infra.settings import Settings, load_settings, socket_in
 
 
 def test_defaults_are_files_in_the_data_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -26,3 +27,21 @@ def test_a_data_folder_too_deep_for_a_socket_gets_a_short_one(tmp_path: Path) ->
     assert len(str(socket_in(deep))) <= 100
     assert socket_in(deep) == socket_in(deep)
     assert socket_in(deep) != socket_in(tmp_path / ("e" * 120))
+
+
+@pytest.mark.parametrize("value", ["https://a.example, https://b.example/", '["https://a.example", "https://B.example"]'])
+def test_a_list_is_separated_by_commas_or_json(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VTT_CORS_ORIGINS", value)
+    monkeypatch.setenv("VTT_ALLOWED_HOSTS", "a.example,*.b.example,")
+    assert Settings().cors_origins == ("https://a.example", "https://b.example")
+    assert Settings().allowed_hosts == ("a.example", "*.b.example")
+    monkeypatch.setenv("VTT_ALLOWED_HOSTS", "")
+    assert Settings().allowed_hosts == ()
+
+
+@pytest.mark.parametrize("value", ["lab.example", "[https://lab.example", "https://"])
+def test_a_wrong_origin_is_refused_at_the_start(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VTT_CORS_ORIGINS", value)
+    load_settings.cache_clear()
+    with pytest.raises(SettingsError, match="VTT_CORS_ORIGINS"):
+        load_settings()

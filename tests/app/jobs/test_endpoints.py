@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import json
+import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
 
+from app.domain.errors import JobCrashedError, error_facts
 from app.infra.clock import utc_now
 from app.infra.leases import Lease, LeaseRepository
 from app.infra.queue import JobQueue
@@ -43,6 +45,13 @@ def read_events(text: str) -> list[dict[str, Any]]:
         if fields:
             events.append({"id": int(fields["id"]), "event": fields["event"], "data": json.loads(fields["data"])})
     return events
+
+
+def wait_until_followed(api: Api) -> None:
+    deadline = time.monotonic() + 30
+    while not api.resources.hub._followers:
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
 
 
 def test_a_job_is_accepted_and_its_message_leaves(api: Api) -> None:
@@ -174,7 +183,44 @@ def test_a_follower_that_comes_back_goes_on_where_it_was(api: Api) -> None:
     assert read_events(rest.text) == events[2:]
     assert events[-1]["data"]["model_id"].startswith("mdl_")
     nothing_new = api.client.get(f"/v1/jobs/{job_id}/events", headers={"Last-Event-ID": str(events[-1]["id"])})
-    assert [event["data"]["state"] for event in read_events(nothing_new.text)] == ["succeeded"]
+    assert read_events(nothing_new.text) == events[-1:]
+
+
+@pytest.mark.parametrize("last_id", [10**6, 2**31 - 1])
+def test_an_id_beyond_the_end_gets_the_true_end(api: Api, last_id: int) -> None:
+    succeeded, failed = api.start_job(), api.start_job()
+    model_id = api.publish(succeeded)
+    lease = claim(api, failed)
+    error = JobCrashedError(expected="a result", got="none", remedy="Try again")
+    with api.resources.sessions.begin() as session:
+        LeaseRepository(session).fail(lease, error, utc_now())
+    ends = []
+    for job_id in (succeeded, failed):
+        [end] = read_events(api.client.get(f"/v1/jobs/{job_id}/events", headers={"Last-Event-ID": str(last_id)}).text)
+        assert end == read_events(api.client.get(f"/v1/jobs/{job_id}/events").text)[-1]
+        ends.append(end)
+    assert (ends[0]["data"]["state"], ends[0]["data"]["model_id"]) == ("succeeded", model_id)
+    assert (ends[1]["data"]["state"], ends[1]["data"]["error"]) == ("failed", error_facts(error))
+
+
+def test_an_id_beyond_the_last_event_of_a_running_job_gets_the_next_one(api: Api) -> None:
+    job_id = api.start_job()
+    with ThreadPoolExecutor(1) as threads:
+        following = threads.submit(api.client.get, f"/v1/jobs/{job_id}/events", headers={"Last-Event-ID": "1000000"})
+        wait_until_followed(api)
+        lease = claim(api, job_id)
+        with api.resources.sessions.begin() as session:
+            LeaseRepository(session).cancel_by_worker(lease, utc_now())
+        events = read_events(following.result(30).text)
+    assert [event["data"]["state"] for event in events] == ["running", "cancelled"]
+
+
+@pytest.mark.parametrize("nonsense", ["abc", "-1", "1.5", "99999999999"])
+def test_an_id_that_is_no_number_is_named(api: Api, nonsense: str) -> None:
+    answer = api.client.get(f"/v1/jobs/{api.start_job()}/events", headers={"Last-Event-ID": nonsense})
+    assert (answer.status_code, answer.json()["code"]) == (422, "request.invalid")
+    assert answer.json()["got"] == repr(nonsense)
+    assert "last-event-id" in answer.json()["expected"]
 
 
 def test_the_events_of_an_unknown_job_are_not_found(api: Api) -> None:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from app.infra.jobs import JobRepository
-from app.jobs import events
+from app.jobs import hub
 from app.jobs.events import follow
 from tests.fixtures.http_api import Api
 
@@ -57,7 +57,7 @@ def test_a_stream_outlives_a_database_that_is_away_for_a_moment(api: Api, monkey
         return events_after(self, *arguments)
 
     monkeypatch.setattr(JobRepository, "events_after", fail_twice)
-    monkeypatch.setattr(events, "OUTAGE_PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(hub, "OUTAGE_PAUSE_SECONDS", 0.01)
 
     async def watch() -> list[str]:
         return [event.data["state"] async for event in follow(api.resources, job_id, 0)]

@@ -51,6 +51,7 @@ def resources(engine: Engine, session_factory: SessionFactory, broker_url: str, 
         workers=WorkerRegistry(broker_url),
         rates=None,  # type: ignore[arg-type]
         bounds=None,  # type: ignore[arg-type]
+        hub=None,  # type: ignore[arg-type]
     )
 
 

@@ -1,0 +1,170 @@
+"""Keep the web pages of others from using the service through the browser of somebody who can reach it.
+
+Two attacks need no key on a service that asks for none. A page can send a form to this service (cross-site request
+forgery). And a page can point its own host name at this machine, so that the browser takes the service for a part of the
+page (DNS rebinding). The first shows in the headers `Origin` and `Sec-Fetch-Site`, the second in `Host`. Browsers set all
+three by themselves; pages cannot change them. Tools such as curl send no `Origin`, so these rules do not touch them.
+
+Source: OWASP "Cross-Site Request Forgery Prevention"; W3C "Fetch Metadata Request Headers".
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from urllib.parse import urlsplit
+
+from app.access.loopback import is_loopback
+from app.domain.errors import ForeignHostError, ForeignOriginError
+from app.infra.settings import Settings
+
+SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing here; a test walks all GET endpoints."""
+ANY = "*"
+DEFAULT_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
+_HOST_AND_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\[\]\s@/]+)(?::(?P<port>[0-9]{1,5}))?")
+_SHOWN_CHARACTERS = 100
+
+
+@dataclass(frozen=True)
+class BrowserRules:
+    """What one process lets browsers do."""
+
+    bind_host: str
+    """Address or name that the process listens on."""
+    requires_keys: bool
+    allowed_hosts: tuple[str, ...] = ()
+    """More host names; `*` allows all, `*.lab.example` or `.lab.example` all names below `lab.example`."""
+    allowed_origins: tuple[str, ...] = ()
+    """Origins of other sites whose pages may send requests; `*` allows all."""
+    machine_name: str = ""
+    """Host name of this machine."""
+
+
+def browser_rules(settings: Settings) -> BrowserRules:
+    """Return the rules of a process with these settings."""
+    return BrowserRules(
+        bind_host=settings.host,
+        requires_keys=settings.require_keys,
+        allowed_hosts=settings.allowed_hosts,
+        allowed_origins=settings.cors_origins,
+        machine_name=socket.gethostname(),
+    )
+
+
+def check_request(rules: BrowserRules, method: str, headers: Mapping[str, str]) -> None:
+    """Refuse a request that a foreign web page may have caused.
+
+    A key in the header `Authorization` proves intent, because a browser never adds it by itself. So a service that asks for
+    keys checks only requests that carry a cookie and no key.
+
+    Args:
+        rules: of the process.
+        method: of the request.
+        headers: of the request, names in lower case.
+
+    Raises:
+        ForeignHostError: no key is asked for, and the request names a host that is not this service's.
+        ForeignOriginError: the request would change something, and it comes from a page of another site.
+    """
+    if not rules.requires_keys:
+        _check_host(rules, headers.get("host"))
+    elif "cookie" not in headers or "authorization" in headers:
+        return
+    if method not in SAFE_METHODS:
+        _check_origin(rules, headers)
+
+
+def is_own_host(rules: BrowserRules, host: str) -> bool:
+    """Return whether a `Host` header names this service.
+
+    Own names are those of loopback and the address that the process listens on. A process that other machines reach also
+    answers to every IP address and to the name of its machine, because DNS rebinding needs a name that belongs to the
+    attacker. The port does not matter.
+
+    Args:
+        rules: of the process.
+        host: the header, with or without a port.
+    """
+    if ANY in rules.allowed_hosts:
+        return True
+    parts = _HOST_AND_PORT.fullmatch(host.strip())
+    if parts is None:
+        return False
+    name = parts["host"].strip("[]").lower().rstrip(".")
+    if is_loopback(name) or name.endswith(".localhost") or name == rules.bind_host.strip("[]").lower():
+        return True
+    if any(_matches(name, allowed.lower()) for allowed in rules.allowed_hosts):
+        return True
+    if is_loopback(rules.bind_host):
+        return False
+    return _is_address(name) or name in _names_of(rules.machine_name)
+
+
+def _check_host(rules: BrowserRules, host: str | None) -> None:
+    if host is None or is_own_host(rules, host):  # HTTP/1.0 may come without, browsers never do
+        return
+    raise ForeignHostError(
+        expected="a Host header with a name of this service, such as localhost",
+        got=_shown(host),
+        remedy="Use http://localhost with the port of the service. To allow this name, whoever runs the service adds it to "
+        "VTT_ALLOWED_HOSTS (names, separated by commas)",
+    )
+
+
+def _check_origin(rules: BrowserRules, headers: Mapping[str, str]) -> None:
+    origin, site = headers.get("origin"), headers.get("sec-fetch-site", "").lower()
+    if origin is None:
+        if site != "cross-site":
+            return
+    elif ANY in rules.allowed_origins or origin.lower() in rules.allowed_origins:
+        return
+    elif _is_same_site(origin, headers.get("host", "")):
+        return
+    raise ForeignOriginError(
+        expected="a request of this service's own pages, or of a tool that is no browser",
+        got="one of another web site" if origin is None else f"one of a page with the origin {_shown(origin)}",
+        remedy="If you trust the site, whoever runs the service adds its origin to VTT_CORS_ORIGINS (such as "
+        "https://lab.example, separated by commas)",
+    )
+
+
+def _is_same_site(origin: str, host: str) -> bool:
+    """Whether host and port are equal. Schemes are not compared: a proxy may end TLS in front of this process."""
+    parts = _HOST_AND_PORT.fullmatch(host.strip())
+    try:
+        page = urlsplit(origin)
+        page_host, page_port = (page.hostname or "").rstrip("."), page.port
+    except ValueError:
+        return False
+    if parts is None or page.scheme not in DEFAULT_PORTS or not page_host:
+        return False
+    default_port = DEFAULT_PORTS[page.scheme]
+    own_host, own_port = parts["host"].strip("[]").lower().rstrip("."), int(parts["port"] or default_port)
+    return page_host == own_host and (page_port or default_port) == own_port
+
+
+def _matches(name: str, allowed: str) -> bool:
+    if allowed.startswith(("*.", ".")):
+        return name.endswith(allowed.removeprefix("*"))
+    return name == allowed.strip("[]")
+
+
+def _is_address(name: str) -> bool:
+    try:
+        ipaddress.ip_address(name)
+    except ValueError:
+        return False
+    return True
+
+
+def _names_of(machine_name: str) -> set[str]:
+    name = machine_name.lower()
+    return {name, name.split(".")[0]} - {""}
+
+
+def _shown(value: str) -> str:
+    return repr(value if len(value) <= _SHOWN_CHARACTERS else value[:_SHOWN_CHARACTERS] + "...")

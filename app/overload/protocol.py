@@ -1,0 +1,182 @@
+"""Give uvicorn's HTTP protocol the time limits that it lacks, and a bound of connections.
+
+uvicorn limits only the time between two requests. Here the head of a request, the rest of a body that was refused, and a
+client that does not read its answer have limits too. The limits of a body that is wanted are in `body_pace.py`.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum, auto
+from http import HTTPStatus
+
+import h11
+from uvicorn.protocols.http.h11_impl import H11Protocol
+
+from app.domain.errors import OverloadedError, RequestTooSlowError, TooManyAtOnceError
+from app.error_handlers import ProblemResponse, headers_of, problem_of, status_of
+from app.overload.connections import ConnectionTable
+from app.overload.request_limit import address_group
+from vtt_core.contract.errors import VttError
+
+
+@dataclass(frozen=True)
+class ConnectionTimes:
+    """How slow a client may be, beside the body of its request."""
+
+    head_seconds: float
+    """For the whole head, from the start of the connection or the first byte of a further request."""
+    refused_body_seconds: float
+    """In which the rest of a refused body is read and thrown away, so that its sender gets to the answer."""
+    answer_seconds: float
+    """In which a client that is behind must read something of its answer."""
+    answer_bytes_per_second: float
+    """What counts as something: this rate over `answer_seconds`."""
+
+
+class _Wait(Enum):
+    """What a connection without a request in work waits for."""
+
+    HEAD = auto()
+    REFUSED_BODY = auto()
+    CLOSING = auto()
+
+
+class GuardedProtocol(H11Protocol):
+    """One connection; `make_protocol` sets the attributes of the class."""
+
+    times: ConnectionTimes
+    find_table: Callable[[], ConnectionTable]
+    is_proxy: Callable[[str], bool]
+
+    _wait: _Wait | None = None
+    _wait_timer: asyncio.TimerHandle | None = None
+    _answer_timer: asyncio.TimerHandle | None = None
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Take the connection, or refuse it."""
+        super().connection_made(transport)
+        self._table = type(self).find_table()
+        address = self.client[0] if self.client else ""
+        try:
+            self._table.admit(self, None if type(self).is_proxy(address) else address_group(address))
+        except (OverloadedError, TooManyAtOnceError) as error:
+            self._refuse(error)
+        self._watch()
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        """Forget the connection."""
+        self._table.remove(self)
+        for timer in (self._wait_timer, self._answer_timer):
+            if timer is not None:
+                timer.cancel()
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        """Read on."""
+        if not self.transport.is_closing():
+            super().data_received(data)
+            self._watch()
+
+    def on_response_complete(self) -> None:
+        """Go on with the next request."""
+        super().on_response_complete()
+        self._watch()
+
+    def timeout_keep_alive_handler(self) -> None:
+        """Close after a pause between two requests."""
+        super().timeout_keep_alive_handler()
+        self._watch()
+
+    def pause_writing(self) -> None:
+        """Notice that the client is behind in reading its answer."""
+        super().pause_writing()
+        self._await_reading()
+
+    def resume_writing(self) -> None:
+        """Notice that the client has caught up."""
+        super().resume_writing()
+        if self._answer_timer is not None:
+            self._answer_timer.cancel()
+            self._answer_timer = None
+
+    def make_room(self) -> None:
+        """Close this connection, which waits, for another one."""
+        self.transport.close()
+        self._watch()
+
+    def _watch(self) -> None:
+        """Start and stop the timer of what the connection waits for."""
+        wait = self._what_it_waits_for()
+        self._table.note(self, is_waiting=self.cycle is None or self.cycle.response_complete)
+        if wait is self._wait:
+            return
+        self._wait = wait
+        if self._wait_timer is not None:
+            self._wait_timer.cancel()
+            self._wait_timer = None
+        if wait is _Wait.CLOSING:
+            self._await_reading()
+        elif wait is not None:
+            seconds = self.times.head_seconds if wait is _Wait.HEAD else self.times.refused_body_seconds
+            self._wait_timer = self.loop.call_later(seconds, self._give_up)
+
+    def _what_it_waits_for(self) -> _Wait | None:
+        if self.transport.is_closing():
+            return _Wait.CLOSING
+        if self.cycle is not None and not self.cycle.response_complete:
+            return None
+        if self.conn.their_state is h11.SEND_BODY:
+            return _Wait.REFUSED_BODY
+        is_first = self.cycle is None
+        return _Wait.HEAD if is_first or self.conn.trailing_data[0] else None  # else uvicorn's own timer runs
+
+    def _give_up(self) -> None:
+        if self._wait is _Wait.HEAD and self.conn.trailing_data[0]:
+            self._refuse(
+                RequestTooSlowError(
+                    expected=f"a complete request head within {self.times.head_seconds:g} s",
+                    got=f"only {len(self.conn.trailing_data[0])} bytes of it",
+                    remedy="Send the request again over a faster connection",
+                )
+            )
+        self.transport.close()
+        self._watch()
+
+    def _refuse(self, error: VttError) -> None:
+        """Answer outside of any request, and close."""
+        response = ProblemResponse(problem_of(error), headers=headers_of(error) | {"Connection": "close"})
+        status = HTTPStatus(status_of(type(error)))
+        head = h11.Response(status_code=status, headers=response.raw_headers, reason=status.phrase.encode())
+        for event in (head, h11.Data(data=bytes(response.body)), h11.EndOfMessage()):
+            self.transport.write(self.conn.send(event) or b"")
+        self.transport.close()
+
+    def _await_reading(self) -> None:
+        if self._answer_timer is None:
+            size = self.transport.get_write_buffer_size()
+            self._answer_timer = self.loop.call_later(self.times.answer_seconds, self._check_reading, size)
+
+    def _check_reading(self, size_before: int) -> None:
+        self._answer_timer = None
+        num_read = size_before - self.transport.get_write_buffer_size()
+        if num_read < self.times.answer_seconds * self.times.answer_bytes_per_second:
+            self.transport.abort()
+        else:
+            self._await_reading()
+
+
+def make_protocol(
+    times: ConnectionTimes, find_table: Callable[[], ConnectionTable], is_proxy: Callable[[str], bool]
+) -> type[GuardedProtocol]:
+    """Return the protocol of one server, as uvicorn takes it.
+
+    Args:
+        times: how slow a client may be.
+        find_table: returns the process's connections; asked once the application has started.
+        is_proxy: whether an address is a trusted proxy's.
+    """
+    attributes = {"times": times, "find_table": staticmethod(find_table), "is_proxy": staticmethod(is_proxy)}
+    return type("ServerProtocol", (GuardedProtocol,), attributes)

@@ -1,0 +1,82 @@
+"""A web page cannot use a service through the browser of somebody who can reach it."""
+
+from __future__ import annotations
+
+import httpx
+from sqlalchemy import Engine, event
+
+from tests.app.access.conftest import MakeCaller
+from tests.fixtures.http_api import Api, MakeApi, encode_image
+
+FORM = {"files": {"cat": ("a.png", encode_image(1))}}
+FOREIGN = {"Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site"}
+
+
+def check_refused(answer: httpx.Response, code: str, variable: str) -> None:
+    assert (answer.status_code, answer.json()["code"]) == (403, code)
+    assert answer.headers["content-type"] == "application/problem+json"
+    assert variable in answer.json()["remedy"]
+    assert answer.headers["X-Request-ID"]
+    assert answer.headers["X-Frame-Options"] == "DENY"
+    assert "access-control-allow-origin" not in answer.headers
+
+
+def test_a_foreign_page_uploads_nothing(api: Api) -> None:
+    check_refused(api.client.post("/v1/support-sets", headers=FOREIGN, **FORM), "access.foreign_origin", "VTT_CORS_ORIGINS")
+    assert api.client.get("/v1/support-sets").json()["items"] == []
+    assert 'vtt_http_requests_total{method="POST",route="unmatched",status="403"} 1.0' in api.client.get("/metrics").text
+
+
+def test_a_rebound_name_reads_nothing(api: Api) -> None:
+    for path in ("/v1/models", "/readyz", "/metrics", "/docs"):
+        check_refused(api.client.get(path, headers={"Host": "evil.example"}), "access.foreign_host", "VTT_ALLOWED_HOSTS")
+    assert api.client.get("/livez", headers={"Host": "evil.example"}).status_code == 200
+
+
+def test_an_allowed_name_and_an_allowed_page_are_answered(make_api: MakeApi) -> None:
+    api = make_api(allowed_hosts=("vtt.example",), cors_origins=("https://lab.example",))
+    headers = {"Host": "vtt.example", "Origin": "https://lab.example", "Sec-Fetch-Site": "cross-site"}
+    asked = {"Access-Control-Request-Method": "POST", "Access-Control-Request-Headers": "idempotency-key"}
+    preflight = api.client.options("/v1/support-sets", headers=headers | asked)
+    assert (preflight.status_code, preflight.headers["access-control-allow-origin"]) == (200, "https://lab.example")
+    answer = api.client.post("/v1/support-sets", headers=headers, **FORM)
+    assert (answer.status_code, answer.headers["access-control-allow-origin"]) == (201, "https://lab.example")
+
+
+def test_a_refusal_reads_nothing_of_the_body(api: Api) -> None:
+    answer = api.client.post("/v1/jobs", headers=FOREIGN, content=b"{" * 2_000_000)
+    assert answer.json()["code"] == "access.foreign_origin"  # not request.too_large
+
+
+def test_a_keyed_service_checks_what_browsers_send_by_themselves(locked: Api, make_caller: MakeCaller) -> None:
+    key = make_caller()
+    assert locked.client.post("/v1/support-sets", headers=key | FOREIGN | {"Host": "evil.example"}, **FORM).status_code == 201
+    with_cookie = locked.client.post("/v1/support-sets", headers=FOREIGN | {"Cookie": "session=1"}, **FORM)
+    check_refused(with_cookie, "access.foreign_origin", "VTT_CORS_ORIGINS")
+    assert locked.client.post("/v1/support-sets", headers=FOREIGN, **FORM).status_code == 401
+
+
+def test_no_get_endpoint_writes(api: Api) -> None:
+    model_id = api.publish()
+    job_id = api.client.get(f"/v1/models/{model_id}").json()["job_id"]
+    support_set_id = api.client.get(f"/v1/jobs/{job_id}").json()["support_set_id"]
+    image_id = api.client.get(f"/v1/support-sets/{support_set_id}").json()["images"][0]["id"]
+    api.client.put("/v1/aliases/best", json={"model_id": model_id})
+    ids = {"job_id": job_id, "model": model_id, "support_set_id": support_set_id, "image_id": image_id, "name": "best"}
+    paths = [path for path, methods in api.client.app.openapi()["paths"].items() if "get" in methods]  # type: ignore[attr-defined]
+    changes: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        if statement.split()[0].upper() in {"INSERT", "UPDATE", "DELETE"}:
+            changes.append(statement)
+
+    assert api.resources.reaper is not None
+    api.resources.reaper.stop()
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        statuses = {path: api.client.get(path.format(**ids)).status_code for path in paths}
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert len(paths) >= 10
+    assert {status for path, status in statuses.items() if path != "/readyz"} == {200}, statuses
+    assert changes == []
