@@ -23,7 +23,7 @@ MIN_TILE_PIXELS = 2**20
 32,752 x 32,752 pixels in a file of 160 bytes took 1 GB."""
 
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
-_NEXT_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])", re.DOTALL)
+_NEXT_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])", re.DOTALL)
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 
 

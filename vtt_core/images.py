@@ -11,11 +11,11 @@ import io
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from vtt_core.contract.errors import (
     AnimatedImageError,
@@ -28,6 +28,7 @@ from vtt_core.contract.errors import (
 )
 from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
 from vtt_core.image_cost import check_cost
+from vtt_core.ingest.orientation import turn_upright
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF")
 """Every format that is opened. Pillow knows many more, among them decoders that few people test."""
@@ -164,8 +165,7 @@ def _damaged(error: Exception) -> TruncatedImageError:
 
 
 def _upright_rgb(image: Image.Image) -> Image.Image:
-    with suppress(Exception):  # the picture is good, only its metadata is damaged: then nothing says how to turn it
-        ImageOps.exif_transpose(image, in_place=True)  # else it copies every picture
+    turn_upright(image)
     rgb = _eight_bits(image)
     try:
         rgb = rgb.convert("RGB")

@@ -9,7 +9,8 @@ VttError
 │   │   ├── AnimatedImageError            image.animated
 │   │   ├── ImageTooManyBytesError        image.too_many_bytes
 │   │   ├── ImageDimensionsError          image.bad_dimensions
-│   │   └── ImageTooComplexError          image.too_complex
+│   │   ├── ImageTooComplexError          image.too_complex
+│   │   └── MetadataNotRemovableError     image.metadata_not_removable
 │   ├── ArchiveError                      a zip or folder of classes
 │   │   ├── NotAZipError                  archive.not_a_zip
 │   │   ├── UnsafePathError               archive.unsafe_path
@@ -138,6 +139,13 @@ class ImageTooComplexError(ImageError):
 
     code = "image.too_complex"
     title = "Image too complex"
+
+
+class MetadataNotRemovableError(ImageError):
+    """Its metadata cannot be taken out without loss, and it is never stored with them."""
+
+    code = "image.metadata_not_removable"
+    title = "Metadata cannot be removed"
 
 
 class ArchiveError(InputError):
