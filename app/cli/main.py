@@ -25,6 +25,7 @@ from app.cli.health import health
 from app.cli.keys import keys
 from app.cli.predict import predict
 from app.cli.restore import restore
+from app.cli.store import store
 from app.cli.up import up
 from app.cli.worker import worker
 from app.domain.errors import DataFolderInUseError, UnsafeHostError
@@ -43,6 +44,7 @@ for measurement in (load, episodes, reproduce, hosts, table):
 cli.add_typer(bench, name="bench")
 cli.add_typer(diagnose, name="diagnose")
 cli.add_typer(keys, name="keys")
+cli.add_typer(store, name="store")
 
 
 def main() -> None:
