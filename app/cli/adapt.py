@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -17,6 +16,7 @@ from vtt_core.benchmark.method_spec import parse_spec
 from vtt_core.contract.backbones import MINI, check_backbone_id
 from vtt_core.contract.interval import wilson_half_width
 from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.cores import usable_cores
 
 if TYPE_CHECKING:
     from vtt_core.adapter import Adapter
@@ -63,7 +63,7 @@ def adapt(
     ] = FinetuneRecipe().method,
     names: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON: folder name to class name.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    threads: Annotated[int | None, typer.Option(metavar="N", min=1, help="Cores to use; without it, all.")] = None,
+    threads: Annotated[int | None, typer.Option(metavar="N", min=1, help="Cores to use; without it, all that it may.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> None:
     """Adapt a backbone to a folder or zip of labelled images and write the adapter.
@@ -78,7 +78,7 @@ def adapt(
     selection = select_images(source, shot=shot, query=query, names_path=names)
     for left_out in selection.left_out:
         write_rejection(left_out.name, left_out.error)
-    num_threads = threads or os.cpu_count() or 1
+    num_threads = threads or usable_cores()
     report = run_adapt(selection, recipe, backbone_id=backbone, seed=seed, out=out, device=device, num_threads=num_threads)
     if as_json:
         write_json(asdict(report))
@@ -147,7 +147,7 @@ def _count_correct(backbone: Backbone, adapter: Adapter, query_images: Sequence[
     num_correct = 0
     for start in range(0, len(query_images), IMAGES_PER_BATCH):
         batch = query_images[start : start + IMAGES_PER_BATCH]
-        probabilities_BC = classify(backbone, adapter, [decode_image(query.image.encoded) for query in batch])
+        probabilities_BC = classify(backbone, adapter, (decode_image(query.image.encoded) for query in batch))
         best_B = probabilities_BC.argmax(dim=-1).tolist()
         num_correct += sum(adapter.manifest.labels[best] == query.label for best, query in zip(best_B, batch, strict=True))
     return num_correct
