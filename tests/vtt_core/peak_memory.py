@@ -15,11 +15,9 @@ from app.cli.adapt import _count_correct
 from app.cli.selection import LabelledImage
 from vtt_core.adapter import adapter_from_files, adapter_to_files
 from vtt_core.backbones.load import backbone_from_files
-from vtt_core.classify import unprojected_features
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import SupportClass, SupportImage, SupportSet
 from vtt_core.finetune import Finetune
-from vtt_core.images import decode_image
 from vtt_core.strip import strip
 from vtt_core.verify import verify
 
@@ -61,8 +59,6 @@ def main(part: str, num_images: int) -> None:
     elif part == "classify":
         query = [LabelledImage("bright", SupportImage("q.jpg", content)) for content in encoded]
         _count_correct(backbone, adapter_from_files(files), query)
-    elif part == "probe":
-        unprojected_features(backbone, map(decode_image, encoded))
     sys.stdout.write(f"{peak_mib()}\n")
 
 
