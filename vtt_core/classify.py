@@ -6,7 +6,8 @@ Source: METHOD.md, row "classifier at test".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from itertools import islice
 
 import torch
 from PIL import Image
@@ -19,41 +20,43 @@ from vtt_core.class_tokens import tokenize_classes
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.lora.layers import TowerLora
 from vtt_core.losses import class_logits
-from vtt_core.views import preprocess
+from vtt_core.views import preprocess, resize
 
 CHUNK_IMAGES = 64
 """Images in one forward pass; bounds memory, whatever the number asked for."""
 
 
 def image_features(
-    backbone: Backbone, images: Sequence[Image.Image], lora: TowerLora | None = None, prompts_JPW: Tensor | None = None
+    backbone: Backbone, images: Iterable[Image.Image], lora: TowerLora | None = None, prompts_JPW: Tensor | None = None
 ) -> Tensor:
     """Return f_BD of RGB images, not normalised.
 
     Args:
         backbone: frozen.
-        images: of any size; resized and normalised here.
+        images: of any size; resized and normalised here. Taken one by one, so that an iterator that decodes them holds one at
+            its full size.
         lora: low-rank layers of the vision tower, or None for the frozen tower.
         prompts_JPW: tokens that its first blocks read beside an image, or None.
     """
     return _in_chunks(backbone, images, lambda pixels: backbone.vision_tower.features(pixels, lora, prompts_JPW))
 
 
-def unprojected_features(backbone: Backbone, images: Sequence[Image.Image]) -> Tensor:
+def unprojected_features(backbone: Backbone, images: Iterable[Image.Image]) -> Tensor:
     """Return pooled_BW of RGB images: the frozen tower's, before the projection into the joint space."""
     return _in_chunks(backbone, images, backbone.vision_tower.unprojected_features)
 
 
-def _in_chunks(backbone: Backbone, images: Sequence[Image.Image], features_of: Callable[[Tensor], Tensor]) -> Tensor:
+def _in_chunks(backbone: Backbone, images: Iterable[Image.Image], features_of: Callable[[Tensor], Tensor]) -> Tensor:
     chunks = []
-    for start in range(0, len(images), CHUNK_IMAGES):
-        pixels = preprocess(images[start : start + CHUNK_IMAGES], backbone.preprocessing)
+    small = (resize(image, backbone.preprocessing) for image in images)
+    while chunk := list(islice(small, CHUNK_IMAGES)):
+        pixels = preprocess(chunk, backbone.preprocessing)
         with torch.inference_mode():
             chunks.append(features_of(pixels.to(backbone.device, backbone.dtype)))
     return torch.cat(chunks)
 
 
-def logits(backbone: Backbone, adapter: Adapter, images: Sequence[Image.Image]) -> Tensor:
+def logits(backbone: Backbone, adapter: Adapter, images: Iterable[Image.Image]) -> Tensor:
     """Return logits_BC of RGB images.
 
     Raises:
@@ -68,7 +71,7 @@ def logits(backbone: Backbone, adapter: Adapter, images: Sequence[Image.Image]) 
     return class_logits(features_BD, adapter.prototypes_CD.to(backbone.device), scale)
 
 
-def classify(backbone: Backbone, adapter: Adapter, images: Sequence[Image.Image]) -> Tensor:
+def classify(backbone: Backbone, adapter: Adapter, images: Iterable[Image.Image]) -> Tensor:
     """Return probabilities_BC of RGB images, classes in the adapter's order; each row sums to 1.
 
     Raises:

@@ -5,7 +5,6 @@ Source: Zhang et al. 2026, arXiv:2603.05235; METHOD.md, rows "the loop" and "ite
 
 from __future__ import annotations
 
-import os
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
@@ -22,6 +21,7 @@ from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
 from vtt_core.contract.progress import StepReport
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import SupportSet, check_shape
+from vtt_core.decoding import decode_threads
 from vtt_core.dgso.schedule import Dgso
 from vtt_core.fast_gradients import FastGradients, can_go_fast
 from vtt_core.fusion.make import make_fusion
@@ -73,9 +73,9 @@ class Finetune:
         self.seed = seed
         self.labels = support_set.labels
         self.limits = limits
-        self.problem = make_problem(backbone, support_set, recipe, seed, limits)
+        self.problem = make_problem(backbone, support_set, recipe, seed, limits, num_threads)
         self.state = start_state(backbone, recipe, seed, self.labels)
-        self._num_threads = num_threads
+        self.num_threads = num_threads
         if checkpoint is not None:
             read_checkpoint(checkpoint, self.state, self._belonging)
 
@@ -107,7 +107,7 @@ class Finetune:
     @cached_property
     def _fast(self) -> FastGradients:
         """Prepared at the first step that wants it: one of many that are stacked never does."""
-        return FastGradients(self.problem, _num_parts(self.backbone.device, self._num_threads))
+        return FastGradients(self.problem, _num_parts(self.backbone.device, self.num_threads))
 
     @cached_property
     def _belonging(self) -> Belonging:
@@ -149,14 +149,28 @@ class Finetune:
 
 
 def make_problem(
-    backbone: Backbone, support_set: SupportSet, recipe: FinetuneRecipe, seed: int, limits: Limits = DEFAULT_LIMITS
+    backbone: Backbone,
+    support_set: SupportSet,
+    recipe: FinetuneRecipe,
+    seed: int,
+    limits: Limits = DEFAULT_LIMITS,
+    num_threads: int | None = None,
 ) -> Problem:
-    """Return the views, labels, class prompts' layer features and absorption prompt of a support set."""
+    """Return the views, labels, class prompts' layer features and absorption prompt of a support set.
+
+    Args:
+        backbone: frozen.
+        support_set: labelled encoded images.
+        recipe: constants.
+        seed: of the views.
+        limits: bounds on one image.
+        num_threads: images decoded side by side, no more than there are cores; None for as many as torch uses.
+    """
     images = [image for support_class in support_set.classes for image in support_class.images]
     views = Views(backbone.preprocessing, recipe, seed)
     labels = [index for index, support_class in enumerate(support_set.classes) for _ in support_class.images]
     tokens_CT = tokenize_classes(backbone.tokenize, support_set.labels, recipe.prompt_template).to(backbone.device)
-    with ThreadPoolExecutor(os.cpu_count()) as pool, torch.no_grad():
+    with ThreadPoolExecutor(decode_threads(num_threads)) as pool, torch.no_grad():
         # Decoding holds no interpreter lock, so the images are ready when the text tower is.
         drawn = pool.map(lambda image, index: views.of_image(decode_image(image.encoded, limits), index), images, count())
         text_CLD = backbone.text_tower.layer_features(tokens_CT)

@@ -25,7 +25,7 @@ MAX_AVIF_ALPHA_PIXELS = 25_000_000
 """Pixels of an AVIF with alpha. In 4:4:4 each takes 22 bytes of memory, and 30 where it has 12 bits a sample."""
 
 _START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
-_NEXT_MARKER = re.compile(rb"\xff+([\x01-\xcf\xd8-\xfe])", re.DOTALL)
+_NEXT_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])", re.DOTALL)
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 
 

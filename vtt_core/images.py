@@ -11,11 +11,11 @@ import io
 import threading
 import warnings
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, cast
 
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import Image, UnidentifiedImageError
 
 from vtt_core.contract.errors import (
     AnimatedImageError,
@@ -34,6 +34,7 @@ from vtt_core.ingest.avif import is_avif
 from vtt_core.ingest.colour import flat_srgb
 from vtt_core.ingest.foreign import foreign_kind
 from vtt_core.ingest.jpeg_kind import unread_jpeg_kind
+from vtt_core.ingest.orientation import turn_upright
 from vtt_core.ingest.pixels import PROFILE, read_pixels, read_wide_tiff, without_unnamed_alpha
 from vtt_core.ingest.tiff_directory import picture_directory, with_first_page
 from vtt_core.ingest.tiff_layout import is_read_by_pillow, layout_of
@@ -200,8 +201,7 @@ def _damaged() -> TruncatedImageError:
 
 
 def _upright_rgb(image: Image.Image) -> Image.Image:
-    with suppress(Exception):  # the picture is good, only its metadata is damaged: then nothing says how to turn it
-        ImageOps.exif_transpose(image, in_place=True)  # else it copies every picture
+    turn_upright(image)
     try:
         rgb = flat_srgb(image, image.info.get(PROFILE))
     except ValueError as error:

@@ -19,8 +19,8 @@ from vtt_core.classify import image_features, logits
 from vtt_core.contract.errors import VerificationError
 from vtt_core.contract.interval import wilson_half_width
 from vtt_core.contract.support_set import SupportSet
+from vtt_core.decoding import decode_support
 from vtt_core.finetune import Finetune
-from vtt_core.images import decode_image
 from vtt_core.linear_probe import leave_one_out_predictions
 from vtt_core.losses import class_logits
 
@@ -37,9 +37,7 @@ def verify(backbone: Backbone, trained: Finetune, files: Mapping[str, bytes], su
     Raises:
         VerificationError: the reloaded adapter gives other logits.
     """
-    images = [
-        decode_image(image.encoded, trained.limits) for support_class in support_set.classes for image in support_class.images
-    ]
+    images = decode_support(support_set, backbone.preprocessing, trained.limits, trained.num_threads)
     labels = [index for index, support_class in enumerate(support_set.classes) for _ in support_class.images]
     labels_B = torch.tensor(labels, device=backbone.device)
     trained_BC, reloaded_BC = logits_before_and_after(backbone, trained, files, images)
@@ -69,7 +67,7 @@ def logits_before_and_after(
         backbone: it was trained on.
         trained: the fine-tuning, still with everything that training needs.
         files: the stripped adapter as it was written.
-        images: in RGB.
+        images: in RGB, of any size; they are read twice.
     """
     host = trained.state.host
     with torch.inference_mode():

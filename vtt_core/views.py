@@ -6,7 +6,7 @@ Source: METHOD.md, row "views"; zhenyuZ-HUST/CVPR26-VtT@93e79e7.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from random import Random
 
 import numpy as np
@@ -22,7 +22,7 @@ ENHANCERS = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
 """What jitter changes, in this order."""
 
 
-def preprocess(images: Sequence[Image.Image], preprocessing: Preprocessing) -> Tensor:
+def preprocess(images: Iterable[Image.Image], preprocessing: Preprocessing) -> Tensor:
     """Return images_B3HW: resized to the backbone's side whatever the ratio, and normalised.
 
     Args:
@@ -33,7 +33,7 @@ def preprocess(images: Sequence[Image.Image], preprocessing: Preprocessing) -> T
 
 
 def resize(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
-    """Return the image squashed to the backbone's square side."""
+    """Return the image squashed to the backbone's square side; one that has it already is only copied."""
     side = preprocessing.side_pixels
     return image.resize((side, side), Image.Resampling.BILINEAR)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -20,6 +19,7 @@ from vtt_core.contract.backbones import MINI, check_backbone_id
 from vtt_core.contract.errors import VttError
 from vtt_core.contract.interval import wilson_half_width
 from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.cores import usable_cores
 from vtt_core.labels.checks import LabelReader
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def adapt(
     ] = FinetuneRecipe().method,
     names: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON: folder name to class name.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
-    threads: Annotated[int | None, typer.Option(metavar="N", min=1, help="Cores to use; without it, all.")] = None,
+    threads: Annotated[int | None, typer.Option(metavar="N", min=1, help="Cores to use; without it, all that it may.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Write over an adapter that is in DIR already.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be read; train and write nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
@@ -100,7 +100,7 @@ def adapt(
         raise typer.Exit(BAD_INPUT_EXIT if survey.problems else 0)
     assert out is not None, "asked for above"
     write_remarks(survey, recipe.prompt_template)
-    num_threads = threads or os.cpu_count() or 1
+    num_threads = threads or usable_cores()
     report = run_adapt(
         survey.selection(), recipe, backbone_id=backbone, seed=seed, out=out, device=device, num_threads=num_threads
     )
@@ -194,7 +194,7 @@ def _count_correct(backbone: Backbone, adapter: Adapter, query_images: Sequence[
     num_correct = 0
     for start in range(0, len(query_images), IMAGES_PER_BATCH):
         batch = query_images[start : start + IMAGES_PER_BATCH]
-        probabilities_BC = classify(backbone, adapter, [decode_image(query.image.encoded) for query in batch])
+        probabilities_BC = classify(backbone, adapter, (decode_image(query.image.encoded) for query in batch))
         best_B = probabilities_BC.argmax(dim=-1).tolist()
         num_correct += sum(adapter.manifest.labels[best] == query.label for best, query in zip(best_B, batch, strict=True))
     return num_correct

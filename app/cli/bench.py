@@ -18,6 +18,7 @@ from app.cli.console import stderr_console, write_json
 from vtt_core.contract.backbones import MINI, RANDOM_TAG
 from vtt_core.contract.errors import InputError
 from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.cores import usable_cores
 
 if TYPE_CHECKING:
     from vtt_core.backbones.backbone import Backbone
@@ -282,7 +283,7 @@ def conditions(torch: Any, num_threads: int) -> dict[str, Any]:
     allocator = {name: os.environ[name] for name in ALLOCATOR_VARIABLES if name in os.environ}
     return {
         "threads": num_threads,
-        "cores": os.cpu_count(),
+        "cores": usable_cores(),
         "torch": torch.__version__,
         "cpu": torch.backends.cpu.get_cpu_capability(),
         "allocator": allocator or "the C library's, unchanged",

@@ -92,7 +92,7 @@ def _bare_images_per_second(backbone: Backbone, files: list[bytes], *, batch_siz
         for start in range(0, count, batch_size):
             chosen = [files[index % len(files)] for index in range(start, min(start + batch_size, count))]
             with torch.inference_mode():
-                backbone.clip.encode_image(preprocess([decode_image(file) for file in chosen], backbone.preprocessing))
+                backbone.clip.encode_image(preprocess(map(decode_image, chosen), backbone.preprocessing))
 
     run(batch_size)
     started = time.perf_counter()

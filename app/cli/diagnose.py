@@ -20,6 +20,7 @@ from app.cli.logged_run import open_run
 from app.cli.open_data import DataOption, NamesOption, PatientOption, open_data
 from app.cli.predict import read_image_file
 from vtt_core.contract.errors import ImageError, NotAnImageError
+from vtt_core.contract.manifest import Preprocessing
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.images import decode_image
 
@@ -178,7 +179,6 @@ def attention(
     from vtt_core.adapter import load_adapter  # noqa: PLC0415
     from vtt_core.backbones.load import load_backbone  # noqa: PLC0415
     from vtt_core.diagnostics.attention import class_attention  # noqa: PLC0415
-    from vtt_core.views import resize  # noqa: PLC0415
 
     check_matplotlib()
     loaded = load_adapter(adapter)
@@ -188,12 +188,12 @@ def attention(
     prompts_JPW = None if loaded.prompts_JPW is None else loaded.prompts_JPW.to(frozen.device, frozen.dtype)
     rows: list[AttentionRow] = []
     found: list[dict[str, Any]] = []
-    for path, image in _readable(images):
+    for path, image in _readable(images, frozen.preprocessing):
         before_GG, after_GG = (
             class_attention(frozen, [image], *changes, layer=layer, is_rollout=rollout)[0].cpu()
             for changes in ((None, None), (lora, prompts_JPW))
         )
-        rows.append(AttentionRow(resize(image, frozen.preprocessing), before_GG, after_GG))
+        rows.append(AttentionRow(image, before_GG, after_GG))
         shares = {"before": float(before_GG.sum()), "after": float(after_GG.sum())}
         shapes = [map_GG / map_GG.sum() for map_GG in (before_GG, after_GG)]
         found.append({"image": str(path), "patch_share": shares, "moved": float((shapes[0] - shapes[1]).abs().sum() / 2)})
@@ -208,16 +208,18 @@ def attention(
         raise typer.Exit(BAD_INPUT_EXIT)
 
 
-def _readable(paths: Sequence[Path]) -> list[tuple[Path, Image.Image]]:
-    """Return the images that can be used; the others are named on standard error.
+def _readable(paths: Sequence[Path], preprocessing: Preprocessing) -> list[tuple[Path, Image.Image]]:
+    """Return the images that can be used, at the backbone's side; the others are named on standard error.
 
     Raises:
         NotAnImageError: none can be used.
     """
+    from vtt_core.views import resize  # noqa: PLC0415  (see attention)
+
     readable = []
     for path in paths:
         try:
-            readable.append((path, decode_image(read_image_file(path))))
+            readable.append((path, resize(decode_image(read_image_file(path)), preprocessing)))
         except ImageError as error:
             write_rejection(str(path), error)
     if not readable:

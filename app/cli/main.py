@@ -25,10 +25,12 @@ from app.cli.health import health
 from app.cli.keys import keys
 from app.cli.predict import predict
 from app.cli.restore import restore
+from app.cli.store import store
 from app.cli.up import up
 from app.cli.worker import worker
 from app.domain.errors import DataFolderInUseError, UnsafeHostError
 from vtt_core.contract.errors import InputError, VttError
+from vtt_core.cores import shared_cores
 
 cli = typer.Typer(
     help="Adapt CLIP to a new image domain from a handful of labelled images, and serve the result.",
@@ -43,6 +45,7 @@ for measurement in (load, episodes, reproduce, hosts, table):
 cli.add_typer(bench, name="bench")
 cli.add_typer(diagnose, name="diagnose")
 cli.add_typer(keys, name="keys")
+cli.add_typer(store, name="store")
 
 
 def main() -> None:
@@ -50,7 +53,7 @@ def main() -> None:
     # Read when torch loads, here and in the processes started from here. Half the cores, since API and worker share them.
     # On 2 cores, a step of `mini`, median: beside one busy process 0.82 s with one thread, 1.9 s with two, 1.1 s with two that
     # sleep while they wait; alone 0.8, 0.6 and 1.6 s. Beside much other work two threads took 12 s.
-    os.environ.setdefault("OMP_NUM_THREADS", str(max(1, (os.cpu_count() or 1) // 2)))
+    os.environ.setdefault("OMP_NUM_THREADS", str(shared_cores()))
     try:
         cli()
     except VttError as error:

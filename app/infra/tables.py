@@ -126,7 +126,9 @@ class SupportImageRow(Base):
     """Order of arrival within the support set; classes and images follow it."""
     file_name: Mapped[str] = mapped_column(String(400))
     sha256: Mapped[str] = mapped_column(String(64))
+    """Of the file as it was sent; what is stored has no metadata, and so another digest."""
     size_bytes: Mapped[int]
+    """Of what is stored."""
     width: Mapped[int]
     height: Mapped[int]
     image_format: Mapped[str] = mapped_column(String(20))

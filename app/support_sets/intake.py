@@ -19,7 +19,7 @@ from app.uploads.results import ImageResult, group_by_cause
 from vtt_core.contract.errors import EmptyClassError, SupportSetError, TooManyClassesError, TooManyShotsError, VttError
 from vtt_core.contract.limits import Limits
 from vtt_core.contract.support_set import clean_label
-from vtt_core.images import inspect_image
+from vtt_core.ingest.strip_metadata import clean_image
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,10 @@ class Intake:
         return bool(self._candidates)
 
     def offer(self, label: str, file_name: str, read: Callable[[], bytes]) -> None:
-        """Check one image and store its bytes if it is good."""
+        """Check one image and, if it is good, store it without its metadata.
+
+        `sha256` is of what was sent, so that sending it again is noticed; `size_bytes` is what is stored, which quotas count.
+        """
         shown = shown_file_name(file_name)
         cleaned: str | None = None
         try:
@@ -73,7 +76,7 @@ class Intake:
             encoded = read()
             digest = hashlib.sha256(encoded).hexdigest()
             self._admission.check(cleaned, digest)
-            facts = inspect_image(encoded, self._limits)
+            clean = clean_image(encoded, self._limits)
         except VttError as error:
             self.refuse(shown, cleaned if cleaned is not None else label, error)
             return
@@ -84,15 +87,15 @@ class Intake:
             label=cleaned,
             file_name=shown,
             sha256=digest,
-            size_bytes=len(encoded),
-            width=facts.width,
-            height=facts.height,
-            image_format=facts.image_format,
+            size_bytes=len(clean.content),
+            width=clean.facts.width,
+            height=clean.facts.height,
+            image_format=clean.facts.image_format,
             blob_key=f"{self._blob_prefix}/{image_id}",
             created_at=self._now,
         )
         self._candidates.append(Candidate(len(self.results), row))
-        self._store.put(row.blob_key, encoded)
+        self._store.put(row.blob_key, clean.content)
         self._admission.admit(cleaned, digest)
         self.results.append(ImageResult.kept(shown, cleaned, image_id))
 

@@ -46,8 +46,8 @@ class StoredImage(BaseModel):
     width: int = Field(description="In pixels")
     height: int = Field(description="In pixels")
     image_format: str = Field(examples=["JPEG"])
-    size_bytes: int
-    sha256: str
+    size_bytes: int = Field(description="Of what is stored: the image without its metadata")
+    sha256: str = Field(description="Of the file as it was sent")
 
 
 class LabelAdvice(BaseModel):

@@ -20,9 +20,9 @@ from vtt_core.backbones.backbone import Backbone
 from vtt_core.contract.errors import VttError
 from vtt_core.contract.recipe import METHODS, FinetuneRecipe, make_recipe
 from vtt_core.contract.support_set import SupportSet
+from vtt_core.decoding import decode_support
 from vtt_core.finetune import Finetune
 from vtt_core.gradients import batch_losses
-from vtt_core.images import decode_image
 from vtt_core.problem import CHUNK_VIEWS, Batch
 from vtt_core.strip import strip
 from vtt_core.verify import logits_before_and_after
@@ -166,7 +166,7 @@ def support_losses(finetune: Finetune) -> tuple[float, float]:
 
 def is_strip_equal(finetune: Finetune, support_set: SupportSet) -> bool:
     """Whether the adapter, stripped, written and read again, gives the logits of what was trained, bit for bit."""
-    images = [decode_image(image.encoded) for support_class in support_set.classes for image in support_class.images]
+    images = decode_support(support_set, finetune.backbone.preprocessing, finetune.limits, finetune.num_threads)
     files = adapter_to_files(strip(finetune))
     trained_BC, reloaded_BC = logits_before_and_after(finetune.backbone, finetune, files, images)
     return torch.equal(trained_BC, reloaded_BC)

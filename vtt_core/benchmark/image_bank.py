@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import OrderedDict
-from collections.abc import Callable, Hashable, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from functools import cached_property
 
 import torch
@@ -26,6 +26,8 @@ from vtt_core.views import preprocess
 
 MEMORY_BYTES = 2**30
 """Of everything that a bank keeps."""
+PIXEL_BYTES = 4
+"""Of an RGB image, as Pillow keeps it."""
 MAX_HASHED_IMAGES = 1000
 """Of a larger data set, so many images spread evenly stand for all in its hash."""
 GPU_CHUNK_IMAGES = 64
@@ -107,13 +109,13 @@ class ImageBank:
         parts = [self.labels[start : start + GPU_CHUNK_IMAGES] for start in range(0, len(self.labels), GPU_CHUNK_IMAGES)]
         return torch.cat([zero_shot_prototypes(self.backbone, part, template) for part in parts])
 
-    def decoded(self, indices: Sequence[int]) -> list[Image.Image]:
-        """Return RGB images.
+    def decoded(self, indices: Iterable[int]) -> Iterator[Image.Image]:
+        """Yield RGB images one by one, so that those that do not fit into the bank's memory are not all there at once.
 
         Raises:
             ImageError: one cannot be decoded; it is named.
         """
-        return [self._decoded(index) for index in indices]
+        return map(self._decoded, indices)
 
     def pixels(self, indices: Sequence[int]) -> Tensor:
         """Return images_B3HW as the backbone reads them, on its device."""
@@ -143,7 +145,7 @@ class ImageBank:
             raise type(error)(
                 expected=error.expected, got=f"{error.got} in {image.name!r}", remedy="Repair the image or remove it"
             ) from error
-        self._memo.keep(("decoded", index), decoded, 3 * decoded.width * decoded.height)
+        self._memo.keep(("decoded", index), decoded, PIXEL_BYTES * decoded.width * decoded.height)
         return decoded
 
     def _encoded(self, kind: str, indices: Sequence[int], features_of: Callable[[Tensor], Tensor]) -> Tensor:

@@ -40,7 +40,7 @@ def labelled_features(
         labels = sorted({file.label for file in contents.files})
         classes = [labels.index(file.label) for file in contents.files]
         groups = None if group_of is None else [group_of(file.name) for file in contents.files]
-        features_IW = unprojected_features(backbone, [decode_image(file.read()) for file in contents.files])
+        features_IW = unprojected_features(backbone, (decode_image(file.read()) for file in contents.files))
     return features_IW.cpu(), classes, groups
 
 

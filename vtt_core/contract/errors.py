@@ -10,7 +10,8 @@ VttError
 │   │   ├── AnimatedImageError            image.animated
 │   │   ├── ImageTooManyBytesError        image.too_many_bytes
 │   │   ├── ImageDimensionsError          image.bad_dimensions
-│   │   └── ImageTooComplexError          image.too_complex
+│   │   ├── ImageTooComplexError          image.too_complex
+│   │   └── MetadataNotRemovableError     image.metadata_not_removable
 │   ├── ArchiveError                      a zip or folder of classes
 │   │   ├── SourcePathError               archive.bad_source
 │   │   ├── NotAZipError                  archive.not_a_zip
@@ -152,6 +153,13 @@ class ImageTooComplexError(ImageError):
 
     code = "image.too_complex"
     title = "Image too complex"
+
+
+class MetadataNotRemovableError(ImageError):
+    """Its metadata cannot be taken out without loss, and it is never stored with them."""
+
+    code = "image.metadata_not_removable"
+    title = "Metadata cannot be removed"
 
 
 class ArchiveError(InputError):

@@ -31,7 +31,7 @@ from vtt_core.benchmark.method_spec import MethodSpec
 from vtt_core.benchmark.methods import EpisodeMethod, Prediction, finetune_all
 from vtt_core.benchmark.runner import Benchmark
 from vtt_core.class_tokens import tokenize_classes
-from vtt_core.classify import CHUNK_IMAGES, image_features
+from vtt_core.classify import image_features
 from vtt_core.contract.errors import InputError
 from vtt_core.contract.interval import mean_half_width
 from vtt_core.contract.recipe import FinetuneRecipe
@@ -197,9 +197,7 @@ class EditedTextMethod(EpisodeMethod):
 
 
 def _features(images: EpisodeImages, finetune: Finetune) -> Tensor:
-    chunks = [images.query[start : start + CHUNK_IMAGES] for start in range(0, len(images.query), CHUNK_IMAGES)]
-    backbone, lora = images.bank.backbone, finetune.state.lora
-    return torch.cat([image_features(backbone, images.bank.decoded(chunk), lora) for chunk in chunks])
+    return image_features(images.bank.backbone, images.bank.decoded(images.query), finetune.state.lora)
 
 
 def _predicted(prototypes_ND: Tensor, features_QD: Tensor) -> Tensor:

@@ -19,6 +19,7 @@ from vtt_core.ingest.jpeg2000 import (
     check_jpeg2000_tiles,
     read_jpeg2000,
 )
+from vtt_core.ingest.orientation import UPRIGHT, orientation_exif
 from vtt_core.ingest.png_header import PngHeader, read_png_header
 from vtt_core.ingest.tiff_directory import Directory, Tag
 from vtt_core.ingest.tiff_layout import Layout
@@ -29,7 +30,6 @@ if TYPE_CHECKING:
 PROFILE = "icc_profile"
 _KEPT_INFO = ("exif", "xmp", "XML:com.adobe.xmp")
 """Where it may be written how the picture is turned."""
-_ORIENTATION = 0x0112
 
 
 def read_pixels(image: Image.Image, encoded: bytes) -> Image.Image:
@@ -64,7 +64,8 @@ def read_wide_tiff(page: Directory, layout: Layout) -> Image.Image:
     from vtt_core.ingest.tiff_samples import samples_of  # noqa: PLC0415  # numpy: see samples.py
 
     image = _from_samples(samples_of(page, layout), page.content(Tag.ICC_PROFILE))
-    image.getexif()[_ORIENTATION] = page.number(Tag.ORIENTATION, 1)
+    if Tag.ORIENTATION in page.entries:
+        image.info["exif"] = orientation_exif(page.number(Tag.ORIENTATION, UPRIGHT))
     image.info["xmp"] = page.content(Tag.XMP)
     return image
 

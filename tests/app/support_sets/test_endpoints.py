@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
+
 import pytest
 
+from app.infra.tables import SupportImageRow
 from app.uploads import form
+from tests.fixtures import planted_metadata as planted
 from tests.fixtures.http_api import Api, encode_image, encode_zip
+from vtt_core.images import FORMATS, decode_image
 
 
 def test_images_are_sent_in_fields_named_like_their_classes(api: Api) -> None:
@@ -275,3 +280,26 @@ class TestArchives:
         parts = [("cat", (f"{place}.png", b"text")) for place in range(20)] + [("dog", ("a.png", encode_image(0)))]
         results = api.client.post("/v1/support-sets", files=parts).json()["results"]
         assert [result["count"] for result in results] == [1] * 22
+
+
+@pytest.mark.parametrize("turn", [None, *range(1, 9)])
+def test_no_image_is_stored_with_its_metadata(api: Api, turn: int | None) -> None:
+    """Positions, serial numbers, maker notes, thumbnails, XMP, IPTC, comments, a zip behind the picture; every container."""
+    sent = {name: make(turn) for name, make in planted.CONTAINERS.items() if name in FORMATS}
+    answer = api.client.post("/v1/support-sets", files=[("cat", (name, content)) for name, content in sent.items()])
+    assert answer.status_code == 201, answer.text
+    images = api.client.get(f"/v1/support-sets/{answer.json()['id']}").json()["images"]
+    assert [image["file"] for image in images] == list(sent)
+    for image in images:
+        content = sent[image["file"]]
+        with api.resources.readers() as session:
+            stored = api.resources.store.get(session.get_one(SupportImageRow, image["id"]).blob_key)
+        assert planted.SECRET in content
+        assert planted.SECRET not in stored
+        assert b"xmpmeta" not in stored
+        for pointer in (planted.GPS_POINTER, planted.EXIF_POINTER):
+            assert pointer + b"\4\0" not in stored
+            assert pointer[::-1] + b"\0\4" not in stored
+        assert decode_image(stored).tobytes() == decode_image(content).tobytes()
+        assert image["size_bytes"] == len(stored)
+        assert image["sha256"] == hashlib.sha256(content).hexdigest()

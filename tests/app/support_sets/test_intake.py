@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from app.infra.clock import utc_now
 from app.infra.store import ObjectStore
 from app.support_sets.admission import Admission
 from app.support_sets.intake import Intake
+from tests.fixtures import planted_metadata as planted
 from tests.fixtures.http_api import encode_image
 from vtt_core.contract.limits import DEFAULT_LIMITS
 
@@ -31,6 +33,18 @@ def test_a_good_image_is_stored_under_its_id_and_not_its_name(intake: Intake, st
     assert row.blob_key == f"support-sets/set_1/{row.id}"
     assert store.get(row.blob_key) == encode_image(0)
     assert (row.file_name, row.position) == ("../../etc/passwd", 0)
+
+
+def test_what_is_stored_has_no_metadata_and_the_digest_is_of_what_was_sent(intake: Intake, store: ObjectStore) -> None:
+    sent = planted.jpeg(6)
+    intake.offer("cat", "a.jpg", lambda: sent)
+    intake.offer("cat", "again.jpg", lambda: sent)
+    (row,) = intake.admit_rows(Admission(DEFAULT_LIMITS), 0)
+    assert intake.results[1].code == "support_set.duplicate_image"
+    assert planted.SECRET not in store.get(row.blob_key)
+    assert row.sha256 == hashlib.sha256(sent).hexdigest()
+    assert row.size_bytes == len(store.get(row.blob_key)) < len(sent)
+    assert (row.width, row.height) == (16, 24)
 
 
 def test_what_another_request_has_added_meanwhile_is_refused_and_removed(intake: Intake, store: ObjectStore) -> None:

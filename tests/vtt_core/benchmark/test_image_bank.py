@@ -32,7 +32,7 @@ def read_names(drawn_images: list[LabelledImage], tiny_backbone: Backbone) -> tu
 
 
 def test_features_are_those_of_the_frozen_tower(bank: ImageBank, tiny_backbone: Backbone) -> None:
-    images = bank.decoded([0, 7, 3])
+    images = list(bank.decoded([0, 7, 3]))
     torch.testing.assert_close(bank.features([0, 7, 3]), image_features(tiny_backbone, images))
     torch.testing.assert_close(bank.unprojected_features([0, 7, 3]), unprojected_features(tiny_backbone, images))
     torch.testing.assert_close(bank.prototypes_CD, zero_shot_prototypes(tiny_backbone, bank.labels, "a photo of a {}."))
@@ -47,7 +47,7 @@ def test_an_image_is_read_and_encoded_once(read_names: tuple[ImageBank, list[str
     monkeypatch.setattr(tower, "layer_features", lambda pixels: encoded.append(len(pixels)) or original(pixels))
     bank.features([0, 1, 2])
     bank.features([2, 1, 0, 3])
-    bank.decoded([3, 0])
+    list(bank.decoded([3, 0]))
     assert len(read) == 4
     assert sum(encoded) == 4
 

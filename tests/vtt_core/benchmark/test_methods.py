@@ -31,7 +31,7 @@ def test_frozen_methods_say_what_their_parts_say(
         make_method(MethodSpec("linear-probe", "linear-probe", None), 1).predict(episodes),
         strict=True,
     ):
-        support, query = bank.decoded(images.support), bank.decoded(images.query)
+        support, query = list(bank.decoded(images.support)), list(bank.decoded(images.query))
         prototypes_CD = zero_shot_prototypes(tiny_backbone, images.labels, "a photo of a {}.")
         scores_QC = image_features(tiny_backbone, query) @ prototypes_CD.t()
         assert zero_shot.predicted_Q.tolist() == scores_QC.argmax(dim=-1).tolist()

@@ -89,7 +89,7 @@ class TestLostLayers:
         measured = run(LostLayers(bank, PROTOCOL, (BEFORE,), 1, "cpu", 1.5))
         prototypes_ECD = edited_prototypes(tiny_backbone, bank.labels, TEMPLATE, edits)
         for accuracies, episode in zip(measured["before"], draw_episodes(bank.class_I, PROTOCOL), strict=True):
-            images = bank.decoded(episode.query_Q.tolist())
+            images = list(bank.decoded(episode.query_Q.tolist()))
             features_QD = image_features(tiny_backbone, images)
             for prototypes_CD, accuracy in zip(prototypes_ECD, accuracies, strict=True):
                 predicted_Q = (features_QD @ prototypes_CD[list(episode.classes)].t()).argmax(dim=-1)
@@ -101,7 +101,7 @@ class TestLostLayers:
         protocol = replace(PROTOCOL, num_episodes=2)
         measured = run(LostLayers(bank, protocol, (BEFORE, *specs), 1, "cpu", 1.5))
         episode = list(draw_episodes(bank.class_I, PROTOCOL))[1]
-        images = bank.decoded(episode.query_Q.tolist())
+        images = list(bank.decoded(episode.query_Q.tolist()))
         for spec in specs:
             assert spec.recipe is not None
             finetune = Finetune(

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import struct
 
-from vtt_core.ingest.boxes import MAX_BOXES, box, boxes
+import pytest
+
+from vtt_core.ingest.boxes import MAX_BOXES, box, boxes, read_boxes
+from vtt_core.ingest.structure import UnknownStructureError
 
 
 def made(name: bytes, content: bytes) -> bytes:
@@ -29,3 +32,15 @@ def test_a_box_that_lies_about_its_length_is_the_last() -> None:
 
 def test_very_many_boxes_are_not_walked() -> None:
     assert len(list(boxes(made(b"tiny", b"") * (MAX_BOXES + 5)))) == MAX_BOXES
+
+
+def test_boxes_of_every_kind_of_length_are_walked() -> None:
+    encoded = b"\0\0\0\x0aabcd12" + struct.pack(">I4sQ", 1, b"long", 17) + b"x" + b"\0\0\0\0lastrest"
+    found = list(read_boxes(encoded, 0, len(encoded)))
+    assert [(one.kind, encoded[one.body : one.end]) for one in found] == [(b"abcd", b"12"), (b"long", b"x"), (b"last", b"rest")]
+
+
+@pytest.mark.parametrize("broken", [b"\0\0\0\x09abcd", b"\0\0\0\x07abcd", b"\0\0", struct.pack(">I4sQ", 1, b"long", 2**63)])
+def test_a_box_beyond_the_end_is_told(broken: bytes) -> None:
+    with pytest.raises(UnknownStructureError):
+        list(read_boxes(broken, 0, len(broken)))

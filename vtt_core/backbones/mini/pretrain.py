@@ -38,6 +38,7 @@ from vtt_core.backbones.mini.side_by_side import SideBySide
 from vtt_core.backbones.mini.teacher import teacher_features
 from vtt_core.backbones.mini.text_stage import KINDS, UNSEEN_EVERY, measure_unseen, teach_text
 from vtt_core.contract.errors import ArchiveLayoutError
+from vtt_core.cores import usable_cores
 
 CHECKPOINT_NAME = "checkpoint.safetensors"
 WEIGHTS_NAME = "weights.safetensors"
@@ -195,7 +196,7 @@ def main(arguments: list[str] | None = None) -> None:
     parser.add_argument("--text-steps", type=int, default=defaults.text_steps)
     parser.add_argument("--images-per-class", type=int, help="use only the first so many of each class")
     parser.add_argument("--save-every", type=int, default=1000, help="steps between two saves")
-    parser.add_argument("--threads", type=int, default=os.cpu_count() or 1, help="parts of a batch side by side, on a CPU")
+    parser.add_argument("--threads", type=int, default=usable_cores(), help="parts of a batch side by side, on a CPU")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args(arguments)
     threads = SideBySide(1 if options.device.startswith("cuda") else options.threads)

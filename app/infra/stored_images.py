@@ -1,0 +1,109 @@
+"""Take the metadata out of images that lie in the store from before it was done at upload.
+
+May be interrupted and repeated at any point, and run beside the service: a blob is replaced while its row is locked, so an
+image that is being deleted does not come back.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from sqlalchemy import func, select
+
+from app.domain.errors import BlobMissingError
+from app.infra.database import SessionFactory
+from app.infra.store import ObjectStore
+from app.infra.tables import SupportImageRow
+from vtt_core.contract.errors import VttError
+from vtt_core.contract.limits import Limits
+from vtt_core.ingest.strip_metadata import CleanImage, clean_image
+
+_IDS_AT_ONCE = 500
+
+
+@dataclass(frozen=True)
+class CleanedImage:
+    """What became of one stored image."""
+
+    image_id: str
+    blob_key: str
+    bytes_removed: int = 0
+    has_changed: bool = False
+    error: VttError | None = None
+    """Why it could not be cleaned; it is as it was."""
+
+
+def count_images(session_factory: SessionFactory) -> int:
+    """Return how many images rows name, of all tenants."""
+    with session_factory() as session:
+        return session.scalar(select(func.count()).select_from(SupportImageRow)) or 0
+
+
+def clean_stored_images(
+    session_factory: SessionFactory, store: ObjectStore, limits: Limits, *, is_dry_run: bool = False
+) -> Iterator[CleanedImage]:
+    """Clean the images of all tenants one by one, and say of each what became of it.
+
+    Args:
+        session_factory: where the rows are.
+        store: where the bytes are.
+        limits: bounds on one image, as for uploads.
+        is_dry_run: look, but change nothing.
+
+    Raises:
+        StoreUnavailableError: the store does not answer; running it again goes on.
+    """
+    for image_id, blob_key in _images(session_factory):
+        try:
+            stored = store.get(blob_key)
+            clean = clean_image(stored, limits)
+        except VttError as error:
+            if not _is_about_the_image(error):
+                raise
+            if _still_there(session_factory, image_id):
+                yield CleanedImage(image_id, blob_key, error=error)
+            continue
+        if not is_dry_run and not _replace(session_factory, store, image_id, stored, clean):
+            continue
+        removed = len(stored) - len(clean.content)
+        yield CleanedImage(image_id, blob_key, removed, has_changed=clean.content != stored)
+
+
+def _is_about_the_image(error: VttError) -> bool:
+    return isinstance(error, BlobMissingError) or error.code.startswith("image.")
+
+
+def _images(session_factory: SessionFactory) -> Iterator[tuple[str, str]]:
+    """Yield (id, blob key) in the order of the ids, some at a time, so that no transaction stays open."""
+    last_id = ""
+    while True:
+        statement = select(SupportImageRow.id, SupportImageRow.blob_key).where(SupportImageRow.id > last_id)
+        with session_factory() as session:
+            rows = session.execute(statement.order_by(SupportImageRow.id).limit(_IDS_AT_ONCE))
+            found = [(image_id, blob_key) for image_id, blob_key in rows]
+        yield from found
+        if not found:
+            return
+        last_id = found[-1][0]
+
+
+def _still_there(session_factory: SessionFactory, image_id: str) -> bool:
+    with session_factory() as session:
+        return session.get(SupportImageRow, image_id) is not None
+
+
+def _replace(session_factory: SessionFactory, store: ObjectStore, image_id: str, stored: bytes, clean: CleanImage) -> bool:
+    """Put the clean bytes and correct the row; return False where the image was deleted meanwhile.
+
+    Whoever deletes an image removes its row first and its blob behind it, so while this holds the row, the blob stays.
+    """
+    with session_factory.begin() as session:
+        row = session.scalar(select(SupportImageRow).where(SupportImageRow.id == image_id).with_for_update())
+        if row is None:
+            return False
+        if clean.content != stored:
+            store.put(row.blob_key, clean.content)
+        # Also where nothing was put: a run that ended between the two left the row as it was.
+        row.size_bytes, row.image_format = len(clean.content), clean.facts.image_format
+        return True

@@ -1,0 +1,140 @@
+"""Write a TIFF anew with the page that is the picture alone, and only the tags that decoding needs; coded pixels stay.
+
+Tags of positions (GeoTIFF), of cameras and texts go, and so does every unknown one. Nothing is copied but what a kept tag
+means, so no byte of them is left in a gap.
+
+Source: TIFF 6.0, sections 2 to 22; TIFF Technical Note 2 (JPEG).
+"""
+
+from __future__ import annotations
+
+from vtt_core.ingest.icc_profile import clean_icc
+from vtt_core.ingest.orientation import ORIENTATION_TAG, UPRIGHT, read_orientation
+from vtt_core.ingest.strip_jpeg import strip_jpeg_stream
+from vtt_core.ingest.structure import UnknownStructureError, check
+from vtt_core.ingest.tiff_directory import picture_directory, with_first_page
+from vtt_core.ingest.tiff_file import Entry, Layout, read_directory, write_file
+
+_WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _ROWS, _PLANAR = 256, 257, 258, 259, 262, 277, 278, 284
+_STRIP_PLACES, _STRIP_BYTES, _TILE_PLACES, _TILE_BYTES = 273, 279, 324, 325
+_TILE_WIDTH, _TILE_LENGTH = 322, 323
+_JPEG_TABLES, _XMP, _ICC, _NO_DATA = 347, 700, 34675, 42113
+_RAW, _OLD_JPEG, _JPEG = 1, 6, 7
+_YCBCR, _SEPARATE = 6, 2
+_NUMBERS = {
+    **dict.fromkeys(
+        (254, _WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC, 266, _SAMPLES, _ROWS, 280, 281, _PLANAR, 292), 16
+    ),
+    **dict.fromkeys((293, 317, _TILE_WIDTH, _TILE_LENGTH, 332, 338, 339, 340, 341, 529, 530, 531, 532), 16),
+    320: 3 * 65_536,
+}
+"""Tags of numbers -> how many of them at most: sizes, depth, strips, tiles, samples, predictor, YCbCr, colour map."""
+_TEXT, _UNDEFINED = 2, 7
+_MAX_PIECES = 500_000
+
+
+def strip_tiff(encoded: bytes) -> bytes:
+    """Return the picture without metadata, as a file of one page.
+
+    Raises:
+        UnknownStructureError: it is of a kind that is not taken apart (old JPEG, several pictures), or something reaches
+            beyond the end.
+    """
+    try:
+        layout, tags = read_directory(with_first_page(encoded, picture_directory(encoded)))
+    except ValueError as error:
+        raise UnknownStructureError(str(error)) from error
+    kept = {tag: tags[tag] for tag, most in _NUMBERS.items() if tag in tags and _are_numbers(tags[tag], most)}
+    check(_WIDTH in kept and _LENGTH in kept, "no size")
+    compression = _first(layout, kept, _COMPRESSION, _RAW)
+    check(compression != _OLD_JPEG, "JPEG of the old kind")
+    kept |= _special(layout, tags, compression)
+    places_tag, bytes_tag = (_STRIP_PLACES, _STRIP_BYTES) if _STRIP_PLACES in tags else (_TILE_PLACES, _TILE_BYTES)
+    check(places_tag in tags, "no strips and no tiles")
+    pieces = _pieces(encoded, layout, tags, kept, places_tag, bytes_tag)
+    if compression == _JPEG:
+        cleaned = {id(piece): strip_jpeg_stream(piece) for piece in pieces}
+        pieces = [cleaned[id(piece)] for piece in pieces]
+    kept[bytes_tag] = layout.entry_of([len(piece) for piece in pieces])
+    return write_file(layout, kept, pieces, places_tag)
+
+
+def _special(layout: Layout, tags: dict[int, Entry], compression: int) -> dict[int, Entry]:
+    """Return the tags that are more than a few numbers: orientation, profile, tables, value of missing pixels."""
+    kept = {}
+    if ORIENTATION_TAG in tags:
+        orientation = _first(layout, tags, ORIENTATION_TAG, UPRIGHT)
+    else:
+        orientation = read_orientation(None, tags[_XMP].content if _XMP in tags else None)
+    if orientation in range(2, 9):
+        kept[ORIENTATION_TAG] = layout.entry_of([orientation], 3)
+    profile = clean_icc(tags[_ICC].content) if _ICC in tags else b""
+    if profile:
+        kept[_ICC] = Entry(_UNDEFINED, len(profile), profile)
+    if compression == _JPEG and _JPEG_TABLES in tags:
+        tables = strip_jpeg_stream(tags[_JPEG_TABLES].content)
+        kept[_JPEG_TABLES] = Entry(_UNDEFINED, len(tables), tables)
+    if _NO_DATA in tags and _is_one_number(tags[_NO_DATA]):
+        kept[_NO_DATA] = tags[_NO_DATA]
+    return kept
+
+
+def _pieces(
+    encoded: bytes, layout: Layout, tags: dict[int, Entry], kept: dict[int, Entry], places_tag: int, bytes_tag: int
+) -> list[bytes]:
+    """Return the coded bytes of every strip or tile; those that are the same in the file are one object."""
+    places = _whole_numbers(layout, tags[places_tag])
+    check(0 < len(places) <= _MAX_PIECES, "too many strips")
+    if _first(layout, kept, _COMPRESSION, _RAW) == _RAW and _first(layout, kept, _PHOTOMETRIC, 0) != _YCBCR:
+        sizes = _raw_sizes(layout, kept, len(places), is_tiled=places_tag == _TILE_PLACES)
+    else:
+        check(bytes_tag in tags, "strips of unknown sizes")
+        sizes = _whole_numbers(layout, tags[bytes_tag])
+    check(len(sizes) == len(places), "strips without a size")
+    found: dict[tuple[int, int], bytes] = {}
+    total_bytes = 0
+    for place, size in zip(places, sizes, strict=True):
+        if (place, size) in found:
+            continue
+        total_bytes += size
+        check(place + size <= len(encoded) and total_bytes <= len(encoded), "strips beyond the end")
+        found[place, size] = encoded[place : place + size]
+    return [found[pair] for pair in zip(places, sizes, strict=True)]
+
+
+def _raw_sizes(layout: Layout, kept: dict[int, Entry], num_pieces: int, *, is_tiled: bool) -> list[int]:
+    """Return how many bytes each strip or tile needs; what a file says of it, decoders of plain pixels do not read."""
+    width, height = _first(layout, kept, _WIDTH, 0), _first(layout, kept, _LENGTH, 0)
+    rows = min(_first(layout, kept, _ROWS, height), height)
+    if is_tiled:
+        width, rows = _first(layout, kept, _TILE_WIDTH, width), _first(layout, kept, _TILE_LENGTH, rows)
+    samples = 1 if _first(layout, kept, _PLANAR, 1) == _SEPARATE else _first(layout, kept, _SAMPLES, 1)
+    row_bytes = -(-width * samples * _first(layout, kept, _BITS, 1) // 8)
+    check(rows > 0, "strips without rows")
+    if is_tiled:
+        return [rows * row_bytes] * num_pieces
+    strips = -(-height // rows)
+    check(num_pieces % strips == 0, "another number of strips than the rows need")
+    return [min(rows, height - rows * (place % strips)) * row_bytes for place in range(num_pieces)]
+
+
+def _are_numbers(entry: Entry, most: int) -> bool:
+    return entry.kind != _TEXT and entry.kind != _UNDEFINED and entry.count <= most
+
+
+def _is_one_number(entry: Entry) -> bool:
+    try:
+        float(entry.content.rstrip(b"\0 ").decode("ascii"))
+    except ValueError:
+        return False
+    return entry.kind == _TEXT and len(entry.content) <= 32
+
+
+def _whole_numbers(layout: Layout, entry: Entry) -> list[int]:
+    numbers = layout.numbers(entry)
+    check(all(isinstance(number, int) and number >= 0 for number in numbers), "a place that is no whole number")
+    return [int(number) for number in numbers]
+
+
+def _first(layout: Layout, tags: dict[int, Entry], tag: int, default: int) -> int:
+    return _whole_numbers(layout, tags[tag])[0] if tag in tags else default
