@@ -7,6 +7,9 @@ client that does not read its answer have limits too. The limits of a body that 
 from __future__ import annotations
 
 import asyncio
+import fcntl
+import sys
+import termios
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum, auto
@@ -156,16 +159,28 @@ class GuardedProtocol(H11Protocol):
 
     def _await_reading(self) -> None:
         if self._answer_timer is None:
-            size = self.transport.get_write_buffer_size()
+            size = _num_unread(self.transport)
             self._answer_timer = self.loop.call_later(self.times.answer_seconds, self._check_reading, size)
 
     def _check_reading(self, size_before: int) -> None:
         self._answer_timer = None
-        num_read = size_before - self.transport.get_write_buffer_size()
+        num_read = size_before - _num_unread(self.transport)
         if num_read < self.times.answer_seconds * self.times.answer_bytes_per_second:
             self.transport.abort()
         else:
             self._await_reading()
+
+
+def _num_unread(transport: asyncio.Transport) -> int:
+    """Return how many bytes of answers the client's machine has not acknowledged.
+
+    The kernel's queue counts too: it may hold megabytes, and takes more from us only after a large part of it has left.
+    """
+    try:
+        queued = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
+    except OSError:  # closed, or a kernel that does not tell
+        queued = bytes(4)
+    return transport.get_write_buffer_size() + int.from_bytes(queued, sys.byteorder)
 
 
 def make_protocol(

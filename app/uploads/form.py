@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 
 MEMORY_BYTES = 2**20
 """Spool size that stays in memory; more goes to a temporary file."""
+MAX_NAME_BYTES = 2**21
+"""Names and text fields of a whole form, which stay in memory: about 600 bytes for each of 3,200 images."""
 WRITE_BYTES = 2**18
 """Bytes gathered before a thread writes them to the spool."""
 
@@ -150,6 +152,7 @@ class _Collector:
         self._header_value = b""
         self._headers: dict[bytes, bytes] = {}
         self._text = bytearray()
+        self._num_name_bytes = 0
         self._part: FormPart | None = None
         self.num_waiting = 0
         self.is_complete = False
@@ -190,6 +193,7 @@ class _Collector:
 
     def _on_headers_finished(self) -> None:
         named = read_disposition(self._headers.get(b"content-disposition", b""))
+        self._hold(len(self._headers.get(b"content-disposition", b"")))
         self._part = FormPart(named.field_name, named.file_name, offset=self._offset)
         self._form.parts.append(self._part)
         if len(self._form.parts) > self._limits.max_parts:
@@ -205,6 +209,7 @@ class _Collector:
         part.size_bytes += end - start
         if part.file_name is None:
             self._text += data[start:end]
+            self._hold(end - start)
             if part.size_bytes > self._limits.max_text_bytes:
                 raise RequestTooLargeError(
                     expected=f"at most {self._limits.max_text_bytes} bytes in the text field {part.field_name[:80]!r}",
@@ -224,6 +229,15 @@ class _Collector:
 
     def _on_end(self) -> None:
         self.is_complete = True
+
+    def _hold(self, num_bytes: int) -> None:
+        self._num_name_bytes += num_bytes
+        if self._num_name_bytes > MAX_NAME_BYTES:
+            raise RequestTooLargeError(
+                expected=f"at most {MAX_NAME_BYTES} bytes of field names, file names and text fields in one form",
+                got="more",
+                remedy="Send shorter names, or the images in several requests",
+            )
 
 
 class _SpoolRange(io.RawIOBase):

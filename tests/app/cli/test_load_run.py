@@ -13,6 +13,7 @@ from contextlib import contextmanager
 import pytest
 import uvicorn
 
+from app.cli.load_figures import REFUSALS
 from app.cli.load_mix import Mix, draw_images, parse_weights
 from app.cli.load_run import LoadRun, Outcome
 from app.infra.settings import Settings
@@ -67,7 +68,7 @@ def test_every_request_has_its_outcome_and_health_is_looked_at(api: Api, rate: f
 def test_refused_clients_wait_as_they_are_told(api: Api) -> None:
     settings = api.resources.settings.model_copy(update={"max_requests": 1})
     outcomes, _ = run_load(settings, mix_of(api, "predict=1"))
-    refused = [outcome for outcome in outcomes if outcome.status == 503 and outcome.kind == "predict"]
+    refused = [outcome for outcome in outcomes if outcome.status in REFUSALS and outcome.kind == "predict"]
     assert refused
     assert all(int(outcome.retry_after) >= 1 for outcome in refused)
     assert len(refused) <= 3 * 3, "three clients are refused, and come again after a second each"

@@ -120,3 +120,19 @@ def test_a_field_name_that_can_be_read_in_two_ways_is_refused_with_what_was_sent
     body = b'--b\r\nContent-Disposition: form-data; name="a\\(b c"; filename="a"\r\n\r\nx\r\n--b--\r\n'
     with pytest.raises(MalformedRequestError, match=r'name="a\\+\(b c"'):
         read("multipart/form-data; boundary=b", body)
+
+
+def test_the_names_of_a_form_stay_within_their_memory() -> None:
+    limits = FormLimits(
+        max_parts=10_000, max_text_bytes=1000, max_file_bytes=lambda _: 100, description="few", example="-F a=@b"
+    )
+    usual = [(f"class {place % 200}", (f"image-{place:05}.jpg", b"")) for place in range(3200)]
+    form = read(*encode(usual), 65_536, limits)
+    assert len(form.files) == 3200
+    form.close()
+    for hostile in ([("c" * 1500, ("f" * 1500, b""))] * 1000, [("cat", ("f" * 3000, b""))] * 1000):
+        with pytest.raises(RequestTooLargeError, match="at most 2097152 bytes of field names, file names and text fields"):
+            read(*encode(hostile), 65_536, limits)
+    texts = {f"t{place}": "x" * 1000 for place in range(2500)}
+    with pytest.raises(RequestTooLargeError, match="text fields"):
+        read(*encode([("cat", ("a", b""))], texts), 65_536, limits)
