@@ -247,7 +247,9 @@ async def _handle_database_outage(request: Request, error: Exception) -> Problem
 async def _handle_unstorable_value(request: Request, error: Exception) -> ProblemResponse:
     _log.warning("unstorable_value", path=request.url.path, reason=str(error.__cause__ or error))
     invalid = InvalidRequestError(
-        expected="values that the database can hold", got="one with a NUL character or out of range", remedy="Remove it"
+        expected="values that the database can hold",
+        got="a text with a NUL character, or a number out of range",
+        remedy="Correct it",
     )
     return _respond(request, invalid)
 

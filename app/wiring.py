@@ -127,5 +127,5 @@ def _read_session(resources: ResourcesDep) -> Iterator[Session]:
 ReadSessionDep = Annotated[Session, Depends(_read_session, scope="function")]
 """A session that is closed before the answer is sent."""
 
-CursorQuery = Annotated[str | None, Query(max_length=200, description="The `next_cursor` of the page before")]
+CursorQuery = Annotated[str | None, Query(max_length=200, description="The `next_cursor` of the last page that you got")]
 LimitQuery = Annotated[int, Query(ge=1, le=100, description="Items on a page")]

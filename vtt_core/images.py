@@ -138,7 +138,7 @@ def _damage_named(encoded: bytes) -> Iterator[None]:
         if kind is None:
             raise _damaged() from error
         raise UnsupportedKindError(
-            expected="a kind of image that is read", got=kind, remedy="Convert it to 8-bit RGB as JPEG or PNG"
+            expected="a kind of image that this program reads", got=kind, remedy="Convert it to 8-bit RGB as JPEG or PNG"
         ) from error
 
 

@@ -215,7 +215,7 @@ def _out_of_memory(error: BaseException, context: WorkerContext) -> OutOfMemoryE
 
 def _crashed(error: Exception) -> JobCrashedError:
     return JobCrashedError(
-        expected="an attempt that ends well",
+        expected="an attempt that ends without a failure",
         got=f"{type(error).__name__}: {str(error)[:500]}",
         remedy="Look for the job's id in the worker's log and report it",
     )

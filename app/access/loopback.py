@@ -21,7 +21,7 @@ def check_host(host: str, *, requires_keys: bool, is_allowed_open: bool) -> None
     if requires_keys or is_allowed_open or is_loopback(host):
         return
     raise UnsafeHostError(
-        expected="a loopback address such as '127.0.0.1', as no key is asked for",
+        expected="a loopback address such as '127.0.0.1', since this service asks for no key",
         got=repr(host),
         remedy="Set VTT_REQUIRE_KEYS=1 and make keys with `vtt keys create`, or VTT_ALLOW_OPEN=1 on a network you trust",
     )

@@ -163,7 +163,9 @@ def _wait_until_ready(url: str, child: Child) -> None:
             pass
         time.sleep(0.1)
     raise BackboneUnavailableError(
-        expected=f"a process that predicts within {START_SECONDS:g} s", got="none", remedy="Look at its output above"
+        expected=f"a process that predicts within {START_SECONDS:g} s",
+        got="none that was ready",
+        remedy="Look at its output above",
     )
 
 

@@ -170,7 +170,7 @@ def _checked(response: httpx.Response) -> dict[str, Any]:
     if response.is_success:
         return dict(response.json())
     raise ServiceRefusedError(
-        expected="a success while the load is prepared",
+        expected="an answer without an error while the load is prepared",
         got=f"status {response.status_code}: {response.text[:300]}",
         remedy="Correct --url or --key, or wait until /readyz answers 200",
     )

@@ -113,11 +113,11 @@ class _Chooser:
         earlier = self.label_by_sha256.get(sha256)
         if earlier == label:
             raise DuplicateImageError(
-                expected="each image once", got="the same bytes twice in this class", remedy="Remove one of them"
+                expected="each image once", got="the same file twice in this class", remedy="Remove one of them"
             )
         if earlier is not None:
             raise ConflictingLabelsError(
-                expected="each image under one label", got=f"the same bytes under {earlier!r}", remedy="Keep the right one"
+                expected="each image under one label", got=f"the same file under {earlier!r}", remedy="Keep the right one"
             )
         self.label_by_sha256[sha256] = label
 

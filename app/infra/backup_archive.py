@@ -158,5 +158,5 @@ def _read_manifest(path: Path, content: bytes) -> Manifest:
 
 def _damaged(path: Path, got: str) -> BackupDamagedError:
     return BackupDamagedError(
-        expected=f"{str(path)!r} to be a whole archive of `vtt backup`", got=got, remedy="Copy it again, or take an older one"
+        expected=f"a complete archive of `vtt backup` in {str(path)!r}", got=got, remedy="Copy it again, or take an older one"
     )

@@ -10,7 +10,7 @@ from sqlalchemy import Integer, String, and_, column, func, or_, select, update,
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.domain.errors import IdempotencyConflictError, NotFoundError
+from app.domain.errors import IdempotencyConflictError, JobTransitionError, NotFoundError
 from app.domain.ids import JOB_PREFIX, new_id
 from app.domain.jobs import FINAL_STATES, HELD_STATES, JobState, check_transition
 from app.infra.job_writes import FRESH, add_state_event, end_if_hopeless, end_job, lock_job
@@ -135,7 +135,12 @@ class JobRepository:
             return self.get(job_id)
         if row.state == JobState.CANCELLED:
             return row
-        check_transition(JobState(row.state), JobState.CANCELLED)
+        if JobState(row.state).is_final:
+            raise JobTransitionError(
+                expected="a job that has not ended",
+                got=f"a job that is {row.state}",
+                remedy=f"There is nothing left to cancel; GET /v1/jobs/{job_id} shows how it ended",
+            )
         row.is_cancel_requested = True
         if row.state == JobState.QUEUED:
             end_job(self._session, row, JobState.CANCELLED, now)
@@ -205,7 +210,7 @@ class JobRepository:
         if row is not None and row.request_sha256 != new_job.request_sha256:
             raise IdempotencyConflictError(
                 expected="the request that this Idempotency-Key came with first",
-                got=f"another one with key {new_job.idempotency_key!r}",
+                got=f"another request with the key {new_job.idempotency_key!r}",
                 remedy="Use a new key for a new request",
             )
         return row

@@ -50,6 +50,6 @@ def _decode(cursor: str) -> tuple[datetime, str]:
         separator, moment, row_id = "", datetime.min, ""
     if not separator or moment.tzinfo is None:
         raise BadCursorError(
-            expected="the next_cursor of a page before", got=repr(cursor[:80]), remedy="Start again without a cursor"
+            expected="the `next_cursor` of an earlier page", got=repr(cursor[:80]), remedy="Start again without a cursor"
         )
     return moment, row_id

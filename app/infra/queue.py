@@ -94,5 +94,5 @@ def _unavailable(error: Exception) -> QueueUnavailableError:
     return QueueUnavailableError(
         expected="a Redis that answers at VTT_BROKER_URL",
         got=f"{type(error).__name__}: {error}",
-        remedy="Start it; jobs that were accepted are sent when it is back",
+        remedy="Start Redis, or correct VTT_BROKER_URL; jobs that were accepted are sent when it is back",
     )

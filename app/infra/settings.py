@@ -189,5 +189,11 @@ def load_settings() -> Settings:
         wrong = error.errors()[0]
         variable = "VTT_" + "__".join(str(part).upper() for part in wrong["loc"])
         raise SettingsError(
-            expected=f"{variable} with another value ({wrong['msg']})", got=repr(wrong["input"]), remedy=f"Correct {variable}"
+            expected=f"{variable} {_wanted(wrong['msg'])}", got=repr(wrong["input"]), remedy=f"Correct {variable}"
         ) from error
+
+
+def _wanted(message: str) -> str:
+    """Return pydantic's message as the end of a sentence that begins with the name of the variable."""
+    told = message.removeprefix("Value error, ")
+    return told.replace("Input should be", "to be", 1) if told.startswith("Input should be") else f"to be right ({told})"

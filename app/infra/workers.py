@@ -85,5 +85,7 @@ def _from_json(value: bytes | str) -> LiveWorker:
 
 def _unavailable(error: Exception) -> QueueUnavailableError:
     return QueueUnavailableError(
-        expected="a Redis that answers at VTT_BROKER_URL", got=f"{type(error).__name__}: {error}", remedy="Start it"
+        expected="a Redis that answers at VTT_BROKER_URL",
+        got=f"{type(error).__name__}: {error}",
+        remedy="Start Redis, or correct VTT_BROKER_URL",
     )

@@ -56,7 +56,7 @@ def model_named_in(form: SpooledForm) -> str:
             return part.text.strip()
     raise InvalidRequestError(
         expected="a form field `model` with the id or an alias of a model",
-        got="none",
+        got="no such field",
         remedy="Add it (with curl: -F model=mdl_...)",
     )
 

@@ -66,13 +66,13 @@ class Admission:
         if label not in self.shots and len(self.shots) >= self._limits.max_way:
             raise TooManyClassesError(
                 expected=f"at most {self._limits.max_way} classes",
-                got=f"another one, {label!r}",
+                got=f"one more, {label!r}",
                 remedy="Split the problem or leave classes out",
             )
         if self.shots.get(label, 0) >= self._limits.max_shot:
             raise TooManyShotsError(
                 expected=f"at most {self._limits.max_shot} images a class",
-                got=f"another one in {label!r}",
+                got=f"one more in {label!r}",
                 remedy="Keep the most typical ones and leave the others out",
             )
 
@@ -85,13 +85,13 @@ class Admission:
         known_label = self._labels_by_digest.get(digest)
         if known_label == label:
             raise DuplicateImageError(
-                expected=f"an image that is not in {label!r} yet",
-                got="the same bytes",
-                remedy="Leave it out; it is there already",
+                expected="each image once",
+                got=f"a file that is in {label!r} already",
+                remedy="Leave it out",
             )
         if known_label is not None:
             raise ConflictingLabelsError(
                 expected="an image under one label",
-                got=f"the bytes of an image of {known_label!r}, sent as {label!r}",
-                remedy="Decide for one label; if it is this one, delete the other image and send it again",
+                got=f"a file under {label!r} that is in {known_label!r} already",
+                remedy="Keep one of the two labels. If it is this one, delete the other image, then send this one again",
             )

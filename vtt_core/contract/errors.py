@@ -110,7 +110,7 @@ class NotAnImageError(ImageError):
     """No decoder knows the bytes."""
 
     code = "image.not_an_image"
-    title = "Not an image that is read"
+    title = "Not a readable image"
 
 
 class UnsupportedKindError(ImageError):
