@@ -217,7 +217,7 @@ def _refuse_method(request: Request) -> ProblemResponse:
     # Starlette names only the methods of the first route that has the path.
     allowed = ", ".join(method for method in _METHODS if _is_answered(request, method))
     facts = {
-        "expected": f"a method among {allowed}",
+        "expected": f"one of the methods {allowed}" if "," in allowed else f"the method {allowed}",
         "got": repr(f"{request.method} {request.url.path}"),
         "remedy": "See /docs for the methods of each path",
     }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,11 @@ from vtt_core.contract.errors import VttError
 MAX_MISTAKES = 50
 """Mistakes that one answer lists."""
 _PLACES = {"body": "field", "query": "parameter", "path": "part of the path", "header": "header", "cookie": "cookie"}
+_IN_WORDS = {
+    r"^[^\x00-\x1f\x7f]+$": "Input should be without control characters",
+    r"^[a-z0-9][a-z0-9.-]*$": "Input should be of small letters, digits, dots and hyphens",
+}
+"""Patterns that the API asks for -> what they mean."""
 _NOT_AN_OBJECT = frozenset({"model_attributes_type", "model_type", "dict_type"})
 
 
@@ -78,7 +84,8 @@ def _wanted(mistake: Mapping[str, Any]) -> str:
         return "to be there"
     if mistake["type"] == "extra_forbidden":
         return "not to be there: the service does not know it"
-    message = str(mistake["msg"])
+    message = _IN_WORDS.get(str(mistake.get("ctx", {}).get("pattern")), str(mistake["msg"]).split(", unable to parse")[0])
+    message = message.replace("a valid integer", "a whole number").replace("a valid string", "a text")
     for prefix, replacement in (
         ("Input should be ", "to be "),
         ("Value error, ", "to be "),
@@ -101,4 +108,6 @@ def _is_json(content_type: str | None) -> bool:
 
 
 def _shown(value: object) -> str:
-    return repr(value)[:200]
+    """Return a value as JSON has it."""
+    is_constant = value is None or isinstance(value, bool)
+    return json.dumps(value) if is_constant else repr(value)[:200]

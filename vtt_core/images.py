@@ -97,7 +97,7 @@ def inspect_image(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> ImageFacts
 
 def _decode(encoded: bytes, limits: Limits) -> tuple[Image.Image, str]:
     if not encoded:
-        raise EmptyFileError(expected="an image file", got="0 bytes", remedy="Send the file again")
+        raise EmptyFileError(expected="an image file", got="an empty file (0 bytes)", remedy="Send the file again")
     if len(encoded) > limits.max_image_bytes:
         raise ImageTooManyBytesError(
             expected=f"at most {limits.max_image_bytes} bytes", got=f"{len(encoded)} bytes", remedy="Scale the image down"

@@ -41,7 +41,7 @@ def check_directory(stream: BinaryIO, limits: Limits) -> None:
     if end < 0 or len(tail) < end + 22:
         raise NotAZipError(
             expected="a zip file",
-            got=f"{size_bytes} bytes beginning with {_first_bytes(stream)!r}",
+            got=f"{size_bytes} bytes beginning with {_first_bytes(stream)!r}" if size_bytes else "an empty file (0 bytes)",
             remedy="Pack one folder a class into a .zip",
         )
     num_entries, directory_bytes = struct.unpack_from("<10xHL", tail, end)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import os
 import sys
 import warnings
 
@@ -14,7 +16,16 @@ def main() -> None:
     """Run celery's worker in this process until a signal ends it."""
     # Celery warns of root because of pickled messages; here they are JSON only, and containers run as root.
     warnings.filterwarnings("ignore", category=SecurityWarning)
-    celery_app.worker_main(["--quiet", "worker", "--without-gossip", "--without-mingle", *sys.argv[1:]])
+    code = 0
+    try:
+        celery_app.worker_main(["--quiet", "worker", "--without-gossip", "--without-mingle", *sys.argv[1:]])
+    except SystemExit as ended:
+        code = ended.code if isinstance(ended.code, int) else int(ended.code is not None)
+    logging.shutdown()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    # Without the interpreter's last collections: they take seconds, and compiled packages print pages about what they leak.
+    os._exit(code)
 
 
 if __name__ == "__main__":

@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
+import os
+import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from app.cli.backbones import weights_here
 from app.cli.console import BAD_INPUT_EXIT, FinetuneBar, stderr_console, write_json
 from app.cli.dry_run import advise_on, notices_of, write_dry_run, write_remarks
 from app.cli.selection import LabelledImage, Selection, Survey, survey_images
 from app.domain.errors import AdapterExistsError
 from vtt_core.benchmark.method_spec import parse_spec
-from vtt_core.contract.backbones import MINI, check_backbone_id
-from vtt_core.contract.errors import VttError
+from vtt_core.contract.backbones import MINI, Weights, catalogue, check_backbone_id
+from vtt_core.contract.errors import BackboneUnavailableError, InputError, VttError
 from vtt_core.contract.interval import wilson_half_width
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.cores import usable_cores
@@ -86,24 +89,26 @@ def adapt(
     check_backbone_id(backbone)
     if out is None and not dry_run:
         raise typer.BadParameter("Name the folder that the adapter is written to, or pass --dry-run.", param_hint="--out")
+    hindrances = [error for error in (_out_problem(out, force=force), _weights_problem(backbone)) if error is not None]
+    if hindrances and not dry_run:
+        raise hindrances[0]
     reader = LabelReader(backbone, recipe)
     try:
-        if out is not None and not force:
-            check_no_adapter(out)
         survey = survey_images(source, shot=shot, query=query, names_path=names, reader=reader)
     except VttError as error:
         if not dry_run:
             raise
         survey = Survey((), (error,), ())
     if dry_run:
+        survey = replace(survey, problems=(*hindrances, *survey.problems))
         write_dry_run(survey, recipe.prompt_template, as_json=as_json)
         raise typer.Exit(BAD_INPUT_EXIT if survey.problems else 0)
     assert out is not None, "asked for above"
     write_remarks(survey, recipe.prompt_template)
     num_threads = threads or usable_cores()
-    report = run_adapt(
-        survey.selection(), recipe, backbone_id=backbone, seed=seed, out=out, device=device, num_threads=num_threads
-    )
+    selection = survey.selection()
+    make_out(out)
+    report = run_adapt(selection, recipe, backbone_id=backbone, seed=seed, out=out, device=device, num_threads=num_threads)
     if as_json:
         remarks: dict[str, Any] = {
             "advice": [asdict(advice) for advice in advise_on(survey, recipe.prompt_template)],
@@ -112,6 +117,45 @@ def adapt(
         write_json(asdict(report) | remarks)
     else:
         _write_summary(report, out)
+
+
+def _out_problem(out: Path | None, *, force: bool) -> VttError | None:
+    try:
+        if out is not None and not force:
+            check_no_adapter(out)
+    except AdapterExistsError as error:
+        return error
+    return None
+
+
+def _weights_problem(backbone_id: str) -> VttError | None:
+    """Return the error of a published backbone whose weights are not here and cannot come here."""
+    entry = next((entry for entry in catalogue() if entry.backbone_id == backbone_id), None)
+    if entry is None or weights_here(entry) is not Weights.OUT_OF_REACH:
+        return None
+    return BackboneUnavailableError(
+        expected=f"the weights of {backbone_id!r} in the cache that HF_HOME names, or a way to download them",
+        got="neither: they are not there, and HF_HUB_OFFLINE is set",
+        remedy="Copy a filled cache there, unset HF_HUB_OFFLINE, or use the bundled 'mini'",
+    )
+
+
+def make_out(out: Path) -> None:
+    """Make the folder of the adapter before anything is trained.
+
+    Raises:
+        InputError: it cannot be made or written to.
+    """
+    try:
+        out.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=out):
+            pass
+    except OSError as error:
+        raise InputError(
+            expected="a folder that can be written to",
+            got=f"{str(out)!r} ({os.strerror(error.errno) if error.errno else error})",
+            remedy="Choose another --out",
+        ) from error
 
 
 def check_no_adapter(out: Path) -> None:

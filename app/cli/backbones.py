@@ -26,7 +26,7 @@ def backbones(
     if as_json:
         write_json({"backbones": [_described(entry, with_card=backbone_id is not None) for entry in shown]})
         return
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     table = Table("backbone", "side", "joint size", "weights", "description", box=None, header_style="bold")
     for entry in shown:
         side, joint_size = str(entry.image_side_pixels), str(entry.joint_size)

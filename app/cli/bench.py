@@ -98,7 +98,7 @@ def parts(
     if as_json:
         write_json(result)
         return
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     table = Table("what", "median ms", "over the fast step", "middle half", box=None, header_style="bold")
     for name, ratio in result["over_fast"].items():
         lower, upper = result["ratio_quartiles"][name]
@@ -148,7 +148,7 @@ def jobs(
     if as_json:
         write_json(result)
         return
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     table = Table("order", "median s", "jobs an hour", box=None, header_style="bold")
     for name, spread in result["seconds"].items():
         table.add_row(name, f"{spread['median']:.1f}", f"{result['jobs_per_hour'][name]:.0f}")
@@ -291,7 +291,7 @@ def conditions(torch: Any, num_threads: int) -> dict[str, Any]:
 
 
 def _write_tables(result: dict[str, Any]) -> None:
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     console.print(
         f"{result['backbone']}, batch {result['batch']}, {result['way']} classes, {result['repeats']} rounds, "
         f"{result['threads']} of {result['cores']} cores, torch {result['torch']}, allocator: {result['allocator']}",
@@ -308,7 +308,7 @@ def _write_tables(result: dict[str, Any]) -> None:
 
 
 def _write_serve_tables(result: dict[str, Any]) -> None:
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     console.print(
         f"{result['backbone']}, batch {result['batch']}, {result['repeats']} rounds, adapters in {result['precision']} of "
         f"{result['adapter_bytes'] / 1e6:.2f} MB\n{result['threads']} of {result['cores']} cores, torch {result['torch']}, "

@@ -88,7 +88,7 @@ def _to_json(cell: HostCell) -> dict[str, Any]:
 
 
 def _write_table(cells: Sequence[HostCell], iterations: int) -> None:
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     console.width = max(console.width, TABLE_WIDTH)
     columns = ("backbone", "method", "trained", "fusion", "classification", "absorption", "off at", "strip", "s", "")
     table = Table(*columns, box=None, header_style="bold")

@@ -75,7 +75,7 @@ def _end_jobs(http: httpx.Client, mix: Mix) -> dict[str, int]:
 
 
 def _write_tables(result: dict[str, Any]) -> None:
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     how = f"{result['clients']} clients" if result["rate"] is None else f"{result['rate']:g} requests/s offered"
     refusals = result["refusals"]
     console.print(

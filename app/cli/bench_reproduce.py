@@ -243,7 +243,7 @@ def _to_json(plan: Plan, lines: Sequence[Comparison]) -> dict[str, Any]:
 
 
 def _write_comparison(plan: Plan, lines: Sequence[Comparison]) -> None:
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     table = Table("target domain", "ours %", "95 % interval", "paper %", "difference", "in it", box=None, header_style="bold")
     for line in lines:
         ours = (f"{line.ours.percent:.2f}", f"± {line.ours.ci95:.2f}")

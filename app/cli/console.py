@@ -24,7 +24,7 @@ NUM_PLAIN_LINES = 10
 
 def stderr_console() -> Console:
     """Return a console on standard error; standard output belongs to results."""
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+    return Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 def write_json(result: Mapping[str, Any]) -> None:

@@ -127,7 +127,7 @@ def predict_all(client: ServiceClient, model_id: str, query_images: Sequence[Lab
 
 def write_results(selection: Selection, predictions: Sequence[dict[str, float]]) -> float:
     """Print some predictions, the accuracy of each class and of all; return the latter."""
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     best = [max(probabilities, key=lambda label: probabilities[label]) for probabilities in predictions]
     table = Table("image not in the support set", "truth", "prediction", "share", box=None, header_style="bold")
     stride = max(1, len(best) // NUM_SHOWN)

@@ -121,7 +121,7 @@ def _run_lost_layers(measured: LostLayers, folder: Path, together: int) -> dict[
 
 
 def _write_lost_layers(result: Mapping[str, Any], plot_file: Path) -> None:
-    console = Console(highlight=False)
+    console = Console(highlight=False, emoji=False)
     console.print(
         f"{result['backbone']}, {result['way']}-way {result['shot']}-shot, {result['query']} queries a class, "
         f"{result['episodes']} episodes, chance {100 * result['chance']:.1f}; in percent, with 95 % intervals",

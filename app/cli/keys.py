@@ -184,7 +184,7 @@ def _write_table(rows: list[dict[str, Any]]) -> None:
     for row in rows:
         table.add_row(*(_cell(value) for value in row.values()))
     # As wide as its rows, however narrow the terminal: an id that is cut cannot be given to another command.
-    Console(highlight=False, width=WIDEST_ROW).print(table, markup=False)
+    Console(highlight=False, emoji=False, width=WIDEST_ROW).print(table, markup=False)
 
 
 def _cell(value: Any) -> str:

@@ -56,7 +56,7 @@ def _names_for(content: object, names_path: Path, source: Path, folders: Sequenc
     if not any(folder in flat[best] for folder in cleaned):
         raise NamesFileError(
             expected=f"names for the folders {', '.join(map(repr, folders[:5]))}",
-            got=f"names for others, such as {', '.join(map(repr, list(flat[best])[:5]))}, in {str(names_path)!r}",
+            got=f"names in {str(names_path)!r} for folders that are not there: {', '.join(map(repr, list(flat[best])[:5]))}",
             remedy="Pass the file that belongs to these images, or leave --names out",
         )
     return flat[best]

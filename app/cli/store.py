@@ -38,12 +38,14 @@ def strip_metadata(
     """
     put_in_environment(data_dir=data_dir)
     # The database's packages take a while to import; `vtt --help` does without them.
+    from app.infra.data_folder import check_in_use  # noqa: PLC0415
     from app.infra.database import make_engine, make_session_factory, migrate  # noqa: PLC0415
     from app.infra.settings import load_settings  # noqa: PLC0415
     from app.infra.store import ObjectStore  # noqa: PLC0415
     from app.infra.stored_images import clean_stored_images, count_images  # noqa: PLC0415
 
     settings = load_settings()
+    check_in_use(settings)
     migrate(settings.resolved_database_url)
     engine = make_engine(settings.resolved_database_url)
     session_factory = make_session_factory(engine)

@@ -144,7 +144,7 @@ def _only_one(data_dir: Path) -> Iterator[None]:
             where = url_file.read_text().strip() if url_file.exists() else "an address not yet known"
             raise DataFolderInUseError(
                 expected=f"no other service in {str(data_dir)!r}",
-                got=f"one on {where}",
+                got=f"a service that runs on {where}",
                 remedy="Use that one, stop it, or choose another folder with --data-dir",
             ) from error
         (data_dir / URL_FILE).unlink(missing_ok=True)

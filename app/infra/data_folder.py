@@ -7,7 +7,7 @@ import tempfile
 from pathlib import Path
 
 from app.domain.errors import DataFolderUnusableError
-from app.infra.settings import Settings, load_settings
+from app.infra.settings import SQLITE_FILE, Settings, load_settings
 
 
 def load_local_settings() -> Settings:
@@ -41,3 +41,17 @@ def make_writable(folder: Path) -> None:
             got=f"{str(folder)!r} ({os.strerror(error.errno) if error.errno else error})",
             remedy="Choose another folder with --data-dir or VTT_DATA_DIR, or let this user write to it",
         ) from error
+
+
+def check_in_use(settings: Settings) -> None:
+    """Refuse a data folder that no service has used, for commands that look after what is there and make nothing.
+
+    Raises:
+        DataFolderUnusableError: the SQLite file of the settings is not there.
+    """
+    if not settings.database_url and not (settings.data_dir / SQLITE_FILE).is_file():
+        raise DataFolderUnusableError(
+            expected="the data folder of a service",
+            got=f"{str(settings.data_dir)!r}, which has no {SQLITE_FILE}",
+            remedy="Name the right folder with --data-dir or VTT_DATA_DIR, or the database with VTT_DATABASE_URL",
+        )

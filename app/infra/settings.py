@@ -18,6 +18,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from app.domain.errors import SettingsError
 from vtt_core.contract.limits import Limits
 
+SQLITE_FILE = "vtt.sqlite"
+"""Name of the database in the data folder."""
 LONGEST_SOCKET_PATH = 100
 """Bytes; kernels take 104 to 108."""
 
@@ -35,7 +37,8 @@ def split_names(value: Any) -> Any:
     """Return the names in the value of a variable: separated by commas, or a JSON list."""
     if not isinstance(value, str):
         return value
-    names = json.loads(value) if value.lstrip().startswith("[") else value.split(",")
+    # An IPv6 address begins with a bracket too, but is no JSON.
+    names = json.loads(value) if value.lstrip().startswith(('["', "[]")) else value.split(",")
     return tuple(str(name).strip() for name in names if str(name).strip())
 
 
@@ -46,7 +49,14 @@ def _clean_origin(value: str) -> str:
     return origin
 
 
+def _check_host_name(value: str) -> str:
+    if not re.fullmatch(r"\*|(\*?\.)?[^/:*\s@]+|\[?[0-9A-Fa-f:.]+\]?", value):
+        raise ValueError("a host name has no scheme, port or path, such as vtt.lab.example")
+    return value
+
+
 Origin = Annotated[str, AfterValidator(_clean_origin)]
+HostName = Annotated[str, AfterValidator(_check_host_name)]
 
 
 class Role(StrEnum):
@@ -85,7 +95,7 @@ class Settings(BaseSettings):
     """Requests of one key; None is without bound."""
     cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(split_names)] = ()
     """Origins of other web sites whose pages may use the service from a browser, separated by commas or a JSON list."""
-    allowed_hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(split_names)] = ()
+    allowed_hosts: Annotated[tuple[HostName, ...], NoDecode, BeforeValidator(split_names)] = ()
     """More names by which browsers may call a service without keys, separated by commas or a JSON list; `*` allows all."""
     default_backbone: str = "mini"
     lease_seconds: float = 30.0
@@ -158,7 +168,7 @@ class Settings(BaseSettings):
     @property
     def resolved_database_url(self) -> str:
         """Database URL with the local default filled in."""
-        return self.database_url or f"sqlite:///{self.data_dir.resolve() / 'vtt.sqlite'}"
+        return self.database_url or f"sqlite:///{self.data_dir.resolve() / SQLITE_FILE}"
 
     @property
     def redis_socket(self) -> Path:
@@ -187,7 +197,7 @@ def load_settings() -> Settings:
         return Settings()
     except ValidationError as error:
         wrong = error.errors()[0]
-        variable = "VTT_" + "__".join(str(part).upper() for part in wrong["loc"])
+        variable = "VTT_" + "__".join(str(part).upper() for part in wrong["loc"] if isinstance(part, str))
         raise SettingsError(
             expected=f"{variable} {_wanted(wrong['msg'])}", got=repr(wrong["input"]), remedy=f"Correct {variable}"
         ) from error

@@ -64,7 +64,7 @@ class BodyPace:
             expected=f"a body of at least {bounds.bytes_per_second:g} bytes a second, without a pause of more than "
             f"{bounds.pause_seconds:g} s, and complete within {bounds.total_seconds:g} s",
             got=f"{self.num_bytes} bytes in {self._waited_seconds:.0f} s",
-            remedy="Send the request again over a faster connection, or send fewer images in one request",
+            remedy="Send the request again over a faster connection, or send less in one request",
         )
 
 

@@ -5,10 +5,14 @@ HEAD) are counted apart from those that change something, so that the service ca
 Followers of jobs stay for hours and have places of their own. Health is not counted.
 
 A client is known by its address until its key has been checked, then by its key.
+
+Many clients together can still fill all places of arriving bodies. Then a new request takes the place of the body that arrives
+most slowly, so slow clients keep nobody out, however many they are.
 """
 
 from __future__ import annotations
 
+import asyncio
 import ipaddress
 import math
 from collections import Counter
@@ -20,11 +24,13 @@ from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.domain.errors import LONGEST_RETRY_SECONDS, OverloadedError, RateLimitedError, TooManyAtOnceError
-from app.error_handlers import ProblemResponse, headers_of, problem_of, status_of
+from app.error_handlers import BodyRefusedSignal, ProblemResponse, headers_of, problem_of, status_of
 from app.health.schemas import PROBES
 
 STREAM_END = "/events"
 READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
+DISPLACED_AFTER_SECONDS = 1.0
+"""How long a body has at least, before another request may take its place."""
 SMOOTHING = 0.1
 """Weight of the newest request in the estimate of a request's seconds."""
 IPV6_NETWORK_BITS = 64
@@ -74,6 +80,18 @@ class Place:
         self.kind = kind
         self.client = client
         self.since = since
+        self.num_bytes = 0
+        """Of the body, so far."""
+        self.is_displaced = False
+        """Whether another request has taken this place."""
+        self.wait: asyncio.Timeout | None = None
+        """Of the task that waits for more of the body."""
+
+    def displace(self) -> None:
+        """Give the place up: whoever waits for the body gets no more of it."""
+        self.is_displaced = True
+        if self.wait is not None:
+            self.wait.reschedule(asyncio.get_running_loop().time())
 
     def note_complete_body(self) -> None:
         """Count the request among those that are worked on."""
@@ -104,6 +122,7 @@ class RequestLimit:
         self._stopwatch = stopwatch
         self._open: Counter[PlaceKind] = Counter()
         self._open_of_client: Counter[tuple[PlaceKind, str]] = Counter()
+        self._arriving: set[Place] = set()
         self._request_seconds = 0.0
         self.num_refused = 0
         """Requests since the start."""
@@ -135,6 +154,8 @@ class RequestLimit:
             OverloadedError: all clients together have as many as may be.
         """
         self.check_client(kind, client)
+        if kind is PlaceKind.ARRIVING and self._open[kind] >= self._bounds.max_requests:
+            self._displace_slowest()
         self._check_all(kind)
         place = Place(self, kind, client, self._stopwatch())
         self._count(place, 1)
@@ -142,6 +163,8 @@ class RequestLimit:
 
     def release(self, place: Place) -> None:
         """Count a request no longer."""
+        if place.is_displaced:
+            return
         self._count(place, -1)
         if place.kind in {PlaceKind.READING, PlaceKind.WRITING}:
             self._request_seconds += SMOOTHING * (self._stopwatch() - place.since - self._request_seconds)
@@ -161,8 +184,18 @@ class RequestLimit:
         """Return how many requests of a kind are open."""
         return self._open[kind]
 
+    def _displace_slowest(self) -> None:
+        """Free the place of the body that arrives most slowly, if one has had its time."""
+        now = self._stopwatch()
+        slow = [place for place in self._arriving if now - place.since >= DISPLACED_AFTER_SECONDS]
+        if slow:
+            slowest = min(slow, key=lambda place: place.num_bytes / (now - place.since))
+            self._count(slowest, -1)
+            slowest.displace()
+
     def _check_all(self, kind: PlaceKind) -> None:
-        for each in _counted_with(kind):
+        # What has no body, or has it already, is not kept out by bodies that are still arriving.
+        for each in CHANGING if kind is PlaceKind.ARRIVING else (kind,):
             if self._open[each] >= self._bounds.max_requests:
                 self.num_refused += 1
                 raise OverloadedError(
@@ -174,6 +207,8 @@ class RequestLimit:
     def _count(self, place: Place, change: int) -> None:
         self._open[place.kind] += change
         self._open_of_client[place.kind, place.client] += change
+        if place.kind is PlaceKind.ARRIVING:
+            (self._arriving.add if change > 0 else self._arriving.discard)(place)
         if not self._open_of_client[place.kind, place.client]:
             del self._open_of_client[place.kind, place.client]
 
@@ -203,7 +238,7 @@ class RequestLimitMiddleware:
             return
         try:
             scope.setdefault("state", {})["place"] = place
-            await self._app(scope, _noticing_complete_body(receive, place), send)
+            await self._app(scope, _noticing_body(receive, place), send)
         finally:
             limit.release(place)
 
@@ -242,11 +277,30 @@ def _counted_with(kind: PlaceKind) -> tuple[PlaceKind, ...]:
     return CHANGING if kind in CHANGING else (kind,)
 
 
-def _noticing_complete_body(receive: Receive, place: Place) -> Receive:
+def _noticing_body(receive: Receive, place: Place) -> Receive:
     async def receive_and_note() -> Message:
-        message = await receive()
+        if place.kind is not PlaceKind.ARRIVING:
+            return await receive()
+        message = await _receive_unless_displaced(receive, place)
+        place.num_bytes += len(message.get("body", b""))
         if message["type"] == "http.request" and not message.get("more_body", False):
             place.note_complete_body()
         return message
 
     return receive_and_note
+
+
+async def _receive_unless_displaced(receive: Receive, place: Place) -> Message:
+    try:
+        async with asyncio.timeout(0 if place.is_displaced else None) as place.wait:
+            return await receive()
+    except TimeoutError as error:
+        raise BodyRefusedSignal(
+            OverloadedError(
+                expected="a body that arrives faster, while so many requests are waiting to be received",
+                got=f"{place.num_bytes} bytes, the slowest of all",
+                retry_after_seconds=1,
+            )
+        ) from error
+    finally:
+        place.wait = None

@@ -100,12 +100,12 @@ def predict(resources: Resources, reference: str, form: SpooledForm, now: dateti
 
 
 def _check_fields(form: SpooledForm, limits: Limits) -> None:
-    misnamed = [part.field_name for part in form.files if part.field_name != IMAGES_FIELD]
-    misnamed += [part.field_name for part in form.texts if part.field_name != MODEL_FIELD]
+    misnamed = [part for part in form.files if part.field_name != IMAGES_FIELD]
+    misnamed += [part for part in form.texts if part.field_name != MODEL_FIELD]
     if misnamed or not form.files:
         raise InvalidRequestError(
             expected=f"files in form fields named `{IMAGES_FIELD}`",
-            got=f"a field named {misnamed[0][:80]!r}" if misnamed else "a form without files",
+            got=_described(misnamed[0]) if misnamed else "a form without files",
             remedy=f"Name the field of every image `{IMAGES_FIELD}` (with curl: -F {IMAGES_FIELD}=@photo.jpg)",
         )
     if len(form.files) > limits.max_query_images:
@@ -114,6 +114,11 @@ def _check_fields(form: SpooledForm, limits: Limits) -> None:
             got=f"{len(form.files)} images",
             remedy="Send the images in several requests",
         )
+
+
+def _described(part: FormPart) -> str:
+    what = f"the text {part.text[:80]!r}" if part.file_name is None else "a file"
+    return f"{what} in a field named {part.field_name[:80]!r}"
 
 
 def _answers(resources: Resources, model: ModelRow, form: SpooledForm) -> list[ImagePrediction]:

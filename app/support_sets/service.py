@@ -34,6 +34,8 @@ from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import clean_label
 from vtt_core.labels.checks import LabelReader
 
+NAME_FIELD = "name"
+"""Field that many send by mistake; the name of a set is a parameter of the address."""
 ARCHIVE_FIELD = "archive"
 """Name of the form field that holds a zip with one folder a class."""
 
@@ -234,7 +236,7 @@ def _take_form(intake: Intake, form: SpooledForm, limits: Limits) -> list[str]:
     notices: list[str] = []
     for part in form.parts:
         if part.file_name is None:
-            intake.offer(part.field_name, "", partial(_refuse_text, part))
+            _refuse_text(intake, part)
         elif part.field_name == ARCHIVE_FIELD:
             try:
                 notices += _take_archive(intake, form, part, limits)
@@ -318,9 +320,20 @@ def _count(images: list[SupportImageRow]) -> dict[str, int]:
     return shots
 
 
-def _refuse_text(part: FormPart) -> bytes:
-    raise NotAnImageError(
+def _refuse_text(intake: Intake, part: FormPart) -> None:
+    """Refuse a text in place of a file. Its class stays named, so that no job runs without it."""
+    is_set_name = part.field_name == NAME_FIELD
+    how = "Put the name of the set into the address: ?name=..." if is_set_name else "Send the file itself (with curl, @ before"
+    error = NotAnImageError(
         expected="an image file",
-        got=f"the text {part.text[:80]!r}",
-        remedy="Send the file itself (with curl, @ before its name: -F 'label=@file.jpg')",
+        got=f"the text {part.text[:80]!r} in the field {part.field_name[:80]!r}",
+        remedy=how if is_set_name else f"{how} its name: -F 'label=@file.jpg')",
     )
+    if is_set_name:
+        intake.refuse("", None, error)
+    else:
+        intake.offer(part.field_name, "", partial(_raise, error))
+
+
+def _raise(error: NotAnImageError) -> bytes:
+    raise error

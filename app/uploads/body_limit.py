@@ -75,7 +75,7 @@ class BodyLimitMiddleware:
 
 async def _refuse(limit: int, got: str, scope: Scope, receive: Receive, send: Send) -> None:
     error = RequestTooLargeError(
-        expected=f"a body of at most {limit} bytes", got=got, remedy="Send the images in several requests"
+        expected=f"a body of at most {limit} bytes", got=got, remedy="Send a smaller body, or the images in several requests"
     )
     response = ProblemResponse(problem_of(error, scope["path"]), status_code=413, headers={"Connection": "close"})
     await response(scope, receive, send)

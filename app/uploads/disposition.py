@@ -119,5 +119,5 @@ def _malformed(got: str, header: bytes) -> MalformedRequestError:
     return MalformedRequestError(
         expected="a form whose fields are named like the classes, in UTF-8",
         got=f"{got}: {shown!r}",
-        remedy="Name the field without backslashes, or send a zip with one folder for each class",
+        remedy="Write the name in UTF-8 and without backslashes, or send a zip with one folder for each class",
     )

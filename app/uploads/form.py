@@ -199,7 +199,7 @@ class _Collector:
         if len(self._form.parts) > self._limits.max_parts:
             raise RequestTooLargeError(
                 expected=self._limits.description,
-                got=f"a form of more than {self._limits.max_parts} fields",
+                got="more than that",
                 remedy="Send the images in several requests",
             )
 

@@ -25,7 +25,8 @@ def mistakes_of(value: dict[str, Any]) -> list[Any]:
     ("value", "expected", "got"),
     [
         ({"seed": -1}, "the field `seed` to be greater than or equal to 0", "-1"),
-        ({"seed": "x"}, "the field `seed` to be a valid integer", "'x'"),
+        ({"seed": "x"}, "the field `seed` to be a whole number", "'x'"),
+        ({"seed": None}, "the field `seed` to be a whole number", "null"),
         ({"name": "long"}, "the field `name` to have at most 3 characters", "'long'"),
         ({"speed": 1}, "the field `speed` not to be there: the service does not know it", "1"),
     ],

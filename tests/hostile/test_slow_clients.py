@@ -92,6 +92,34 @@ def test_260_slow_uploads_stop_nobody_else(tmp_path: Path, broker_url: str) -> N
         assert live.num_threads - num_threads < 100  # those of the pool, and none for each slow client
 
 
+def test_slow_uploads_from_many_addresses_keep_nobody_out(tmp_path: Path, broker_url: str) -> None:
+    with running_api(tmp_path, broker_url, **PATIENT) as live, live.client() as client, ExitStack() as stack:
+        slow = [
+            connection
+            for number in range(2, 12)
+            for connection in open_many(stack, live, 30, begin_upload(), address=f"127.0.0.{number}")
+        ]
+        with dripping(slow):
+            time.sleep(1.5)
+            set_id = client.post("/v1/support-sets", files=FORM).json()["id"]
+            statuses = Counter(client.post("/v1/support-sets", files=FORM).status_code for _ in range(20))
+            assert statuses == {201: 20}
+            assert client.delete(f"/v1/support-sets/{set_id}").status_code == 204
+        ended = [connection for connection in slow if _has_ended(connection)]
+        assert len(ended) >= 20, "those that arrived most slowly gave up their places"
+        assert problem_in(read_answer(ended[-1]))["code"] == "service.overloaded"
+
+
+def _has_ended(connection: socket.socket) -> bool:
+    connection.setblocking(False)
+    try:
+        return bool(connection.recv(1, socket.MSG_PEEK))
+    except OSError:
+        return False
+    finally:
+        connection.setblocking(True)
+
+
 def test_a_slow_body_ends_with_a_problem_document(tmp_path: Path, broker_url: str) -> None:
     with running_api(tmp_path, broker_url, **QUICK) as live, ExitStack() as stack:
         start = time.monotonic()

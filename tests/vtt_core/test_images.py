@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import io
 import random
+import struct
 import threading
 import warnings
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
+from tests.fixtures.tiff_writer import BLACK_IS_ZERO, RGB, Page, write_tiff
 from vtt_core.contract.errors import (
     AnimatedImageError,
     EmptyFileError,
@@ -287,3 +290,13 @@ class TestWarnings:
             thread.join()
         assert sizes == [(40, 24)] * 80
         assert list(warnings.filters) == before
+
+
+@pytest.mark.parametrize("num_bands", [1, 3])
+@pytest.mark.parametrize("bits", [8, 16])
+def test_a_tiff_that_does_not_say_what_its_samples_mean_is_read_as_libtiff_does(num_bands: int, bits: int) -> None:
+    samples = np.random.default_rng(0).integers(0, 2**bits, (16, 16, num_bands)).astype("u1" if bits == 8 else "u2")
+    said = write_tiff(Page(samples, RGB if num_bands == 3 else BLACK_IS_ZERO, bits=bits))
+    unsaid = said.replace(struct.pack("<HH", 262, 3), struct.pack("<HH", 263, 3))
+    assert unsaid != said
+    assert decode_image(unsaid).tobytes() == decode_image(said).tobytes()

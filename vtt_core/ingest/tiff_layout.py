@@ -36,6 +36,7 @@ _NAMES = {
     34892: "raw sensor values",
 }
 _NUM_COLOURS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, CMYK: 4}
+_FAX_COMPRESSIONS = (2, 3, 4)
 _PREMULTIPLIED, _ALPHA, _COREL_ALPHA = 1, 2, 999
 _NUMBERS = {1: Numbers.UNSIGNED, 2: Numbers.SIGNED, 3: Numbers.FLOAT, 4: Numbers.UNSIGNED}
 _WHOLE_BITS = {Numbers.UNSIGNED: (*range(1, 17), 32, 64), Numbers.SIGNED: (8, 16, 32, 64), Numbers.FLOAT: (16, 32, 64)}
@@ -64,6 +65,8 @@ class Layout:
     ink_set: int
     is_big_endian_big_tiff: bool
     """Pillow does not read these."""
+    is_photometric_named: bool = True
+    """Whether the file says what its samples mean, as it must."""
 
     @property
     def num_colours(self) -> int:
@@ -110,9 +113,10 @@ def layout_of(page: Directory) -> Layout:
     width, height = page.number(Tag.WIDTH, 0), page.number(Tag.LENGTH, 0)
     if width <= 0 or height <= 0:
         raise ValueError("no width or height")
-    photometric, compression = page.number(Tag.PHOTOMETRIC, 0), page.number(Tag.COMPRESSION, 1)
+    compression = page.number(Tag.COMPRESSION, 1)
     is_jpeg = compression == 6
     num_samples = page.number(Tag.SAMPLES, 3 if is_jpeg else 1)
+    photometric = page.number(Tag.PHOTOMETRIC, _usual_photometric(compression, num_samples))
     return Layout(
         width=width,
         height=height,
@@ -127,7 +131,15 @@ def layout_of(page: Directory) -> Layout:
         subsampling=tuple(int(value) for value in page.numbers(Tag.SUBSAMPLING)) or (2, 2),
         ink_set=page.number(Tag.INK_SET, 1),
         is_big_endian_big_tiff=page.encoded.startswith(b"MM\0+"),
+        is_photometric_named=Tag.PHOTOMETRIC in page.entries,
     )
+
+
+def _usual_photometric(compression: int, num_samples: int) -> int:
+    """Return what the samples of a file that does not say so mean, as libtiff takes it; Pillow takes all for white-is-zero."""
+    if num_samples >= 3:
+        return RGB
+    return WHITE_IS_ZERO if compression in _FAX_COMPRESSIONS else BLACK_IS_ZERO
 
 
 def is_read_by_pillow(layout: Layout) -> bool:
@@ -157,7 +169,8 @@ def _is_plain(layout: Layout) -> bool:
         return False
     is_palette_of_bytes = layout.photometric == PALETTE and layout.bits[0] == 8
     is_in_planes = layout.is_planar and layout.compression in BYTE_COMPRESSIONS and not is_palette_of_bytes
-    if is_in_planes or layout.is_big_endian_big_tiff:
+    is_guessed = not layout.is_photometric_named and layout.photometric != WHITE_IS_ZERO
+    if is_in_planes or layout.is_big_endian_big_tiff or is_guessed:
         return False
     num_extra, bits = len(layout.extra_samples), layout.bits[0]
     if layout.photometric in (WHITE_IS_ZERO, BLACK_IS_ZERO, PALETTE) and layout.num_samples == 1:

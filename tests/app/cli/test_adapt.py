@@ -126,3 +126,36 @@ def test_two_labels_that_read_the_same_stop_the_command(tmp_path: Path) -> None:
     assert "support_set.same_tokens" in result.stderr
     assert "'Star' and 'star'" in result.stderr
     assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize("options", [(), ("--force",)])
+def test_a_place_that_cannot_be_written_to_is_told_before_anything_is_trained(
+    options: tuple[str, ...], folder: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "file").write_bytes(b"")
+    result = run("adapt", str(folder), "--shot", "2", "--out", str(tmp_path / "file" / "adapter"), *options)
+    assert result.returncode == 2
+    assert "Traceback" not in result.stderr
+    assert "file/adapter" in result.stderr
+    assert "fine-tuning" not in result.stderr
+
+
+def test_a_dry_run_says_what_would_stop_it_and_still_shows_the_classes(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / ADAPTER_FILES[0]).write_bytes(b"")
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    monkeypatch.setenv("HF_HOME", str(tmp_path / "empty"))
+    options = ["--shot", "2", "--backbone", "ViT-B-32/openai", "--out", str(tmp_path), "--json", "--dry-run"]
+    result = run("adapt", str(folder), *options)
+    printed = json.loads(result.stdout)
+    assert result.returncode == 2
+    assert {problem["code"] for problem in printed["problems"]} >= {"adapter.exists", "backbone.unavailable"}
+    assert len(printed["classes"]) == 5
+
+
+def test_text_with_colons_is_printed_as_it_is(folder: Path, tmp_path: Path) -> None:
+    file = tmp_path / "b:x:.png"
+    file.write_bytes(b"root:x:0")
+    result = run("predict", str(tmp_path), str(file))
+    assert "\N{CROSS MARK}" not in result.stderr

@@ -157,7 +157,12 @@ def test_all_problems_are_named_at_once(folder: Path) -> None:
     shutil.copytree(folder / "stripes", folder / "Stripes")
     with pytest.raises(SeveralProblemsError) as caught:
         select_images(folder, shot=4, query=0)
-    for part in ("'sssss", "'Stripes' and 'stripes'", "none in 'nothing'", "3 in 'rings' (left out: rings/000.png (not a readable"):
+    for part in (
+        "'sssss",
+        "'Stripes' and 'stripes'",
+        "none in 'nothing'",
+        "3 in 'rings' (left out: rings/000.png (not a",
+    ):
         assert part in caught.value.got
 
 

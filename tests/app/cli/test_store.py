@@ -61,7 +61,7 @@ def test_a_dry_run_comes_first_and_a_second_run_changes_nothing(store: ObjectSto
 def test_what_cannot_be_cleaned_is_named(store: ObjectStore) -> None:
     result = CliRunner().invoke(cli, ["store", "strip-metadata"])
     assert result.exit_code == 1
-    assert "not cleaned: img_1 (old/1): Not an image" in result.stderr
+    assert "not cleaned: img_1 (old/1): Not a readable image" in result.stderr
     assert "2 images, 1 changed" in result.stdout
     store.put("old/1", planted.png())
     assert CliRunner().invoke(cli, ["store", "strip-metadata"]).exit_code == 0

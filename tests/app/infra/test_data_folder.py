@@ -4,7 +4,7 @@ import pytest
 
 from app.domain.errors import DataFolderUnusableError
 from app.infra import data_folder
-from app.infra.data_folder import load_local_settings, make_writable
+from app.infra.data_folder import check_in_use, load_local_settings, make_writable
 from app.infra.settings import Settings
 
 
@@ -36,3 +36,13 @@ def test_a_folder_that_nothing_lies_in_is_not_looked_at(tmp_path: Path, monkeypa
     monkeypatch.setattr(data_folder, "load_settings", lambda: Settings(data_dir=file))
     with pytest.raises(DataFolderUnusableError):
         load_local_settings()
+
+
+def test_a_folder_that_no_service_has_used_is_told_from_an_empty_one(tmp_path: Path) -> None:
+    settings = Settings(data_dir=tmp_path / "mistyped")
+    with pytest.raises(DataFolderUnusableError, match="vtt.sqlite"):
+        check_in_use(settings)
+    assert not (tmp_path / "mistyped").exists()
+    (tmp_path / "vtt.sqlite").write_bytes(b"")
+    check_in_use(Settings(data_dir=tmp_path))
+    check_in_use(Settings(data_dir=tmp_path / "none", database_url="postgresql://db/vtt"))

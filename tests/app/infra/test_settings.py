@@ -45,3 +45,19 @@ def test_a_wrong_origin_is_refused_at_the_start(value: str, monkeypatch: pytest.
     load_settings.cache_clear()
     with pytest.raises(SettingsError, match="VTT_CORS_ORIGINS"):
         load_settings()
+
+
+@pytest.mark.parametrize("value", ["https://a.example", "a.example:8000", "a.example/path", "a.example,b example"])
+def test_an_allowed_host_is_a_name_and_nothing_else(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VTT_ALLOWED_HOSTS", value)
+    load_settings.cache_clear()
+    with pytest.raises(SettingsError, match="VTT_ALLOWED_HOSTS to be right .a host name has no scheme, port or path") as wrong:
+        load_settings()
+    assert wrong.value.remedy == "Correct VTT_ALLOWED_HOSTS"
+    load_settings.cache_clear()
+
+
+@pytest.mark.parametrize("value", ["a.example", "*", "*.a.example", ".a.example", "10.0.0.1", "[::1]", "::1"])
+def test_names_and_addresses_are_allowed_hosts(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VTT_ALLOWED_HOSTS", value)
+    assert Settings().allowed_hosts == (value,)

@@ -40,6 +40,13 @@ def test_a_zip_has_a_folder_for_each_class(api: Api) -> None:
     assert answer.json()["classes"] == [{"label": "cat", "shot": 2}, {"label": "dog", "shot": 1}]
 
 
+def test_a_name_of_the_set_among_the_fields_is_no_class(api: Api) -> None:
+    answer = api.client.post("/v1/support-sets", data={"name": "mine"}, files=[("dog", ("a.png", encode_image(0)))])
+    assert answer.json()["empty_classes"] == []
+    (refused,) = [result for result in answer.json()["results"] if result["status"] != 201]
+    assert "?name=" in refused["remedy"]
+
+
 def test_a_forgotten_at_sign_is_named(api: Api) -> None:
     answer = api.client.post("/v1/support-sets", data={"cat": "cat.jpg"}, files=[("dog", ("a.png", encode_image(0)))])
     text = next(result for result in answer.json()["results"] if result["code"] == "image.not_an_image")
