@@ -11,7 +11,6 @@ from rich.markdown import Markdown
 from rich.table import Table
 
 from app.cli.console import write_json
-from vtt_core.backbones.weight_cache import is_cached, is_offline
 from vtt_core.contract.backbones import BackboneEntry, Weights, catalogue, check_catalogue_id, model_card
 
 
@@ -39,6 +38,9 @@ def backbones(
 
 def weights_here(entry: BackboneEntry) -> Weights:
     """Return where the weights are, as seen from this machine."""
+    # The image of role `control` has no package that downloads.
+    from vtt_core.backbones.weight_cache import is_cached, is_offline  # noqa: PLC0415
+
     if entry.is_bundled:
         return Weights.BUNDLED
     if is_cached(entry):

@@ -59,7 +59,7 @@ def test_a_traceback_is_a_page_without_values_whoever_logs_it(
         fail_with_a_secret()
     except RuntimeError as error:
         structlog.get_logger("ours").exception("crashed")
-        logging.getLogger("uvicorn.error").error("Exception in ASGI application", exc_info=error)
+        logging.getLogger("a.library").error("Exception in ASGI application", exc_info=error)
     unbind_job()
     shown = written(capsys)
     assert shown.count("RuntimeError: broken after 18000 bytes") == 2
