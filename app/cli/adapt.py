@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import os
-import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -17,6 +15,7 @@ from app.cli.console import BAD_INPUT_EXIT, FinetuneBar, stderr_console, write_j
 from app.cli.dry_run import advise_on, notices_of, write_dry_run, write_remarks
 from app.cli.selection import LabelledImage, Selection, Survey, survey_images
 from app.domain.errors import AdapterExistsError
+from app.infra.data_folder import why_unwritable
 from vtt_core.benchmark.method_spec import parse_spec
 from vtt_core.contract.backbones import MINI, Weights, catalogue, check_backbone_id
 from vtt_core.contract.errors import BackboneUnavailableError, InputError, VttError
@@ -146,16 +145,11 @@ def make_out(out: Path) -> None:
     Raises:
         InputError: it cannot be made or written to.
     """
-    try:
-        out.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryFile(dir=out):
-            pass
-    except OSError as error:
+    reason = why_unwritable(out)
+    if reason is not None:
         raise InputError(
-            expected="a folder that can be written to",
-            got=f"{str(out)!r} ({os.strerror(error.errno) if error.errno else error})",
-            remedy="Choose another --out",
-        ) from error
+            expected="a folder that can be written to", got=f"{str(out)!r} ({reason})", remedy="Choose another --out"
+        )
 
 
 def check_no_adapter(out: Path) -> None:

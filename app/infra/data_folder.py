@@ -31,16 +31,23 @@ def make_writable(folder: Path) -> None:
     Raises:
         DataFolderUnusableError: one of the two cannot be done.
     """
+    reason = why_unwritable(folder)
+    if reason is not None:
+        raise DataFolderUnusableError(
+            expected="a data folder that can be written to",
+            got=f"{str(folder)!r} ({reason})",
+            remedy="Choose another folder with --data-dir or VTT_DATA_DIR, or let this user write to it",
+        )
+
+
+def why_unwritable(folder: Path) -> str | None:
+    """Make the folder if it is not there, try to write to it, and say what hinders that, if anything does."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
-            pass
+            return None
     except OSError as error:
-        raise DataFolderUnusableError(
-            expected="a data folder that can be written to",
-            got=f"{str(folder)!r} ({os.strerror(error.errno) if error.errno else error})",
-            remedy="Choose another folder with --data-dir or VTT_DATA_DIR, or let this user write to it",
-        ) from error
+        return os.strerror(error.errno) if error.errno else str(error)
 
 
 def check_in_use(settings: Settings) -> None:

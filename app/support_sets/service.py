@@ -323,11 +323,11 @@ def _count(images: list[SupportImageRow]) -> dict[str, int]:
 def _refuse_text(intake: Intake, part: FormPart) -> None:
     """Refuse a text in place of a file. Its class stays named, so that no job runs without it."""
     is_set_name = part.field_name == NAME_FIELD
-    how = "Put the name of the set into the address: ?name=..." if is_set_name else "Send the file itself (with curl, @ before"
+    as_file = "Send the file itself (with curl, @ before its name: -F 'label=@file.jpg')"
     error = NotAnImageError(
         expected="an image file",
         got=f"the text {part.text[:80]!r} in the field {part.field_name[:80]!r}",
-        remedy=how if is_set_name else f"{how} its name: -F 'label=@file.jpg')",
+        remedy="Put the name of the set into the address: ?name=..." if is_set_name else as_file,
     )
     if is_set_name:
         intake.refuse("", None, error)

@@ -152,10 +152,3 @@ def test_a_dry_run_says_what_would_stop_it_and_still_shows_the_classes(
     assert result.returncode == 2
     assert {problem["code"] for problem in printed["problems"]} >= {"adapter.exists", "backbone.unavailable"}
     assert len(printed["classes"]) == 5
-
-
-def test_text_with_colons_is_printed_as_it_is(folder: Path, tmp_path: Path) -> None:
-    file = tmp_path / "b:x:.png"
-    file.write_bytes(b"root:x:0")
-    result = run("predict", str(tmp_path), str(file))
-    assert "\N{CROSS MARK}" not in result.stderr

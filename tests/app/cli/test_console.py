@@ -3,7 +3,7 @@ import json
 import pytest
 
 from app.cli.console import FinetuneBar, describe_step, write_error, write_json, write_rejection, write_rejections
-from vtt_core.contract.errors import EmptyClassError
+from vtt_core.contract.errors import EmptyClassError, InputError
 from vtt_core.contract.progress import StepReport
 
 
@@ -75,3 +75,8 @@ def test_many_images_with_one_cause_are_one_line(capsys: pytest.CaptureFixture[s
     written = capsys.readouterr().err
     assert written.startswith("left out 3000 files such as 0.png: Class without an image")
     assert written.count("\n") == 1
+
+
+def test_text_between_colons_is_no_picture(capsys: pytest.CaptureFixture[str]) -> None:
+    write_error(InputError(expected="an image", got="'root:x:0:0'", remedy="Send it again"))
+    assert "'root:x:0:0'" in capsys.readouterr().err
