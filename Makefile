@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
 # As app/cli/main.py does: more threads ruin each other where cores are shared.
-export OMP_NUM_THREADS ?= $(shell $(PYTHON) -c 'from vtt_core.cores import shared_cores; print(shared_cores())')
+export OMP_NUM_THREADS ?= $(shell $(PYTHON) -c 'from vtt_core.contract.cores import shared_cores; print(shared_cores())')
 IMAGES ?=
 NAMES ?=
 

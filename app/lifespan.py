@@ -11,21 +11,21 @@ from functools import partial
 from fastapi import FastAPI
 from starlette.concurrency import run_in_threadpool
 
+from app.dependencies import AppContext
 from app.health.metrics import Metrics
 from app.infra.database import make_engine, make_reader_factory, make_session_factory, migrate
 from app.infra.disk import make_disk_space
+from app.infra.object_store import ObjectStore
 from app.infra.queue import JobQueue
 from app.infra.rates import RateLimits
 from app.infra.reaper import Reaper
 from app.infra.settings import Role, Settings
-from app.infra.store import ObjectStore
 from app.infra.workers import WorkerRegistry
 from app.jobs.hub import EventHub
 from app.models.service import load_pinned
 from app.overload.bounds import make_bounds
 from app.predictions.predictor import PredictionEngine, Predictor
 from app.shutdown import noticing_shutdown
-from app.wiring import Resources
 
 STOP_SECONDS = 30.0
 """How long a backbone that is being loaded may hold up the end of the process."""
@@ -46,11 +46,11 @@ def make_lifespan(settings: Settings, make_prediction_engine: MakeEngine) -> Cal
 
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         opened = open_resources(settings, make_prediction_engine)
-        resources = await run_in_threadpool(opened.__enter__)
+        context = await run_in_threadpool(opened.__enter__)
         try:
-            app.state.resources = resources
-            app.state.metrics = Metrics(resources)
-            with noticing_shutdown(resources.stopping):
+            app.state.context = context
+            app.state.metrics = Metrics(context)
+            with noticing_shutdown(context.stopping):
                 yield
         finally:
             await run_in_threadpool(opened.__exit__, None, None, None)
@@ -58,20 +58,20 @@ def make_lifespan(settings: Settings, make_prediction_engine: MakeEngine) -> Cal
     return lifespan
 
 
-def _once_warm(resources: Resources, engine: PredictionEngine, image_seconds: float) -> None:
+def _once_warm(context: AppContext, engine: PredictionEngine, image_seconds: float) -> None:
     """Tell the waiting line how fast this process is, and bring the pinned adapters into memory."""
-    resources.bounds.predictions.calibrate(image_seconds, CALIBRATION_IMAGES)
-    load_pinned(resources, engine)
+    context.bounds.predictions.calibrate(image_seconds, CALIBRATION_IMAGES)
+    load_pinned(context, engine)
 
 
 @contextmanager
-def open_resources(settings: Settings, make_prediction_engine: MakeEngine) -> Iterator[Resources]:
+def open_resources(settings: Settings, make_prediction_engine: MakeEngine) -> Iterator[AppContext]:
     """Bring the tables up to date, connect, and start the threads of the role: the reaper, the loading of the backbone."""
     migrate(settings.resolved_database_url)
     engine = make_engine(settings.resolved_database_url)
     sessions = make_session_factory(engine)
     readers, stopping = make_reader_factory(engine), threading.Event()
-    resources = Resources(
+    context = AppContext(
         settings=settings,
         sessions=sessions,
         readers=readers,
@@ -85,21 +85,21 @@ def open_resources(settings: Settings, make_prediction_engine: MakeEngine) -> It
         stopping=stopping,
     )
     if settings.role is not Role.PREDICT:
-        resources.reaper = Reaper(settings, sessions, resources.queue, resources.store)
+        context.reaper = Reaper(settings, sessions, context.queue, context.store)
     if settings.role is not Role.CONTROL:
-        resources.predictor = Predictor(
-            lambda: make_prediction_engine(settings), settings.default_backbone, partial(_once_warm, resources)
+        context.predictor = Predictor(
+            lambda: make_prediction_engine(settings), settings.default_backbone, partial(_once_warm, context)
         )
-        resources.predictor.start()
+        context.predictor.start()
     try:
-        if resources.reaper is not None:
-            resources.reaper.start()
-        yield resources
+        if context.reaper is not None:
+            context.reaper.start()
+        yield context
     finally:
-        if resources.reaper is not None:
-            resources.reaper.stop()
-        if resources.predictor is not None:
-            resources.predictor.close(STOP_SECONDS)
-        resources.queue.close()
-        resources.workers.close()
+        if context.reaper is not None:
+            context.reaper.stop()
+        if context.predictor is not None:
+            context.predictor.close(STOP_SECONDS)
+        context.queue.close()
+        context.workers.close()
         engine.dispose()

@@ -72,6 +72,6 @@ def create_app(settings: Settings | None = None, make_prediction_engine: MakeEng
 
 def _make_torch_engine(settings: Settings) -> PredictionEngine:
     # Role `control` never comes here, and so never imports torch.
-    from app.predictions.engine import make_prediction_engine  # noqa: PLC0415
+    from app.predictions.make_engine import make_prediction_engine  # noqa: PLC0415
 
     return make_prediction_engine(settings)

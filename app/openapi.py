@@ -7,7 +7,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from app.api_links import add_links
-from app.problems import Problem
+from app.problem_details import Problem
 
 _REF = "#/components/schemas/{model}"
 

@@ -49,7 +49,7 @@ def make_server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
     is_proxy = ProxyHeadersMiddleware(app, proxies).trusted_hosts.__contains__  # type: ignore[arg-type]
 
     def find_table() -> ConnectionTable:
-        table: ConnectionTable = app.state.resources.bounds.connections
+        table: ConnectionTable = app.state.context.bounds.connections
         return table
 
     return uvicorn.Config(

@@ -20,13 +20,13 @@ from app.infra.outbox import send_after_commit
 from app.infra.telemetry import bind_job, unbind_job
 from app.infra.tracing import attempt_span
 from vtt_core.contract.errors import VttError
-from vtt_core.fast_gradients import prepare_thread
-from vtt_core.train_together import SharedSteps
+from vtt_core.training.fast.fast_gradients import prepare_thread
+from vtt_core.training.fast.train_together import SharedSteps
 from worker.context import WorkerContext
 from worker.heartbeat import CancelRequestedError, Heartbeat, StopRequestedError
 from worker.metrics import Outcome
-from worker.patience import Patience
-from worker.pipeline.fetch import Order, fetch_support_set, read_order
+from worker.outage_retry import OutageRetry
+from worker.pipeline.fetch import JobSpec, fetch_support_set, read_job_spec
 from worker.pipeline.publish import publish
 from worker.pipeline.run import open_finetune, run_steps
 from worker.progress import ProgressWriter
@@ -145,8 +145,8 @@ def _run_pipeline(context: WorkerContext, lease: Lease, shared: SharedSteps | No
         stop=context.stop,
         clock=context.clock,
     ) as heartbeat:
-        patience = Patience(settings.lease_seconds, heartbeat.check)
-        order = patience.wait_for(lambda: _read_order(context, lease.job_id))
+        patience = OutageRetry(settings.lease_seconds, heartbeat.check)
+        order = patience.wait_for(lambda: _read_job_spec(context, lease.job_id))
         support_set = patience.wait_for(lambda: fetch_support_set(order, context.store))
         backbone = context.backbones.get(order.backbone_id)
         finetune = patience.wait_for(lambda: open_finetune(order, backbone, support_set, context.store, settings.limits))
@@ -176,9 +176,9 @@ def _clear(context: WorkerContext, job_id: str, model_id: str | None) -> None:
         _log.warning("left_to_the_reaper", reason=str(error)[:300])
 
 
-def _read_order(context: WorkerContext, job_id: str) -> Order:
+def _read_job_spec(context: WorkerContext, job_id: str) -> JobSpec:
     with context.session_factory() as session:
-        return read_order(session, job_id)
+        return read_job_spec(session, job_id)
 
 
 def _hand_back(context: WorkerContext, lease: Lease, reason: VttError | None) -> JobState:
@@ -200,9 +200,9 @@ def _settle(context: WorkerContext, write: Callable[[LeaseRepository], None]) ->
     _patience(context).wait_for(write_once)
 
 
-def _patience(context: WorkerContext) -> Patience:
+def _patience(context: WorkerContext) -> OutageRetry:
     """Return the patience of writes outside the pipeline: after a lease without one, the reaper sees to the job."""
-    return Patience(context.settings.lease_seconds, lambda: None)
+    return OutageRetry(context.settings.lease_seconds, lambda: None)
 
 
 def _out_of_memory(error: BaseException, context: WorkerContext) -> OutOfMemoryError:

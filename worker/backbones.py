@@ -12,9 +12,9 @@ from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.load import load_backbone
 from vtt_core.contract.errors import BackboneUnavailableError
 from vtt_core.contract.recipe import FinetuneRecipe
-from vtt_core.finetune import warm_up
 from vtt_core.fusion.make import state_size_of
 from vtt_core.fusion.scan_choice import ScanChoice, choose_scan
+from vtt_core.training.finetune import warm_up
 from worker.weights import WeightReport
 
 _log = structlog.get_logger(__name__)

@@ -14,10 +14,10 @@ import structlog
 import torch
 
 from app.domain.messages import EpisodesMessage
-from app.infra.benchmarks import BenchmarkBlobs, EpisodesOrder
+from app.infra.benchmarks import BenchmarkBlobs, EpisodesSpec
 from app.infra.outages import OUTAGES
-from vtt_core.benchmark.episode_log import EpisodeLog, decode_lines
-from vtt_core.benchmark.runner import Benchmark, run_episodes
+from vtt_core.bench.episodes.episode_log import EpisodeLog, decode_lines
+from vtt_core.bench.episodes.runner import Benchmark, run_episodes
 from vtt_core.contract.errors import VttError
 from worker.context import WorkerContext
 
@@ -56,7 +56,7 @@ def run_chunk(context: WorkerContext, message: EpisodesMessage) -> None:
         context.job_ids.remove(message.work_id)
 
 
-def _compute(context: WorkerContext, blobs: BenchmarkBlobs, order: EpisodesOrder, benchmark: Benchmark, chunk: int) -> None:
+def _compute(context: WorkerContext, blobs: BenchmarkBlobs, order: EpisodesSpec, benchmark: Benchmark, chunk: int) -> None:
     log = EpisodeLog(decode_lines(blobs.lines(chunk)))
     numbers = order.episodes_of(chunk)
     for line in run_episodes(benchmark, log, time.perf_counter, numbers=numbers, together=order.chunk_episodes):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import io
 
-from app.infra.benchmarks import BenchmarkBlobs, EpisodesOrder
+from app.infra.benchmarks import BenchmarkBlobs, EpisodesSpec
 from vtt_core.backbones.backbone import Backbone
-from vtt_core.benchmark.bundle import read_bundle
-from vtt_core.benchmark.episodes import Protocol
-from vtt_core.benchmark.method_spec import parse_specs
-from vtt_core.benchmark.methods import FROZEN
-from vtt_core.benchmark.runner import Benchmark
+from vtt_core.bench.episodes.bundle import read_bundle
+from vtt_core.bench.episodes.methods import FROZEN
+from vtt_core.bench.episodes.runner import Benchmark
+from vtt_core.bench.episodes.sampling import Protocol
 from vtt_core.contract.errors import InputError
+from vtt_core.contract.method_spec import parse_specs
 
 BANK_BYTES = 2**28
 """Of decoded images and features that a worker keeps beside everything else."""
@@ -24,7 +24,7 @@ class BenchmarkCache:
         self._id = ""
         self._kept: Benchmark | None = None
 
-    def get(self, benchmark_id: str, blobs: BenchmarkBlobs, order: EpisodesOrder, backbone: Backbone) -> Benchmark:
+    def get(self, benchmark_id: str, blobs: BenchmarkBlobs, order: EpisodesSpec, backbone: Backbone) -> Benchmark:
         """Return the benchmark of an order.
 
         Args:
@@ -50,7 +50,7 @@ class BenchmarkCache:
         self._id, self._kept = "", None
 
 
-def check_conditions(benchmark: Benchmark, order: EpisodesOrder) -> None:
+def check_conditions(benchmark: Benchmark, order: EpisodesSpec) -> None:
     """Refuse to compute what would not be comparable with the other workers' part.
 
     Raises:

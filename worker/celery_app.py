@@ -30,7 +30,7 @@ from app.infra.tracing import start_tracing
 from app.infra.workers import WorkerRegistry
 from vtt_core.contract.errors import VttError
 from worker.context import WorkerContext, open_context
-from worker.presence import Presence
+from worker.liveness import LivenessReporter
 
 TICK_SECONDS = 2.0
 """Pause between two signs of life of the consumer's loop."""
@@ -73,7 +73,7 @@ class WorkerProcess:
     """What lives from the start to the end of a worker process; None in processes that only import this file."""
 
     context: WorkerContext | None = None
-    presence: Presence | None = None
+    presence: LivenessReporter | None = None
 
 
 def current_context() -> WorkerContext:
@@ -98,7 +98,7 @@ class ConsumerTicks(bootsteps.StartStopStep):  # type: ignore[misc]
             WorkerProcess.presence.tick()
             self._entry = consumer.timer.call_repeatedly(TICK_SECONDS, self._tick, (consumer, WorkerProcess.presence))
 
-    def _tick(self, consumer: Any, presence: Presence) -> None:
+    def _tick(self, consumer: Any, presence: LivenessReporter) -> None:
         if not consumer.task_consumer.channel.qos.can_consume():
             # The loop takes it for what it is, the end of a connection, and opens another.
             raise redis.ConnectionError("the acknowledgement of a message got lost")
@@ -129,7 +129,7 @@ def _open(**_: Any) -> None:
         _log.exception("worker_cannot_start")
         raise SystemExit(1) from error
     WorkerProcess.context = context
-    WorkerProcess.presence = Presence(WorkerRegistry(context.settings.resolved_broker_url), context.describe)
+    WorkerProcess.presence = LivenessReporter(WorkerRegistry(context.settings.resolved_broker_url), context.describe)
     context.metrics.serve(context.settings.worker_metrics_host, context.settings.worker_metrics_port)
     try:
         context.backbones.get(context.settings.default_backbone)

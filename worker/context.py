@@ -12,10 +12,10 @@ from datetime import datetime
 
 from app.infra.clock import utc_now
 from app.infra.database import SessionFactory, make_engine, make_session_factory, migrate
+from app.infra.object_store import ObjectStore
 from app.infra.outbox import Sender
 from app.infra.queue import JobQueue
 from app.infra.settings import Settings
-from app.infra.store import ObjectStore
 from app.infra.workers import LiveWorker
 from vtt_core.fusion.scan_choice import prefer_scan
 from worker.backbones import BackboneCache, resolve_device

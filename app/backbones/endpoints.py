@@ -6,19 +6,19 @@ from fastapi import APIRouter
 
 from app.backbones.schemas import BackboneAnswer, BackboneList
 from app.backbones.service import live_workers, weights_of
+from app.dependencies import RequestContextDep, require_scope
 from app.domain.access import Scope
-from app.problems import problem_responses
-from app.wiring import ResourcesDep, needs
+from app.problem_details import problem_responses
 from vtt_core.contract.backbones import catalogue
 
-router = APIRouter(prefix="/v1/backbones", tags=["backbones"], dependencies=[needs(*Scope)])
+router = APIRouter(prefix="/v1/backbones", tags=["backbones"], dependencies=[require_scope(*Scope)])
 
 
 @router.get("", responses=problem_responses())
-def list_backbones(resources: ResourcesDep) -> BackboneList:
+def list_backbones(context: RequestContextDep) -> BackboneList:
     """List the backbones that a job can adapt, the bundled one first, and say where the weights of each are."""
-    default = resources.settings.default_backbone
-    workers = live_workers(resources.workers)
+    default = context.settings.default_backbone
+    workers = live_workers(context.workers)
     items = [
         BackboneAnswer(
             id=entry.backbone_id,

@@ -16,22 +16,22 @@ from app.cli.dry_run import advise_on, notices_of, write_dry_run, write_remarks
 from app.cli.selection import LabelledImage, Selection, Survey, survey_images
 from app.domain.errors import AdapterExistsError
 from app.infra.data_folder import why_unwritable
-from vtt_core.benchmark.method_spec import parse_spec
 from vtt_core.contract.backbones import MINI, Weights, catalogue, check_backbone_id
+from vtt_core.contract.cores import usable_cores
 from vtt_core.contract.errors import BackboneUnavailableError, InputError, VttError
 from vtt_core.contract.interval import wilson_half_width
+from vtt_core.contract.method_spec import parse_spec
 from vtt_core.contract.recipe import FinetuneRecipe
-from vtt_core.cores import usable_cores
 from vtt_core.labels.checks import LabelReader
 
 if TYPE_CHECKING:
-    from vtt_core.adapter import Adapter
+    from vtt_core.adapter.files import Adapter
     from vtt_core.backbones.backbone import Backbone
 
 IMAGES_PER_BATCH = 64
 """Query images classified at once."""
 ADAPTER_FILES = ("manifest.json", "adapter.safetensors")
-"""What an adapter's folder holds; torch-free here, and compared with vtt_core/adapter.py by a test."""
+"""What an adapter's folder holds; torch-free here, and compared with vtt_core/adapter/files.py by a test."""
 
 
 @dataclass(frozen=True)
@@ -193,10 +193,10 @@ def run_adapt(
         num_threads: cores to fine-tune with; None for as many as torch uses.
     """
     # torch takes seconds to import; `vtt --help` and the service's control role do without it.
-    from vtt_core.adapter import load_adapter, save_adapter  # noqa: PLC0415
+    from vtt_core.adapter.files import load_adapter, save_adapter  # noqa: PLC0415
+    from vtt_core.adapter.strip import strip  # noqa: PLC0415
     from vtt_core.backbones.load import load_backbone  # noqa: PLC0415
-    from vtt_core.finetune import Finetune  # noqa: PLC0415
-    from vtt_core.strip import strip  # noqa: PLC0415
+    from vtt_core.training.finetune import Finetune  # noqa: PLC0415
 
     frozen = load_backbone(backbone_id, device=resolve_device(device))
     started = time.monotonic()
@@ -226,8 +226,8 @@ def run_adapt(
 
 def _count_correct(backbone: Backbone, adapter: Adapter, query_images: Sequence[LabelledImage]) -> int:
     # See run_adapt.
-    from vtt_core.classify import classify  # noqa: PLC0415
-    from vtt_core.images import decode_image  # noqa: PLC0415
+    from vtt_core.adapter.classify import classify  # noqa: PLC0415
+    from vtt_core.ingest.decode import decode_image  # noqa: PLC0415
 
     num_correct = 0
     for start in range(0, len(query_images), IMAGES_PER_BATCH):

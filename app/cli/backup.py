@@ -24,8 +24,8 @@ def backup(
     # The database's packages take a while to import; `vtt --help` does without them.
     from app.infra.backup import write_backup  # noqa: PLC0415
     from app.infra.clock import utc_now  # noqa: PLC0415
+    from app.infra.object_store import ObjectStore  # noqa: PLC0415
     from app.infra.settings import load_settings  # noqa: PLC0415
-    from app.infra.store import ObjectStore  # noqa: PLC0415
 
     settings, now = load_settings(), utc_now()
     path = out / NAME.format(moment=now) if out.is_dir() else out

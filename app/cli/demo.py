@@ -20,10 +20,10 @@ from rich.table import Table
 from rich.text import Text
 
 from app.cli.console import FinetuneBar, stderr_console
-from app.cli.drawn_images import draw_folders
 from app.cli.dry_run import write_remarks
 from app.cli.selection import LabelledImage, Selection, survey_images
 from app.cli.service_client import ServiceClient
+from app.cli.synthetic_images import write_folders
 from app.cli.up import URL_FILE
 from app.domain.errors import JobFailureError, ServiceNotUpError
 from app.infra.child_processes import die_with_parent
@@ -65,7 +65,7 @@ def demo(
     with tempfile.TemporaryDirectory(prefix="vtt-demo-") as scratch:
         source = images or Path(scratch) / "drawn"
         if images is None:
-            draw_folders(source, num_images=shot + query)
+            write_folders(source, num_images=shot + query)
         reader = LabelReader(backbone, FinetuneRecipe())
         survey = survey_images(source, shot=shot, query=query, names_path=names, reader=reader)
         write_remarks(survey, FinetuneRecipe().prompt_template)

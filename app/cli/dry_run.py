@@ -13,7 +13,7 @@ from app.cli.selection import Survey
 from vtt_core.contract.errors import VttError
 from vtt_core.ingest.causes import by_cause, cause_of
 from vtt_core.labels.advice import Advice, advise
-from vtt_core.prompts import class_prompts
+from vtt_core.labels.prompts import class_prompts
 
 NUM_NAMED = 20
 """Labels in the example of a names file."""

@@ -11,26 +11,27 @@ from app.cli.adapt import adapt
 from app.cli.api import api
 from app.cli.backbones import backbones
 from app.cli.backup import backup
-from app.cli.bench import bench
-from app.cli.bench_episodes import episodes
-from app.cli.bench_hosts import hosts
-from app.cli.bench_load import load
-from app.cli.bench_reproduce import reproduce
-from app.cli.bench_table import table
+from app.cli.bench.commands import bench
+from app.cli.bench.diagnose import diagnose
+from app.cli.bench.episodes import episodes
+from app.cli.bench.hosts import hosts
+from app.cli.bench.load import load
+from app.cli.bench.reproduce import reproduce
+from app.cli.bench.table import table
 from app.cli.console import BAD_INPUT_EXIT, FAILURE_EXIT, write_error
 from app.cli.demo import demo
-from app.cli.diagnose import diagnose
-from app.cli.draw import draw
 from app.cli.health import health
 from app.cli.keys import keys
 from app.cli.predict import predict
+from app.cli.renamed import draw
 from app.cli.restore import restore
+from app.cli.sample_images import sample_images
 from app.cli.store import store
 from app.cli.up import up
 from app.cli.worker import worker
 from app.domain.errors import DataFolderInUseError, UnsafeHostError
+from vtt_core.contract.cores import shared_cores
 from vtt_core.contract.errors import InputError, VttError
-from vtt_core.cores import shared_cores
 
 cli = typer.Typer(
     help="Adapt CLIP to a new image domain from a handful of labelled images, and serve the result.",
@@ -38,14 +39,21 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (up, adapt, predict, backbones, api, worker, health, backup, restore, demo, draw):
-    cli.command()(command)
+GROUPS = {
+    "Service": (up, api, worker),
+    "Adapt": (adapt, predict, backbones, demo, sample_images),
+    "Operate": (health, backup, restore),
+}
+for group, commands in GROUPS.items():
+    for command in commands:
+        cli.command(rich_help_panel=group)(command)
+cli.command(hidden=True)(draw)
 for measurement in (load, episodes, reproduce, hosts, table):
     bench.command()(measurement)
-cli.add_typer(bench, name="bench")
-cli.add_typer(diagnose, name="diagnose")
-cli.add_typer(keys, name="keys")
-cli.add_typer(store, name="store")
+cli.add_typer(bench, name="bench", rich_help_panel="Measure")
+cli.add_typer(diagnose, name="diagnose", rich_help_panel="Measure")
+cli.add_typer(keys, name="keys", rich_help_panel="Operate")
+cli.add_typer(store, name="store", rich_help_panel="Operate")
 
 
 def main() -> None:

@@ -26,8 +26,8 @@ def restore(
     # The database's packages take a while to import; `vtt --help` does without them.
     from app.infra.clock import utc_now  # noqa: PLC0415
     from app.infra.data_folder import load_local_settings  # noqa: PLC0415
+    from app.infra.object_store import ObjectStore  # noqa: PLC0415
     from app.infra.restore import restore_backup  # noqa: PLC0415
-    from app.infra.store import ObjectStore  # noqa: PLC0415
 
     path, settings = _choose(source), load_local_settings()
     manifest = restore_backup(path, settings.resolved_database_url, ObjectStore(settings.resolved_store_url), utc_now())

@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 
-from app.cli.names import read_names
-from vtt_core.archives import ArchiveContents, LabelledFile, open_images
+from app.cli.class_names import read_names
 from vtt_core.contract.backbones import MINI
 from vtt_core.contract.errors import (
     BadLabelError,
@@ -24,7 +23,8 @@ from vtt_core.contract.errors import (
 from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import SupportClass, SupportImage, SupportSet, check_shape, clean_label
-from vtt_core.images import inspect_image
+from vtt_core.ingest.archives import ArchiveContents, LabelledFile, open_images
+from vtt_core.ingest.decode import inspect_image
 from vtt_core.ingest.splits import SplitNotice
 from vtt_core.labels.checks import LabelReader, label_problems, raise_problems
 

@@ -40,8 +40,8 @@ def strip_metadata(
     # The database's packages take a while to import; `vtt --help` does without them.
     from app.infra.data_folder import check_in_use  # noqa: PLC0415
     from app.infra.database import make_engine, make_session_factory, migrate  # noqa: PLC0415
+    from app.infra.object_store import ObjectStore  # noqa: PLC0415
     from app.infra.settings import load_settings  # noqa: PLC0415
-    from app.infra.store import ObjectStore  # noqa: PLC0415
     from app.infra.stored_images import clean_stored_images, count_images  # noqa: PLC0415
 
     settings = load_settings()

@@ -17,10 +17,10 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.dependencies import AppContext
 from app.health.consumption import look_at_jobs
 from app.infra.clock import utc_now
 from app.infra.models import ModelRepository
-from app.wiring import Resources
 from vtt_core.contract.errors import VttError
 
 if TYPE_CHECKING:
@@ -33,8 +33,8 @@ _log = structlog.get_logger(__name__)
 class StateCollector(Collector):
     """Yields metrics of what is written down, not of what this process remembers."""
 
-    def __init__(self, resources: Resources, clock: Callable[[], datetime] = utc_now) -> None:
-        self._resources = resources
+    def __init__(self, context: AppContext, clock: Callable[[], datetime] = utc_now) -> None:
+        self._resources = context
         self._clock = clock
 
     def collect(self) -> Iterator[Metric]:

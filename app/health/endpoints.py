@@ -6,11 +6,11 @@ from anyio import to_thread
 from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 
+from app.dependencies import AppContextDep
 from app.health import service
 from app.health.metrics import MetricsDep
 from app.health.schemas import Liveness, Readiness
 from app.infra.clock import utc_now
-from app.wiring import ProcessDep
 
 router = APIRouter(tags=["health"])
 
@@ -22,12 +22,12 @@ async def livez() -> Liveness:
 
 
 @router.get("/readyz", responses={503: {"model": Readiness, "description": "A required part is missing"}})
-async def readyz(resources: ProcessDep, response: Response) -> Readiness:
+async def readyz(context: AppContextDep, response: Response) -> Readiness:
     """Say whether this process can do its work, and name every part: database, store, disk, queue, worker, jobs, backbone.
 
     503 where a required part is missing. A job that is sent while the queue is down is kept all the same, and starts later.
     """
-    answer = await to_thread.run_sync(service.readiness, resources, utc_now(), limiter=resources.bounds.health_threads)
+    answer = await to_thread.run_sync(service.readiness, context, utc_now(), limiter=context.bounds.health_threads)
     response.status_code = 200 if answer.is_ready else 503
     return answer
 
@@ -37,7 +37,7 @@ async def readyz(resources: ProcessDep, response: Response) -> Readiness:
     response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus text"}},
 )
-async def metrics(counted: MetricsDep, process: ProcessDep) -> Response:
+async def metrics(counted: MetricsDep, process: AppContextDep) -> Response:
     """Give jobs, the queue's age, workers, adapters, images, requests and latencies to Prometheus; a worker tells its own."""
     rendered = await to_thread.run_sync(counted.render, limiter=process.bounds.health_threads)
     return Response(rendered, media_type=CONTENT_TYPE_LATEST)

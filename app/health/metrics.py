@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import Depends, Request
 from prometheus_client import CollectorRegistry, Counter, Histogram, generate_latest
 
+from app.dependencies import AppContext
 from app.health.collector import StateCollector
-from app.wiring import Resources
 
 LATENCY_BUCKETS_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 
@@ -45,10 +45,10 @@ class RequestMetrics:
 class Metrics:
     """The registry of one application; several may live in one test process."""
 
-    def __init__(self, resources: Resources) -> None:
+    def __init__(self, context: AppContext) -> None:
         self._registry = CollectorRegistry()
         self.requests = RequestMetrics(self._registry)
-        self._registry.register(StateCollector(resources))
+        self._registry.register(StateCollector(context))
 
     def render(self) -> bytes:
         """Return everything in the text format of Prometheus."""

@@ -8,52 +8,52 @@ from datetime import datetime
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.dependencies import AppContext
 from app.domain.jobs import JobState
 from app.health.consumption import look_at_jobs
 from app.health.schemas import Condition, Part, Readiness
 from app.infra.settings import Role
-from app.wiring import Resources
 from vtt_core.contract.errors import VttError
 
 
-def readiness(resources: Resources, now: datetime) -> Readiness:
+def readiness(context: AppContext, now: datetime) -> Readiness:
     """Return how every part of this process's role stands.
 
     In role `all` one machine does everything, so a worker is required; behind role `control` workers come and go.
     `jobs` and `disk` are not required: other requests are answered while jobs wait or disk space is low.
     """
-    role = resources.settings.role
-    parts = {"database": _database(resources), "store": _store(resources), "disk": _disk(resources)}
+    role = context.settings.role
+    parts = {"database": _database(context), "store": _store(context), "disk": _disk(context)}
     if role is not Role.PREDICT:
-        parts["queue"] = _queue(resources)
-        parts["worker"] = _worker(resources, is_required=role is Role.ALL)
-        parts["jobs"] = _jobs(resources, now)
-    if resources.predictor is not None:
-        is_warm = resources.predictor.is_warm
-        parts["backbone"] = Part(condition=_condition(is_warm), is_required=True, detail=resources.predictor.condition)
+        parts["queue"] = _queue(context)
+        parts["worker"] = _worker(context, is_required=role is Role.ALL)
+        parts["jobs"] = _jobs(context, now)
+    if context.predictor is not None:
+        is_warm = context.predictor.is_warm
+        parts["backbone"] = Part(condition=_condition(is_warm), is_required=True, detail=context.predictor.condition)
     is_ready = all(part.condition is Condition.OK for part in parts.values() if part.is_required)
     return Readiness(is_ready=is_ready, role=role, parts=parts)
 
 
-def _database(resources: Resources) -> Part:
+def _database(context: AppContext) -> Part:
     def probe() -> str:
-        with resources.readers() as session:
+        with context.readers() as session:
             session.execute(text("SELECT 1"))
             return f"{session.get_bind().dialect.name} answers"
 
     return _probe(probe)
 
 
-def _store(resources: Resources) -> Part:
+def _store(context: AppContext) -> Part:
     def probe() -> str:
-        resources.store.ping()
+        context.store.ping()
         return "answers"
 
     return _probe(probe)
 
 
-def _disk(resources: Resources) -> Part:
-    volumes = resources.disk.volumes()
+def _disk(context: AppContext) -> Part:
+    volumes = context.disk.volumes()
     detail = "; ".join(
         f"{volume.name}: {volume.free_bytes / 1e6:,.0f} MB free, of which {volume.reserve_bytes / 1e6:,.0f} MB are kept back"
         for volume in volumes
@@ -62,26 +62,26 @@ def _disk(resources: Resources) -> Part:
     return Part(condition=Condition.DEGRADED if is_low else Condition.OK, is_required=False, detail=detail)
 
 
-def _queue(resources: Resources) -> Part:
+def _queue(context: AppContext) -> Part:
     def probe() -> str:
-        resources.queue.ping()
-        return f"{resources.queue.depth()} messages wait"
+        context.queue.ping()
+        return f"{context.queue.depth()} messages wait"
 
     return _probe(probe)
 
 
-def _worker(resources: Resources, *, is_required: bool) -> Part:
+def _worker(context: AppContext, *, is_required: bool) -> Part:
     try:
-        workers = resources.workers.live_workers()
+        workers = context.workers.live_workers()
     except VttError as error:
         return Part(condition=Condition.MISSING, is_required=is_required, detail=error.got)
     detail = ", ".join(f"{worker.holder} on {worker.device}" for worker in workers) or "none has shown a sign of life lately"
     return Part(condition=_condition(bool(workers)), is_required=is_required, detail=detail)
 
 
-def _jobs(resources: Resources, now: datetime) -> Part:
+def _jobs(context: AppContext, now: datetime) -> Part:
     try:
-        with resources.readers() as session:
+        with context.readers() as session:
             jobs = look_at_jobs(session, now)
     except SQLAlchemyError as error:
         return Part(condition=Condition.MISSING, is_required=False, detail=f"{type(error).__name__}: {error}"[:500])

@@ -22,8 +22,8 @@ from sqlalchemy import Connection, select
 from app.domain.errors import BlobMissingError, NothingToBackUpError
 from app.infra.backup_archive import BLOBS, FORMAT, TABLES, ArchiveWriter, Manifest
 from app.infra.database import make_engine
+from app.infra.object_store import ObjectStore
 from app.infra.row_lines import encode_row, tables_of
-from app.infra.store import ObjectStore
 from app.infra.tables import ModelRow, SupportImageRow
 
 ROWS_AT_ONCE = 500

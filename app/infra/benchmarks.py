@@ -19,7 +19,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from app.domain.errors import BlobMissingError
-from app.infra.store import ObjectStore
+from app.infra.object_store import ObjectStore
 
 KEPT_FOR = timedelta(days=7)
 """How long a command that was killed finds again what its workers computed."""
@@ -27,7 +27,7 @@ _PREFIX = "benchmarks"
 
 
 @dataclass(frozen=True)
-class EpisodesOrder:
+class EpisodesSpec:
     """What workers compute, as JSON values."""
 
     backbone_id: str
@@ -62,7 +62,7 @@ class BenchmarkBlobs:
     def __init__(self, store: ObjectStore, benchmark_id: str) -> None:
         self._store, self._prefix = store, f"{_PREFIX}/{benchmark_id}"
 
-    def place_order(self, order: EpisodesOrder, bundle: bytes) -> None:
+    def place_order(self, order: EpisodesSpec, bundle: bytes) -> None:
         """Put the images, then what to compute with them."""
         self._store.put(f"{self._prefix}/bundle.zip", bundle)
         self._store.put(f"{self._prefix}/order.json", json.dumps(asdict(order)).encode())
@@ -80,10 +80,10 @@ class BenchmarkBlobs:
         """Return whether somebody still waits for it."""
         return self._store.exists(f"{self._prefix}/order.json")
 
-    def order(self) -> EpisodesOrder | None:
+    def order(self) -> EpisodesSpec | None:
         """Return what to compute, or None where nobody waits for it any more."""
         content = self._get("order.json")
-        return EpisodesOrder(**json.loads(content)) if content is not None else None
+        return EpisodesSpec(**json.loads(content)) if content is not None else None
 
     def bundle(self) -> bytes:
         """Return the images.

@@ -9,7 +9,7 @@ from sqlalchemy import select
 from app.domain.errors import BlobMissingError
 from app.domain.jobs import FINAL_STATES
 from app.infra.database import SessionFactory
-from app.infra.store import ObjectStore
+from app.infra.object_store import ObjectStore
 from app.infra.tables import JobRow, ModelRow
 
 _JOBS = "jobs"

@@ -22,8 +22,8 @@ from app.domain.jobs import HELD_STATES, JobState
 from app.infra.backup_archive import BLOBS, TABLES, Manifest, members_of, verify_archive
 from app.infra.database import alembic_config, open_for_migration
 from app.infra.job_writes import add_state_event
+from app.infra.object_store import ObjectStore
 from app.infra.row_lines import decode_row, insert_of, tables_of
-from app.infra.store import ObjectStore
 from app.infra.tables import JobRow, ModelRow, SupportImageRow
 
 ROWS_AT_ONCE = 500

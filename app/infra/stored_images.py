@@ -13,7 +13,7 @@ from sqlalchemy import func, select
 
 from app.domain.errors import BlobMissingError
 from app.infra.database import SessionFactory
-from app.infra.store import ObjectStore
+from app.infra.object_store import ObjectStore
 from app.infra.tables import SupportImageRow
 from vtt_core.contract.errors import VttError
 from vtt_core.contract.limits import Limits

@@ -11,7 +11,7 @@ import redis
 from app.domain.errors import QueueUnavailableError
 from app.infra.queue import connect_redis
 
-PRESENCE_SECONDS = 15
+LIVENESS_SECONDS = 15
 """How long a worker counts as alive after its last sign."""
 _PREFIX = "vtt:worker:"
 
@@ -46,9 +46,9 @@ class WorkerRegistry:
         self._redis = connect_redis(broker_url)
 
     def announce(self, worker: LiveWorker) -> None:
-        """Say that the worker is alive, for PRESENCE_SECONDS; raises QueueUnavailableError."""
+        """Say that the worker is alive, for LIVENESS_SECONDS; raises QueueUnavailableError."""
         try:
-            self._redis.set(_PREFIX + worker.holder, json.dumps(asdict(worker)), ex=PRESENCE_SECONDS)
+            self._redis.set(_PREFIX + worker.holder, json.dumps(asdict(worker)), ex=LIVENESS_SECONDS)
         except (redis.RedisError, OSError) as error:
             raise _unavailable(error) from error
 

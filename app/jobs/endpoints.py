@@ -8,6 +8,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Header, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
 
+from app.dependencies import CursorQuery, LimitQuery, ReadSessionDep, RequestContextDep, require_scope
+from app.display_names import id_parameter
 from app.domain.access import Scope
 from app.domain.errors import (
     BadCursorError,
@@ -29,9 +31,7 @@ from app.infra.tables import JobRow
 from app.jobs import service
 from app.jobs.events import follow
 from app.jobs.schemas import JobAnswer, JobFailure, JobLinks, JobPage, JobRequest
-from app.names import id_parameter
-from app.problems import problem_responses
-from app.wiring import CursorQuery, LimitQuery, ReadSessionDep, ResourcesDep, needs
+from app.problem_details import problem_responses
 from vtt_core.contract.errors import (
     BackboneUnavailableError,
     BadLabelError,
@@ -44,7 +44,7 @@ from vtt_core.contract.errors import (
     UnknownBackboneError,
 )
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"], dependencies=[needs(Scope.TRAIN)])
+router = APIRouter(prefix="/v1/jobs", tags=["jobs"], dependencies=[require_scope(Scope.TRAIN)])
 
 JobId = Annotated[str, id_parameter("Id of a job")]
 
@@ -53,8 +53,8 @@ def _known_job_id(job_id: JobId, session: ReadSessionDep) -> str:
     return JobRepository(session).get(job_id).id
 
 
-async def _hold_place(resources: ResourcesDep) -> AsyncIterator[None]:
-    with resources.hub.place(resources.caller.tenant_id):
+async def _hold_place(context: RequestContextDep) -> AsyncIterator[None]:
+    with context.hub.place(context.caller.tenant_id):
         yield
 
 
@@ -83,7 +83,7 @@ async def _hold_place(resources: ResourcesDep) -> AsyncIterator[None]:
 )
 def create_job(
     request: JobRequest,
-    resources: ResourcesDep,
+    context: RequestContextDep,
     response: Response,
     idempotency_key: Annotated[
         str | None,
@@ -103,7 +103,7 @@ def create_job(
 
     With an `Idempotency-Key`, the same request sent again gives the same job, and another one with that key is refused (409).
     """
-    job, model_id = service.create_job(resources, request, idempotency_key, utc_now())
+    job, model_id = service.create_job(context, request, idempotency_key, utc_now())
     response.headers["Location"] = f"{router.prefix}/{job.id}"
     return _answer(job, model_id)
 
@@ -127,9 +127,9 @@ def get_job(job_id: JobId, session: ReadSessionDep) -> JobAnswer:
 
 
 @router.post("/{job_id}/cancel", status_code=202, responses=problem_responses(NotFoundError, JobTransitionError))
-def cancel_job(job_id: JobId, resources: ResourcesDep) -> JobAnswer:
+def cancel_job(job_id: JobId, context: RequestContextDep) -> JobAnswer:
     """Cancel a job. One that waits ends at once, one that runs at its next step; one that has ended refuses (409)."""
-    return _answer(service.cancel_job(resources, job_id, utc_now()), None)
+    return _answer(service.cancel_job(context, job_id, utc_now()), None)
 
 
 @router.get(
@@ -140,7 +140,7 @@ def cancel_job(job_id: JobId, resources: ResourcesDep) -> JobAnswer:
 )
 async def follow_job(
     job_id: Annotated[str, Depends(_known_job_id)],
-    resources: ResourcesDep,
+    context: RequestContextDep,
     last_event_id: Annotated[
         int, Header(ge=0, le=2**31 - 1, description="Id of the last event that you have seen; those after it follow")
     ] = 0,
@@ -152,7 +152,7 @@ async def follow_job(
     is lost before, come back with the last id. `curl -N` shows it. With an id beyond the last event, the stream waits for the
     next one; a job that has ended tells its final state again.
     """
-    async for event in follow(resources, job_id, last_event_id):
+    async for event in follow(context, job_id, last_event_id):
         yield event
 
 

@@ -11,30 +11,30 @@ from functools import partial
 
 from fastapi.sse import ServerSentEvent
 
+from app.dependencies import AppContext
 from app.domain.jobs import JobState
 from app.infra.jobs import JobRepository
 from app.infra.tables import JobEventRow
 from app.infra.tenancy import Sessions
-from app.wiring import Resources
 
 PAGE_EVENTS = 500
 """Missed events that are read at once."""
 
 
-async def follow(resources: Resources, job_id: str, last_event_id: int) -> AsyncIterator[ServerSentEvent]:
+async def follow(context: AppContext, job_id: str, last_event_id: int) -> AsyncIterator[ServerSentEvent]:
     """Yield the job's events after an id until it has ended; the last one is always the final state.
 
     A process that is asked to end closes the stream earlier; the follower comes back with the last id. A database
     that is away for a moment only holds up the stream.
 
     Args:
-        resources: where to read, and the hub.
+        context: where to read, and the hub.
         job_id: of a job that exists and that the caller may see.
         last_event_id: 0 for all events. If it is beyond the job's last event, the follower waits for the next one; a job that
             has ended tells its end again.
     """
-    hub, last_id = resources.hub, last_event_id
-    while (page := await hub.read(partial(_missed, resources.readers, job_id, last_id))) is not None:
+    hub, last_id = context.hub, last_event_id
+    while (page := await hub.read(partial(_missed, context.readers, job_id, last_id))) is not None:
         events, last_id = page
         for event in events:
             yield _to_send(event)

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.display_names import DisplayName
 from app.domain.jobs import JobState
-from app.names import DisplayName
 from vtt_core.contract.recipe import DEFAULT_PRESET, Method, Preset
 
 

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 
 from app.access.quotas import check_jobs
 from app.backbones.service import check_reachable
+from app.dependencies import AppContext
 from app.domain.errors import InvalidRequestError
 from app.domain.jobs import JobState
 from app.domain.messages import FinetuneMessage
@@ -22,7 +23,6 @@ from app.infra.tables import JobRow, SupportSetRow
 from app.infra.telemetry import bound_request_id
 from app.infra.tracing import current_traceparent
 from app.jobs.schemas import JobRequest
-from app.wiring import Resources
 from vtt_core.contract.backbones import check_catalogue_id
 from vtt_core.contract.errors import EmptyClassError
 from vtt_core.contract.recipe import FinetuneRecipe, make_recipe
@@ -31,7 +31,7 @@ from vtt_core.labels.checks import LabelReader, label_problems, raise_problems
 
 
 def create_job(
-    resources: Resources, request: JobRequest, idempotency_key: str | None, now: datetime
+    context: AppContext, request: JobRequest, idempotency_key: str | None, now: datetime
 ) -> tuple[JobRow, str | None]:
     """Queue a fine-tuning and freeze its support set; the message to the workers leaves after the commit.
 
@@ -51,7 +51,7 @@ def create_job(
         QuotaExceededError: too many jobs of the tenant have not ended.
         DiskFullError: there is no room for what a job writes.
     """
-    backbone_id = request.backbone or resources.settings.default_backbone
+    backbone_id = request.backbone or context.settings.default_backbone
     new_job = NewJob(
         support_set_id=request.support_set_id,
         backbone_id=backbone_id,
@@ -63,32 +63,32 @@ def create_job(
         request_id=bound_request_id(),
         traceparent=current_traceparent(),
     )
-    if backbone_id != resources.settings.default_backbone:  # the operator's choice, which may be a local file
+    if backbone_id != context.settings.default_backbone:  # the operator's choice, which may be a local file
         check_catalogue_id(backbone_id)
-    check_reachable(resources.workers, backbone_id)
-    with resources.sessions.begin() as session:
+    check_reachable(context.workers, backbone_id)
+    with context.sessions.begin() as session:
         support_sets = SupportSetRepository(session)
         # Locked before the insert: its foreign key takes a weaker lock, and two requests that both
         # wanted to strengthen theirs would wait for each other.
         row = support_sets.lock(request.support_set_id)
         job, is_new = JobRepository(session).create(new_job, now)
         if is_new:
-            resources.disk.check_room()
-            _check_learnable(resources, support_sets, row, LabelReader(backbone_id, new_job.recipe))
+            context.disk.check_room()
+            _check_learnable(context, support_sets, row, LabelReader(backbone_id, new_job.recipe))
             support_sets.freeze(row, now)
-            check_jobs(session, resources.caller)
-            send_after_commit(session, resources.queue, FinetuneMessage(job.id))
+            check_jobs(session, context.caller)
+            send_after_commit(session, context.queue, FinetuneMessage(job.id))
         return job, model_ids(session, [job]).get(job.id)
 
 
-def cancel_job(resources: Resources, job_id: str, now: datetime) -> JobRow:
+def cancel_job(context: AppContext, job_id: str, now: datetime) -> JobRow:
     """End a waiting job at once, and tell the worker of a running one to stop at its next step.
 
     Raises:
         NotFoundError: there is no such job.
         JobTransitionError: it has succeeded or failed.
     """
-    with resources.sessions.begin() as session:
+    with context.sessions.begin() as session:
         return JobRepository(session).request_cancel(job_id, now)
 
 
@@ -112,7 +112,7 @@ def _digest(request: JobRequest) -> str:
     return hashlib.sha256(json.dumps(sent, sort_keys=True).encode()).hexdigest()
 
 
-def _check_learnable(resources: Resources, support_sets: SupportSetRepository, row: SupportSetRow, reader: LabelReader) -> None:
+def _check_learnable(context: AppContext, support_sets: SupportSetRepository, row: SupportSetRow, reader: LabelReader) -> None:
     check_not_deleted(row)
     if row.empty_labels:
         raise EmptyClassError(
@@ -124,5 +124,5 @@ def _check_learnable(resources: Resources, support_sets: SupportSetRepository, r
             ),
         )
     shots = support_sets.shots([row.id]).get(row.id, {})
-    check_shape(shots, resources.settings.limits)
+    check_shape(shots, context.settings.limits)
     raise_problems(label_problems(shots, reader))

@@ -6,6 +6,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
 
+from app.dependencies import AppContext, CursorQuery, LimitQuery, ReadSessionDep, RequestContextDep, require_scope
+from app.display_names import id_parameter
 from app.domain.access import Scope
 from app.domain.errors import (
     BadCursorError,
@@ -23,15 +25,13 @@ from app.infra.clock import utc_now
 from app.infra.tables import ModelRow
 from app.models import service
 from app.models.schemas import AliasAnswer, AliasRequest, ModelAnswer, ModelLinks, ModelPage
-from app.names import id_parameter
-from app.problems import problem_responses
-from app.wiring import CursorQuery, LimitQuery, ReadSessionDep, Resources, ResourcesDep, needs
+from app.problem_details import problem_responses
 from vtt_core.contract.errors import BackboneMismatchError, BackboneUnavailableError
 
-router = APIRouter(tags=["models"], dependencies=[needs(*Scope)])
+router = APIRouter(tags=["models"], dependencies=[require_scope(*Scope)])
 
 PREFIX = "/v1/models"
-CHANGES = [needs(Scope.TRAIN)]
+CHANGES = [require_scope(Scope.TRAIN)]
 """What changing a model asks for beside what reading it does."""
 ModelReference = Annotated[str, id_parameter("Id or alias of a model")]
 ModelId = Annotated[str, id_parameter("Id of a model")]
@@ -57,17 +57,17 @@ PIN_RESPONSES = problem_responses(
 
 @router.get(PREFIX, responses=problem_responses(BadCursorError))
 def list_models(
-    session: ReadSessionDep, resources: ResourcesDep, cursor: CursorQuery = None, limit: LimitQuery = 20
+    session: ReadSessionDep, context: RequestContextDep, cursor: CursorQuery = None, limit: LimitQuery = 20
 ) -> ModelPage:
     """List the models, newest first, a page at a time; `resident` tells whose adapters are in memory."""
     found, next_cursor = service.list_models(session, cursor, limit)
-    return ModelPage(items=[_answer(resources, row, aliases) for row, aliases in found], next_cursor=next_cursor)
+    return ModelPage(items=[_answer(context, row, aliases) for row, aliases in found], next_cursor=next_cursor)
 
 
 @router.get(PREFIX + "/{model}", responses=problem_responses(NotFoundError, GoneError, ModelNotReadyError))
-def get_model(model: ModelReference, session: ReadSessionDep, resources: ResourcesDep) -> ModelAnswer:
+def get_model(model: ModelReference, session: ReadSessionDep, context: RequestContextDep) -> ModelAnswer:
     """Show a model by its id or an alias: its classes, its recipe, and what was measured before it was published."""
-    return _answer(resources, *service.find_model(session, model))
+    return _answer(context, *service.find_model(session, model))
 
 
 @router.delete(
@@ -76,24 +76,24 @@ def get_model(model: ModelReference, session: ReadSessionDep, resources: Resourc
     dependencies=CHANGES,
     responses=problem_responses(NotFoundError, GoneError, StoreUnavailableError),
 )
-def delete_model(model: ModelId, resources: ResourcesDep) -> None:
+def delete_model(model: ModelId, context: RequestContextDep) -> None:
     """Delete a model by its id; from then on it answers 410. Aliases that point to it do so too, until they are moved."""
-    service.delete_model(resources, model, utc_now())
+    service.delete_model(context, model, utc_now())
 
 
 @router.put(PREFIX + "/{model}/pin", dependencies=CHANGES, responses=PIN_RESPONSES)
-def pin_model(model: ModelId, resources: ResourcesDep) -> ModelAnswer:
+def pin_model(model: ModelId, context: RequestContextDep) -> ModelAnswer:
     """Keep a model's adapter in memory, whatever else is asked for: its first prediction waits for no file.
 
     Where several processes predict, each of the others learns it with its next prediction or start.
     """
-    return _answer(resources, *service.set_pinned(resources, model, True))
+    return _answer(context, *service.set_pinned(context, model, True))
 
 
 @router.delete(PREFIX + "/{model}/pin", dependencies=CHANGES, responses=PIN_RESPONSES)
-def unpin_model(model: ModelId, resources: ResourcesDep) -> ModelAnswer:
+def unpin_model(model: ModelId, context: RequestContextDep) -> ModelAnswer:
     """Let a model's adapter leave the memory again when others need the room."""
-    return _answer(resources, *service.set_pinned(resources, model, False))
+    return _answer(context, *service.set_pinned(context, model, False))
 
 
 @router.get(
@@ -104,14 +104,14 @@ def unpin_model(model: ModelId, resources: ResourcesDep) -> ModelAnswer:
         **problem_responses(NotFoundError, GoneError, ModelNotReadyError, BlobMissingError, StoreUnavailableError),
     },
 )
-def export_adapter(model: ModelReference, session: ReadSessionDep, resources: ResourcesDep) -> Response:
+def export_adapter(model: ModelReference, session: ReadSessionDep, context: RequestContextDep) -> Response:
     """Take a model away as a zip of `manifest.json` and `adapter.safetensors`, the same bytes each time.
 
     Unpacked into a folder it is what `vtt predict FOLDER IMAGE...` reads.
     """
     row, _ = service.find_model(session, model)
     headers = {"Content-Disposition": f'attachment; filename="{row.id}-adapter.zip"'}
-    return Response(service.export_adapter(resources, row), media_type="application/zip", headers=headers)
+    return Response(service.export_adapter(context, row), media_type="application/zip", headers=headers)
 
 
 @router.put(
@@ -121,14 +121,14 @@ def export_adapter(model: ModelReference, session: ReadSessionDep, resources: Re
         NotFoundError, GoneError, MalformedRequestError, RequestTooLargeError, UnsupportedMediaTypeError
     ),
 )
-def point_alias(name: AliasName, request: AliasRequest, resources: ResourcesDep) -> AliasAnswer:
+def point_alias(name: AliasName, request: AliasRequest, context: RequestContextDep) -> AliasAnswer:
     """Let a name mean a model, or move it to another one; predictions by that name use the new model from then on."""
-    row = service.point_alias(resources, name, request.model_id, utc_now())
+    row = service.point_alias(context, name, request.model_id, utc_now())
     return AliasAnswer(name=row.name, model_id=row.model_id, updated_at=row.updated_at)
 
 
-def _answer(resources: Resources, row: ModelRow, aliases: list[str]) -> ModelAnswer:
-    predictor = resources.predictor
+def _answer(context: AppContext, row: ModelRow, aliases: list[str]) -> ModelAnswer:
+    predictor = context.predictor
     here = f"{PREFIX}/{row.id}"
     return ModelAnswer(
         id=row.id,

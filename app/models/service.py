@@ -12,9 +12,9 @@ import structlog
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
+from app.dependencies import AppContext
 from app.infra.models import ModelRepository
 from app.infra.tables import AliasRow, ModelRow
-from app.wiring import Resources
 from vtt_core.contract.errors import VttError
 
 if TYPE_CHECKING:
@@ -49,21 +49,21 @@ def find_model(session: Session, reference: str) -> tuple[ModelRow, list[str]]:
     return row, repository.aliases([row.id]).get(row.id, [])
 
 
-def delete_model(resources: Resources, model_id: str, now: datetime) -> None:
+def delete_model(context: AppContext, model_id: str, now: datetime) -> None:
     """Delete a model and its files, and forget it in this process; others see its row.
 
     Raises:
         NotFoundError: there was never a model with this id.
         GoneError: it was deleted before.
     """
-    with resources.sessions.begin() as session:
+    with context.sessions.begin() as session:
         row = ModelRepository(session).delete(model_id, now)
-    if resources.predictor is not None:
-        resources.predictor.evict(row.id)
-    resources.store.delete_prefix(row.adapter_key)
+    if context.predictor is not None:
+        context.predictor.evict(row.id)
+    context.store.delete_prefix(row.adapter_key)
 
 
-def set_pinned(resources: Resources, model_id: str, is_pinned: bool) -> tuple[ModelRow, list[str]]:
+def set_pinned(context: AppContext, model_id: str, is_pinned: bool) -> tuple[ModelRow, list[str]]:
     """Keep a model's adapter in memory, or let it leave again; other processes learn it with their next prediction.
 
     Raises:
@@ -74,30 +74,30 @@ def set_pinned(resources: Resources, model_id: str, is_pinned: bool) -> tuple[Mo
         BackboneUnavailableError: the weights of its backbone are out of reach.
         BackboneMismatchError: this process has other weights of the backbone than the model was made on.
     """
-    with resources.sessions.begin() as session:
+    with context.sessions.begin() as session:
         repository = ModelRepository(session)
         row = repository.set_pinned(model_id, is_pinned)
         aliases = repository.aliases([row.id]).get(row.id, [])
-    if resources.predictor is not None:
-        resources.predictor.engine.set_pinned(row.id, is_pinned)
+    if context.predictor is not None:
+        context.predictor.engine.set_pinned(row.id, is_pinned)
         if is_pinned:
-            resources.predictor.engine.adapter(row.id, row.backbone_id, lambda: read_adapter(resources, row))
+            context.predictor.engine.adapter(row.id, row.backbone_id, lambda: read_adapter(context, row))
     return row, aliases
 
 
-def load_pinned(resources: Resources, engine: PredictionEngine) -> None:
+def load_pinned(context: AppContext, engine: PredictionEngine) -> None:
     """Bring the pinned models' adapters into memory; one that cannot be read is left to those who ask for it."""
-    with resources.readers() as session:
+    with context.readers() as session:
         rows = ModelRepository(session).pinned()
     for row in rows:
         engine.set_pinned(row.id, True)
         try:
-            engine.adapter(row.id, row.backbone_id, partial(read_adapter, resources, row))
+            engine.adapter(row.id, row.backbone_id, partial(read_adapter, context, row))
         except VttError as error:
             _log.warning("pinned_model_not_loaded", model_id=row.id, reason=str(error))
 
 
-def point_alias(resources: Resources, name: str, model_id: str, now: datetime) -> AliasRow:
+def point_alias(context: AppContext, name: str, model_id: str, now: datetime) -> AliasRow:
     """Create an alias or move it.
 
     Raises:
@@ -105,13 +105,13 @@ def point_alias(resources: Resources, name: str, model_id: str, now: datetime) -
         GoneError: the model was deleted.
     """
     try:
-        return _point_once(resources, name, model_id, now)
+        return _point_once(context, name, model_id, now)
     except IntegrityError:
         # Another request has created the alias in between; now it can be moved.
-        return _point_once(resources, name, model_id, now)
+        return _point_once(context, name, model_id, now)
 
 
-def export_adapter(resources: Resources, row: ModelRow) -> bytes:
+def export_adapter(context: AppContext, row: ModelRow) -> bytes:
     """Return the adapter's files as a zip, the same bytes each time.
 
     Raises:
@@ -119,22 +119,22 @@ def export_adapter(resources: Resources, row: ModelRow) -> bytes:
     """
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:
-        for name, content in read_adapter(resources, row).items():
+        for name, content in read_adapter(context, row).items():
             archive.writestr(zipfile.ZipInfo(name, ZIP_EPOCH), content)
     return buffer.getvalue()
 
 
-def read_adapter(resources: Resources, row: ModelRow) -> dict[str, bytes]:
+def read_adapter(context: AppContext, row: ModelRow) -> dict[str, bytes]:
     """Return the adapter's files by name.
 
     Raises:
         BlobMissingError: the store has lost them.
     """
     keys = {name: f"{row.adapter_key}/{name}" for name in ADAPTER_FILES}
-    blobs = resources.store.get_many(keys.values())
+    blobs = context.store.get_many(keys.values())
     return {name: blobs[key] for name, key in keys.items()}
 
 
-def _point_once(resources: Resources, name: str, model_id: str, now: datetime) -> AliasRow:
-    with resources.sessions.begin() as session:
+def _point_once(context: AppContext, name: str, model_id: str, now: datetime) -> AliasRow:
+    with context.sessions.begin() as session:
         return ModelRepository(session).point_alias(name, model_id, now)

@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from anyio import CapacityLimiter
 
 from app.infra.settings import Settings
+from app.overload.admission_queue import AdmissionQueue, LineBounds
 from app.overload.body_pace import PaceBounds
 from app.overload.connections import ConnectionTable, connection_bounds
 from app.overload.request_limit import PlaceBounds, RequestLimit
-from app.overload.waiting_line import LineBounds, WaitingLine
 
 HEALTH_THREADS = 4
 UPLOAD_BYTES_PER_SECOND = 8e6
@@ -25,8 +25,8 @@ class Bounds:
     """What one process accepts; the same object for all its requests."""
 
     requests: RequestLimit
-    predictions: WaitingLine
-    uploads: WaitingLine
+    predictions: AdmissionQueue
+    uploads: AdmissionQueue
     connections: ConnectionTable
     health_threads: CapacityLimiter
     """Threads that look at the parts, so that health answers however much else waits."""
@@ -43,11 +43,11 @@ def make_bounds(settings: Settings, stopwatch: Callable[[], float]) -> Bounds:
     num_threads = 2 * settings.batch_max_images
     predictions = LineBounds(num_threads, settings.predict_max_wait_seconds, settings.predict_max_waiting_images)
     uploads = LineBounds(settings.upload_threads, settings.upload_max_wait_seconds)
-    uploads_line = WaitingLine("support images to check", uploads, stopwatch)
+    uploads_line = AdmissionQueue("support images to check", uploads, stopwatch)
     uploads_line.calibrate(1 / UPLOAD_BYTES_PER_SECOND, CALIBRATION_BYTES)
     return Bounds(
         requests=RequestLimit(PlaceBounds(settings.max_requests, settings.client_share), stopwatch),
-        predictions=WaitingLine("images to classify", predictions, stopwatch),
+        predictions=AdmissionQueue("images to classify", predictions, stopwatch),
         uploads=uploads_line,
         connections=ConnectionTable(connection_bounds(settings.max_connections, settings.client_share, settings.max_requests)),
         health_threads=CapacityLimiter(HEALTH_THREADS),

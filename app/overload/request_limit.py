@@ -228,7 +228,7 @@ class RequestLimitMiddleware:
         if scope["type"] != "http" or scope["path"] in PROBES:
             await self._app(scope, receive, send)
             return
-        limit: RequestLimit = scope["app"].state.resources.bounds.requests
+        limit: RequestLimit = scope["app"].state.context.bounds.requests
         try:
             place = limit.take(kind_of(scope), client_of(scope))
         except (OverloadedError, RateLimitedError) as error:

@@ -8,6 +8,8 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request, Response
 
+from app.dependencies import RequestContextDep, require_scope
+from app.display_names import id_parameter
 from app.domain.access import Scope
 from app.domain.errors import (
     BlobMissingError,
@@ -24,17 +26,15 @@ from app.domain.errors import (
 )
 from app.health.metrics import Metrics, MetricsDep
 from app.infra.clock import utc_now
-from app.names import id_parameter
 from app.predictions import service
 from app.predictions.schemas import ANSWERED, PredictAnswer, PredictingModel
-from app.problems import problem_responses
+from app.problem_details import problem_responses
 from app.uploads.form import SpooledForm, spool_form
 from app.uploads.results import MULTI_STATUS
-from app.wiring import ResourcesDep, needs
 from vtt_core.contract.errors import BackboneMismatchError, BackboneUnavailableError
 from vtt_core.contract.limits import DEFAULT_LIMITS
 
-router = APIRouter(tags=["predictions"], dependencies=[needs(Scope.PREDICT)])
+router = APIRouter(tags=["predictions"], dependencies=[require_scope(Scope.PREDICT)])
 
 RESPONSES: dict[int | str, dict[str, Any]] = {
     MULTI_STATUS: {"model": PredictAnswer, "description": "Some images could not be read; `predictions` says which and why"},
@@ -67,9 +67,9 @@ def _form_body(*text_fields: str) -> dict[str, Any]:
     return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
 
 
-async def _query_form(request: Request, resources: ResourcesDep) -> AsyncIterator[SpooledForm]:
-    resources.bounds.predictions.check()
-    limits = service.predict_limits(resources.settings.limits)
+async def _query_form(request: Request, context: RequestContextDep) -> AsyncIterator[SpooledForm]:
+    context.bounds.predictions.check()
+    limits = service.predict_limits(context.settings.limits)
     form = await spool_form(request.headers.get("content-type", ""), request.stream(), limits)
     try:
         yield form
@@ -84,7 +84,7 @@ QueryFormDep = Annotated[SpooledForm, Depends(_query_form)]
 async def predict_with_model(
     model: Annotated[str, id_parameter("Id or alias of a model")],
     form: QueryFormDep,
-    resources: ResourcesDep,
+    context: RequestContextDep,
     counted: MetricsDep,
     response: Response,
 ) -> PredictAnswer:
@@ -95,19 +95,19 @@ async def predict_with_model(
     and the others are answered: then the status is 207.
     """
     with counted.requests.predict_seconds.time():
-        answer_form = partial(service.predict, resources, model, form, utc_now())
-        return _answer(await resources.bounds.predictions.run(len(form.files), answer_form), counted, response)
+        answer_form = partial(service.predict, context, model, form, utc_now())
+        return _answer(await context.bounds.predictions.run(len(form.files), answer_form), counted, response)
 
 
 @router.post("/predict", responses=RESPONSES, response_model_exclude_none=True, openapi_extra=_form_body(service.MODEL_FIELD))
-async def predict(form: QueryFormDep, resources: ResourcesDep, counted: MetricsDep, response: Response) -> PredictAnswer:
+async def predict(form: QueryFormDep, context: RequestContextDep, counted: MetricsDep, response: Response) -> PredictAnswer:
     """Classify images with the model that the form field `model` names, by its id or an alias.
 
     `curl -F model=satellite -F images=@a.jpg ...`; else the same as `POST /v1/models/{model}/predict`.
     """
     with counted.requests.predict_seconds.time():
-        answer_form = partial(service.predict, resources, service.model_named_in(form), form, utc_now())
-        return _answer(await resources.bounds.predictions.run(len(form.files), answer_form), counted, response)
+        answer_form = partial(service.predict, context, service.model_named_in(form), form, utc_now())
+        return _answer(await context.bounds.predictions.run(len(form.files), answer_form), counted, response)
 
 
 def _answer(answer: service.Answer, counted: Metrics, response: Response) -> PredictAnswer:

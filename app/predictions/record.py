@@ -9,24 +9,24 @@ from datetime import datetime
 import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
+from app.dependencies import AppContext
 from app.infra.predictions import KeptPrediction, PredictionRepository
 from app.infra.tables import ModelRow
 from app.infra.telemetry import bound_request_id
 from app.predictions.schemas import ImagePrediction
 from app.uploads.form import SpooledForm
-from app.wiring import Resources
 
 _log = structlog.get_logger(__name__)
 
 
 def record_predictions(
-    resources: Resources, model: ModelRow, form: SpooledForm, predictions: Sequence[ImagePrediction], now: datetime
+    context: AppContext, model: ModelRow, form: SpooledForm, predictions: Sequence[ImagePrediction], now: datetime
 ) -> None:
     """Keep the digest, the label and its probability of each image that was answered, if the settings say so.
 
     An answer is never lost for it: a database that refuses is only logged.
     """
-    if not resources.settings.prediction_retention_days:
+    if not context.settings.prediction_retention_days:
         return
     kept = [
         KeptPrediction(
@@ -36,7 +36,7 @@ def record_predictions(
         if prediction.label is not None and prediction.probabilities is not None
     ]
     try:
-        with resources.sessions.begin() as session:
+        with context.sessions.begin() as session:
             PredictionRepository(session).add(kept, model.id, now, request_id=bound_request_id())
     except SQLAlchemyError as error:
         _log.warning("predictions_not_kept", model_id=model.id, reason=str(error))

@@ -9,16 +9,16 @@ from functools import partial
 from threading import Lock
 from typing import Any
 
+from app.dependencies import AppContext
+from app.display_names import shown_file_name
 from app.domain.errors import InvalidRequestError, NothingUsableError, RequestTooLargeError
 from app.infra.models import ModelRepository
 from app.infra.tables import ModelRow
 from app.models.service import read_adapter
-from app.names import shown_file_name
 from app.predictions.predictor import PredictionEngine, Probabilities
 from app.predictions.record import record_predictions
 from app.predictions.schemas import ANSWERED, ImagePrediction
 from app.uploads.form import FormLimits, FormPart, SpooledForm
-from app.wiring import Resources
 from vtt_core.contract.errors import ImageTooManyBytesError, VttError
 from vtt_core.contract.limits import Limits
 
@@ -61,11 +61,11 @@ def model_named_in(form: SpooledForm) -> str:
     )
 
 
-def predict(resources: Resources, reference: str, form: SpooledForm, now: datetime) -> Answer:
+def predict(context: AppContext, reference: str, form: SpooledForm, now: datetime) -> Answer:
     """Classify the images of a form with a model.
 
     Args:
-        resources: of the process.
+        context: of the process.
         reference: id or alias of the model.
         form: images in fields named `images`.
         now: the present moment.
@@ -82,12 +82,12 @@ def predict(resources: Resources, reference: str, form: SpooledForm, now: dateti
         BackboneUnavailableError: the weights of the model's backbone are out of reach.
         BackboneMismatchError: this process has other weights of the backbone than the model was made on.
     """
-    with resources.readers() as session:
+    with context.readers() as session:
         model = ModelRepository(session).resolve(reference)
-    _check_fields(form, resources.settings.limits)
-    caller = resources.caller
-    resources.rates.count("query images", caller.tenant_id, caller.quotas.max_predictions_per_minute, len(form.files))
-    predictions = _answers(resources, model, form)
+    _check_fields(form, context.settings.limits)
+    caller = context.caller
+    context.rates.count("query images", caller.tenant_id, caller.quotas.max_predictions_per_minute, len(form.files))
+    predictions = _answers(context, model, form)
     if all(prediction.status != ANSWERED for prediction in predictions):
         raise NothingUsableError(
             results=[prediction.model_dump(exclude_none=True) for prediction in predictions],
@@ -95,7 +95,7 @@ def predict(resources: Resources, reference: str, form: SpooledForm, now: dateti
             got=f"{len(predictions)} that cannot be read",
             remedy="See `results` for each one",
         )
-    record_predictions(resources, model, form, predictions, now)
+    record_predictions(context, model, form, predictions, now)
     return Answer(model, predictions)
 
 
@@ -121,10 +121,10 @@ def _described(part: FormPart) -> str:
     return f"{what} in a field named {part.field_name[:80]!r}"
 
 
-def _answers(resources: Resources, model: ModelRow, form: SpooledForm) -> list[ImagePrediction]:
+def _answers(context: AppContext, model: ModelRow, form: SpooledForm) -> list[ImagePrediction]:
     """Return what each image was taken for, or why it could not be read."""
-    assert resources.predictor is not None
-    engine, limits = resources.predictor.engine, resources.settings.limits
+    assert context.predictor is not None
+    engine, limits = context.predictor.engine, context.settings.limits
     names = [shown_file_name(part.file_name or "") for part in form.files]
     spool_lock = Lock()
     read = engine.read_images(
@@ -132,15 +132,15 @@ def _answers(resources: Resources, model: ModelRow, form: SpooledForm) -> list[I
     )
     engine.set_pinned(model.id, model.is_pinned)
     images = [image for image in read if not isinstance(image, VttError)]
-    answers = iter(_classify(resources, engine, model, images) if images else [])
+    answers = iter(_classify(context, engine, model, images) if images else [])
     return [
         ImagePrediction.refused(name, image) if isinstance(image, VttError) else _answered(name, next(answers).probabilities)
         for name, image in zip(names, read, strict=True)
     ]
 
 
-def _classify(resources: Resources, engine: PredictionEngine, model: ModelRow, images: list[Any]) -> Sequence[Probabilities]:
-    return engine.predict(model.id, model.backbone_id, lambda: read_adapter(resources, model), images)
+def _classify(context: AppContext, engine: PredictionEngine, model: ModelRow, images: list[Any]) -> Sequence[Probabilities]:
+    return engine.predict(model.id, model.backbone_id, lambda: read_adapter(context, model), images)
 
 
 def _answered(name: str, probabilities: dict[str, float]) -> ImagePrediction:

@@ -10,6 +10,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
 
+from app.dependencies import CursorQuery, LimitQuery, ReadSessionDep, RequestContextDep, require_scope
+from app.display_names import DisplayName, id_parameter
 from app.domain.access import Scope
 from app.domain.errors import (
     BadCursorError,
@@ -28,8 +30,7 @@ from app.domain.errors import (
 from app.health.metrics import Metrics, MetricsDep
 from app.infra.clock import utc_now
 from app.infra.tables import SupportImageRow
-from app.names import DisplayName, id_parameter
-from app.problems import problem_responses
+from app.problem_details import problem_responses
 from app.support_sets import service
 from app.support_sets.schemas import (
     ClassSummary,
@@ -43,7 +44,6 @@ from app.support_sets.schemas import (
 )
 from app.uploads.form import SpooledForm, spool_form
 from app.uploads.results import CREATED, MULTI_STATUS, overall_status
-from app.wiring import CursorQuery, LimitQuery, ReadSessionDep, ResourcesDep, needs
 from vtt_core.contract.errors import (
     ArchiveLayoutError,
     ArchiveTooLargeError,
@@ -53,7 +53,7 @@ from vtt_core.contract.errors import (
 )
 from vtt_core.labels.advice import advise
 
-router = APIRouter(prefix="/v1/support-sets", tags=["support sets"], dependencies=[needs(Scope.TRAIN)])
+router = APIRouter(prefix="/v1/support-sets", tags=["support sets"], dependencies=[require_scope(Scope.TRAIN)])
 
 UPLOAD_BYTES = 2**20
 """What an upload takes besides its files (rows, and a file to be synced), as bytes that would take as long. Without it a small
@@ -98,16 +98,16 @@ PARTLY_KEPT: dict[int | str, dict[str, Any]] = {
 }
 
 
-async def _support_form(request: Request, resources: ResourcesDep) -> AsyncIterator[SpooledForm]:
-    resources.bounds.uploads.check()
+async def _support_form(request: Request, context: RequestContextDep) -> AsyncIterator[SpooledForm]:
+    context.bounds.uploads.check()
     announced = request.headers.get("content-length", "")
     num_bytes = int(announced) if announced.isdecimal() else 0
-    await run_in_threadpool(service.check_room, resources, num_bytes)
-    limits = service.upload_limits(resources.settings.limits)
+    await run_in_threadpool(service.check_room, context, num_bytes)
+    limits = service.upload_limits(context.settings.limits)
     form = await spool_form(request.headers.get("content-type", ""), request.stream(), limits)
     try:
         if not num_bytes:  # a chunked body, which announces no length
-            await run_in_threadpool(service.check_room, resources, form.size_bytes)
+            await run_in_threadpool(service.check_room, context, form.size_bytes)
         yield form
     finally:
         form.close()
@@ -124,7 +124,7 @@ SupportFormDep = Annotated[SpooledForm, Depends(_support_form)]
 )
 async def create_support_set(
     form: SupportFormDep,
-    resources: ResourcesDep,
+    context: RequestContextDep,
     counted: MetricsDep,
     response: Response,
     name: Annotated[DisplayName, Query(description="What you call the set")] = "",
@@ -144,8 +144,8 @@ async def create_support_set(
     that the text encoder reads as the same, such as `Star` and `star`, are refused. `advice` names labels that make poor
     prompts.
     """
-    take_in = partial(service.create_support_set, resources, form, name, utc_now())
-    received = await resources.bounds.uploads.run(UPLOAD_BYTES + form.size_bytes, take_in)
+    take_in = partial(service.create_support_set, context, form, name, utc_now())
+    received = await context.bounds.uploads.run(UPLOAD_BYTES + form.size_bytes, take_in)
     response.headers["Location"] = f"{router.prefix}/{received.view.row.id}"
     return _answer(received, counted, response)
 
@@ -169,12 +169,12 @@ def get_support_set(support_set_id: SupportSetId, session: ReadSessionDep) -> Su
     status_code=204,
     responses=problem_responses(NotFoundError, GoneError, SupportSetInUseError, StoreUnavailableError),
 )
-def delete_support_set(support_set_id: SupportSetId, resources: ResourcesDep) -> None:
+def delete_support_set(support_set_id: SupportSetId, context: RequestContextDep) -> None:
     """Delete a support set with its images.
 
     Models that were made from it stay. A set that an unfinished job needs cannot be deleted (409): cancel the job first.
     """
-    service.delete_support_set(resources, support_set_id, utc_now())
+    service.delete_support_set(context, support_set_id, utc_now())
 
 
 @router.post(
@@ -184,14 +184,14 @@ def delete_support_set(support_set_id: SupportSetId, resources: ResourcesDep) ->
     openapi_extra=FORM_BODY,
 )
 async def add_images(
-    support_set_id: SupportSetId, form: SupportFormDep, resources: ResourcesDep, counted: MetricsDep, response: Response
+    support_set_id: SupportSetId, form: SupportFormDep, context: RequestContextDep, counted: MetricsDep, response: Response
 ) -> UploadAnswer:
     """Add images to a support set, in the same form that creates one.
 
     Once a job has used the set it is frozen and answers 409: what a model learnt from stays as it was.
     """
-    take_in = partial(service.add_images, resources, support_set_id, form, utc_now())
-    return _answer(await resources.bounds.uploads.run(UPLOAD_BYTES + form.size_bytes, take_in), counted, response)
+    take_in = partial(service.add_images, context, support_set_id, form, utc_now())
+    return _answer(await context.bounds.uploads.run(UPLOAD_BYTES + form.size_bytes, take_in), counted, response)
 
 
 @router.delete(
@@ -200,10 +200,12 @@ async def add_images(
     responses=problem_responses(NotFoundError, GoneError, SupportSetFrozenError, StoreUnavailableError),
 )
 def remove_image(
-    support_set_id: SupportSetId, image_id: Annotated[str, id_parameter("Id of an image of the set")], resources: ResourcesDep
+    support_set_id: SupportSetId,
+    image_id: Annotated[str, id_parameter("Id of an image of the set")],
+    context: RequestContextDep,
 ) -> None:
     """Take one image out of a support set that no job has used. With its last image a class is gone."""
-    service.remove_image(resources, support_set_id, image_id)
+    service.remove_image(context, support_set_id, image_id)
 
 
 @router.delete(
@@ -214,10 +216,10 @@ def remove_image(
 def remove_class(
     support_set_id: SupportSetId,
     label: Annotated[str, Query(max_length=400, description="Label of the class")],
-    resources: ResourcesDep,
+    context: RequestContextDep,
 ) -> None:
     """Leave a class out of a support set that no job has used, with its images or without any (`empty_classes`)."""
-    service.remove_class(resources, support_set_id, label)
+    service.remove_class(context, support_set_id, label)
 
 
 def _answer(received: service.Received, counted: Metrics, response: Response) -> UploadAnswer:

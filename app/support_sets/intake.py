@@ -8,12 +8,12 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 
+from app.display_names import shown_file_name
 from app.domain.errors import DiskFullError, StoreUnavailableError
 from app.domain.ids import IMAGE_PREFIX, new_id
+from app.infra.object_store import ObjectStore
 from app.infra.outages import DATABASE_AWAY
-from app.infra.store import ObjectStore
 from app.infra.tables import SupportImageRow
-from app.names import shown_file_name
 from app.support_sets.admission import Admission
 from app.uploads.results import ImageResult, group_by_cause
 from vtt_core.contract.errors import EmptyClassError, SupportSetError, TooManyClassesError, TooManyShotsError, VttError

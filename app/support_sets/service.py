@@ -10,6 +10,7 @@ from functools import partial
 from sqlalchemy.orm import Session
 
 from app.access.quotas import check_room_for_upload, check_storage
+from app.dependencies import AppContext
 from app.domain.access import blob_folder
 from app.domain.errors import NotFoundError, NothingUsableError, SupportSetInUseError
 from app.domain.ids import SUPPORT_SET_PREFIX, new_id
@@ -20,8 +21,6 @@ from app.support_sets.admission import Admission
 from app.support_sets.intake import Intake
 from app.uploads.form import FormLimits, FormPart, SpooledForm
 from app.uploads.results import ImageResult
-from app.wiring import Resources
-from vtt_core.archives import read_zip
 from vtt_core.contract.errors import (
     ArchiveError,
     ArchiveTooLargeError,
@@ -32,6 +31,7 @@ from vtt_core.contract.errors import (
 from vtt_core.contract.limits import Limits
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import clean_label
+from vtt_core.ingest.archives import read_zip
 from vtt_core.labels.checks import LabelReader
 
 NAME_FIELD = "name"
@@ -71,22 +71,22 @@ def upload_limits(limits: Limits) -> FormLimits:
     )
 
 
-def check_room(resources: Resources, num_bytes: int) -> None:
+def check_room(context: AppContext, num_bytes: int) -> None:
     """Refuse an upload that there is no room for, before its body is read.
 
     Args:
-        resources: of the caller.
+        context: of the caller.
         num_bytes: length of the body as its header says, 0 where it does not.
 
     Raises:
         QuotaExceededError: the tenant is full, or would be.
         DiskFullError: the disk is full, or would be.
     """
-    check_room_for_upload(resources.readers, resources.caller, num_bytes)
-    resources.disk.check_room(num_bytes)
+    check_room_for_upload(context.readers, context.caller, num_bytes)
+    context.disk.check_room(num_bytes)
 
 
-def create_support_set(resources: Resources, form: SpooledForm, name: str, now: datetime) -> Received:
+def create_support_set(context: AppContext, form: SpooledForm, name: str, now: datetime) -> Received:
     """Store a new support set with the usable images of the form.
 
     Raises:
@@ -95,21 +95,21 @@ def create_support_set(resources: Resources, form: SpooledForm, name: str, now: 
         QuotaExceededError: the tenant would have too much.
     """
     support_set_id = new_id(SUPPORT_SET_PREFIX)
-    limits = resources.settings.limits
-    admission = _admission(resources, [], [])
-    intake = Intake(support_set_id, _prefix(resources, support_set_id), resources.store, limits, admission, now)
+    limits = context.settings.limits
+    admission = _admission(context, [], [])
+    intake = Intake(support_set_id, _prefix(context, support_set_id), context.store, limits, admission, now)
     with intake.blobs_removed_on_failure():
         notices = _take_form(intake, form, limits)
-        with resources.sessions.begin() as session:
+        with context.sessions.begin() as session:
             repository = SupportSetRepository(session)
             row = repository.create(name, now, support_set_id)
-            view = _add_rows(intake, repository, row, [], _admission(resources, [], []))
+            view = _add_rows(intake, repository, row, [], _admission(context, [], []))
             received = Received(view, intake.grouped_results, notices)
-            check_storage(session, resources.caller)
+            check_storage(session, context.caller)
             return received
 
 
-def add_images(resources: Resources, support_set_id: str, form: SpooledForm, now: datetime) -> Received:
+def add_images(context: AppContext, support_set_id: str, form: SpooledForm, now: datetime) -> Received:
     """Add the usable images of the form to a support set that no job has used.
 
     Raises:
@@ -120,27 +120,27 @@ def add_images(resources: Resources, support_set_id: str, form: SpooledForm, now
         ArchiveError: all that came is one archive, which cannot be read.
         QuotaExceededError: the tenant would have too much.
     """
-    limits = resources.settings.limits
-    with resources.readers() as session:
+    limits = context.settings.limits
+    with context.readers() as session:
         repository = SupportSetRepository(session)
         row = repository.get(support_set_id)
         check_open(row)
-        admission = _admission(resources, repository.images(support_set_id), row.empty_labels)
-    prefix = _prefix(resources, support_set_id)
-    intake = Intake(support_set_id, prefix, resources.store, limits, admission, now)
+        admission = _admission(context, repository.images(support_set_id), row.empty_labels)
+    prefix = _prefix(context, support_set_id)
+    intake = Intake(support_set_id, prefix, context.store, limits, admission, now)
     with intake.blobs_removed_on_failure():
         notices = _take_form(intake, form, limits)
-        with resources.sessions.begin() as session:
+        with context.sessions.begin() as session:
             repository = SupportSetRepository(session)
             row = repository.lock_open(support_set_id)
             images = repository.images(support_set_id)
-            view = _add_rows(intake, repository, row, images, _admission(resources, images, row.empty_labels))
+            view = _add_rows(intake, repository, row, images, _admission(context, images, row.empty_labels))
             received = Received(view, intake.grouped_results, notices)
-            check_storage(session, resources.caller)
+            check_storage(session, context.caller)
             return received
 
 
-def remove_image(resources: Resources, support_set_id: str, image_id: str) -> None:
+def remove_image(context: AppContext, support_set_id: str, image_id: str) -> None:
     """Take one image out of a support set that no job has used; a class without images is gone with its last one.
 
     Raises:
@@ -148,15 +148,15 @@ def remove_image(resources: Resources, support_set_id: str, image_id: str) -> No
         GoneError: the set was deleted.
         SupportSetFrozenError: a job has used it.
     """
-    with resources.sessions.begin() as session:
+    with context.sessions.begin() as session:
         repository = SupportSetRepository(session)
         repository.lock_open(support_set_id)
         blob_key = repository.get_image(support_set_id, image_id).blob_key
         repository.remove_images(support_set_id, [image_id])
-    resources.store.delete(blob_key)
+    context.store.delete(blob_key)
 
 
-def remove_class(resources: Resources, support_set_id: str, label: str) -> None:
+def remove_class(context: AppContext, support_set_id: str, label: str) -> None:
     """Leave a class out, with its images if it has any.
 
     Raises:
@@ -166,7 +166,7 @@ def remove_class(resources: Resources, support_set_id: str, label: str) -> None:
     """
     with suppress(BadLabelError):
         label = clean_label(label)
-    with resources.sessions.begin() as session:
+    with context.sessions.begin() as session:
         repository = SupportSetRepository(session)
         row = repository.lock_open(support_set_id)
         images = [image for image in repository.images(support_set_id) if image.label == label]
@@ -179,10 +179,10 @@ def remove_class(resources: Resources, support_set_id: str, label: str) -> None:
         repository.remove_images(support_set_id, [image.id for image in images])
         row.empty_labels = [known for known in row.empty_labels if known != label]
     for image in images:
-        resources.store.delete(image.blob_key)
+        context.store.delete(image.blob_key)
 
 
-def delete_support_set(resources: Resources, support_set_id: str, now: datetime) -> None:
+def delete_support_set(context: AppContext, support_set_id: str, now: datetime) -> None:
     """Delete a support set and its images; models that were made from it stay.
 
     Raises:
@@ -190,7 +190,7 @@ def delete_support_set(resources: Resources, support_set_id: str, now: datetime)
         GoneError: it was deleted before.
         SupportSetInUseError: a job that has not ended needs it.
     """
-    with resources.sessions.begin() as session:
+    with context.sessions.begin() as session:
         repository = SupportSetRepository(session)
         row = repository.lock(support_set_id)
         check_not_deleted(row)
@@ -202,7 +202,7 @@ def delete_support_set(resources: Resources, support_set_id: str, now: datetime)
             )
         row.deleted_at = now
         repository.remove_images(support_set_id)
-    resources.store.delete_prefix(_prefix(resources, support_set_id))
+    context.store.delete_prefix(_prefix(context, support_set_id))
 
 
 def view(session: Session, support_set_id: str) -> tuple[SupportSetView, list[SupportImageRow]]:
@@ -226,8 +226,8 @@ def list_views(session: Session, cursor: str | None, limit: int) -> tuple[list[S
     return [SupportSetView(row, shots.get(row.id, {})) for row in rows], next_cursor
 
 
-def _prefix(resources: Resources, support_set_id: str) -> str:
-    return f"{blob_folder(resources.caller.tenant_id)}support-sets/{support_set_id}"
+def _prefix(context: AppContext, support_set_id: str) -> str:
+    return f"{blob_folder(context.caller.tenant_id)}support-sets/{support_set_id}"
 
 
 def _take_form(intake: Intake, form: SpooledForm, limits: Limits) -> list[str]:
@@ -302,9 +302,9 @@ def _add_rows(
     return SupportSetView(row, shots)
 
 
-def _admission(resources: Resources, images: list[SupportImageRow], empty_labels: list[str]) -> Admission:
+def _admission(context: AppContext, images: list[SupportImageRow], empty_labels: list[str]) -> Admission:
     """Return what is in a set; labels are read as the service's default backbone reads them."""
-    settings = resources.settings
+    settings = context.settings
     reader = LabelReader(settings.default_backbone, FinetuneRecipe())
     return Admission(settings.limits, _present(images), empty_labels, reader)
 

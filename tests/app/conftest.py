@@ -37,10 +37,10 @@ def make_api(settings: Settings) -> Iterator[MakeApi]:
         client = TestClient(app, base_url=OWN_URL, raise_server_exceptions=False)
         client.__enter__()
         opened.append(client)
-        resources = app.state.resources
-        if resources.predictor is not None:
-            resources.predictor.wait()
-        return Api(client, resources, chosen)
+        context = app.state.context
+        if context.predictor is not None:
+            context.predictor.wait()
+        return Api(client, context, chosen)
 
     yield start
     for client in opened:

@@ -9,7 +9,7 @@ import pytest
 from httpx import Response
 from PIL import Image
 
-from app.problems import Problem
+from app.problem_details import Problem
 from tests.fixtures.http_api import Api, encode_image, encode_zip
 
 LONG_LABEL = "x" * 500

@@ -53,7 +53,7 @@ def test_probes_are_no_noise_in_the_log(api: Api, log_lines: LogLines) -> None:
 
 
 def test_the_refusals_of_other_middlewares_are_logged_too(api: Api, log_lines: LogLines) -> None:
-    too_long = str(api.resources.settings.max_json_bytes + 1)
+    too_long = str(api.context.settings.max_json_bytes + 1)
     answer = api.client.post("/v1/jobs", content=b"", headers={"Content-Length": too_long})
     assert answer.status_code == 413
     assert answer.headers["x-request-id"]
@@ -100,5 +100,5 @@ def test_other_protocols_pass(log_lines: LogLines) -> None:
 def test_a_job_remembers_the_request_that_made_it(api: Api) -> None:
     support_set_id = api.upload()
     made = api.client.post("/v1/jobs", json={"support_set_id": support_set_id}, headers={"X-Request-ID": "proxy-9"})
-    with api.resources.readers() as session:
+    with api.context.readers() as session:
         assert JobRepository(session).get(made.json()["id"]).request_id == "proxy-9"

@@ -79,10 +79,10 @@ class ServedApi:
         await self._api.client.app(scope, receive, send_counted)
 
     def _end_jobs(self) -> None:
-        resources = self._api.resources
+        context = self._api.context
         while not self._stopping.wait(JOB_SECONDS / 20):
-            resources.workers.announce(LiveWorker("tester", "cpu", "mini", None))
-            with resources.readers() as session:
+            context.workers.announce(LiveWorker("tester", "cpu", "mini", None))
+            with context.readers() as session:
                 waiting = list(session.scalars(select(JobRow).where(JobRow.state == "queued")))
             for row in waiting:
                 if row.created_at < utc_now() - timedelta(seconds=JOB_SECONDS):
@@ -104,7 +104,7 @@ class ServedApi:
 @pytest.fixture
 def served(make_api: MakeApi) -> Iterator[ServedApi]:
     api = make_api(role=Role.ALL, require_keys=True)
-    with api.resources.sessions.begin() as session:
+    with api.context.sessions.begin() as session:
         access = AccessRepository(session)
         tenant = access.ensure_tenant("tester", utc_now())
         key = access.create_key(tenant.id, "", frozenset(KeyScope), utc_now())

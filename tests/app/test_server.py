@@ -39,7 +39,7 @@ def test_a_proxy_is_what_the_environment_names(
 
 def test_all_connections_share_one_table(api, settings: Settings) -> None:  # type: ignore[no-untyped-def]
     protocol = make_server_config(api.client.app, settings).http
-    assert protocol.find_table() is api.resources.bounds.connections  # type: ignore[union-attr]
+    assert protocol.find_table() is api.context.bounds.connections  # type: ignore[union-attr]
 
 
 def test_the_server_speaks_no_websocket(settings: Settings) -> None:

@@ -14,9 +14,9 @@ from app.cli.main import cli
 from app.infra.clock import utc_now
 from app.infra.database import SessionFactory, make_engine, make_session_factory, migrate
 from app.infra.models import ModelRepository
+from app.infra.object_store import ObjectStore
 from app.infra.queue import JobQueue
 from app.infra.settings import Settings, load_settings
-from app.infra.store import ObjectStore
 from app.main import create_app
 from tests.fixtures.http_api import OWN_URL, encode_image
 from tests.worker.conftest import add_job, add_support_set
@@ -70,7 +70,7 @@ def predict(settings: Settings) -> tuple[object, list[str]]:
     """Return what the service says to three images, and the states of its jobs."""
     app = create_app(settings)
     with TestClient(app, base_url=OWN_URL) as client:
-        app.state.resources.predictor.wait()
+        app.state.context.predictor.wait()
         images = [("images", (f"{colour}.png", encode_image(colour))) for colour in (0, 90, 200)]
         answer = client.post("/v1/models/shapes/predict", files=images)
         assert answer.status_code == 200, answer.text

@@ -28,11 +28,11 @@ from tests.fixtures.cluster import Cluster, running_cluster, wait_until
 from tests.fixtures.faults import Faults
 from tests.fixtures.http_api import encode_image
 from tests.fixtures.job_log import Change, install_job_log, read_job_log, wrong_changes
-from vtt_core.adapter import adapter_to_files
+from vtt_core.adapter.files import adapter_to_files
+from vtt_core.adapter.strip import strip
 from vtt_core.backbones.load import load_backbone
-from vtt_core.finetune import Finetune
-from vtt_core.strip import strip
-from worker.pipeline.fetch import fetch_support_set, read_order
+from vtt_core.training.finetune import Finetune
+from worker.pipeline.fetch import fetch_support_set, read_job_spec
 
 pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(1800)]
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
@@ -153,7 +153,7 @@ def run_through(cluster: Cluster, faults: Faults, clients: Clients, threads: lis
 def undisturbed_files(cluster: Cluster, job_id: str) -> dict[str, bytes]:
     """Fine-tune in this process what the job asked for."""
     with cluster.readers() as session:
-        order = read_order(session, job_id)
+        order = read_job_spec(session, job_id)
     finetune = Finetune(load_backbone("mini", device="cpu"), fetch_support_set(order, cluster.store), order.recipe, order.seed)
     list(finetune.steps())
     return adapter_to_files(strip(finetune))

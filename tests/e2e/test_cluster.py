@@ -10,7 +10,7 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.cli.drawn_images import draw_folders
+from app.cli.synthetic_images import write_folders
 from tests.e2e.cluster import Cluster
 from tests.fixtures.http_api import encode_image
 
@@ -35,7 +35,7 @@ def http(cluster: Cluster) -> Iterator[httpx.Client]:
 def test_a_support_set_becomes_a_model_that_another_process_predicts_with(
     cluster: Cluster, http: httpx.Client, tmp_path: Path
 ) -> None:
-    draw_folders(tmp_path, num_images=2)
+    write_folders(tmp_path, num_images=2)
     images = [(file.parent.name, (file.name, file.read_bytes())) for file in sorted(tmp_path.rglob("*.png"))]
     too_large = ("star", ("large.png", bytes(LARGE_BYTES)))
     uploaded = http.post("/v1/support-sets", files=[*images, too_large])

@@ -16,7 +16,7 @@ import pytest
 
 from app.cli.demo import running_service
 from app.infra.settings import socket_in
-from app.infra.workers import PRESENCE_SECONDS, WorkerRegistry
+from app.infra.workers import LIVENESS_SECONDS, WorkerRegistry
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
@@ -44,7 +44,7 @@ def exit_code(url: str, data_dir: Path, *options: str) -> int:
 
 
 def wait_until_unfit(url: str, data_dir: Path) -> None:
-    deadline = time.monotonic() + 4 * PRESENCE_SECONDS
+    deadline = time.monotonic() + 4 * LIVENESS_SECONDS
     while exit_code(url, data_dir, "--worker") == 0:
         assert time.monotonic() < deadline, "a worker that stands still is still taken for a live one"
         time.sleep(1)

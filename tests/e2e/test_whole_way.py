@@ -8,8 +8,8 @@ from pathlib import Path
 import httpx
 import pytest
 
-from app.cli.drawn_images import draw_folders
 from app.cli.service_client import ServiceClient
+from app.cli.synthetic_images import write_folders
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
@@ -17,7 +17,7 @@ pytestmark = [pytest.mark.services, pytest.mark.slow]
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("drawn")
-    draw_folders(folder, num_images=3)
+    write_folders(folder, num_images=3)
     return folder
 
 

@@ -23,10 +23,10 @@ from tests.fixtures.http_api import OWN_URL, Api, FakeEngine
 from tests.hostile.corpus import CORPUS
 from tests.hostile.drawn import good
 from tests.hostile.table import ACCEPTED, Hostile
-from vtt_core.archives import read_zip
 from vtt_core.contract.errors import VttError
 from vtt_core.contract.support_set import clean_label
-from vtt_core.images import inspect_image
+from vtt_core.ingest.archives import read_zip
+from vtt_core.ingest.decode import inspect_image
 
 NOTHING = "images.nothing_usable"
 
@@ -112,8 +112,8 @@ def main(broker_url: str, folder: str) -> None:
     engine = FakeEngine()
     app = create_app(settings, lambda _: engine)
     with TestClient(app, base_url=OWN_URL) as client:
-        api = Api(client, app.state.resources, engine)
-        app.state.resources.predictor.wait()
+        api = Api(client, app.state.context, engine)
+        app.state.context.predictor.wait()
         model_id = api.publish()
         for hostile in CORPUS:
             encoded = hostile.build()

@@ -18,12 +18,12 @@ from app.uploads.form import FormLimits, spool_form
 from tests.hostile.drawn import encode, frames, good, noise
 from tests.hostile.mutations import FUZZ, bounded_memory, mutated
 from tests.hostile.raw_zip import Entry, pack, zip64_end
-from vtt_core.adapter import MANIFEST_FILE, TENSORS_FILE, adapter_from_files
-from vtt_core.archives import read_zip
+from vtt_core.adapter.files import MANIFEST_FILE, TENSORS_FILE, adapter_from_files
 from vtt_core.contract.errors import AdapterFormatError, ArchiveError, ImageError, ImageTooManyBytesError
 from vtt_core.contract.limits import DEFAULT_LIMITS
 from vtt_core.contract.manifest import FORMAT_VERSION, AdapterManifest
-from vtt_core.images import FORMATS, decode_image, inspect_image
+from vtt_core.ingest.archives import read_zip
+from vtt_core.ingest.decode import FORMATS, decode_image, inspect_image
 
 SMALL = replace(
     DEFAULT_LIMITS,

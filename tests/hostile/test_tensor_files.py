@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 from safetensors.torch import load, save
 
 from tests.hostile.mutations import FUZZ, bounded_memory, mutated
-from vtt_core.adapter import MANIFEST_FILE, TENSORS_FILE, adapter_from_files
+from vtt_core.adapter.files import MANIFEST_FILE, TENSORS_FILE, adapter_from_files
 from vtt_core.backbones.backbone import hash_weights
-from vtt_core.checkpoint import HASH_TENSOR, STATE_TENSOR, read_checkpoint
 from vtt_core.contract.errors import AdapterFormatError, CheckpointMismatchError
 from vtt_core.contract.manifest import FORMAT_VERSION
 from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.training.checkpoint import HASH_TENSOR, STATE_TENSOR, read_checkpoint
 
 DTYPES = ["F32", "F16", "BF16", "F64", "I64", "I32", "U8", "U16", "U64", "BOOL", "F8_E4M3", "F8_E8M0", "F4", "C64", "NONSENSE"]
 RANK, WIDTH = 2, 4
@@ -122,7 +122,7 @@ class TestAdapters:
 
 @pytest.fixture(scope="module")
 def begun(tiny_backbone: Any, support_set: Any, make_recipe: Callable[..., FinetuneRecipe]) -> Any:
-    from vtt_core.finetune import Finetune
+    from vtt_core.training.finetune import Finetune
 
     return Finetune(tiny_backbone, support_set, make_recipe(iterations=2), seed=0)
 
@@ -167,7 +167,7 @@ class TestCheckpoints:
 
     @staticmethod
     def check_refused(begun: Any, tensors: dict[str, torch.Tensor], belonging: dict[str, Any]) -> None:
-        from vtt_core.checkpoint import Belonging
+        from vtt_core.training.checkpoint import Belonging
 
         stated = torch.tensor(list(bytes.fromhex(hash_weights(tensors))), dtype=torch.uint8)
         with pytest.raises(CheckpointMismatchError):

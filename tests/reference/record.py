@@ -177,16 +177,16 @@ def _trajectory(recording: Recording, name: str, settings: dict[str, float]) -> 
     }
     lora = TowerLora(NUM_LAYERS, WIDTH, recipe.rank, recipe.scaling).double()
     values |= {f"lora_init.{_recorded_lora_name(key)}": tensor.clone() for key, tensor in lora.matrices().items()}
-    problem = recorded_problem(recording, values, recipe)
-    state = recorded_start(recording, values, problem, recipe)
-    scalars |= run_trajectory(problem, state, recipe, scalars["permutations"])
+    data = recorded_problem(recording, values, recipe)
+    state = recorded_start(recording, values, data, recipe)
+    scalars |= run_trajectory(data, state, recipe, scalars["permutations"])
     recording.scalars[name] = scalars
     values |= {f"lora_final.{_recorded_lora_name(key)}": tensor.detach() for key, tensor in state.lora.matrices().items()}
     kept = {key: tensor for key, tensor in state.fusion.state_dict().items() if key in KEPT_FUSION}
     values |= {f"fusion_final.{key}": tensor for key, tensor in _as_recorded(kept)}
     with torch.no_grad():
         features_BD = backbone.vision_tower.features(values["query_images"], state.lora)
-    values["query_cosine"] = functional.normalize(features_BD, dim=-1) @ problem.prototypes_CD.t()
+    values["query_cosine"] = functional.normalize(features_BD, dim=-1) @ data.prototypes_CD.t()
     yield from ((f"trajectory.{name}.{key}", tensor) for key, tensor in values.items())
 
 

@@ -23,14 +23,14 @@ from vtt_core.absorption.prompt import absorb, make_absorption_prompt
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.dgso.projection import conflict_cosine, project_out
 from vtt_core.dgso.schedule import Dgso
-from vtt_core.fast_gradients import FastGradients
-from vtt_core.finetune import batch_of_step
 from vtt_core.fusion.fast_network import fast_fuse
-from vtt_core.gradients import GradientsOf, plain_gradients
 from vtt_core.hosts.clip_lora import ClipLora
+from vtt_core.hosts.training_data import TrainingData
 from vtt_core.lora.layers import TowerLora
-from vtt_core.problem import Problem
-from vtt_core.step import TrainingState, make_optimisers, train_step
+from vtt_core.training.fast.fast_gradients import FastGradients
+from vtt_core.training.finetune import batch_of_step
+from vtt_core.training.gradients import GradientsOf, plain_gradients
+from vtt_core.training.step import TrainingState, make_optimisers, train_step
 
 TOLERANCE = 1e-8
 PLAIN, FAST = "plain", "fast"
@@ -128,18 +128,18 @@ def replay_trajectory(recording: Recording, name: str, path: str) -> Iterator[Li
     """Run a recorded fine-tuning and compare every step and what it ends with."""
     scalars, values = recording.scalars[name], recording.group(f"trajectory.{name}.")
     recipe = recorded_recipe(scalars)
-    problem = recorded_problem(recording, values, recipe)
-    state = recorded_start(recording, values, problem, recipe)
-    gradients_of = plain_gradients if path == PLAIN else FastGradients(problem, num_threads=2)
-    steps = run_trajectory(problem, state, recipe, scalars["permutations"], gradients_of)
+    data = recorded_problem(recording, values, recipe)
+    state = recorded_start(recording, values, data, recipe)
+    gradients_of = plain_gradients if path == PLAIN else FastGradients(data, num_threads=2)
+    steps = run_trajectory(data, state, recipe, scalars["permutations"], gradients_of)
     for quantity, ours in steps.items():
         recorded_steps = torch.tensor(scalars[quantity], dtype=torch.float64)
         yield f"{name}.{quantity}", relative_error(torch.tensor(ours, dtype=torch.float64), recorded_steps)
-    yield from _compare_end(name, values, problem, state)
+    yield from _compare_end(name, values, data, state)
 
 
 def run_trajectory(
-    problem: Problem,
+    data: TrainingData,
     state: TrainingState,
     recipe: FinetuneRecipe,
     permutations: list[list[int]],
@@ -149,8 +149,8 @@ def run_trajectory(
     orders = [torch.tensor(permutation) for permutation in permutations]
     steps: dict[str, list[float]] = {"cross_entropy": [], "combined_loss": [], "gradient_cosine": [], "beta_after_step": []}
     for step in range(recipe.iterations):
-        batch_B = batch_of_step(step, len(problem.labels_V), recipe.batch_size, orders.__getitem__)
-        report = train_step(problem, state, recipe, batch_B, None, gradients_of)
+        batch_B = batch_of_step(step, len(data.labels_V), recipe.batch_size, orders.__getitem__)
+        report = train_step(data, state, recipe, batch_B, None, gradients_of)
         steps["cross_entropy"].append(report.classification_loss)
         if report.absorption_loss is not None and report.conflict_cosine is not None:
             steps["combined_loss"].append(report.classification_loss + recipe.absorption_weight * report.absorption_loss)
@@ -175,10 +175,10 @@ def recorded_recipe(scalars: dict[str, float]) -> FinetuneRecipe:
     )
 
 
-def recorded_problem(recording: Recording, values: dict[str, Tensor], recipe: FinetuneRecipe) -> Problem:
+def recorded_problem(recording: Recording, values: dict[str, Tensor], recipe: FinetuneRecipe) -> TrainingData:
     """Return a recorded support set and its class prompts."""
     backbone = recorded_backbone(recording)
-    return Problem(
+    return TrainingData(
         backbone=backbone,
         views_V3HW=values["support_images"],
         labels_V=values["support_labels"],
@@ -187,9 +187,11 @@ def recorded_problem(recording: Recording, values: dict[str, Tensor], recipe: Fi
     )
 
 
-def recorded_start(recording: Recording, values: dict[str, Tensor], problem: Problem, recipe: FinetuneRecipe) -> TrainingState:
+def recorded_start(
+    recording: Recording, values: dict[str, Tensor], data: TrainingData, recipe: FinetuneRecipe
+) -> TrainingState:
     """Return the recorded LoRA and fusion network before step 1."""
-    tower = problem.backbone.vision_tower
+    tower = data.backbone.vision_tower
     lora = TowerLora(tower.num_layers, tower.width, recipe.rank, recipe.scaling).double()
     start = {name[10:]: tensor for name, tensor in values.items() if name.startswith("lora_init.")}
     lora.load_matrices({_lora_name(name): tensor for name, tensor in start.items()})
@@ -205,7 +207,7 @@ def _lora_name(recorded: str) -> str:
     return f"layers.{parts[3]}.{parts[5]}.{parts[6].removeprefix('w_')}"
 
 
-def _compare_end(name: str, values: dict[str, Tensor], problem: Problem, state: TrainingState) -> Iterator[Line]:
+def _compare_end(name: str, values: dict[str, Tensor], data: TrainingData, state: TrainingState) -> Iterator[Line]:
     lora, fusion = state.lora.matrices(), dict(state.fusion.named_parameters())
     for key, recorded in values.items():
         if key.startswith("lora_final."):
@@ -214,8 +216,8 @@ def _compare_end(name: str, values: dict[str, Tensor], problem: Problem, state: 
             ours_name, recorded_here = fusion_tensor(key[13:], recorded)
             yield f"{name}.{key}", relative_error(fusion[ours_name], recorded_here)
     with torch.no_grad():
-        features_BD = problem.backbone.vision_tower.features(values["query_images"], state.lora)
-    cosine_BC = functional.normalize(features_BD, dim=-1) @ problem.prototypes_CD.t()
+        features_BD = data.backbone.vision_tower.features(values["query_images"], state.lora)
+    cosine_BC = functional.normalize(features_BD, dim=-1) @ data.prototypes_CD.t()
     yield f"{name}.query_cosine", relative_error(cosine_BC, values["query_cosine"])
 
 

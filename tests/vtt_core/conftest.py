@@ -14,13 +14,13 @@ import pytest
 import torch
 from PIL import Image, ImageDraw
 
-from vtt_core.adapter import Adapter, adapter_to_files
+from vtt_core.adapter.files import Adapter, adapter_to_files
+from vtt_core.adapter.strip import strip
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.load import backbone_from_files
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import SupportClass, SupportImage, SupportSet
-from vtt_core.finetune import Finetune
-from vtt_core.strip import strip
+from vtt_core.training.finetune import Finetune
 
 TINY_CONFIG = Path(__file__).parents[1] / "fixtures" / "tiny_clip.json"
 COLOURS = ((200, 40, 40), (40, 80, 200), (60, 180, 60), (220, 200, 60))

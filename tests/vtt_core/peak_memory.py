@@ -13,13 +13,13 @@ from PIL import Image
 
 from app.cli.adapt import _count_correct
 from app.cli.selection import LabelledImage
-from vtt_core.adapter import adapter_from_files, adapter_to_files
+from vtt_core.adapter.files import adapter_from_files, adapter_to_files
+from vtt_core.adapter.strip import strip
+from vtt_core.adapter.verify import verify
 from vtt_core.backbones.load import backbone_from_files
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import SupportClass, SupportImage, SupportSet
-from vtt_core.finetune import Finetune
-from vtt_core.strip import strip
-from vtt_core.verify import verify
+from vtt_core.training.finetune import Finetune
 
 SIDES = (7300, 5470)
 SMALL_SIDES = (73, 54)

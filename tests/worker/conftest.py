@@ -15,8 +15,8 @@ from app.domain.messages import FinetuneMessage
 from app.infra.clock import utc_now
 from app.infra.database import SessionFactory, make_engine, make_session_factory
 from app.infra.jobs import JobRepository, NewJob
+from app.infra.object_store import ObjectStore
 from app.infra.settings import Settings
-from app.infra.store import ObjectStore
 from app.infra.tables import JobRow, SupportImageRow, SupportSetRow
 from vtt_core.contract.recipe import FinetuneRecipe
 from worker.backbones import BackboneCache

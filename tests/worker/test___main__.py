@@ -15,11 +15,11 @@ from sqlalchemy import select
 from app.domain.jobs import JobState
 from app.domain.messages import FinetuneMessage
 from app.infra.database import SessionFactory, make_engine, make_reader_factory, make_session_factory, migrate
+from app.infra.object_store import ObjectStore
 from app.infra.queue import JobQueue
 from app.infra.reaper import Reaper
 from app.infra.redis_server import PrivateRedis
 from app.infra.settings import Settings
-from app.infra.store import ObjectStore
 from app.infra.tables import JobRow, ModelRow
 from app.infra.workers import WorkerRegistry
 from tests.fixtures.services import PostgresServer

@@ -15,16 +15,16 @@ from app.infra.clock import utc_now
 from app.infra.database import make_engine, make_session_factory
 from app.infra.jobs import JobRepository
 from app.infra.leases import Lease, LeaseRepository
-from app.infra.store import ObjectStore
+from app.infra.object_store import ObjectStore
 from app.infra.tables import JobRow, ModelRow
 from tests.worker.conftest import SentMessages, add_job, add_support_set
-from vtt_core import train_together
 from vtt_core.backbones.towers import VisionTower
 from vtt_core.contract.progress import StepReport
-from vtt_core.finetune import Finetune
-from vtt_core.gradients import StepGradients
-from vtt_core.job_gradients import GradientsOfJobs, JobRows
-from worker import attempt, patience
+from vtt_core.training.fast import train_together
+from vtt_core.training.fast.job_gradients import GradientsOfJobs, JobRows
+from vtt_core.training.finetune import Finetune
+from vtt_core.training.gradients import StepGradients
+from worker import attempt, outage_retry
 from worker.attempt import attempt_job, attempt_with_others
 from worker.context import WorkerContext
 
@@ -328,7 +328,7 @@ def test_what_is_away_for_a_moment_costs_neither_the_job_nor_an_attempt(
 ) -> None:
     job_id = add_job(context.session_factory, iterations=2)
     with monkeypatch.context() as patch:
-        patch.setattr(patience, "PAUSE_SECONDS", 0.01)
+        patch.setattr(outage_retry, "PAUSE_SECONDS", 0.01)
         calls = fail_at_first(patch, owner, name, AWAY[part])
         attempt_job(context, job_id)
         assert calls
@@ -348,7 +348,7 @@ def test_the_end_of_a_job_is_written_after_a_moment_s_outage(
             JobRepository(session).request_cancel(job_id, utc_now())
 
     after_step(monkeypatch, 1, context.stop.set if name == "hand_back" else cancel)
-    monkeypatch.setattr(patience, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(outage_retry, "PAUSE_SECONDS", 0.01)
     fail_at_first(monkeypatch, LeaseRepository, name, AWAY["database"])
     attempt_job(context, job_id)
     expected = {"cancel_by_worker": JobState.CANCELLED, "fail": JobState.FAILED, "hand_back": JobState.QUEUED}
@@ -361,7 +361,7 @@ def test_an_outage_that_outlasts_a_lease_hands_the_job_back_and_does_not_count(
 ) -> None:
     hasty = replace(context, settings=context.settings.model_copy(update={"lease_seconds": 0.2}))
     job_id = add_job(context.session_factory, iterations=2)
-    monkeypatch.setattr(patience, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(outage_retry, "PAUSE_SECONDS", 0.01)
     with monkeypatch.context() as patch:
         fail_at_first(patch, ObjectStore, "get_many", AWAY["store"], num_times=10**9)
         for _ in range(4):

@@ -9,18 +9,18 @@ from dataclasses import asdict, replace
 import pytest
 import torch
 
-from app.cli.drawn_images import PAINTERS, draw_image
+from app.cli.synthetic_images import PAINTERS, draw_image
 from app.domain.errors import StoreUnavailableError
 from app.domain.messages import EpisodesMessage
-from app.infra.benchmarks import BenchmarkBlobs, EpisodesOrder
-from vtt_core.benchmark.bundle import write_bundle
-from vtt_core.benchmark.datasets.labelled_image import LabelledImage
-from vtt_core.benchmark.episode_log import EpisodeLine, EpisodeLog, decode_lines
-from vtt_core.benchmark.episodes import Protocol
-from vtt_core.benchmark.image_bank import ImageBank
-from vtt_core.benchmark.method_spec import parse_specs
-from vtt_core.benchmark.methods import FROZEN
-from vtt_core.benchmark.runner import Benchmark, run_episodes
+from app.infra.benchmarks import BenchmarkBlobs, EpisodesSpec
+from vtt_core.bench.datasets.labelled_image import LabelledImage
+from vtt_core.bench.episodes.bundle import write_bundle
+from vtt_core.bench.episodes.episode_log import EpisodeLine, EpisodeLog, decode_lines
+from vtt_core.bench.episodes.image_bank import ImageBank
+from vtt_core.bench.episodes.methods import FROZEN
+from vtt_core.bench.episodes.runner import Benchmark, run_episodes
+from vtt_core.bench.episodes.sampling import Protocol
+from vtt_core.contract.method_spec import parse_specs
 from worker import benchmark as module
 from worker.benchmark import run_chunk
 from worker.context import WorkerContext
@@ -54,9 +54,9 @@ def blobs(context: WorkerContext) -> BenchmarkBlobs:
 
 
 @pytest.fixture
-def place(benchmark: Benchmark, blobs: BenchmarkBlobs) -> Callable[..., EpisodesOrder]:
-    def place_order(**changes: object) -> EpisodesOrder:
-        order = EpisodesOrder("mini", asdict(PROTOCOL), METHODS, {}, 1, 2, benchmark.conditions)
+def place(benchmark: Benchmark, blobs: BenchmarkBlobs) -> Callable[..., EpisodesSpec]:
+    def place_order(**changes: object) -> EpisodesSpec:
+        order = EpisodesSpec("mini", asdict(PROTOCOL), METHODS, {}, 1, 2, benchmark.conditions)
         order = replace(order, **changes)  # type: ignore[arg-type]
         stream = io.BytesIO()
         write_bundle(benchmark.bank, range(len(benchmark.bank.images)), stream)
@@ -71,7 +71,7 @@ def without_seconds(lines: list[EpisodeLine]) -> list[EpisodeLine]:
 
 
 def test_a_chunk_is_what_one_process_computes(
-    context: WorkerContext, blobs: BenchmarkBlobs, benchmark: Benchmark, place: Callable[..., EpisodesOrder]
+    context: WorkerContext, blobs: BenchmarkBlobs, benchmark: Benchmark, place: Callable[..., EpisodesSpec]
 ) -> None:
     place()
     run_chunk(context, MESSAGE)
@@ -82,7 +82,7 @@ def test_a_chunk_is_what_one_process_computes(
 
 
 def test_the_same_message_twice_computes_nothing_twice(
-    context: WorkerContext, blobs: BenchmarkBlobs, place: Callable[..., EpisodesOrder]
+    context: WorkerContext, blobs: BenchmarkBlobs, place: Callable[..., EpisodesSpec]
 ) -> None:
     place()
     run_chunk(context, MESSAGE)
@@ -92,7 +92,7 @@ def test_the_same_message_twice_computes_nothing_twice(
 
 
 def test_a_worker_that_is_asked_to_stop_ends_behind_its_method_and_another_goes_on(
-    context: WorkerContext, blobs: BenchmarkBlobs, place: Callable[..., EpisodesOrder]
+    context: WorkerContext, blobs: BenchmarkBlobs, place: Callable[..., EpisodesSpec]
 ) -> None:
     place()
     context.stop.set()
@@ -106,7 +106,7 @@ def test_a_worker_that_is_asked_to_stop_ends_behind_its_method_and_another_goes_
 
 
 def test_nobody_computes_what_nobody_waits_for(
-    context: WorkerContext, blobs: BenchmarkBlobs, place: Callable[..., EpisodesOrder], monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, blobs: BenchmarkBlobs, place: Callable[..., EpisodesSpec], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_chunk(context, MESSAGE)
     assert context.store.keys("benchmarks") == []
@@ -117,7 +117,7 @@ def test_nobody_computes_what_nobody_waits_for(
 
 
 def test_the_worker_says_what_it_has_in_hand_and_uses_the_threads_of_the_order(
-    context: WorkerContext, place: Callable[..., EpisodesOrder], monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, place: Callable[..., EpisodesSpec], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen, before = [], torch.get_num_threads()
 
@@ -142,7 +142,7 @@ def test_the_worker_says_what_it_has_in_hand_and_uses_the_threads_of_the_order(
 def test_what_cannot_be_computed_is_told(
     context: WorkerContext,
     blobs: BenchmarkBlobs,
-    place: Callable[..., EpisodesOrder],
+    place: Callable[..., EpisodesSpec],
     change: dict[str, object],
     said: str,
 ) -> None:
@@ -155,7 +155,7 @@ def test_what_cannot_be_computed_is_told(
 
 
 def test_an_outage_is_no_failure_of_the_chunk(
-    context: WorkerContext, blobs: BenchmarkBlobs, place: Callable[..., EpisodesOrder], monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, blobs: BenchmarkBlobs, place: Callable[..., EpisodesSpec], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: object) -> None:
         raise StoreUnavailableError(expected="a", got="b", remedy="c")
@@ -168,7 +168,7 @@ def test_an_outage_is_no_failure_of_the_chunk(
 
 
 def test_what_nobody_foresaw_is_told_too(
-    context: WorkerContext, blobs: BenchmarkBlobs, place: Callable[..., EpisodesOrder], monkeypatch: pytest.MonkeyPatch
+    context: WorkerContext, blobs: BenchmarkBlobs, place: Callable[..., EpisodesSpec], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def crash(*_: object) -> None:
         raise RuntimeError("unforeseen")

@@ -7,19 +7,19 @@ from pathlib import Path
 
 import pytest
 
-from app.infra.benchmarks import BenchmarkBlobs, EpisodesOrder
-from app.infra.store import ObjectStore
+from app.infra.benchmarks import BenchmarkBlobs, EpisodesSpec
+from app.infra.object_store import ObjectStore
 from tests.worker.conftest import draw_images
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.load import load_backbone
-from vtt_core.benchmark.bundle import write_bundle
-from vtt_core.benchmark.datasets.labelled_image import LabelledImage
-from vtt_core.benchmark.image_bank import ImageBank
+from vtt_core.bench.datasets.labelled_image import LabelledImage
+from vtt_core.bench.episodes.bundle import write_bundle
+from vtt_core.bench.episodes.image_bank import ImageBank
 from vtt_core.contract.errors import InputError
 from worker.backbones import BackboneCache
 from worker.benchmark_cache import BenchmarkCache
 
-ORDER = EpisodesOrder(
+ORDER = EpisodesSpec(
     "mini", {"way": 2, "shot": 1, "num_queries": 1, "num_episodes": 1, "seed": 0}, "zero-shot", {}, 1, 1, {"device": "cpu"}
 )
 
@@ -56,6 +56,6 @@ def test_another_backbone_opens_it_anew(blobs: BenchmarkBlobs, backbone: Backbon
 
 
 def test_other_conditions_are_refused(blobs: BenchmarkBlobs, backbone: Backbone) -> None:
-    order = EpisodesOrder(**{**vars(ORDER), "conditions": {"device": "cuda", "threads": 1}})
+    order = EpisodesSpec(**{**vars(ORDER), "conditions": {"device": "cuda", "threads": 1}})
     with pytest.raises(InputError, match="expected a worker with device cuda, got device cpu"):
         BenchmarkCache().get("b1", blobs, order, backbone)

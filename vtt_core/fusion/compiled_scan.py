@@ -17,7 +17,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vtt_core.compiled import compiled, exp
+from vtt_core.kernels.numba_loops import compiled, exp
 
 
 def compiled_selective_scan(u_BSD: Tensor, step_BSD: Tensor, A_DN: Tensor, B_BSN: Tensor, C_BSN: Tensor, D_D: Tensor) -> Tensor:

@@ -26,7 +26,7 @@ from vtt_core.fusion.compiled_scan import compiled_selective_scan
 from vtt_core.fusion.mamba_ssm_scan import MAX_STATES, find_kernel, mamba_ssm_scan
 from vtt_core.fusion.scan import selective_scan
 from vtt_core.fusion.triton_scan import triton_selective_scan
-from vtt_core.kernels import can_launch_on
+from vtt_core.kernels.triton_kernels import can_launch_on
 
 SelectiveScan = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 ScanName = Literal["mamba-ssm", "triton", "compiled", "plain"]

@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vtt_core.kernels import kernel, tl
+from vtt_core.kernels.triton_kernels import kernel, tl
 
 CHANNELS_A_PROGRAM = 8
 """Channels that one program of the backward pass takes one after the other."""

@@ -9,8 +9,8 @@ from __future__ import annotations
 from torch import Tensor
 
 from vtt_core.hosts.host import Host
+from vtt_core.hosts.training_data import Batch, TrainingData
 from vtt_core.lora.layers import TowerLora
-from vtt_core.problem import Batch, Problem
 
 
 def trains_vision_alone(host: Host) -> bool:
@@ -38,16 +38,16 @@ class ClipLora(Host):
         self.vision_lora, self.text_lora = vision_lora, text_lora
         self.register_buffer("tokens_CT", tokens_CT, persistent=False)
 
-    def vision_layers(self, problem: Problem, batch: Batch) -> Tensor:
+    def vision_layers(self, data: TrainingData, batch: Batch) -> Tensor:
         """Return vision_BLD of the batch."""
         if self.vision_lora is None:
-            return super().vision_layers(problem, batch)
-        images_B3HW = problem.views_V3HW[batch.views_B]
-        return problem.backbone.vision_tower.layer_features(images_B3HW, self.vision_lora, batch.dropout)
+            return super().vision_layers(data, batch)
+        images_B3HW = data.views_V3HW[batch.views_B]
+        return data.backbone.vision_tower.layer_features(images_B3HW, self.vision_lora, batch.dropout)
 
-    def text_layers(self, problem: Problem, batch: Batch | None = None) -> Tensor:
+    def text_layers(self, data: TrainingData, batch: Batch | None = None) -> Tensor:
         """Return text_CLD of the class prompts."""
         if self.text_lora is None:
-            return super().text_layers(problem, batch)
+            return super().text_layers(data, batch)
         dropout = batch.text_dropout if batch is not None else None
-        return problem.backbone.text_tower.layer_features(self.tokens_CT, self.text_lora, dropout)
+        return data.backbone.text_tower.layer_features(self.tokens_CT, self.text_lora, dropout)

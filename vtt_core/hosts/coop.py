@@ -13,12 +13,12 @@ import torch
 from torch import Tensor, nn
 
 from vtt_core.backbones.backbone import Backbone
-from vtt_core.class_tokens import tokenize_classes
+from vtt_core.backbones.class_tokens import tokenize_classes
 from vtt_core.contract.errors import PromptError
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.hosts.host import Host
-from vtt_core.problem import Batch, Problem
-from vtt_core.prompts import STAND_IN, context_template
+from vtt_core.hosts.training_data import Batch, TrainingData
+from vtt_core.labels.prompts import STAND_IN, context_template
 
 CONTEXT_STD = 0.02
 """Standard deviation of vectors that start at random. Source: CoOp."""
@@ -69,8 +69,8 @@ class CoOp(Host):
             embedded_PW = tower.embed(with_words[start : start + num_words].to(backbone.device))
             self.context_PW[:num_words] = embedded_PW.to(self.context_PW)
 
-    def text_layers(self, problem: Problem, batch: Batch | None = None) -> Tensor:
+    def text_layers(self, data: TrainingData, batch: Batch | None = None) -> Tensor:
         """Return text_CLD of the prompts with the learnt vectors."""
-        return problem.backbone.text_tower.layer_features_of_embeddings(
+        return data.backbone.text_tower.layer_features_of_embeddings(
             self.embeddings_CTW, self.end_C, prompts_JPW=self.context_PW[None]
         )

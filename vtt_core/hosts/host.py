@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
+from vtt_core.hosts.training_data import Batch, TrainingData
 from vtt_core.lora.layers import TowerLora
-from vtt_core.problem import Batch, Problem
 
 
 class Host(nn.Module):
@@ -29,24 +29,24 @@ class Host(nn.Module):
         super().__init__()
         self.vision_lora = self.text_lora = None
 
-    def vision_layers(self, problem: Problem, batch: Batch) -> Tensor:
+    def vision_layers(self, data: TrainingData, batch: Batch) -> Tensor:
         """Return vision_BLD of the batch, with gradients to the host's tensors."""
-        return problem.vision_VLD[batch.views_B]
+        return data.vision_VLD[batch.views_B]
 
-    def text_layers(self, problem: Problem, batch: Batch | None = None) -> Tensor:
+    def text_layers(self, data: TrainingData, batch: Batch | None = None) -> Tensor:
         """Return text_CLD of the class prompts, with gradients to the host's tensors.
 
         Args:
-            problem: whose classes.
+            data: whose classes.
             batch: what is dropped while training; None means nothing.
         """
-        return problem.text_CLD
+        return data.text_CLD
 
     def visual_prompts(self) -> Tensor | None:
         """Return prompts_JPW that the first blocks of the vision tower read beside an image, or None."""
         return None
 
-    def prototypes(self, problem: Problem) -> Tensor:
+    def prototypes(self, data: TrainingData) -> Tensor:
         """Return prototypes_CD: the unit text feature of every class, as it will be served."""
         with torch.no_grad():
-            return functional.normalize(self.text_layers(problem)[:, -1], dim=-1).clone()
+            return functional.normalize(self.text_layers(data)[:, -1], dim=-1).clone()

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 import torch
 
 from vtt_core.backbones.backbone import Backbone
+from vtt_core.backbones.class_tokens import tokenize_classes
 from vtt_core.backbones.towers import TextTower, VisionTower
-from vtt_core.class_tokens import tokenize_classes
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.hosts.clip_lora import ClipLora
 from vtt_core.hosts.coop import CoOp

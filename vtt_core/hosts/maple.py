@@ -14,11 +14,11 @@ from torch import Tensor, nn
 
 from vtt_core.absorption.prompt import find_placeholder
 from vtt_core.backbones.backbone import Backbone
-from vtt_core.class_tokens import tokenize_classes
+from vtt_core.backbones.class_tokens import tokenize_classes
 from vtt_core.contract.errors import PromptError
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.hosts.host import Host
-from vtt_core.problem import Batch, Problem
+from vtt_core.hosts.training_data import Batch, TrainingData
 
 PROMPT_STD = 0.02
 """Standard deviation of the deeper tokens at the start. Source: MaPLe."""
@@ -72,13 +72,13 @@ class MaPLe(Host):
         """Return prompts_JPW of the vision tower."""
         return self.prompts_JPU @ self.coupling_JWU.transpose(1, 2) + self.coupling_bias_J1W
 
-    def vision_layers(self, problem: Problem, batch: Batch) -> Tensor:
+    def vision_layers(self, data: TrainingData, batch: Batch) -> Tensor:
         """Return vision_BLD of the batch."""
-        images_B3HW = problem.views_V3HW[batch.views_B]
-        return problem.backbone.vision_tower.layer_features(images_B3HW, prompts_JPW=self.visual_prompts())
+        images_B3HW = data.views_V3HW[batch.views_B]
+        return data.backbone.vision_tower.layer_features(images_B3HW, prompts_JPW=self.visual_prompts())
 
-    def text_layers(self, problem: Problem, batch: Batch | None = None) -> Tensor:
+    def text_layers(self, data: TrainingData, batch: Batch | None = None) -> Tensor:
         """Return text_CLD of the class prompts."""
-        return problem.backbone.text_tower.layer_features_of_embeddings(
+        return data.backbone.text_tower.layer_features_of_embeddings(
             self.embeddings_CTU, self.end_C, prompts_JPW=self.prompts_JPU
         )

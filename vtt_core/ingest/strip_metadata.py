@@ -17,7 +17,7 @@ from PIL import Image
 
 from vtt_core.contract.errors import ImageError, MetadataNotRemovableError
 from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
-from vtt_core.images import ImageFacts, decode_image
+from vtt_core.ingest.decode import ImageFacts, decode_image
 from vtt_core.ingest.strip_avif import strip_avif
 from vtt_core.ingest.strip_bmp import strip_bmp
 from vtt_core.ingest.strip_gif import strip_gif

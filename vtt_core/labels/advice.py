@@ -14,7 +14,7 @@ import regex
 
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.labels.prompt_text import clip_words
-from vtt_core.prompts import class_prompts
+from vtt_core.labels.prompts import class_prompts
 
 _WORDNET_ID = regex.compile(r"n\d{8}")
 _LEADING_ID = regex.compile(r"n\d{8}[\s.:-]+(?=\p{L})")

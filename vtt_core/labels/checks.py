@@ -8,7 +8,7 @@ from vtt_core.contract.errors import BadLabelError, SameTokensError, SeveralProb
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.ingest.causes import cause_of
 from vtt_core.labels.prompt_rules import PromptRules, prompt_rules
-from vtt_core.prompts import class_prompts, context_template
+from vtt_core.labels.prompts import class_prompts, context_template
 
 MAX_NAMED = 20
 """Problems that one error names."""

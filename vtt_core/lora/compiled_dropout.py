@@ -11,8 +11,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from vtt_core.compiled import compiled
-from vtt_core.kernels import has_kernels
+from vtt_core.kernels.numba_loops import compiled
+from vtt_core.kernels.triton_kernels import has_kernels
 from vtt_core.lora.dropout import LayerDropout
 from vtt_core.lora.triton_dropout import triton_add_kept, triton_keep
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from vtt_core.kernels import blocks, kernel, tl
+from vtt_core.kernels.triton_kernels import blocks, kernel, tl
 from vtt_core.lora.dropout import LayerDropout
 
 BLOCK = 1024

@@ -18,18 +18,18 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
-from vtt_core.adapter import adapter_from_files
+from vtt_core.adapter.files import adapter_from_files
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.load import load_backbone
+from vtt_core.backbones.preprocess import preprocess
 from vtt_core.contract.errors import VttError
 from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
-from vtt_core.images import decode_image
-from vtt_core.losses import class_logits
+from vtt_core.ingest.decode import decode_image
+from vtt_core.serving.adapter_cache import AdapterCache, Resident, StoreCounts
 from vtt_core.serving.batcher import Batcher, Batching
 from vtt_core.serving.mixed_lora import MixedLora
 from vtt_core.serving.served import Precision, ServedAdapter, make_served
-from vtt_core.serving.store import AdapterStore, Resident, StoreCounts
-from vtt_core.views import preprocess
+from vtt_core.training.losses import class_logits
 
 LoadFiles = Callable[[], Mapping[str, bytes]]
 ReadBytes = Callable[[], bytes]
@@ -95,7 +95,7 @@ class Engine:
         self._settings = settings
         self._stopwatch = stopwatch
         self._batches = BatchCounts()
-        self._adapters = AdapterStore(settings.capacity_bytes, stopwatch)
+        self._adapters = AdapterCache(settings.capacity_bytes, stopwatch)
         self._decoding = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
         self._backbones: dict[str, Backbone] = {}
         self._batchers: dict[str, Batcher[BatchItem, Tensor]] = {}

@@ -11,7 +11,7 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from vtt_core.adapter import Adapter
+from vtt_core.adapter.files import Adapter
 from vtt_core.contract.recipe import FinetuneRecipe
 
 Precision = Literal["float32", "float16"]

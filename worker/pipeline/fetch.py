@@ -9,14 +9,14 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.infra.jobs import JobRepository
-from app.infra.store import ObjectStore
+from app.infra.object_store import ObjectStore
 from app.infra.tables import SupportImageRow
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import SupportClass, SupportImage, SupportSet
 
 
 @dataclass(frozen=True)
-class Order:
+class JobSpec:
     """What a job asks for."""
 
     job_id: str
@@ -30,12 +30,12 @@ class Order:
     """(label, file name, blob key) in the order of arrival."""
 
 
-def read_order(session: Session, job_id: str) -> Order:
+def read_job_spec(session: Session, job_id: str) -> JobSpec:
     """Return what the job asks for; raises NotFoundError and RecipeError."""
     row = JobRepository(session).get(job_id)
     statement = select(SupportImageRow).where(SupportImageRow.support_set_id == row.support_set_id)
     images = session.scalars(statement.order_by(SupportImageRow.position, SupportImageRow.id))
-    return Order(
+    return JobSpec(
         job_id=row.id,
         tenant_id=row.tenant_id,
         name=row.name,
@@ -47,7 +47,7 @@ def read_order(session: Session, job_id: str) -> Order:
     )
 
 
-def fetch_support_set(order: Order, store: ObjectStore) -> SupportSet:
+def fetch_support_set(order: JobSpec, store: ObjectStore) -> SupportSet:
     """Return the images, classes and images in the order of their arrival; raises BlobMissingError."""
     blobs = store.get_many(blob_key for _, _, blob_key in order.images)
     by_label: dict[str, list[SupportImage]] = {}

@@ -16,15 +16,15 @@ from app.infra.checkpoints import note_draft
 from app.infra.database import SessionFactory
 from app.infra.jobs import JobRepository
 from app.infra.leases import Lease, LeaseRepository
-from app.infra.store import ObjectStore
+from app.infra.object_store import ObjectStore
 from app.infra.tables import ModelRow
-from vtt_core.adapter import adapter_to_files
+from vtt_core.adapter.files import adapter_to_files
+from vtt_core.adapter.strip import strip
+from vtt_core.adapter.verify import verify
 from vtt_core.contract.support_set import SupportSet
-from vtt_core.finetune import Finetune
-from vtt_core.strip import strip
-from vtt_core.verify import verify
-from worker.patience import Patience
-from worker.pipeline.fetch import Order
+from vtt_core.training.finetune import Finetune
+from worker.outage_retry import OutageRetry
+from worker.pipeline.fetch import JobSpec
 
 _log = structlog.get_logger(__name__)
 
@@ -32,10 +32,10 @@ _log = structlog.get_logger(__name__)
 def publish(
     finetune: Finetune,
     support_set: SupportSet,
-    order: Order,
+    order: JobSpec,
     *,
     lease: Lease,
-    patience: Patience,
+    patience: OutageRetry,
     session_factory: SessionFactory,
     store: ObjectStore,
     clock: Callable[[], datetime],

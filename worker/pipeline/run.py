@@ -7,23 +7,23 @@ from contextlib import nullcontext
 import structlog
 
 from app.infra.checkpoints import checkpoint_key
+from app.infra.object_store import ObjectStore
 from app.infra.outages import OUTAGES
-from app.infra.store import ObjectStore
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.contract.errors import CheckpointMismatchError
 from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
 from vtt_core.contract.support_set import SupportSet
-from vtt_core.finetune import Finetune
-from vtt_core.train_together import SharedSteps
+from vtt_core.training.fast.train_together import SharedSteps
+from vtt_core.training.finetune import Finetune
 from worker.heartbeat import Heartbeat, StopRequestedError
-from worker.pipeline.fetch import Order
+from worker.pipeline.fetch import JobSpec
 from worker.progress import ProgressWriter
 
 _log = structlog.get_logger(__name__)
 
 
 def open_finetune(
-    order: Order, backbone: Backbone, support_set: SupportSet, store: ObjectStore, limits: Limits = DEFAULT_LIMITS
+    order: JobSpec, backbone: Backbone, support_set: SupportSet, store: ObjectStore, limits: Limits = DEFAULT_LIMITS
 ) -> Finetune:
     """Return the fine-tuning at the job's last checkpoint, or at its start."""
     key = checkpoint_key(order.job_id)
@@ -40,7 +40,7 @@ def open_finetune(
 
 def run_steps(
     finetune: Finetune,
-    order: Order,
+    order: JobSpec,
     store: ObjectStore,
     heartbeat: Heartbeat,
     progress: ProgressWriter,
@@ -63,7 +63,7 @@ def run_steps(
 
 def _run_all(
     finetune: Finetune,
-    order: Order,
+    order: JobSpec,
     store: ObjectStore,
     heartbeat: Heartbeat,
     progress: ProgressWriter,
@@ -83,7 +83,7 @@ def _run_all(
             _keep_checkpoint(finetune, order, store, heartbeat)
 
 
-def _keep_checkpoint(finetune: Finetune, order: Order, store: ObjectStore, heartbeat: Heartbeat) -> None:
+def _keep_checkpoint(finetune: Finetune, order: JobSpec, store: ObjectStore, heartbeat: Heartbeat) -> None:
     try:
         # A worker that was frozen past its lease must not put an old checkpoint over a newer one.
         heartbeat.renew()

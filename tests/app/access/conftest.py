@@ -27,7 +27,7 @@ def make_caller(locked: Api) -> MakeCaller:
     def make(
         tenant: str = "clinic", scopes: frozenset[Scope] = frozenset(Scope), quotas: Quotas | None = None
     ) -> dict[str, str]:
-        with locked.resources.sessions.begin() as session:
+        with locked.context.sessions.begin() as session:
             access = AccessRepository(session)
             row = access.ensure_tenant(tenant, utc_now())
             access.set_quotas(row, quotas or Quotas())

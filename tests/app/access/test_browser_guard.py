@@ -70,8 +70,8 @@ def test_no_get_endpoint_writes(api: Api) -> None:
         if statement.split()[0].upper() in {"INSERT", "UPDATE", "DELETE"}:
             changes.append(statement)
 
-    assert api.resources.reaper is not None
-    api.resources.reaper.stop()
+    assert api.context.reaper is not None
+    api.context.reaper.stop()
     event.listen(Engine, "before_cursor_execute", note)
     try:
         statuses = {path: api.client.get(path.format(**ids)).status_code for path in paths}

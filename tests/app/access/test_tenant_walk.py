@@ -109,7 +109,7 @@ def test_tenants_may_use_the_same_alias_and_idempotency_key(
 def test_who_changed_what_is_in_the_audit_log(locked: Api, owned: dict[str, str]) -> None:
     from app.infra.access import AccessRepository
 
-    with locked.resources.readers() as session:
+    with locked.context.readers() as session:
         lines = [(row.action, row.created_ids) for row, name in AccessRepository(session).audit_events("first", 10)]
     assert lines[::-1] == [
         ("POST /v1/support-sets", [owned["support_set_id"]]),

@@ -57,7 +57,7 @@ def post_job(api: Api, backbone_id: str) -> tuple[int, str]:
 
 
 def test_a_job_that_no_worker_can_train_is_refused_and_what_is_at_hand_is_named(api: Api) -> None:
-    api.resources.workers.announce(worker(offline=True))
+    api.context.workers.announce(worker(offline=True))
     listed = {item["id"]: item["weights"] for item in api.client.get("/v1/backbones").json()["items"]}
     assert (listed["mini"], listed[BACKBONE]) == ("bundled", "out_of_reach")
     status, text = post_job(api, BACKBONE)

@@ -6,14 +6,14 @@ from pathlib import Path
 import pytest
 
 from app.cli.adapt import ADAPTER_FILES, check_no_adapter
-from app.cli.drawn_images import draw_folders
+from app.cli.synthetic_images import write_folders
 from app.domain.errors import AdapterExistsError
 
 
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("drawn")
-    draw_folders(folder, num_images=4)
+    write_folders(folder, num_images=4)
     (folder / "rings" / "000.png").write_bytes(b"not an image")
     return folder
 
@@ -107,7 +107,7 @@ def test_half_an_adapter_counts_too(tmp_path: Path, name: str) -> None:
 
 
 def test_the_files_of_an_adapter_are_those_that_the_method_writes() -> None:
-    from vtt_core.adapter import MANIFEST_FILE, TENSORS_FILE
+    from vtt_core.adapter.files import MANIFEST_FILE, TENSORS_FILE
 
     assert ADAPTER_FILES == (MANIFEST_FILE, TENSORS_FILE)
 
@@ -119,7 +119,7 @@ def test_without_a_folder_to_write_to_the_option_is_named(folder: Path) -> None:
 
 
 def test_two_labels_that_read_the_same_stop_the_command(tmp_path: Path) -> None:
-    draw_folders(tmp_path / "drawn", num_images=1)
+    write_folders(tmp_path / "drawn", num_images=1)
     (tmp_path / "drawn" / "rings").rename(tmp_path / "drawn" / "Star")
     result = run("adapt", str(tmp_path / "drawn"), "--out", str(tmp_path / "out"))
     assert result.returncode == 2

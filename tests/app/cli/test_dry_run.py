@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.drawn_images import draw_folders
 from app.cli.dry_run import look, write_dry_run, write_remarks
 from app.cli.selection import survey_images
+from app.cli.synthetic_images import write_folders
 
 TEMPLATE = "a photo of a {}."
 
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    draw_folders(tmp_path / "drawn", num_images=3)
+    write_folders(tmp_path / "drawn", num_images=3)
     return tmp_path / "drawn"
 
 

@@ -18,7 +18,7 @@ def test_help_lists_the_commands_without_importing_torch() -> None:
     assert result.stdout.strip() == "[]"
     listing = run("--help")
     assert listing.returncode == 0
-    for name in ("up", "api", "worker", "adapt", "predict", "backbones", "demo", "draw"):
+    for name in ("up", "api", "worker", "adapt", "predict", "backbones", "demo", "sample-images"):
         assert name in listing.stdout
 
 

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.drawn_images import draw_folders
 from app.cli.selection import select_images, survey_images
+from app.cli.synthetic_images import write_folders
 from vtt_core.contract.errors import (
     ArchiveError,
     BadLabelError,
@@ -25,7 +25,7 @@ from vtt_core.contract.errors import (
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    draw_folders(tmp_path / "drawn", num_images=4)
+    write_folders(tmp_path / "drawn", num_images=4)
     return tmp_path / "drawn"
 
 
@@ -90,7 +90,7 @@ def test_one_class_only_is_refused(folder: Path) -> None:
 
 
 def test_more_images_than_the_limit_ask_for_a_shot(tmp_path: Path) -> None:
-    draw_folders(tmp_path / "many", num_images=17)
+    write_folders(tmp_path / "many", num_images=17)
     with pytest.raises(TooManyShotsError, match="--shot 16"):
         select_images(tmp_path / "many", shot=None, query=0)
 

@@ -11,8 +11,8 @@ from typer.testing import CliRunner
 
 from app.cli.main import cli
 from app.infra.database import SessionFactory
+from app.infra.object_store import ObjectStore
 from app.infra.settings import load_settings
-from app.infra.store import ObjectStore
 from app.infra.tables import SupportImageRow, SupportSetRow
 from tests.fixtures import planted_metadata as planted
 

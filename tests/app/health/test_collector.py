@@ -11,7 +11,7 @@ from tests.fixtures.http_api import Api, MakeApi
 
 
 def read(api: Api, *, later_seconds: float = 0.0) -> dict[str, float]:
-    collector = StateCollector(api.resources, lambda: utc_now() + timedelta(seconds=later_seconds))
+    collector = StateCollector(api.context, lambda: utc_now() + timedelta(seconds=later_seconds))
     return {sample.name: sample.value for metric in collector.collect() for sample in metric.samples}
 
 
@@ -30,28 +30,28 @@ def test_the_queue_is_as_old_as_its_longest_waiting_job(api: Api) -> None:
 def test_a_job_that_is_queued_again_begins_to_wait_again(api: Api) -> None:
     job_id = api.start_job()
     later = utc_now() + timedelta(seconds=500)
-    with api.resources.sessions.begin() as session:
+    with api.context.sessions.begin() as session:
         LeaseRepository(session).claim(job_id, "worker", 10, utc_now())
     assert read(api)["vtt_oldest_queued_job_age_seconds"] == 0
-    with api.resources.sessions.begin() as session:
+    with api.context.sessions.begin() as session:
         JobRepository(session).release_expired(later)
-    with api.resources.readers() as session:
+    with api.context.readers() as session:
         assert JobRepository(session).unchanged_since(frozenset({JobState.QUEUED})) == later
 
 
 def test_a_job_in_hand_without_news_is_noticed(api: Api) -> None:
     job_id = api.start_job()
-    with api.resources.sessions.begin() as session:
+    with api.context.sessions.begin() as session:
         LeaseRepository(session).claim(job_id, "worker", 10, utc_now())
     assert 900 <= read(api, later_seconds=900)["vtt_running_job_silence_seconds"] < 960
-    with api.resources.readers() as session:
+    with api.context.readers() as session:
         assert JobRepository(session).unchanged_since(HELD_STATES) is not None
 
 
 def test_what_the_reaper_has_done_is_told(api: Api) -> None:
-    assert api.resources.reaper is not None
-    api.resources.reaper.stop()
-    api.resources.reaper.num_expired = 3
+    assert api.context.reaper is not None
+    api.context.reaper.stop()
+    api.context.reaper.num_expired = 3
     values = read(api)
     assert (values["vtt_expired_leases_total"], values["vtt_resent_messages_total"]) == (3, 0)
 

@@ -20,7 +20,7 @@ def test_one_machine_is_ready_once_its_worker_is_there(api: Api) -> None:
     before = api.client.get("/readyz")
     assert (before.status_code, before.json()["is_ready"]) == (503, False)
     assert before.json()["parts"]["worker"]["condition"] == "missing"
-    api.resources.workers.announce(WORKER)
+    api.context.workers.announce(WORKER)
     after = api.client.get("/readyz")
     assert (after.status_code, after.json()["is_ready"]) == (200, True)
     assert set(after.json()["parts"]) == {"database", "store", "disk", "queue", "worker", "jobs", "backbone"}
@@ -44,7 +44,7 @@ def test_a_backbone_out_of_reach_is_named(make_api: MakeApi) -> None:
 def test_too_little_disk_space_is_told_and_refuses_new_work_alone(make_api: MakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
     api = make_api()
     model_id, job_id = api.publish(), api.start_job()
-    api.resources.workers.announce(WORKER)
+    api.context.workers.announce(WORKER)
     usage = shutil.disk_usage("/")
     monkeypatch.setattr(shutil, "disk_usage", lambda folder: usage._replace(total=10**12, free=200_000_000))
     ready = api.client.get("/readyz")
@@ -65,7 +65,7 @@ def test_metrics_speak_of_jobs_models_and_images(api: Api) -> None:
     model_id = api.publish()
     api.start_job()
     api.client.post(f"/v1/models/{model_id}/predict", files=[("images", ("a", encode_image(1))), ("images", ("b", b""))])
-    api.resources.workers.announce(WORKER)
+    api.context.workers.announce(WORKER)
     lines = api.client.get("/metrics").text.splitlines()
     for line in (
         'vtt_jobs{state="queued"} 1.0',

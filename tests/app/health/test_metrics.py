@@ -8,6 +8,6 @@ from tests.fixtures.metric_names import check_conventions
 
 
 def test_metrics_have_their_unit_at_the_end_and_counters_a_total(api: Api) -> None:
-    families = list(text_string_to_metric_families(Metrics(api.resources).render().decode()))
+    families = list(text_string_to_metric_families(Metrics(api.context).render().decode()))
     assert {"vtt_jobs", "vtt_http_requests", "vtt_predict_seconds", "vtt_batch_images"} <= {family.name for family in families}
     check_conventions(families)

@@ -14,7 +14,7 @@ from app.infra.backup import write_backup
 from app.infra.backup_archive import members_of, verify_archive
 from app.infra.clock import utc_now
 from app.infra.database import SessionFactory
-from app.infra.store import ObjectStore
+from app.infra.object_store import ObjectStore
 from app.infra.tables import Base, ModelRow, SupportImageRow
 from tests.fixtures.rows import ROWS_A_TABLE, fill
 

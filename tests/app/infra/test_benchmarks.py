@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 
-from app.infra.benchmarks import KEPT_FOR, BenchmarkBlobs, EpisodesOrder, clear_unwanted
-from app.infra.store import ObjectStore
+from app.infra.benchmarks import KEPT_FOR, BenchmarkBlobs, EpisodesSpec, clear_unwanted
+from app.infra.object_store import ObjectStore
 
-ORDER = EpisodesOrder(
+ORDER = EpisodesSpec(
     backbone_id="mini",
     protocol={"way": 5, "shot": 1, "num_queries": 2, "num_episodes": 7, "seed": 1},
     methods="zero-shot,clip-lora",

@@ -14,11 +14,11 @@ from app.infra.checkpoints import checkpoint_key
 from app.infra.database import SessionFactory
 from app.infra.jobs import JobRepository, NewJob
 from app.infra.leases import LeaseRepository
+from app.infra.object_store import ObjectStore
 from app.infra.predictions import KeptPrediction, PredictionRepository
 from app.infra.queue import JobQueue, connect_redis
 from app.infra.reaper import SWEEPS_PER_CLEARING, Reaper, release_expired, resend_vanished
 from app.infra.settings import Settings
-from app.infra.store import ObjectStore
 from app.infra.tables import PredictionRow
 from tests.fixtures.rows import add_model
 

@@ -19,9 +19,9 @@ from app.infra.backup import write_backup
 from app.infra.backup_archive import ArchiveWriter, Manifest
 from app.infra.clock import utc_now
 from app.infra.database import alembic_config, make_engine, make_session_factory, migrate, open_for_migration
+from app.infra.object_store import ObjectStore
 from app.infra.restore import restore_backup
 from app.infra.row_lines import encode_row, tables_of
-from app.infra.store import ObjectStore
 from app.infra.tables import JobEventRow, JobRow, ModelRow, SupportImageRow
 from tests.app.infra.test_backup import fill_with_blobs
 from tests.fixtures.rows import fill

@@ -10,7 +10,7 @@ from sqlalchemy import delete
 
 from app.domain.errors import StoreUnavailableError
 from app.infra.database import SessionFactory
-from app.infra.store import ObjectStore
+from app.infra.object_store import ObjectStore
 from app.infra.stored_images import CleanedImage, clean_stored_images, count_images
 from app.infra.tables import SupportImageRow, SupportSetRow, TenantRow
 from tests.fixtures import planted_metadata as planted

@@ -5,7 +5,7 @@ import pytest
 
 from app.domain.errors import QueueUnavailableError
 from app.infra.queue import connect_redis
-from app.infra.workers import PRESENCE_SECONDS, LiveWorker, WorkerRegistry
+from app.infra.workers import LIVENESS_SECONDS, LiveWorker, WorkerRegistry
 
 WORKER = LiveWorker("machine:1:a", "cpu", "mini", None)
 
@@ -26,7 +26,7 @@ def test_a_worker_that_falls_silent_is_forgotten(broker_url: str) -> None:
     registry = WorkerRegistry(broker_url)
     registry.announce(WORKER)
     with connect_redis(broker_url) as client:
-        assert 0 < int(str(client.ttl(f"vtt:worker:{WORKER.holder}"))) <= PRESENCE_SECONDS
+        assert 0 < int(str(client.ttl(f"vtt:worker:{WORKER.holder}"))) <= LIVENESS_SECONDS
     registry.close()
 
 

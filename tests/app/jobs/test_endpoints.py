@@ -18,7 +18,7 @@ from vtt_core.contract.progress import StepReport
 
 
 def claim(api: Api, job_id: str) -> Lease:
-    with api.resources.sessions.begin() as session:
+    with api.context.sessions.begin() as session:
         lease = LeaseRepository(session).claim(job_id, "tester", 60, utc_now())
     assert lease is not None
     return lease
@@ -34,7 +34,7 @@ def report(api: Api, lease: Lease, step: int) -> None:
         is_absorbing=True,
         absorption_stopped_at=None,
     )
-    with api.resources.sessions.begin() as session:
+    with api.context.sessions.begin() as session:
         LeaseRepository(session).report_progress(lease, facts, 12.5, utc_now())
 
 
@@ -49,7 +49,7 @@ def read_events(text: str) -> list[dict[str, Any]]:
 
 def wait_until_followed(api: Api) -> None:
     deadline = time.monotonic() + 30
-    while not api.resources.hub._followers:
+    while not api.context.hub._followers:
         assert time.monotonic() < deadline
         time.sleep(0.01)
 
@@ -62,7 +62,7 @@ def test_a_job_is_accepted_and_its_message_leaves(api: Api) -> None:
     assert answer.headers["location"] == body["links"]["self"] == f"/v1/jobs/{body['id']}"
     assert (body["state"], body["backbone"], body["method"], body["seed"]) == ("queued", "mini", "clip-lora+vtt", 7)
     assert (body["step"], body["num_steps"], body["recipe"]["iterations"]) == (0, 250, 250)
-    assert api.resources.queue.depth() == 1
+    assert api.context.queue.depth() == 1
     assert api.client.get(f"/v1/support-sets/{support_set_id}").json()["is_frozen"]
 
 
@@ -95,7 +95,7 @@ def test_the_same_request_with_the_same_key_gives_the_same_job(api: Api) -> None
     again = api.client.post("/v1/jobs", json=request, headers=headers)
     assert (first.status_code, again.status_code) == (202, 202)
     assert first.json()["id"] == again.json()["id"]
-    assert api.resources.queue.depth() == 1
+    assert api.context.queue.depth() == 1
     other = api.client.post("/v1/jobs", json=request | {"seed": 2}, headers=headers)
     assert (other.status_code, other.json()["code"]) == (409, "idempotency.conflict")
     model_id = api.publish(first.json()["id"])
@@ -112,7 +112,7 @@ def test_the_same_request_many_times_at_once_gives_one_job(api: Api) -> None:
         )
     assert {answer.status_code for answer in answers} == {202}
     assert len({answer.json()["id"] for answer in answers}) == 1
-    assert api.resources.queue.depth() == 1
+    assert api.context.queue.depth() == 1
 
 
 def test_a_job_is_kept_while_the_broker_is_away(make_api: MakeApi, broker_url: str) -> None:
@@ -161,7 +161,7 @@ def test_events_are_streamed_to_the_final_state(api: Api) -> None:
         lease = claim(api, job_id)
         report(api, lease, 1)
         report(api, lease, 2)
-        with api.resources.sessions.begin() as session:
+        with api.context.sessions.begin() as session:
             LeaseRepository(session).cancel_by_worker(lease, utc_now())
         answer = following.result(30)
     assert answer.headers["content-type"].startswith("text/event-stream")
@@ -192,7 +192,7 @@ def test_an_id_beyond_the_end_gets_the_true_end(api: Api, last_id: int) -> None:
     model_id = api.publish(succeeded)
     lease = claim(api, failed)
     error = JobCrashedError(expected="a result", got="none", remedy="Try again")
-    with api.resources.sessions.begin() as session:
+    with api.context.sessions.begin() as session:
         LeaseRepository(session).fail(lease, error, utc_now())
     ends = []
     for job_id in (succeeded, failed):
@@ -209,7 +209,7 @@ def test_an_id_beyond_the_last_event_of_a_running_job_gets_the_next_one(api: Api
         following = threads.submit(api.client.get, f"/v1/jobs/{job_id}/events", headers={"Last-Event-ID": "1000000"})
         wait_until_followed(api)
         lease = claim(api, job_id)
-        with api.resources.sessions.begin() as session:
+        with api.context.sessions.begin() as session:
             LeaseRepository(session).cancel_by_worker(lease, utc_now())
         events = read_events(following.result(30).text)
     assert [event["data"]["state"] for event in events] == ["running", "cancelled"]

@@ -18,7 +18,7 @@ def test_many_followers_of_a_waiting_job_need_no_thread_each(api: Api) -> None:
 
     async def watch() -> list[str]:
         states = []
-        async for event in follow(api.resources, job_id, 0):
+        async for event in follow(api.context, job_id, 0):
             states.append(event.data["state"])
         return states
 
@@ -37,9 +37,9 @@ def test_a_process_that_is_asked_to_end_closes_its_streams(api: Api) -> None:
 
     async def watch() -> list[str]:
         states = []
-        async for event in follow(api.resources, job_id, 0):
+        async for event in follow(api.context, job_id, 0):
             states.append(event.data["state"])
-            api.resources.stopping.set()
+            api.context.stopping.set()
         return states
 
     assert asyncio.run(watch()) == ["queued"]
@@ -60,6 +60,6 @@ def test_a_stream_outlives_a_database_that_is_away_for_a_moment(api: Api, monkey
     monkeypatch.setattr(hub, "OUTAGE_PAUSE_SECONDS", 0.01)
 
     async def watch() -> list[str]:
-        return [event.data["state"] async for event in follow(api.resources, job_id, 0)]
+        return [event.data["state"] async for event in follow(api.context, job_id, 0)]
 
     assert asyncio.run(watch()) == ["queued", "cancelled"]

@@ -48,21 +48,21 @@ def on_each_database(make_api: MakeApi, database_url: str) -> Api:
 
 
 def tell(api: Api, job_id: str, *steps: int) -> None:
-    with api.resources.sessions.begin() as session:
+    with api.context.sessions.begin() as session:
         lock_job(session, job_id)
         for step in steps:
             add_event(session, job_id, "progress", {"step": step}, utc_now())
 
 
 def end(api: Api, job_id: str) -> None:
-    with api.resources.sessions.begin() as session:
+    with api.context.sessions.begin() as session:
         row = lock_job(session, job_id)
         assert row is not None
         end_job(session, row, JobState.CANCELLED, utc_now())
 
 
 async def watch(api: Api, job_id: str, last_id: int = 0) -> list[object]:
-    return [event.data.get("step", event.data.get("state")) async for event in follow(api.resources, job_id, last_id)]
+    return [event.data.get("step", event.data.get("state")) async for event in follow(api.context, job_id, last_id)]
 
 
 @pytest.mark.parametrize("num_followers", [1, 200])
@@ -72,7 +72,7 @@ def test_the_number_of_statements_does_not_grow_with_the_followers(on_each_datab
 
     async def follow_all() -> tuple[int, float, list[list[object]]]:
         followers = [asyncio.create_task(watch(api, job_ids[place % len(job_ids)])) for place in range(num_followers)]
-        while len(api.resources.hub._followers) < num_followers:
+        while len(api.context.hub._followers) < num_followers:
             await asyncio.sleep(0.01)
         with counted_statements("job_events") as statements:
             start = time.monotonic()
@@ -83,8 +83,8 @@ def test_the_number_of_statements_does_not_grow_with_the_followers(on_each_datab
             await asyncio.to_thread(end, api, job_id)
         return num_looks, seconds, await asyncio.gather(*followers)
 
-    assert api.resources.reaper is not None
-    api.resources.reaper.stop()
+    assert api.context.reaper is not None
+    api.context.reaper.stop()
     num_looks, seconds, seen = asyncio.run(follow_all())
     assert 1 <= num_looks <= seconds / POLL_SECONDS + 2
     assert seen == [["queued", 1, "cancelled"]] * num_followers
@@ -95,11 +95,11 @@ def test_nobody_looks_once_nobody_follows(api: Api) -> None:
 
     async def come_and_go() -> None:
         follower = asyncio.create_task(watch(api, job_id))
-        while not api.resources.hub._followers:
+        while not api.context.hub._followers:
             await asyncio.sleep(0.01)
         follower.cancel()
         await asyncio.gather(follower, return_exceptions=True)
-        assert api.resources.hub._task is None
+        assert api.context.hub._task is None
 
     asyncio.run(come_and_go())
 
@@ -126,14 +126,14 @@ def test_a_slow_follower_holds_up_nobody_and_misses_nothing(api: Api) -> None:
     steps = list(range(3 * MAX_WAITING_EVENTS))
 
     async def follow_slowly_and_quickly() -> tuple[list[object], list[object], int]:
-        slow = follow(api.resources, job_id, 0)
+        slow = follow(api.context, job_id, 0)
         seen: list[object] = [(await anext(slow)).data["state"]]
         waiting = asyncio.ensure_future(anext(slow))
         quick = asyncio.create_task(watch(api, job_id))
         await asyncio.sleep(0.2)
         await asyncio.to_thread(tell, api, job_id, *steps)
         seen.append((await waiting).data["step"])  # and takes no more for now
-        [follower] = [one for one in api.resources.hub._followers if one.num_waiting]
+        [follower] = [one for one in api.context.hub._followers if one.num_waiting]
         while not follower.is_over:
             await asyncio.sleep(0.01)
         most = follower.num_waiting
@@ -152,7 +152,7 @@ def test_a_follower_that_comes_during_a_look_misses_nothing(api: Api) -> None:
     """The look has asked for what comes after event 9 of the job; a newcomer that has 5 would miss 6 to 9."""
 
     async def come_late() -> tuple[int, int]:
-        hub = api.resources.hub
+        hub = api.context.hub
         with hub.follower("job_a", 9) as early, hub.follower("job_a", 5) as late:
             new = JobEventRow(id=10, job_id="job_a", kind="progress", payload={})
             hub._hand_out([new], {"job_a": 9})
@@ -186,7 +186,7 @@ def test_a_process_that_ends_lets_waiting_followers_go(api: Api) -> None:
     async def stop() -> list[object]:
         follower = asyncio.create_task(watch(api, job_id))
         await asyncio.sleep(0.2)
-        api.resources.stopping.set()
+        api.context.stopping.set()
         return await asyncio.wait_for(follower, 30)
 
     assert asyncio.run(stop()) == ["queued"]
@@ -205,7 +205,7 @@ def test_a_tenant_has_a_bounded_number_of_followers(engine: Engine) -> None:
 def test_a_follower_too_many_is_refused_before_the_stream(make_api: MakeApi) -> None:
     api = make_api(max_followers=1)
     job_id = api.start_job()
-    with api.resources.hub.place("default"):
+    with api.context.hub.place("default"):
         refused = api.client.get(f"/v1/jobs/{job_id}/events")
     assert (refused.status_code, refused.json()["code"]) == (429, "access.too_many_followers")
     assert int(refused.headers["retry-after"]) >= 1

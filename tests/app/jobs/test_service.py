@@ -8,20 +8,20 @@ from pathlib import Path
 import pytest
 from sqlalchemy import Engine
 
+from app.dependencies import AppContext
 from app.domain.errors import IdempotencyConflictError
 from app.domain.messages import FinetuneMessage
 from app.infra.clock import utc_now
 from app.infra.database import SessionFactory, make_reader_factory
 from app.infra.disk import DiskSpace
 from app.infra.jobs import JobRepository
+from app.infra.object_store import ObjectStore
 from app.infra.settings import Settings
-from app.infra.store import ObjectStore
 from app.infra.support_sets import SupportSetRepository
 from app.infra.tables import SupportImageRow
 from app.infra.workers import WorkerRegistry
 from app.jobs import service
 from app.jobs.schemas import JobRequest
-from app.wiring import Resources
 from vtt_core.contract.errors import (
     BadLabelError,
     SameTokensError,
@@ -40,8 +40,8 @@ class ListQueue:
 
 
 @pytest.fixture
-def resources(engine: Engine, session_factory: SessionFactory, broker_url: str, tmp_path: Path) -> Resources:
-    return Resources(
+def context(engine: Engine, session_factory: SessionFactory, broker_url: str, tmp_path: Path) -> AppContext:
+    return AppContext(
         settings=Settings(data_dir=tmp_path),
         sessions=session_factory,
         readers=make_reader_factory(engine),
@@ -55,9 +55,9 @@ def resources(engine: Engine, session_factory: SessionFactory, broker_url: str, 
     )
 
 
-def add_set(resources: Resources, *labels: str) -> str:
+def add_set(context: AppContext, *labels: str) -> str:
     now = utc_now()
-    with resources.sessions.begin() as session:
+    with context.sessions.begin() as session:
         repository = SupportSetRepository(session)
         set_id = repository.create("", now).id
         rows = [
@@ -71,69 +71,69 @@ def add_set(resources: Resources, *labels: str) -> str:
     return set_id
 
 
-def test_concurrent_requests_with_one_key_make_one_job_and_one_message(resources: Resources) -> None:
-    request = JobRequest(support_set_id=add_set(resources, "cat", "dog"))
+def test_concurrent_requests_with_one_key_make_one_job_and_one_message(context: AppContext) -> None:
+    request = JobRequest(support_set_id=add_set(context, "cat", "dog"))
     with ThreadPoolExecutor(4) as threads:
-        jobs = list(threads.map(lambda _: service.create_job(resources, request, "key", utc_now())[0].id, range(8)))
+        jobs = list(threads.map(lambda _: service.create_job(context, request, "key", utc_now())[0].id, range(8)))
     assert len(set(jobs)) == 1
-    assert resources.queue.messages == [FinetuneMessage(jobs[0])]  # type: ignore[attr-defined]
+    assert context.queue.messages == [FinetuneMessage(jobs[0])]  # type: ignore[attr-defined]
 
 
-def test_concurrent_requests_without_a_key_on_one_set_all_get_their_job(resources: Resources) -> None:
-    request = JobRequest(support_set_id=add_set(resources, "cat", "dog"))
+def test_concurrent_requests_without_a_key_on_one_set_all_get_their_job(context: AppContext) -> None:
+    request = JobRequest(support_set_id=add_set(context, "cat", "dog"))
     with ThreadPoolExecutor(4) as threads:
-        jobs = list(threads.map(lambda _: service.create_job(resources, request, None, utc_now())[0].id, range(8)))
+        jobs = list(threads.map(lambda _: service.create_job(context, request, None, utc_now())[0].id, range(8)))
     assert len(set(jobs)) == 8
 
 
-def test_a_key_with_another_request_is_refused(resources: Resources) -> None:
-    request = JobRequest(support_set_id=add_set(resources, "cat", "dog"))
-    service.create_job(resources, request, "key", utc_now())
+def test_a_key_with_another_request_is_refused(context: AppContext) -> None:
+    request = JobRequest(support_set_id=add_set(context, "cat", "dog"))
+    service.create_job(context, request, "key", utc_now())
     with pytest.raises(IdempotencyConflictError):
-        service.create_job(resources, request.model_copy(update={"seed": 9}), "key", utc_now())
+        service.create_job(context, request.model_copy(update={"seed": 9}), "key", utc_now())
 
 
-def test_a_refused_job_leaves_no_row_no_message_and_an_open_set(resources: Resources) -> None:
-    set_id = add_set(resources, "cat")
+def test_a_refused_job_leaves_no_row_no_message_and_an_open_set(context: AppContext) -> None:
+    set_id = add_set(context, "cat")
     with pytest.raises(TooFewClassesError):
-        service.create_job(resources, JobRequest(support_set_id=set_id), None, utc_now())
-    with resources.readers() as session:
+        service.create_job(context, JobRequest(support_set_id=set_id), None, utc_now())
+    with context.readers() as session:
         assert JobRepository(session).list_page(None, 5) == ([], None)
         assert SupportSetRepository(session).get(set_id).frozen_at is None
-    assert resources.queue.messages == []  # type: ignore[attr-defined]
+    assert context.queue.messages == []  # type: ignore[attr-defined]
 
 
 @pytest.mark.parametrize("backbone", ["ViT-B-32//etc/secret.safetensors", "ViT-B-32/random"])
-def test_a_request_cannot_name_a_file_of_the_worker(resources: Resources, backbone: str) -> None:
-    request = JobRequest(support_set_id=add_set(resources, "cat", "dog"), backbone=backbone)
+def test_a_request_cannot_name_a_file_of_the_worker(context: AppContext, backbone: str) -> None:
+    request = JobRequest(support_set_id=add_set(context, "cat", "dog"), backbone=backbone)
     with pytest.raises(UnknownBackboneError):
-        service.create_job(resources, request, None, utc_now())
+        service.create_job(context, request, None, utc_now())
 
 
-def test_the_operator_can_make_a_local_file_the_default_backbone(resources: Resources) -> None:
+def test_the_operator_can_make_a_local_file_the_default_backbone(context: AppContext) -> None:
     local = "ViT-B-32//data/weights.safetensors"
-    resources.settings = resources.settings.model_copy(update={"default_backbone": local})
-    request = JobRequest(support_set_id=add_set(resources, "cat", "dog"))
-    assert service.create_job(resources, request, None, utc_now())[0].backbone_id == local
+    context.settings = context.settings.model_copy(update={"default_backbone": local})
+    request = JobRequest(support_set_id=add_set(context, "cat", "dog"))
+    assert service.create_job(context, request, None, utc_now())[0].backbone_id == local
 
 
-def test_labels_that_the_backbone_reads_as_the_same_are_refused_and_the_set_stays_open(resources: Resources) -> None:
-    set_id = add_set(resources, "Star", "star")
+def test_labels_that_the_backbone_reads_as_the_same_are_refused_and_the_set_stays_open(context: AppContext) -> None:
+    set_id = add_set(context, "Star", "star")
     with pytest.raises(SameTokensError, match="'Star' and 'star'"):
-        service.create_job(resources, JobRequest(support_set_id=set_id), None, utc_now())
-    with resources.readers() as session:
+        service.create_job(context, JobRequest(support_set_id=set_id), None, utc_now())
+    with context.readers() as session:
         assert SupportSetRepository(session).get(set_id).frozen_at is None
 
 
-def test_the_backbone_of_the_job_decides_how_labels_are_read(resources: Resources) -> None:
-    set_id = add_set(resources, "cat-fish", "catfish")
+def test_the_backbone_of_the_job_decides_how_labels_are_read(context: AppContext) -> None:
+    set_id = add_set(context, "cat-fish", "catfish")
     with pytest.raises(SameTokensError):
-        service.create_job(resources, JobRequest(support_set_id=set_id, backbone="ViT-B-16-SigLIP2/webli"), None, utc_now())
-    service.create_job(resources, JobRequest(support_set_id=set_id), None, utc_now())
+        service.create_job(context, JobRequest(support_set_id=set_id, backbone="ViT-B-16-SigLIP2/webli"), None, utc_now())
+    service.create_job(context, JobRequest(support_set_id=set_id), None, utc_now())
 
 
-def test_a_label_too_long_for_the_backbone_or_the_template_is_refused(resources: Resources) -> None:
-    set_id = add_set(resources, "plate 1234567890 1234567890 1234567890", "star")
+def test_a_label_too_long_for_the_backbone_or_the_template_is_refused(context: AppContext) -> None:
+    set_id = add_set(context, "plate 1234567890 1234567890 1234567890", "star")
     template = {"prompt_template": "a photo of a " + "a " * 42 + "old {}."}
     for fields in (
         {"backbone": "PE-Core-B-16/meta"},
@@ -141,11 +141,11 @@ def test_a_label_too_long_for_the_backbone_or_the_template_is_refused(resources:
         {"method": "coop", "recipe": {"num_context_tokens": 50}},
     ):
         with pytest.raises(BadLabelError, match="tokens in the prompt of 'plate 12"):
-            service.create_job(resources, JobRequest.model_validate({"support_set_id": set_id, **fields}), None, utc_now())
-    service.create_job(resources, JobRequest(support_set_id=set_id), None, utc_now())
+            service.create_job(context, JobRequest.model_validate({"support_set_id": set_id, **fields}), None, utc_now())
+    service.create_job(context, JobRequest(support_set_id=set_id), None, utc_now())
 
 
-def test_all_labels_that_hinder_a_job_are_named_at_once(resources: Resources) -> None:
-    set_id = add_set(resources, "Star", "star", "plate " + "1234567890" * 8)
+def test_all_labels_that_hinder_a_job_are_named_at_once(context: AppContext) -> None:
+    set_id = add_set(context, "Star", "star", "plate " + "1234567890" * 8)
     with pytest.raises(SeveralProblemsError, match=r"\(1\) .*'Star' and 'star'.*\(2\) .*'plate 12"):
-        service.create_job(resources, JobRequest(support_set_id=set_id), None, utc_now())
+        service.create_job(context, JobRequest(support_set_id=set_id), None, utc_now())

@@ -66,7 +66,7 @@ def test_the_exported_adapter_is_the_same_file_each_time(api: Api) -> None:
 
 def test_lost_files_are_the_service_s_fault(api: Api) -> None:
     model_id = api.publish()
-    api.resources.store.delete_prefix(f"models/{model_id}")
+    api.context.store.delete_prefix(f"models/{model_id}")
     answer = api.client.get(f"/v1/models/{model_id}/exports/adapter")
     assert (answer.status_code, answer.json()["code"]) == (500, "store.missing")
 

@@ -18,7 +18,7 @@ def test_a_deleted_model_leaves_the_engine_s_memory(api: Api) -> None:
     model_id = api.publish()
     api.client.post(f"/v1/models/{model_id}/predict", files=[("images", ("a.png", encode_image(1)))])
     assert [adapter.model_id for adapter in api.engine.resident()] == [model_id]
-    service.delete_model(api.resources, model_id, utc_now())
+    service.delete_model(api.context, model_id, utc_now())
     assert api.engine.resident() == []
 
 
@@ -33,13 +33,13 @@ def test_an_alias_that_another_request_has_just_created_is_moved(api: Api, monke
         return point(self, *arguments)  # type: ignore[arg-type]
 
     monkeypatch.setattr(ModelRepository, "point_alias", collide_once)
-    assert service.point_alias(api.resources, "current", model_id, utc_now()).model_id == model_id
+    assert service.point_alias(api.context, "current", model_id, utc_now()).model_id == model_id
 
 
 def test_concurrent_requests_for_one_alias_all_succeed(api: Api) -> None:
     model_id = api.publish()
     with ThreadPoolExecutor(4) as threads:
-        rows = list(threads.map(lambda _: service.point_alias(api.resources, "current", model_id, utc_now()), range(8)))
+        rows = list(threads.map(lambda _: service.point_alias(api.context, "current", model_id, utc_now()), range(8)))
     assert {row.model_id for row in rows} == {model_id}
 
 
@@ -48,9 +48,9 @@ def test_pinned_models_are_in_memory_once_a_process_has_started(make_api: MakeAp
     pinned, lost, other = api.publish(), api.publish(), api.publish()
     for model_id in (pinned, lost):
         assert api.client.put(f"/v1/models/{model_id}/pin").status_code == 200
-    api.resources.store.delete_prefix(f"models/{lost}")
+    api.context.store.delete_prefix(f"models/{lost}")
     engine = FakeEngine()
-    service.load_pinned(api.resources, engine)
+    service.load_pinned(api.context, engine)
     assert set(engine.adapters) == {pinned}
     assert engine.pinned == {pinned, lost}
     assert other not in engine.pinned

@@ -31,6 +31,6 @@ def test_a_slow_small_upload_does_not_close_the_line_to_a_large_one() -> None:
 
 def test_all_requests_of_a_process_share_its_bounds(api: Api) -> None:
     api.upload()
-    line = api.resources.bounds.uploads
+    line = api.context.bounds.uploads
     line.num_pieces = 1
     assert line.wait_seconds > 0

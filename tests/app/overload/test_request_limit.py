@@ -80,17 +80,17 @@ def test_requests_beyond_the_limit_are_refused_and_the_accepted_answered(make_ap
 
 def test_the_places_of_all_clients_together_are_bounded(make_api: MakeApi) -> None:
     api = make_api(max_requests=2)
-    held = [api.resources.bounds.requests.take(PlaceKind.READING, f"10.0.0.{number}") for number in range(2)]
+    held = [api.context.bounds.requests.take(PlaceKind.READING, f"10.0.0.{number}") for number in range(2)]
     refused = api.client.get("/v1/jobs")
     assert (refused.status_code, refused.json()["code"]) == (503, "service.overloaded")
     check_refused(refused, "at most 2 requests that read at once")
-    api.resources.bounds.requests.release(held[0])
+    api.context.bounds.requests.release(held[0])
     assert api.client.get("/v1/jobs").status_code == 200
 
 
 def test_a_valid_key_is_a_client_of_its_own(locked: Api, make_caller: MakeCaller) -> None:
     """Two keys behind one address do not take each other's places, and one key has one share from all addresses."""
-    limit = locked.resources.bounds.requests
+    limit = locked.context.bounds.requests
     first, second = make_caller("first"), make_caller("second")
     key_id = first["Authorization"].split("_")[1]
     held = [limit.take(PlaceKind.READING, "10.0.0.1") for _ in range(128)]
@@ -111,7 +111,7 @@ def test_an_invalid_key_takes_no_place_of_the_valid_one(locked: Api, make_caller
 
 def test_health_answers_while_more_predictions_wait_than_there_are_threads(make_api: MakeApi, engine: HeldEngine) -> None:
     api = make_api(engine=engine, batch_max_images=30)
-    api.resources.workers.announce(LiveWorker("machine:1", "cpu", "mini", None))
+    api.context.workers.announce(LiveWorker("machine:1", "cpu", "mini", None))
     with ThreadPoolExecutor(80) as pool:
         accepted = predict_at_once(api, pool, 80)
         wait_until(lambda: engine.num_waiting == 60)

@@ -83,9 +83,9 @@ def test_only_unreadable_images_give_a_problem(api: Api) -> None:
 def test_a_process_that_could_not_load_its_engine_says_why(make_api: MakeApi) -> None:
     api = make_api()
     model_id = api.publish()
-    assert api.resources.predictor is not None
-    api.resources.predictor._engine = None
-    api.resources.predictor._failure = "no such device"
+    assert api.context.predictor is not None
+    api.context.predictor._engine = None
+    api.context.predictor._failure = "no such device"
     answer = api.client.post(f"/v1/models/{model_id}/predict", files=[IMAGE])
     assert (answer.status_code, answer.json()["code"]) == (503, "predictions.not_ready")
     assert "no such device" in answer.json()["got"]
@@ -96,7 +96,7 @@ def test_a_full_line_refuses_a_prediction_before_its_form_is_read(api: Api, monk
     model_id = api.publish()
     api.client.post(f"/v1/models/{model_id}/predict", files=[IMAGE])
     monkeypatch.setattr(form.SpooledForm, "__init__", None)  # nothing may come so far
-    api.resources.bounds.predictions.num_pieces = 10_000
+    api.context.bounds.predictions.num_pieces = 10_000
     for path in (f"/v1/models/{model_id}/predict", "/predict"):
         answer = api.client.post(path, files=[IMAGE])
         assert (answer.status_code, answer.json()["code"]) == (503, "service.overloaded")

@@ -19,7 +19,7 @@ def predict(api: Api) -> int:
 
 
 def rows(api: Api) -> list[PredictionRow]:
-    with api.resources.readers() as session:
+    with api.context.readers() as session:
         return list(session.scalars(select(PredictionRow)))
 
 

@@ -10,7 +10,7 @@ from app.infra.tables import SupportImageRow
 from app.uploads import form
 from tests.fixtures import planted_metadata as planted
 from tests.fixtures.http_api import Api, encode_image, encode_zip
-from vtt_core.images import FORMATS, decode_image
+from vtt_core.ingest.decode import FORMATS, decode_image
 
 
 def test_images_are_sent_in_fields_named_like_their_classes(api: Api) -> None:
@@ -159,7 +159,7 @@ def test_a_body_that_is_no_form_is_refused(api: Api) -> None:
 def test_a_full_line_refuses_an_upload_before_its_form_is_read(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     set_id = api.upload()
     monkeypatch.setattr(form.SpooledForm, "__init__", None)  # nothing may come so far
-    api.resources.bounds.uploads.num_pieces = 10**12
+    api.context.bounds.uploads.num_pieces = 10**12
     for path in ("/v1/support-sets", f"/v1/support-sets/{set_id}/images"):
         answer = api.client.post(path, files={"cat": ("a.png", encode_image())})
         assert (answer.status_code, answer.json()["code"]) == (503, "service.overloaded")
@@ -299,8 +299,8 @@ def test_no_image_is_stored_with_its_metadata(api: Api, turn: int | None) -> Non
     assert [image["file"] for image in images] == list(sent)
     for image in images:
         content = sent[image["file"]]
-        with api.resources.readers() as session:
-            stored = api.resources.store.get(session.get_one(SupportImageRow, image["id"]).blob_key)
+        with api.context.readers() as session:
+            stored = api.context.store.get(session.get_one(SupportImageRow, image["id"]).blob_key)
         assert planted.SECRET in content
         assert planted.SECRET not in stored
         assert b"xmpmeta" not in stored

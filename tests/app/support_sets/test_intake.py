@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy.exc import OperationalError
 
 from app.infra.clock import utc_now
-from app.infra.store import ObjectStore
+from app.infra.object_store import ObjectStore
 from app.support_sets.admission import Admission
 from app.support_sets.intake import Intake
 from tests.fixtures import planted_metadata as planted

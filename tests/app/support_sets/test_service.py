@@ -34,7 +34,7 @@ def test_blobs_of_a_rolled_back_upload_are_removed(api: Api, monkeypatch: pytest
 
     monkeypatch.setattr(SupportSetRepository, "add_images", lose_the_database)
     with pytest.raises(OSError, match="disk full"):
-        service.create_support_set(api.resources, form_of(("cat", encode_image(0)), ("dog", encode_image(1))), "", utc_now())
+        service.create_support_set(api.context, form_of(("cat", encode_image(0)), ("dog", encode_image(1))), "", utc_now())
     assert api.blobs("support-sets") == []
 
 
@@ -59,7 +59,7 @@ def test_the_same_image_sent_twice_at_once_is_kept_once(api: Api) -> None:
 
     def send(label: str) -> int:
         form = form_of((label, encode_image(9)))
-        received = service.add_images(api.resources, support_set_id, form, utc_now())
+        received = service.add_images(api.context, support_set_id, form, utc_now())
         return sum(result.status == 201 for result in received.results)
 
     def send_or_refuse(label: str) -> int:

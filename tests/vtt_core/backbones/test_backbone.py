@@ -6,16 +6,16 @@ import torch
 from PIL import Image
 
 from tests.fixtures.tiny_backbones import KINDS, tiny_backbone
-from vtt_core.adapter import adapter_from_files, adapter_to_files
+from vtt_core.adapter.classify import classify
+from vtt_core.adapter.files import adapter_from_files, adapter_to_files
+from vtt_core.adapter.strip import strip
 from vtt_core.backbones.backbone import Backbone, hash_weights
-from vtt_core.classify import classify
 from vtt_core.contract.recipe import METHODS, FinetuneRecipe
 from vtt_core.contract.recipe import make_recipe as released_recipe
 from vtt_core.contract.support_set import SupportSet
-from vtt_core.finetune import Finetune, make_problem, start_state
-from vtt_core.gradients import plain_gradients
-from vtt_core.step import train_step
-from vtt_core.strip import strip
+from vtt_core.training.finetune import Finetune, make_training_data, start_state
+from vtt_core.training.gradients import plain_gradients
+from vtt_core.training.step import train_step
 
 
 class TestBackbone:
@@ -37,7 +37,7 @@ class TestBackbone:
         self, kind: str, support_set: SupportSet, make_recipe: Callable[..., FinetuneRecipe]
     ) -> None:
         backbone, recipe = tiny_backbone(kind), make_recipe(iterations=30)
-        problem, state = make_problem(backbone, support_set, recipe, seed=0), start_state(backbone, recipe, seed=0)
+        problem, state = make_training_data(backbone, support_set, recipe, seed=0), start_state(backbone, recipe, seed=0)
         views_B = torch.arange(len(problem.labels_V))
         reports = [train_step(problem, state, recipe, views_B, None, plain_gradients) for _ in range(30)]
         assert reports[-1].classification_loss < 0.9 * reports[0].classification_loss

@@ -5,7 +5,7 @@ import torch
 from tests.vtt_core.hosts.conftest import Setting
 from vtt_core.hosts.clip_lora import ClipLora
 from vtt_core.hosts.host import Host
-from vtt_core.problem import Batch, Problem
+from vtt_core.hosts.training_data import Batch, TrainingData
 
 
 def test_each_place_trains_its_own_towers(make_setting: Callable[..., Setting]) -> None:
@@ -18,23 +18,23 @@ def test_each_place_trains_its_own_towers(make_setting: Callable[..., Setting]) 
 
 
 def test_a_lora_on_text_moves_the_prototypes_and_no_image(
-    make_setting: Callable[..., Setting], batch_of: Callable[[Problem, Host], Batch]
+    make_setting: Callable[..., Setting], batch_of: Callable[[TrainingData, Host], Batch]
 ) -> None:
-    problem, host, _ = make_setting("clip-lora-text")
+    data, host, _ = make_setting("clip-lora-text")
     assert isinstance(host, ClipLora)
     assert host.text_lora is not None
     with torch.no_grad():
         host.text_lora.lora_B.normal_()
-    batch = batch_of(problem, host)
-    assert torch.equal(host.vision_layers(problem, batch), problem.vision_VLD[batch.views_B])
-    assert not torch.allclose(host.prototypes(problem), problem.prototypes_CD)
+    batch = batch_of(data, host)
+    assert torch.equal(host.vision_layers(data, batch), data.vision_VLD[batch.views_B])
+    assert not torch.allclose(host.prototypes(data), data.prototypes_CD)
 
 
 def test_dropout_is_drawn_for_the_text_too(
-    make_setting: Callable[..., Setting], batch_of: Callable[[Problem, Host], Batch]
+    make_setting: Callable[..., Setting], batch_of: Callable[[TrainingData, Host], Batch]
 ) -> None:
-    problem, host, _ = make_setting("clip-lora-text")
+    data, host, _ = make_setting("clip-lora-text")
     assert host.text_lora is not None
     with torch.no_grad():
         host.text_lora.lora_B.normal_()
-    assert not torch.allclose(host.text_layers(problem, batch_of(problem, host)), host.text_layers(problem))
+    assert not torch.allclose(host.text_layers(data, batch_of(data, host)), host.text_layers(data))

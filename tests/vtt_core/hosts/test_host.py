@@ -8,10 +8,10 @@ from torch.nn import functional
 
 from tests.vtt_core.hosts.conftest import Setting
 from vtt_core.contract.recipe import HOSTS
-from vtt_core.finetune import start_state
-from vtt_core.gradients import batch_losses, plain_gradients
 from vtt_core.hosts.host import Host
-from vtt_core.problem import Batch, Problem
+from vtt_core.hosts.training_data import Batch, TrainingData
+from vtt_core.training.finetune import start_state
+from vtt_core.training.gradients import batch_losses, plain_gradients
 
 STARTS_FROM_CLIP = ("clip-lora", "clip-lora-text", "clip-lora-both")
 
@@ -19,26 +19,26 @@ STARTS_FROM_CLIP = ("clip-lora", "clip-lora-text", "clip-lora-both")
 @pytest.mark.parametrize("name", HOSTS)
 class TestEveryHost:
     def test_both_losses_reach_every_tensor_and_nothing_frozen(
-        self, make_setting: Callable[..., Setting], batch_of: Callable[[Problem, Host], Batch], name: str
+        self, make_setting: Callable[..., Setting], batch_of: Callable[[TrainingData, Host], Batch], name: str
     ) -> None:
-        problem, host, recipe = make_setting(f"{name}+vtt")
+        data, host, recipe = make_setting(f"{name}+vtt")
         with torch.no_grad():
             for parameter in host.parameters():
                 parameter += 0.02 * torch.randn_like(parameter)
-        fusion = start_state(problem.backbone, recipe, 0).fusion
-        gradients = plain_gradients(problem, host, fusion, recipe, batch_of(problem, host))
+        fusion = start_state(data.backbone, recipe, 0).fusion
+        gradients = plain_gradients(data, host, fusion, recipe, batch_of(data, host))
         for of_loss in (gradients.host_classification, gradients.host_absorption):
             assert len(of_loss) == len(list(host.parameters())) > 0
             assert all(gradient.abs().sum() > 0 for gradient in of_loss)
         assert all(gradient.abs().sum() > 0 for gradient in gradients.fusion_absorption)
-        assert all(parameter.grad is None for parameter in problem.backbone.clip.parameters())
+        assert all(parameter.grad is None for parameter in data.backbone.clip.parameters())
 
     def test_gradients_are_those_of_finite_differences(
-        self, make_setting: Callable[..., Setting], batch_of: Callable[[Problem, Host], Batch], name: str
+        self, make_setting: Callable[..., Setting], batch_of: Callable[[TrainingData, Host], Batch], name: str
     ) -> None:
-        problem, host, recipe = make_setting(f"{name}+vtt")
-        fusion, batch = start_state(problem.backbone, recipe, 0).fusion, batch_of(problem, host)
-        gradients = plain_gradients(problem, host, fusion, recipe, batch)
+        data, host, recipe = make_setting(f"{name}+vtt")
+        fusion, batch = start_state(data.backbone, recipe, 0).fusion, batch_of(data, host)
+        gradients = plain_gradients(data, host, fusion, recipe, batch)
         parameter, of_vtt = next(iter(host.parameters())), gradients.host_absorption[0]
         directions = torch.randn_like(parameter)
         if name.startswith("clip-lora"):
@@ -48,7 +48,7 @@ class TestEveryHost:
         for sign in (1, -1):
             with torch.no_grad():
                 parameter += sign * 1e-5 * directions
-                ends.append(batch_losses(problem, host, fusion, recipe, batch)[1])
+                ends.append(batch_losses(data, host, fusion, recipe, batch)[1])
                 parameter -= sign * 1e-5 * directions
         assert ends[0] is not None
         assert ends[1] is not None
@@ -56,17 +56,17 @@ class TestEveryHost:
         torch.testing.assert_close((of_vtt * directions).sum(), slope, rtol=1e-5, atol=1e-8)
 
     def test_prototypes_have_unit_length(self, make_setting: Callable[..., Setting], name: str) -> None:
-        problem, host, _ = make_setting(name)
-        torch.testing.assert_close(host.prototypes(problem).norm(dim=-1), torch.ones(3, dtype=torch.float64))
+        data, host, _ = make_setting(name)
+        torch.testing.assert_close(host.prototypes(data).norm(dim=-1), torch.ones(3, dtype=torch.float64))
 
 
 @pytest.mark.parametrize("name", STARTS_FROM_CLIP)
 def test_a_fresh_lora_changes_nothing(
-    make_setting: Callable[..., Setting], batch_of: Callable[[Problem, Host], Batch], name: str
+    make_setting: Callable[..., Setting], batch_of: Callable[[TrainingData, Host], Batch], name: str
 ) -> None:
-    problem, host, _ = make_setting(name)
-    batch = batch_of(problem, host)
-    torch.testing.assert_close(host.vision_layers(problem, batch), problem.vision_VLD[batch.views_B], rtol=1e-12, atol=1e-12)
-    torch.testing.assert_close(host.text_layers(problem, batch), problem.text_CLD, rtol=1e-12, atol=1e-12)
-    expected_CD = functional.normalize(problem.text_CLD[:, -1], dim=-1)
-    torch.testing.assert_close(host.prototypes(problem), expected_CD, rtol=1e-12, atol=1e-12)
+    data, host, _ = make_setting(name)
+    batch = batch_of(data, host)
+    torch.testing.assert_close(host.vision_layers(data, batch), data.vision_VLD[batch.views_B], rtol=1e-12, atol=1e-12)
+    torch.testing.assert_close(host.text_layers(data, batch), data.text_CLD, rtol=1e-12, atol=1e-12)
+    expected_CD = functional.normalize(data.text_CLD[:, -1], dim=-1)
+    torch.testing.assert_close(host.prototypes(data), expected_CD, rtol=1e-12, atol=1e-12)

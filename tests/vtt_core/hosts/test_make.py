@@ -9,7 +9,7 @@ from vtt_core.hosts.clip_lora import ClipLora
 from vtt_core.hosts.coop import CoOp
 from vtt_core.hosts.make import draw_text_dropout, make_host
 from vtt_core.hosts.maple import MaPLe
-from vtt_core.seeding import make_generator
+from vtt_core.training.seeding import make_generator
 
 
 def test_every_host_has_a_class(tiny_backbone: Backbone) -> None:

@@ -9,12 +9,12 @@ from vtt_core.contract.errors import PromptError
 from vtt_core.contract.recipe import make_recipe
 from vtt_core.hosts.host import Host
 from vtt_core.hosts.maple import MaPLe
-from vtt_core.problem import Batch, Problem
+from vtt_core.hosts.training_data import Batch, TrainingData
 
 
 def test_the_first_blocks_tokens_start_as_the_templates_words(make_setting: Callable[..., Setting]) -> None:
-    problem, host, _ = make_setting("maple", prompt_depth=1)
-    torch.testing.assert_close(host.text_layers(problem), problem.text_CLD, rtol=1e-12, atol=1e-12)
+    data, host, _ = make_setting("maple", prompt_depth=1)
+    torch.testing.assert_close(host.text_layers(data), data.text_CLD, rtol=1e-12, atol=1e-12)
 
 
 def test_visual_tokens_are_made_from_the_text_towers(make_setting: Callable[..., Setting]) -> None:
@@ -27,13 +27,15 @@ def test_visual_tokens_are_made_from_the_text_towers(make_setting: Callable[...,
         torch.testing.assert_close(visual_JPW[block], expected_PW)
 
 
-def test_images_are_read_beside_them(make_setting: Callable[..., Setting], batch_of: Callable[[Problem, Host], Batch]) -> None:
-    problem, host, _ = make_setting("maple")
-    batch = batch_of(problem, host)
-    images, tower = problem.views_V3HW[batch.views_B], problem.backbone.vision_tower
+def test_images_are_read_beside_them(
+    make_setting: Callable[..., Setting], batch_of: Callable[[TrainingData, Host], Batch]
+) -> None:
+    data, host, _ = make_setting("maple")
+    batch = batch_of(data, host)
+    images, tower = data.views_V3HW[batch.views_B], data.backbone.vision_tower
     with torch.no_grad():
         served_BD = tower.features(images, prompts_JPW=host.visual_prompts())
-    torch.testing.assert_close(host.vision_layers(problem, batch)[:, -1], served_BD, rtol=1e-10, atol=1e-10)
+    torch.testing.assert_close(host.vision_layers(data, batch)[:, -1], served_BD, rtol=1e-10, atol=1e-10)
     assert not torch.allclose(served_BD, tower.features(images))
 
 

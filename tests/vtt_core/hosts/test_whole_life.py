@@ -5,18 +5,18 @@ from collections.abc import Callable
 import pytest
 import torch
 
-from vtt_core.adapter import adapter_from_files, adapter_to_files
+from vtt_core.adapter.classify import classify
+from vtt_core.adapter.files import adapter_from_files, adapter_to_files
+from vtt_core.adapter.strip import strip
+from vtt_core.adapter.verify import verify
 from vtt_core.backbones.backbone import Backbone
-from vtt_core.classify import classify
+from vtt_core.backbones.preprocess import preprocess
 from vtt_core.contract.recipe import HOSTS, METHODS, FinetuneRecipe, make_recipe
 from vtt_core.contract.support_set import SupportSet
-from vtt_core.finetune import Finetune
-from vtt_core.images import decode_image
+from vtt_core.ingest.decode import decode_image
 from vtt_core.serving.engine import BatchItem, classify_mixed
 from vtt_core.serving.served import make_served
-from vtt_core.strip import strip
-from vtt_core.verify import verify
-from vtt_core.views import preprocess
+from vtt_core.training.finetune import Finetune
 
 
 def quick_recipe(method: str) -> FinetuneRecipe:
@@ -46,7 +46,7 @@ def test_nothing_of_the_text_tower_is_left_but_the_prototypes(finished: Finetune
     assert adapter.lora.rank == (4 if finished.recipe.host in ("clip-lora", "clip-lora-both") else 0)
     assert (adapter.prompts_JPW is None) == (finished.recipe.host != "maple")
     is_text_trained = finished.recipe.host != "clip-lora"
-    assert torch.equal(adapter.prototypes_CD, finished.problem.prototypes_CD) != is_text_trained
+    assert torch.equal(adapter.prototypes_CD, finished.data.prototypes_CD) != is_text_trained
 
 
 @pytest.mark.parametrize("method", [f"{host}+vtt" for host in HOSTS])

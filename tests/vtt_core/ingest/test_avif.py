@@ -7,9 +7,9 @@ from PIL import Image
 
 from tests.fixtures.pictures import encode, known_rgb
 from vtt_core.contract.errors import UnsupportedKindError
-from vtt_core.images import decode_image
 from vtt_core.ingest.avif import coded_colours, is_avif
 from vtt_core.ingest.coded_colours import CodedColours
+from vtt_core.ingest.decode import decode_image
 
 AVIF = encode(Image.fromarray(known_rgb()), "AVIF")
 

@@ -11,9 +11,9 @@ from PIL import Image, ImageCms
 from tests.fixtures.pictures import difference, encode, known_rgb
 from tests.fixtures.png_writer import png_chunk, write_png
 from vtt_core.contract.errors import UnsupportedKindError
-from vtt_core.images import decode_image
 from vtt_core.ingest.coded_colours import CodedColours, profile_of
 from vtt_core.ingest.colour import srgb_transform
+from vtt_core.ingest.decode import decode_image
 
 
 @pytest.mark.parametrize("transfer", [1, 2, 6, 13])

@@ -13,10 +13,10 @@ from PIL import Image, ImageCms
 
 from tests.fixtures.pictures import difference, encode, hidden_below_alpha, known_alpha, known_grey, known_rgb, on_white
 from tests.fixtures.png_writer import png_chunk, write_png
-from vtt_core.images import decode_image
 from vtt_core.ingest import colour
 from vtt_core.ingest.coded_colours import CodedColours, profile_of
 from vtt_core.ingest.colour import MAX_KEPT, MAX_PROFILE_BYTES, flat_srgb, srgb_transform
+from vtt_core.ingest.decode import decode_image
 
 CASES = Path(__file__).parent / "cases"
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

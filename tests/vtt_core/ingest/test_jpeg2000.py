@@ -14,8 +14,8 @@ from PIL import Image
 from tests.fixtures.pictures import difference, encode, known_alpha, known_grey, known_rgb
 from tests.vtt_core.ingest.test_boxes import made
 from vtt_core.contract.errors import ImageTooComplexError, TruncatedImageError, UnsupportedKindError
-from vtt_core.images import decode_image
 from vtt_core.ingest.coded_colours import CodedColours, profile_of
+from vtt_core.ingest.decode import decode_image
 from vtt_core.ingest.jpeg2000 import (
     MAX_TILE_SAMPLES,
     check_jpeg2000_cost,

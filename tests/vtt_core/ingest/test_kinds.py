@@ -18,7 +18,7 @@ from tests.fixtures.png_writer import png_chunk, write_png
 from tests.fixtures.tiff_writer import BLACK_IS_ZERO, CMYK, PALETTE, RGB, WHITE_IS_ZERO, Page, write_tiff
 from vtt_core.contract.errors import ImageError, UnsupportedKindError
 from vtt_core.contract.limits import DEFAULT_LIMITS
-from vtt_core.images import decode_image
+from vtt_core.ingest.decode import decode_image
 
 Array = NDArray[Any]
 MAX_DIFFERENCE = 1.0

@@ -9,7 +9,7 @@ import pytest
 from PIL import Image, ImageOps
 
 from tests.fixtures import planted_metadata as planted
-from vtt_core.images import decode_image
+from vtt_core.ingest.decode import decode_image
 from vtt_core.ingest.orientation import orientation_exif, raw_profile, read_orientation
 
 TURNS = range(1, 9)

@@ -13,7 +13,7 @@ from tests.fixtures.pictures import difference, encode, known_grey, known_rgb
 from tests.fixtures.png_writer import write_png
 from tests.fixtures.tiff_writer import RGB, Page, write_tiff
 from vtt_core.contract.errors import UnsupportedKindError
-from vtt_core.images import decode_image
+from vtt_core.ingest.decode import decode_image
 from vtt_core.ingest.jpeg2000 import read_jpeg2000
 from vtt_core.ingest.pixels import _check_depth, read_pixels
 

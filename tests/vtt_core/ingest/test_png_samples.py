@@ -7,7 +7,7 @@ import pytest
 
 from tests.fixtures.pictures import difference, known_alpha, known_grey, known_rgb
 from tests.fixtures.png_writer import png_chunk, write_png
-from vtt_core.images import decode_image
+from vtt_core.ingest.decode import decode_image
 from vtt_core.ingest.png_header import read_png_header
 from vtt_core.ingest.png_samples import samples_of
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.fixtures import planted_metadata as planted
 from tests.hostile.drawn import encode, noise
-from vtt_core.images import decode_image
+from vtt_core.ingest.decode import decode_image
 from vtt_core.ingest.strip_bmp import strip_bmp
 from vtt_core.ingest.structure import UnknownStructureError
 

@@ -4,7 +4,7 @@ import pytest
 
 from tests.fixtures import planted_metadata as planted
 from tests.hostile.drawn import encode, frames, noise
-from vtt_core.images import decode_image
+from vtt_core.ingest.decode import decode_image
 from vtt_core.ingest.strip_jpeg import strip_jpeg, strip_jpeg_stream
 from vtt_core.ingest.structure import UnknownStructureError
 

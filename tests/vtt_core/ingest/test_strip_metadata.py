@@ -17,7 +17,7 @@ from tests.hostile.drawn import encode, frames, noise
 from tests.hostile.mutations import FUZZ, bounded_memory, mutated
 from vtt_core.contract.errors import ImageError, MetadataNotRemovableError
 from vtt_core.contract.limits import DEFAULT_LIMITS
-from vtt_core.images import FORMATS, decode_image
+from vtt_core.ingest.decode import FORMATS, decode_image
 from vtt_core.ingest.strip_metadata import clean_image
 
 READ = [name for name in planted.CONTAINERS if name in FORMATS]

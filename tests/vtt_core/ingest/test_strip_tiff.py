@@ -7,7 +7,7 @@ from PIL import Image
 from tests.fixtures import planted_metadata as planted
 from tests.hostile.drawn import encode, frames, noise
 from tests.hostile.image_bombs import tiff_of, tiff_tiles
-from vtt_core.images import decode_image
+from vtt_core.ingest.decode import decode_image
 from vtt_core.ingest.strip_tiff import strip_tiff
 from vtt_core.ingest.structure import UnknownStructureError
 from vtt_core.ingest.tiff_file import read_directory

@@ -10,7 +10,7 @@ import pytest
 from tests.fixtures.pictures import difference, known_grey, known_rgb
 from tests.fixtures.tiff_writer import BLACK_IS_ZERO, RGB, Page, write_tiff
 from vtt_core.contract.errors import AnimatedImageError, ImageTooComplexError, TruncatedImageError
-from vtt_core.images import decode_image
+from vtt_core.ingest.decode import decode_image
 from vtt_core.ingest.tiff_directory import MAX_PAGES, Tag, picture_directory, with_first_page
 
 PICTURE = Page(known_rgb(), RGB)

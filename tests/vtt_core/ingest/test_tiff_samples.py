@@ -10,7 +10,7 @@ import pytest
 from tests.fixtures.pictures import difference, known_grey, known_rgb
 from tests.fixtures.tiff_writer import BLACK_IS_ZERO, RGB, WHITE_IS_ZERO, Page, write_tiff
 from vtt_core.contract.errors import ImageTooComplexError, TruncatedImageError
-from vtt_core.images import decode_image
+from vtt_core.ingest.decode import decode_image
 from vtt_core.ingest.tiff_samples import MAX_STRIP_BYTES
 
 WIDE = known_grey().astype(np.uint16)

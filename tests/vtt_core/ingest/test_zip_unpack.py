@@ -16,9 +16,9 @@ from dataclasses import replace
 import pytest
 
 from tests.hostile.raw_zip import Entry, pack
-from vtt_core.archives import read_zip
 from vtt_core.contract.errors import ArchiveTooLargeError, ImageTooManyBytesError, NotAZipError
 from vtt_core.contract.limits import DEFAULT_LIMITS
+from vtt_core.ingest.archives import read_zip
 from vtt_core.ingest.zip_methods import BZIP2, DEFLATED, LZMA, STORED, XZ
 from vtt_core.ingest.zip_unpack import CHUNK_BYTES, unpack_entry
 
@@ -90,7 +90,7 @@ def test_the_size_of_an_image_bounds_what_is_unpacked(method: int) -> None:
 BOMB = """
 import io, resource, sys
 from tests.vtt_core.ingest.test_zip_unpack import bomb
-from vtt_core.archives import read_zip
+from vtt_core.ingest.archives import read_zip
 from vtt_core.contract.errors import VttError
 zipped = bomb(int(sys.argv[1]), int(sys.argv[2]), 10 * 2**20)
 before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

@@ -10,18 +10,18 @@ import torch
 from PIL import Image
 
 from tests.fixtures.pictures import encode, hidden_below_alpha
-from vtt_core.adapter import adapter_from_files, adapter_to_files
+from vtt_core.adapter.classify import classify
+from vtt_core.adapter.files import adapter_from_files, adapter_to_files
+from vtt_core.adapter.strip import strip
 from vtt_core.backbones.backbone import Backbone
-from vtt_core.classify import classify
+from vtt_core.backbones.preprocess import preprocess
 from vtt_core.contract.errors import AdapterFormatError, BackboneMismatchError, ImageError, UnknownBackboneError
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import SupportSet
-from vtt_core.finetune import Finetune
 from vtt_core.serving.batcher import Batching
 from vtt_core.serving.engine import BatchItem, Engine, EngineSettings, classify_mixed
 from vtt_core.serving.served import make_served
-from vtt_core.strip import strip
-from vtt_core.views import preprocess
+from vtt_core.training.finetune import Finetune
 
 Files = dict[str, bytes]
 

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vtt_core.adapter import Adapter
+from vtt_core.adapter.files import Adapter
 from vtt_core.serving.served import make_served
 
 

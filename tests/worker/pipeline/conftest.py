@@ -13,7 +13,7 @@ from tests.worker.conftest import add_job
 from vtt_core.contract.support_set import SupportSet
 from worker.context import WorkerContext
 from worker.heartbeat import Heartbeat
-from worker.pipeline.fetch import Order, fetch_support_set, read_order
+from worker.pipeline.fetch import JobSpec, fetch_support_set, read_job_spec
 from worker.progress import ProgressWriter
 
 
@@ -27,13 +27,13 @@ def lease(context: WorkerContext) -> Lease:
 
 
 @pytest.fixture
-def order(context: WorkerContext, lease: Lease) -> Order:
+def order(context: WorkerContext, lease: Lease) -> JobSpec:
     with context.session_factory() as session:
-        return read_order(session, lease.job_id)
+        return read_job_spec(session, lease.job_id)
 
 
 @pytest.fixture
-def support_set(context: WorkerContext, order: Order) -> SupportSet:
+def support_set(context: WorkerContext, order: JobSpec) -> SupportSet:
     return fetch_support_set(order, context.store)
 
 

@@ -11,34 +11,34 @@ from app.infra.checkpoints import clear_ended_jobs
 from app.infra.clock import utc_now
 from app.infra.jobs import JobRepository
 from app.infra.leases import Lease, LeaseRepository
-from app.infra.store import ObjectStore
+from app.infra.object_store import ObjectStore
 from app.infra.tables import ModelRow
-from vtt_core.adapter import adapter_from_files
+from vtt_core.adapter.files import adapter_from_files
 from vtt_core.contract.support_set import SupportSet
-from vtt_core.finetune import Finetune
+from vtt_core.training.finetune import Finetune
 from worker.backbones import BackboneCache
 from worker.context import WorkerContext
 from worker.heartbeat import Heartbeat
-from worker.patience import Patience
-from worker.pipeline.fetch import Order
+from worker.outage_retry import OutageRetry
+from worker.pipeline.fetch import JobSpec
 from worker.pipeline.publish import publish
 from worker.pipeline.run import open_finetune
 
 
 @pytest.fixture
-def finetune(context: WorkerContext, order: Order, support_set: SupportSet, backbones: BackboneCache) -> Finetune:
+def finetune(context: WorkerContext, order: JobSpec, support_set: SupportSet, backbones: BackboneCache) -> Finetune:
     return open_finetune(order, backbones.get("mini"), support_set, context.store)
 
 
 def call_publish(
-    context: WorkerContext, finetune: Finetune, support_set: SupportSet, order: Order, lease: Lease, heartbeat: Heartbeat
+    context: WorkerContext, finetune: Finetune, support_set: SupportSet, order: JobSpec, lease: Lease, heartbeat: Heartbeat
 ) -> str:
     return publish(
         finetune,
         support_set,
         order,
         lease=lease,
-        patience=Patience(5, heartbeat.check),
+        patience=OutageRetry(5, heartbeat.check),
         session_factory=context.session_factory,
         store=context.store,
         clock=context.clock,
@@ -46,7 +46,7 @@ def call_publish(
 
 
 def test_what_is_published_can_be_loaded_and_has_its_row(
-    context: WorkerContext, finetune: Finetune, support_set: SupportSet, order: Order, lease: Lease, heartbeat: Heartbeat
+    context: WorkerContext, finetune: Finetune, support_set: SupportSet, order: JobSpec, lease: Lease, heartbeat: Heartbeat
 ) -> None:
     model_id = call_publish(context, finetune, support_set, order, lease, heartbeat)
     with context.session_factory() as session:
@@ -63,7 +63,7 @@ def test_a_lease_lost_while_verifying_leaves_neither_row_nor_files(
     context: WorkerContext,
     finetune: Finetune,
     support_set: SupportSet,
-    order: Order,
+    order: JobSpec,
     lease: Lease,
     heartbeat: Heartbeat,
     monkeypatch: pytest.MonkeyPatch,
@@ -86,7 +86,7 @@ def test_a_connection_that_breaks_at_a_commit_costs_nothing(
     context: WorkerContext,
     finetune: Finetune,
     support_set: SupportSet,
-    order: Order,
+    order: JobSpec,
     lease: Lease,
     heartbeat: Heartbeat,
     monkeypatch: pytest.MonkeyPatch,
@@ -119,7 +119,7 @@ def test_a_store_that_is_away_for_a_moment_costs_nothing(
     context: WorkerContext,
     finetune: Finetune,
     support_set: SupportSet,
-    order: Order,
+    order: JobSpec,
     lease: Lease,
     heartbeat: Heartbeat,
     monkeypatch: pytest.MonkeyPatch,
@@ -142,7 +142,7 @@ def test_files_of_a_publisher_that_dies_before_the_row_are_cleared_once_the_job_
     context: WorkerContext,
     finetune: Finetune,
     support_set: SupportSet,
-    order: Order,
+    order: JobSpec,
     lease: Lease,
     heartbeat: Heartbeat,
     monkeypatch: pytest.MonkeyPatch,
@@ -156,7 +156,7 @@ def test_files_of_a_publisher_that_dies_before_the_row_are_cleared_once_the_job_
             call_publish(context, finetune, support_set, order, lease, heartbeat)
     with context.session_factory.begin() as session:
         lease = LeaseRepository(session).claim(lease.job_id, "other", 30, utc_now() + timedelta(minutes=1))  # type: ignore[assignment]
-    patience = Patience(5, lambda: None)
+    patience = OutageRetry(5, lambda: None)
     model_id = publish(
         finetune,
         support_set,

@@ -7,19 +7,19 @@ from app.domain.errors import StaleLeaseError, StoreUnavailableError
 from app.infra.checkpoints import checkpoint_key
 from app.infra.clock import utc_now
 from app.infra.leases import Lease, LeaseRepository
-from app.infra.store import ObjectStore
+from app.infra.object_store import ObjectStore
 from vtt_core.contract.support_set import SupportSet
 from worker.backbones import BackboneCache
 from worker.context import WorkerContext
 from worker.heartbeat import Heartbeat, StopRequestedError
-from worker.pipeline.fetch import Order
+from worker.pipeline.fetch import JobSpec
 from worker.pipeline.run import open_finetune, run_steps
 from worker.progress import ProgressWriter
 
 
 def test_checkpoints_come_every_so_many_steps_but_not_after_the_last(
     context: WorkerContext,
-    order: Order,
+    order: JobSpec,
     support_set: SupportSet,
     backbones: BackboneCache,
     heartbeat: Heartbeat,
@@ -33,7 +33,7 @@ def test_checkpoints_come_every_so_many_steps_but_not_after_the_last(
 
 def test_a_stop_keeps_a_checkpoint_of_the_step_it_came_at(
     context: WorkerContext,
-    order: Order,
+    order: JobSpec,
     support_set: SupportSet,
     backbones: BackboneCache,
     heartbeat: Heartbeat,
@@ -50,7 +50,7 @@ def test_a_stop_keeps_a_checkpoint_of_the_step_it_came_at(
 
 def test_a_stale_worker_puts_no_checkpoint(
     context: WorkerContext,
-    order: Order,
+    order: JobSpec,
     support_set: SupportSet,
     backbones: BackboneCache,
     heartbeat: Heartbeat,
@@ -71,7 +71,7 @@ def test_a_stale_worker_puts_no_checkpoint(
 @pytest.mark.parametrize("part", ["database", "store"])
 def test_a_checkpoint_that_cannot_be_kept_stops_nothing(
     context: WorkerContext,
-    order: Order,
+    order: JobSpec,
     support_set: SupportSet,
     backbones: BackboneCache,
     heartbeat: Heartbeat,

@@ -1,0 +1,1 @@
+"""The `vtt bench` and `vtt diagnose` commands."""

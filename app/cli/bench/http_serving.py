@@ -1,0 +1,224 @@
+"""Measure predictions over HTTP: an API process in role `predict`, drawn models, JPEG files, clients on the same machine."""
+
+from __future__ import annotations
+
+import io
+import os
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+from statistics import median, quantiles
+from typing import TYPE_CHECKING, Any
+
+import httpx
+import numpy as np
+from PIL import Image
+
+from app.cli.children import Child, stop_all
+from vtt_core.contract.errors import BackboneUnavailableError
+
+if TYPE_CHECKING:
+    from vtt_core.backbones.backbone import Backbone
+
+START_SECONDS = 300.0
+STOP_SECONDS = 20.0
+NUM_MODELS = 32
+NUM_FILES = 64
+SIDE_PIXELS = 256
+"""Of the JPEG files."""
+RAISED_LIMITS = {
+    "VTT_PREDICT_MAX_WAIT_SECONDS": "3600",
+    "VTT_PREDICT_MAX_WAITING_IMAGES": "100000",
+    "VTT_MAX_REQUESTS": "4096",
+}
+"""Settings of the measured process: as many clients as are asked for are to be answered, however slow the backbone is."""
+
+
+def measure_http(backbone: Backbone, folder: Path, *, num_clients: int, num_requests: int, num_threads: int) -> dict[str, Any]:
+    """Return throughput over HTTP beside a bare loop of decoding and model, and latencies at half load.
+
+    The process refuses none of its clients (`RAISED_LIMITS`): what a limit refuses is measured by `vtt bench load`.
+
+    Args:
+        backbone: whose id the process loads anew.
+        folder: empty, for the process's data.
+        num_clients: requests in flight at full load, one image each.
+        num_requests: of each measurement.
+        num_threads: cores of torch, here and in the process.
+    """
+    files = [_draw_jpeg(seed) for seed in range(NUM_FILES)]
+    bare = _bare_images_per_second(backbone, files, batch_size=num_clients, num_images=num_requests)
+    with _serving(backbone, folder, num_threads) as (url, model_ids), httpx.Client(base_url=url, timeout=120) as client:
+        ask = _asking(client, model_ids, files)
+        for number in range(len(model_ids)):
+            ask(number)
+        started = time.perf_counter()
+        with ThreadPoolExecutor(num_clients) as pool:
+            list(pool.map(ask, range(num_requests)))
+        http = num_requests / (time.perf_counter() - started)
+        latencies = _at_half_load(ask, http / 2, num_requests)
+    middle, tail = median(latencies), quantiles(latencies, n=100, method="inclusive")[98]
+    return {
+        "http_over_bare": http / bare,
+        "http_images_per_second": http,
+        "bare_loop_images_per_second": bare,
+        "half_load": {"median_ms": 1e3 * middle, "p99_ms": 1e3 * tail, "p99_over_median": tail / middle},
+        "http_clients": num_clients,
+        "http_requests": num_requests,
+        "raised_limits": RAISED_LIMITS,
+    }
+
+
+def _draw_jpeg(seed: int) -> bytes:
+    noise = np.random.default_rng(seed).integers(0, 256, (16, 16, 3), dtype=np.uint8)
+    buffer = io.BytesIO()
+    Image.fromarray(noise).resize((SIDE_PIXELS, SIDE_PIXELS), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=90)
+    return buffer.getvalue()
+
+
+def _bare_images_per_second(backbone: Backbone, files: list[bytes], *, batch_size: int, num_images: int) -> float:
+    """Time a plain loop: decode a batch, run open_clip's own model on it."""
+    import torch  # noqa: PLC0415  (takes seconds; other commands do without)
+
+    from vtt_core.backbones.preprocess import preprocess  # noqa: PLC0415
+    from vtt_core.ingest.decode import decode_image  # noqa: PLC0415
+
+    def run(count: int) -> None:
+        for start in range(0, count, batch_size):
+            chosen = [files[index % len(files)] for index in range(start, min(start + batch_size, count))]
+            with torch.inference_mode():
+                backbone.clip.encode_image(preprocess(map(decode_image, chosen), backbone.preprocessing))
+
+    run(batch_size)
+    started = time.perf_counter()
+    run(num_images)
+    return num_images / (time.perf_counter() - started)
+
+
+def _asking(client: httpx.Client, model_ids: list[str], files: list[bytes]) -> Callable[[int], None]:
+    def ask(number: int) -> None:
+        model_id = model_ids[number % len(model_ids)]
+        files_of_form = {"images": ("image.jpg", files[number % len(files)], "image/jpeg")}
+        client.post(f"/v1/models/{model_id}/predict", files=files_of_form).raise_for_status()
+
+    return ask
+
+
+def _at_half_load(ask: Callable[[int], None], requests_per_second: float, num_requests: int) -> list[float]:
+    """Return the seconds of requests that arrive at random, whether others are answered or not."""
+    source, latencies = Random(0), []
+
+    def timed(number: int, due: float) -> None:
+        ask(number)
+        latencies.append(time.perf_counter() - due)
+
+    with ThreadPoolExecutor(128) as pool:
+        due = time.perf_counter()
+        for number in range(num_requests):
+            due += source.expovariate(requests_per_second)
+            time.sleep(max(0.0, due - time.perf_counter()))
+            pool.submit(timed, number, due)
+    assert len(latencies) == num_requests
+    return latencies
+
+
+@contextmanager
+def _serving(backbone: Backbone, folder: Path, num_threads: int) -> Iterator[tuple[str, list[str]]]:
+    """Start a process that predicts with drawn models, and give its address and their ids."""
+    model_ids = _publish(backbone, folder)
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        listener.listen(128)
+        listener.set_inheritable(True)
+        settings = RAISED_LIMITS | {
+            "VTT_DATA_DIR": str(folder),
+            "VTT_ROLE": "predict",
+            "VTT_DEFAULT_BACKBONE": backbone.backbone_id,
+            "VTT_DEVICE": str(backbone.device),
+            "OMP_NUM_THREADS": str(num_threads),
+        }
+        command = [sys.executable, "-m", "app.cli.main", "api", "--fd", str(listener.fileno())]
+        child = Child("api", command, {**os.environ, **settings}, inherited_fds=(listener.fileno(),))
+        child.start(time.monotonic())
+        url = f"http://127.0.0.1:{listener.getsockname()[1]}"
+        try:
+            _wait_until_ready(url, child)
+            yield url, model_ids
+        finally:
+            stop_all([child], STOP_SECONDS)
+
+
+def _wait_until_ready(url: str, child: Child) -> None:
+    deadline = time.monotonic() + START_SECONDS
+    while time.monotonic() < deadline and child.exit_code is None:
+        try:
+            if httpx.get(f"{url}/readyz", timeout=5.0).status_code == httpx.codes.OK:
+                return
+        except httpx.HTTPError:
+            pass
+        time.sleep(0.1)
+    raise BackboneUnavailableError(
+        expected=f"a process that predicts within {START_SECONDS:g} s",
+        got="none that was ready",
+        remedy="Look at its output above",
+    )
+
+
+def _publish(backbone: Backbone, folder: Path) -> list[str]:
+    """Put drawn models into the database and the store of a data folder, as a worker would have left them."""
+    from app.domain.ids import MODEL_PREFIX, new_id  # noqa: PLC0415  (as in _bare_images_per_second)
+    from app.infra.clock import utc_now  # noqa: PLC0415
+    from app.infra.database import make_engine, make_session_factory, migrate  # noqa: PLC0415
+    from app.infra.object_store import ObjectStore  # noqa: PLC0415
+    from app.infra.settings import Settings  # noqa: PLC0415
+    from app.infra.tables import JobRow, ModelRow, SupportSetRow  # noqa: PLC0415
+    from vtt_core.adapter.files import adapter_to_files  # noqa: PLC0415
+    from vtt_core.bench.speed.synthetic_adapters import draw_adapter  # noqa: PLC0415
+
+    settings = Settings(data_dir=folder)
+    migrate(settings.resolved_database_url)
+    engine = make_engine(settings.resolved_database_url)
+    store, now, model_ids = ObjectStore(settings.resolved_store_url), utc_now(), []
+    with make_session_factory(engine).begin() as session:
+        session.add(SupportSetRow(id="set_drawn", empty_labels=[], created_at=now))
+        session.flush()
+        for seed in range(NUM_MODELS):
+            adapter = draw_adapter(backbone, seed)
+            model_id, files = new_id(MODEL_PREFIX), adapter_to_files(adapter)
+            for name, content in files.items():
+                store.put(f"models/{model_id}/{name}", content)
+            job = JobRow(
+                id=f"job_{seed}",
+                support_set_id="set_drawn",
+                backbone_id=backbone.backbone_id,
+                recipe=adapter.manifest.recipe,
+                seed=seed,
+                state="succeeded",
+                num_steps=1,
+                request_sha256="0" * 64,
+                created_at=now,
+            )
+            session.add(job)
+            session.flush()
+            session.add(
+                ModelRow(
+                    id=model_id,
+                    job_id=job.id,
+                    backbone_id=backbone.backbone_id,
+                    backbone_sha256=backbone.weight_sha256,
+                    labels=list(adapter.manifest.labels),
+                    recipe=adapter.manifest.recipe,
+                    metrics={},
+                    adapter_key=f"models/{model_id}",
+                    adapter_bytes=sum(map(len, files.values())),
+                    created_at=now,
+                )
+            )
+            model_ids.append(model_id)
+    engine.dispose()
+    return model_ids

@@ -1,0 +1,169 @@
+"""Send the requests of `vtt bench load`: by clients that wait for their answers, or at a rate whatever is answered.
+
+Closed loop: each client sends its next request once the last is answered; one that is refused waits as `Retry-After` says.
+Open loop: requests arrive at random at a rate, as those of many strangers do; their latency counts from when they were due.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from random import Random
+
+import httpx
+
+from app.cli.bench.load_mix import Ask, Mix
+
+TIMEOUT_SECONDS = 120.0
+PROBE_SECONDS = 1.0
+"""Pause between two looks at each health endpoint."""
+PROBES = ("livez", "readyz")
+LIMITS = httpx.Limits(keepalive_expiry=2.0)
+"""A connection is given up before the service, which waits 5 s, closes it under a request."""
+LONGEST_WAIT_SECONDS = 5.0
+"""Of a refused client, however long it was asked to wait: the measurement ends."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of a request."""
+
+    kind: str
+    seconds: float
+    """From when it was due to the whole answer."""
+    status: int
+    """0 where none came."""
+    failure: str = ""
+    """Why none came."""
+    retry_after: str = ""
+
+    @property
+    def is_accepted(self) -> bool:
+        """Whether the answer is a success."""
+        return 200 <= self.status < 300
+
+
+class LoadRun:
+    """Sends requests for some seconds and keeps what becomes of each.
+
+    Args:
+        url: of the service.
+        headers: of every request.
+        mix: what to send.
+        seconds: how long requests are sent; those in flight then are waited for.
+    """
+
+    def __init__(self, url: str, headers: dict[str, str], mix: Mix, seconds: float) -> None:
+        self._url = url
+        self._headers = headers
+        self._mix = mix
+        self._seconds = seconds
+        self._tls = httpx.create_ssl_context(trust_env=False)
+        self._idle: list[httpx.AsyncClient] = []
+        self.outcomes: list[Outcome] = []
+        self.start = 0.0
+        self.elapsed_seconds = 0.0
+        """From the first request to the last answer."""
+
+    async def run(self, num_clients: int, rate: float | None, look: Callable[[float], None], look_seconds: float) -> None:
+        """Send requests.
+
+        Args:
+            num_clients: of the closed loop.
+            rate: requests a second of the open loop; None for the closed loop.
+            look: is called with the seconds since the start, now and then.
+            look_seconds: between two such calls.
+        """
+        self.start = time.perf_counter()
+        beside = [asyncio.create_task(self._probe(path)) for path in PROBES]
+        beside.append(asyncio.create_task(_repeat(self._looking(look), look_seconds)))
+        await (self._closed(num_clients) if rate is None else self._open(rate))
+        self.elapsed_seconds = time.perf_counter() - self.start
+        for task in beside:
+            task.cancel()
+        await asyncio.gather(*beside, return_exceptions=True)
+        await asyncio.gather(*(connection.aclose() for connection in self._idle))
+        look(time.perf_counter() - self.start)
+
+    @asynccontextmanager
+    async def _connection(self) -> AsyncIterator[httpx.AsyncClient]:
+        # One for each request in flight: a pool of hundreds takes longer to search than the service to answer.
+        connection = self._idle.pop() if self._idle else self._connect()
+        try:
+            yield connection
+        finally:
+            self._idle.append(connection)
+
+    def _connect(self) -> httpx.AsyncClient:
+        return httpx.AsyncClient(
+            base_url=self._url, headers=self._headers, timeout=TIMEOUT_SECONDS, verify=self._tls, limits=LIMITS, trust_env=False
+        )
+
+    def _is_over(self) -> bool:
+        return time.perf_counter() - self.start >= self._seconds
+
+    async def _closed(self, num_clients: int) -> None:
+        async def client() -> None:
+            while not self._is_over():
+                outcome = await self._send(self._mix.draw(), time.perf_counter())
+                if outcome.retry_after.isdecimal():
+                    await asyncio.sleep(min(float(outcome.retry_after), LONGEST_WAIT_SECONDS))
+
+        await asyncio.gather(*(client() for _ in range(num_clients)))
+
+    async def _open(self, rate: float) -> None:
+        random, due, sending = Random(0), time.perf_counter(), set()
+        while True:
+            due += random.expovariate(rate)
+            if due - self.start >= self._seconds:
+                break
+            await asyncio.sleep(max(0.0, due - time.perf_counter()))
+            task = asyncio.create_task(self._send(self._mix.draw(), due))
+            sending.add(task)
+            task.add_done_callback(sending.discard)
+        await asyncio.gather(*sending)
+
+    async def _send(self, ask: Ask, due: float) -> Outcome:
+        try:
+            async with self._connection() as http:
+                response = await http.post(ask.path, files=ask.files, json=ask.json)
+        except httpx.HTTPError as error:
+            outcome = Outcome(ask.kind, time.perf_counter() - due, 0, type(error).__name__)
+        else:
+            outcome = _outcome(ask.kind, time.perf_counter() - due, response)
+            if outcome.is_accepted:
+                self._mix.learn(ask.kind, response.json())
+        self.outcomes.append(outcome)
+        return outcome
+
+    async def _probe(self, path: str) -> None:
+        async def probe() -> None:
+            started = time.perf_counter()
+            try:
+                async with self._connection() as http:
+                    response = await http.get(f"/{path}")
+            except httpx.HTTPError as error:
+                self.outcomes.append(Outcome(path, time.perf_counter() - started, 0, type(error).__name__))
+            else:
+                self.outcomes.append(_outcome(path, time.perf_counter() - started, response))
+
+        await _repeat(probe, PROBE_SECONDS)
+
+    def _looking(self, look: Callable[[float], None]) -> Callable[[], Awaitable[None]]:
+        async def looking() -> None:
+            await asyncio.to_thread(look, time.perf_counter() - self.start)
+
+        return looking
+
+
+def _outcome(kind: str, seconds: float, response: httpx.Response) -> Outcome:
+    return Outcome(kind, seconds, response.status_code, retry_after=response.headers.get("Retry-After", ""))
+
+
+async def _repeat(act: Callable[[], Awaitable[None]], pause_seconds: float) -> None:
+    while True:
+        await act()
+        await asyncio.sleep(pause_seconds)

@@ -1,0 +1,26 @@
+"""Accept the names of the version before, and say the new ones. To be removed in 0.3."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.cli.console import stderr_console
+from app.cli.sample_images import sample_images
+
+
+def warn_renamed(old: str, new: str) -> None:
+    """Say once that a name has changed, and how long the old one still works."""
+    stderr_console().print(f"{old} is now called {new}; the old name works until version 0.3", style="yellow", markup=False)
+
+
+def draw(
+    folder: Annotated[Path, typer.Argument(metavar="DIR")],
+    num_images: Annotated[int, typer.Option("--images", metavar="N", min=1)] = 15,
+    seed: Annotated[int, typer.Option(metavar="N", min=0)] = 0,
+) -> None:
+    """Run `vtt sample-images`, which this command was called before."""
+    warn_renamed("vtt draw", "vtt sample-images")
+    sample_images(folder, num_images, seed)

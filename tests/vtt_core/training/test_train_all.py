@@ -1,0 +1,46 @@
+from collections.abc import Callable
+
+import pytest
+
+from vtt_core.adapter.files import adapter_to_files
+from vtt_core.adapter.strip import strip
+from vtt_core.backbones.backbone import Backbone
+from vtt_core.contract.recipe import make_recipe
+from vtt_core.contract.support_set import SupportSet
+from vtt_core.training import train_all as module
+from vtt_core.training.finetune import Finetune
+from vtt_core.training.train_all import train_all
+
+FAST = {"iterations": 3, "batch_size": 4, "rank": 2}
+
+
+@pytest.fixture
+def begin(tiny_backbone: Backbone, make_support_set: Callable[..., SupportSet]) -> Callable[..., list[Finetune]]:
+    def make(*ways: int, method: str = "clip-lora+vtt") -> list[Finetune]:
+        recipe = make_recipe(method, changes=FAST)
+        return [Finetune(tiny_backbone, make_support_set(way=way), recipe, seed) for seed, way in enumerate(ways)]
+
+    return make
+
+
+@pytest.mark.parametrize("method", ["clip-lora+vtt", "coop+vtt"])
+def test_every_fine_tuning_takes_all_its_steps(begin: Callable[..., list[Finetune]], method: str) -> None:
+    finetunes = begin(2, 3, method=method)
+    rounds = list(train_all(finetunes))
+    for index in range(2):
+        reports = [reports[index] for reports in rounds if reports[index] is not None]
+        assert [report.step for report in reports if report is not None] == [1, 2, 3]
+    assert all(finetune.has_finished for finetune in finetunes)
+
+
+def test_a_host_that_shares_no_steps_becomes_what_it_is_alone(begin: Callable[..., list[Finetune]]) -> None:
+    together, alone = begin(2, 2, method="maple"), begin(2, 2, method="maple")
+    list(train_all(together))
+    for one, other in zip(together, alone, strict=True):
+        list(other.steps())
+        assert adapter_to_files(strip(one)) == adapter_to_files(strip(other))
+
+
+def test_only_a_gpu_stacks_them(begin: Callable[..., list[Finetune]], monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "train_many", lambda finetunes: pytest.fail("a CPU goes faster in common passes"))
+    assert len(list(train_all(begin(2, 2)))) == 3

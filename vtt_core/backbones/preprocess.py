@@ -1,0 +1,38 @@
+"""Turn decoded images into the tensors that a backbone reads.
+
+Shapes: B images, H = W side in pixels.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+
+from vtt_core.contract.manifest import Preprocessing
+
+
+def preprocess(images: Iterable[Image.Image], preprocessing: Preprocessing) -> Tensor:
+    """Return images_B3HW: resized to the backbone's side whatever the ratio, and normalised.
+
+    Args:
+        images: RGB images of any size.
+        preprocessing: side, mean and deviation of the backbone.
+    """
+    return torch.stack([to_tensor(resize(image, preprocessing), preprocessing) for image in images])
+
+
+def resize(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
+    """Return the image squashed to the backbone's square side; one that has it already is only copied."""
+    side = preprocessing.side_pixels
+    return image.resize((side, side), Image.Resampling.BILINEAR)
+
+
+def to_tensor(image: Image.Image, preprocessing: Preprocessing) -> Tensor:
+    """Return one normalised (3, H, W) float32 tensor of an RGB image."""
+    channels_3HW = torch.from_numpy(np.array(image, dtype=np.float32) / 255).permute(2, 0, 1)
+    mean_311, std_311 = (torch.tensor(values).view(3, 1, 1) for values in (preprocessing.mean, preprocessing.std))
+    return (channels_3HW - mean_311) / std_311

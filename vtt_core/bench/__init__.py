@@ -1,0 +1,1 @@
+"""Measure the method and the service; nothing that serves imports this."""

@@ -1,0 +1,1 @@
+"""Sample episodes, run methods on them, and report accuracy."""

@@ -1,0 +1,110 @@
+"""Give an episode its images: the support set that a user would have sent, and what the frozen baselines read of them.
+
+Shapes: V views of the support images, S support images, Q queries, C classes, L layers, D joint size, W tower width.
+Source: METHOD.md, "Protocol" and "Baselines".
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+
+import torch
+from torch import Tensor
+
+from vtt_core.bench.baselines.few_shot_task import FewShotTask, in_chunks
+from vtt_core.bench.episodes.image_bank import ImageBank
+from vtt_core.bench.episodes.sampling import Episode
+from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.contract.support_set import SupportClass, SupportImage, SupportSet
+from vtt_core.training.seeding import derived_seed
+from vtt_core.training.views import Views, stack_views
+
+
+@dataclass(frozen=True)
+class EpisodeImages:
+    """One episode with the images that its indices mean."""
+
+    bank: ImageBank
+    episode: Episode
+    number: int
+    protocol_seed: int
+
+    @property
+    def seed(self) -> int:
+        """Of whatever a method draws: the same for all methods, and wherever the episode is computed."""
+        return derived_seed(self.protocol_seed, "episode", self.number)
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """Class names in the order of the episode's labels."""
+        return tuple(self.bank.labels[index] for index in self.episode.classes)
+
+    @property
+    def support(self) -> list[int]:
+        """Indices of the support images."""
+        indices: list[int] = self.episode.support_S.tolist()
+        return indices
+
+    @property
+    def query(self) -> list[int]:
+        """Indices of the query images."""
+        indices: list[int] = self.episode.query_Q.tolist()
+        return indices
+
+    @property
+    def prototypes_CD(self) -> Tensor:
+        """Unit text feature of the episode's classes."""
+        return self.bank.prototypes_CD[list(self.episode.classes)]
+
+    def support_set(self) -> SupportSet:
+        """Return what a user would have sent."""
+        images: dict[int, list[SupportImage]] = {label: [] for label in range(len(self.labels))}
+        for index, label in zip(self.support, self.episode.support_labels_S.tolist(), strict=True):
+            image = self.bank.images[index]
+            images[label].append(SupportImage(image.name, image.read()))
+        return SupportSet(tuple(SupportClass(name, tuple(images[label])) for label, name in enumerate(self.labels)))
+
+    @cached_property
+    def task(self) -> BankTask:
+        """What the baselines learn from, with the views that a fine-tuning of the same seed has."""
+        backbone, recipe = self.bank.backbone, FinetuneRecipe()
+        views = Views(backbone.preprocessing, recipe, self.seed)
+        drawn = [views.of_image(image, index) for index, image in enumerate(self.bank.decoded(self.support))]
+        return BankTask(
+            backbone=backbone,
+            views_V3HW=stack_views(drawn).to(backbone.device, backbone.dtype),
+            labels_V=self.episode.support_labels_S.to(backbone.device).repeat(recipe.num_views),
+            num_images=len(drawn),
+            prototypes_CD=self.prototypes_CD,
+            queries_Q3HW=self.bank.pixels(self.query),
+            images=self,
+        )
+
+
+@dataclass(frozen=True)
+class BankTask(FewShotTask):
+    """A task whose plain images are encoded by the bank, once for all episodes; only its other views are its own."""
+
+    images: EpisodeImages
+
+    @cached_property
+    def view_layers_VLD(self) -> Tensor:
+        """Frozen layer features of the views, not normalised."""
+        drawn_VLD = in_chunks(self.backbone.vision_tower.layer_features, self.views_V3HW[self.num_images :])
+        return torch.cat((self.images.bank.layer_features(self.images.support), drawn_VLD))
+
+    @cached_property
+    def query_layers_QLD(self) -> Tensor:
+        """Frozen layer features of the queries, not normalised."""
+        return self.images.bank.layer_features(self.images.query)
+
+    @cached_property
+    def plain_unprojected_SW(self) -> Tensor:
+        """Frozen features of the plain views before the projection into the joint space."""
+        return self.images.bank.unprojected_features(self.images.support)
+
+    @cached_property
+    def query_unprojected_QW(self) -> Tensor:
+        """Frozen features of the queries before the projection into the joint space."""
+        return self.images.bank.unprojected_features(self.images.query)

@@ -1,0 +1,169 @@
+"""Hold all images of a data set for hundreds of episodes: what is read, decoded or encoded once is not so again.
+
+Shapes: B images, I images of the data set, C its classes, L layers, D joint size, W tower width.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from functools import cached_property
+
+import torch
+from PIL import Image
+from torch import Tensor
+
+from vtt_core.adapter.classify import zero_shot_prototypes
+from vtt_core.backbones.backbone import Backbone
+from vtt_core.backbones.class_tokens import tokenize_classes
+from vtt_core.backbones.preprocess import preprocess
+from vtt_core.bench.datasets.labelled_image import LOCAL_LIMITS, LabelledImage
+from vtt_core.contract.errors import ImageError
+from vtt_core.contract.limits import Limits
+from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.ingest.decode import decode_image
+
+MEMORY_BYTES = 2**30
+"""Of everything that a bank keeps."""
+PIXEL_BYTES = 4
+"""Of an RGB image, as Pillow keeps it."""
+MAX_HASHED_IMAGES = 1000
+"""Of a larger data set, so many images spread evenly stand for all in its hash."""
+GPU_CHUNK_IMAGES = 64
+"""Images that a GPU encodes at once. A CPU encodes them one by one: rows of a product depend by rounding on how many there
+are, and what an image's feature is must not depend on what was asked for with it."""
+
+
+class Memo:
+    """Keeps what was used last, up to a number of bytes."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes, self.num_bytes = max_bytes, 0
+        self._kept: OrderedDict[Hashable, tuple[object, int]] = OrderedDict()
+
+    def get(self, key: Hashable) -> object | None:
+        """Return what is kept under the key, or None."""
+        if key not in self._kept:
+            return None
+        self._kept.move_to_end(key)
+        return self._kept[key][0]
+
+    def keep(self, key: Hashable, value: object, num_bytes: int) -> None:
+        """Keep a value, and drop what was not used for the longest time where there is no room."""
+        self._kept[key] = (value, num_bytes)
+        self.num_bytes += num_bytes
+        while self.num_bytes > self._max_bytes:
+            _, (_, freed_bytes) = self._kept.popitem(last=False)
+            self.num_bytes -= freed_bytes
+
+
+class ImageBank:
+    """All images of a data set, and what a frozen backbone makes of them."""
+
+    def __init__(
+        self,
+        images: Sequence[LabelledImage],
+        backbone: Backbone,
+        limits: Limits = LOCAL_LIMITS,
+        memory_bytes: int = MEMORY_BYTES,
+        sha256: str | None = None,
+    ) -> None:
+        """Number the classes in the order in which they come; nothing is read yet.
+
+        Args:
+            images: of the data set; they must stay readable.
+            backbone: frozen.
+            limits: bounds on one image.
+            memory_bytes: of decoded images and features together.
+            sha256: of the whole data set, where not all of its images can be read.
+        """
+        self.images, self.backbone, self.limits = images, backbone, limits
+        numbers = {label: number for number, label in enumerate(dict.fromkeys(image.label for image in images))}
+        self.labels = tuple(numbers)
+        self.class_I = [numbers[image.label] for image in images]
+        groups = [image.group for image in images]
+        self.group_I = None if all(group is None for group in groups) else [str(group) for group in groups]
+        self._memo = Memo(memory_bytes)
+        self._known_sha256 = sha256
+
+    @cached_property
+    def sha256(self) -> str:
+        """Hash over the names, labels and groups of all images, and the contents of at most MAX_HASHED_IMAGES."""
+        if self._known_sha256 is not None:
+            return self._known_sha256
+        digest = hashlib.sha256()
+        for image in self.images:
+            digest.update(f"{image.name}\n{image.label}\n{image.group}\n".encode())
+        num_images = len(self.images)
+        num_hashed = min(num_images, MAX_HASHED_IMAGES)
+        for position in range(num_hashed):
+            digest.update(hashlib.sha256(self.images[position * num_images // num_hashed].read()).digest())
+        return digest.hexdigest()
+
+    @cached_property
+    def prototypes_CD(self) -> Tensor:
+        """Unit text feature of every class of the data set, by the released prompt."""
+        template = FinetuneRecipe().prompt_template
+        tokenize_classes(self.backbone.tokenize, self.labels, template)  # refuses two that are in different parts
+        parts = [self.labels[start : start + GPU_CHUNK_IMAGES] for start in range(0, len(self.labels), GPU_CHUNK_IMAGES)]
+        return torch.cat([zero_shot_prototypes(self.backbone, part, template) for part in parts])
+
+    def decoded(self, indices: Iterable[int]) -> Iterator[Image.Image]:
+        """Yield RGB images one by one, so that those that do not fit into the bank's memory are not all there at once.
+
+        Raises:
+            ImageError: one cannot be decoded; it is named.
+        """
+        return map(self._decoded, indices)
+
+    def pixels(self, indices: Sequence[int]) -> Tensor:
+        """Return images_B3HW as the backbone reads them, on its device."""
+        pixels_B3HW = preprocess(self.decoded(indices), self.backbone.preprocessing)
+        return pixels_B3HW.to(self.backbone.device, self.backbone.dtype)
+
+    def layer_features(self, indices: Sequence[int]) -> Tensor:
+        """Return vision_BLD of the frozen tower, not normalised."""
+        return self._encoded("layers", indices, self.backbone.vision_tower.layer_features)
+
+    def features(self, indices: Sequence[int]) -> Tensor:
+        """Return f_BD of the frozen tower, not normalised: the last layer's."""
+        return self.layer_features(indices)[:, -1]
+
+    def unprojected_features(self, indices: Sequence[int]) -> Tensor:
+        """Return pooled_BW of the frozen tower, before the projection into the joint space."""
+        return self._encoded("unprojected", indices, self.backbone.vision_tower.unprojected_features)
+
+    def _decoded(self, index: int) -> Image.Image:
+        kept = self._memo.get(("decoded", index))
+        if isinstance(kept, Image.Image):
+            return kept
+        image = self.images[index]
+        try:
+            decoded = decode_image(image.read(), self.limits)
+        except ImageError as error:
+            raise type(error)(
+                expected=error.expected, got=f"{error.got} in {image.name!r}", remedy="Repair the image or remove it"
+            ) from error
+        self._memo.keep(("decoded", index), decoded, PIXEL_BYTES * decoded.width * decoded.height)
+        return decoded
+
+    def _encoded(self, kind: str, indices: Sequence[int], features_of: Callable[[Tensor], Tensor]) -> Tensor:
+        found: dict[int, Tensor] = {}
+        for index in indices:
+            kept = self._memo.get((kind, index))
+            if isinstance(kept, Tensor):
+                found[index] = kept
+        missing = [index for index in dict.fromkeys(indices) if index not in found]
+        chunk_images = GPU_CHUNK_IMAGES if self.backbone.device.type == "cuda" else 1
+        for start in range(0, len(missing), chunk_images):
+            chunk = missing[start : start + chunk_images]
+            # Filled up, so that a GPU always runs the same kernels.
+            filled = chunk + chunk[-1:] * (chunk_images - len(chunk))
+            with torch.inference_mode():
+                features = features_of(self.pixels(filled))
+            for index, feature in zip(chunk, features, strict=False):
+                # A copy of its own: a row of the chunk would keep all of it in memory. A plain one, since methods train on it.
+                found[index] = feature.detach().clone()
+                self._memo.keep((kind, index), found[index], found[index].nbytes)
+        return torch.stack([found[index] for index in indices])

@@ -1,0 +1,158 @@
+"""Run the methods of a benchmark on its episodes: the frozen baselines, and fine-tunings by their recipes.
+
+Shapes: Q query images of an episode, C its classes, S support images, D joint size, W tower width.
+Source: METHOD.md, "Protocol".
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from statistics import mean
+from typing import Any
+
+from torch import Tensor
+
+from vtt_core.adapter.classify import logits
+from vtt_core.adapter.linear_probe import probe_predictions
+from vtt_core.adapter.strip import strip
+from vtt_core.bench.baselines.few_shot_task import LOGIT_SCALE
+from vtt_core.bench.baselines.registry import BASELINES
+from vtt_core.bench.episodes.episode_images import EpisodeImages
+from vtt_core.contract.method_spec import MethodSpec
+from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.training.finetune import Finetune
+from vtt_core.training.losses import class_logits
+from vtt_core.training.train_all import train_all
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What a method says of an episode's queries."""
+
+    predicted_Q: Tensor
+    facts: dict[str, Any] = field(default_factory=dict)
+    """What else is worth knowing, as JSON values."""
+
+
+class EpisodeMethod(ABC):
+    """What is compared: learns from support images, then classifies queries."""
+
+    @abstractmethod
+    def predict(self, episodes: Sequence[EpisodeImages]) -> list[Prediction]:
+        """Return what is said of each episode's queries; the episodes may be worked on at once."""
+
+
+class FrozenMethod(EpisodeMethod):
+    """A baseline on what the bank keeps; one episode after another."""
+
+    def __init__(self, predictions: Callable[[EpisodeImages], Tensor]) -> None:
+        """Take what gives predicted_Q of one episode."""
+        self._predictions = predictions
+
+    def predict(self, episodes: Sequence[EpisodeImages]) -> list[Prediction]:
+        """Return what is said of each episode's queries."""
+        return [Prediction(self._predictions(episode).cpu()) for episode in episodes]
+
+
+class FinetuneMethod(EpisodeMethod):
+    """A fine-tuning as the service does it: Finetune, strip, classify."""
+
+    def __init__(self, recipe: FinetuneRecipe, num_threads: int) -> None:
+        """Remember what to run.
+
+        Args:
+            recipe: of every episode.
+            num_threads: cores to use.
+        """
+        self._recipe, self._num_threads = recipe, num_threads
+
+    def predict(self, episodes: Sequence[EpisodeImages]) -> list[Prediction]:
+        """Fine-tune on all episodes, several in common steps, then classify the queries of each."""
+        finished = finetune_all(episodes, self._recipe, self._num_threads)
+        return [
+            Prediction(_predicted(finetune, images), facts)
+            for images, (finetune, facts) in zip(episodes, finished, strict=True)
+        ]
+
+
+def finetune_all(
+    episodes: Sequence[EpisodeImages], recipe: FinetuneRecipe, num_threads: int
+) -> list[tuple[Finetune, dict[str, Any]]]:
+    """Fine-tune on the support set of every episode; return each with what DGSO did in it, as JSON values.
+
+    Args:
+        episodes: several are worked on in common steps.
+        recipe: of every episode.
+        num_threads: cores to use.
+    """
+    finetunes = [
+        Finetune(
+            images.bank.backbone,
+            images.support_set(),
+            recipe,
+            images.seed,
+            limits=images.bank.limits,
+            num_threads=num_threads,
+        )
+        for images in episodes
+    ]
+    cosines: list[list[float]] = [[] for _ in episodes]
+    for reports in train_all(finetunes, num_threads):
+        for report, seen in zip(reports, cosines, strict=True):
+            if report is not None and report.conflict_cosine is not None:
+                seen.append(report.conflict_cosine)
+    return [(finetune, _dgso_facts(finetune, seen)) for finetune, seen in zip(finetunes, cosines, strict=True)]
+
+
+def _dgso_facts(finetune: Finetune, cosines: Sequence[float]) -> dict[str, Any]:
+    if not finetune.recipe.uses_absorption:
+        return {}
+    first = cosines[: finetune.recipe.conflict_window]
+    return {
+        "absorption_stopped_at": finetune.state.dgso.stopped_at,
+        "first_conflict_cosine": mean(first) if first else None,
+    }
+
+
+def _predicted(finetune: Finetune, images: EpisodeImages) -> Tensor:
+    backbone = images.bank.backbone
+    return logits(backbone, strip(finetune), images.bank.decoded(images.query)).argmax(dim=-1).cpu()
+
+
+def _zero_shot(images: EpisodeImages) -> Tensor:
+    """Do the same as the baseline of this name without drawing the views, which it does not read."""
+    return class_logits(images.bank.features(images.query), images.prototypes_CD, LOGIT_SCALE).argmax(dim=-1)
+
+
+def _linear_probe(images: EpisodeImages) -> Tensor:
+    """See _zero_shot."""
+    support_SW = images.bank.unprojected_features(images.support)
+    query_QW = images.bank.unprojected_features(images.query)
+    labels_S = images.episode.support_labels_S.to(support_SW.device)
+    return probe_predictions(support_SW, labels_S, query_QW, len(images.labels))
+
+
+def _baseline(name: str) -> Callable[[EpisodeImages], Tensor]:
+    return lambda images: BASELINES[name](images.task, images.seed).argmax(dim=-1)
+
+
+FROZEN: dict[str, Callable[[EpisodeImages], Tensor]] = {
+    **{name: _baseline(name) for name in BASELINES},
+    "zero-shot": _zero_shot,
+    "linear-probe": _linear_probe,
+}
+"""Baselines by name; each gives predicted_Q."""
+
+
+def make_method(spec: MethodSpec, num_threads: int) -> EpisodeMethod:
+    """Return what runs a method.
+
+    Args:
+        spec: the method; its name is known.
+        num_threads: cores to use.
+    """
+    if spec.recipe is None:
+        return FrozenMethod(FROZEN[spec.name])
+    return FinetuneMethod(spec.recipe, num_threads)

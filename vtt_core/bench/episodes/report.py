@@ -1,0 +1,118 @@
+"""Sum a benchmark's lines up: mean accuracies, paired differences and their 95 % intervals, as JSON values and as Markdown.
+
+Source: METHOD.md, "Protocol"; the interval of a mean over independent episodes (vtt_core/contract/interval.py).
+"""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from itertools import combinations, permutations
+from statistics import mean
+from typing import Any
+
+from vtt_core.bench.episodes.episode_log import EpisodeLine, EpisodeLog
+from vtt_core.bench.episodes.runner import Benchmark
+from vtt_core.contract.interval import mean_half_width
+
+TITLE = "# Episodes"
+
+
+def make_report(benchmark: Benchmark, log: EpisodeLog) -> dict[str, Any]:
+    """Return the result of a benchmark whose lines are all there.
+
+    Args:
+        benchmark: what was run.
+        log: its lines.
+    """
+    numbers = range(benchmark.protocol.num_episodes)
+    lines = {spec.text: log.of(benchmark.key(spec), numbers) for spec in benchmark.specs}
+    for name, of_method in lines.items():
+        assert len(of_method) == len(numbers), f"{name} has {len(of_method)} of {len(numbers)} episodes"
+    bank, conditions = benchmark.bank, benchmark.conditions
+    return {
+        "methods": {spec.text: _method(lines[spec.text], spec.recipe) for spec in benchmark.specs},
+        "paired": {f"{one} minus {other}": _paired(lines[one], lines[other]) for one, other in permutations(lines, 2)},
+        "episodes": len(numbers),
+        "protocol": asdict(benchmark.protocol) | {"by_patient": bank.group_I is not None},
+        "backbone": conditions["backbone"],
+        "data": {"sha256": bank.sha256, "images": len(bank.images), "classes": list(bank.labels)},
+        "device": ", ".join(sorted({line.device for of_method in lines.values() for line in of_method})),
+        "threads": benchmark.num_threads,
+        "versions": conditions["versions"] | {"python": platform.python_version()},
+    }
+
+
+def _method(lines: Sequence[EpisodeLine], recipe: Any) -> dict[str, Any]:
+    result = _interval([line.accuracy for line in lines])
+    result["seconds_per_episode"] = mean(line.seconds for line in lines)
+    if recipe is not None:
+        result["recipe"] = recipe.to_json()
+    stopped = [line.facts["absorption_stopped_at"] for line in lines if "absorption_stopped_at" in line.facts]
+    if stopped:
+        steps = [step for step in stopped if step is not None]
+        result["absorption"] = {
+            "stopped_episodes": len(steps),
+            "mean_stopped_at": mean(steps) if steps else None,
+            "mean_first_conflict_cosine": _mean_of([line.facts.get("first_conflict_cosine") for line in lines]),
+        }
+    return result
+
+
+def _paired(one: Sequence[EpisodeLine], other: Sequence[EpisodeLine]) -> dict[str, Any]:
+    assert [line.episode for line in one] == [line.episode for line in other]
+    return _interval([first.accuracy - second.accuracy for first, second in zip(one, other, strict=True)])
+
+
+def _interval(values: Sequence[float]) -> dict[str, Any]:
+    return {"mean": mean(values), "ci95": mean_half_width(values) if len(values) > 1 else None}
+
+
+def _mean_of(values: Sequence[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return mean(known) if known else None
+
+
+def to_markdown(result: Mapping[str, Any]) -> str:
+    """Return the tables of a result, in percent."""
+    lines = [
+        TITLE,
+        "",
+        _circumstances(result),
+        "",
+        "| method | accuracy % | 95 % interval | seconds an episode |",
+        "| --- | ---: | ---: | ---: |",
+    ]
+    for name, figures in result["methods"].items():
+        lines.append(
+            f"| {name} | {100 * figures['mean']:.2f} | {_half_width(figures)} | {figures['seconds_per_episode']:.2f} |"
+        )
+    if len(result["methods"]) > 1:
+        lines += ["", "| paired difference | points | 95 % interval |", "| --- | ---: | ---: |"]
+    for earlier, later in combinations(result["methods"], 2):
+        name = f"{later} minus {earlier}"
+        figures = result["paired"][name]
+        lines.append(f"| {name} | {100 * figures['mean']:+.2f} | {_half_width(figures)} |")
+    return "\n".join(lines) + "\n"
+
+
+def _circumstances(result: Mapping[str, Any]) -> str:
+    protocol, backbone = result["protocol"], result["backbone"]
+    parts = [
+        f"{protocol['way']}-way {protocol['shot']}-shot",
+        f"{protocol['num_queries']} queries a class",
+        f"{result['episodes']} episodes",
+        f"seed {protocol['seed']}",
+        *(["no patient on both sides"] if protocol["by_patient"] else []),
+        f"backbone {backbone['id']} ({backbone['sha256'][:12]})",
+        f"data {result['data']['sha256'][:12]}",
+        result["device"],
+        f"{result['threads']} threads",
+        f"torch {result['versions']['torch']}",
+    ]
+    return ", ".join(parts) + "."
+
+
+def _half_width(figures: Mapping[str, Any]) -> str:
+    return "unknown" if figures["ci95"] is None else f"± {100 * figures['ci95']:.2f}"

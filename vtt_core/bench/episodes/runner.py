@@ -1,0 +1,110 @@
+"""Run methods on the episodes of a protocol: all of them on the same ones, a line of the log for each that is done.
+
+An episode's numbers depend on the protocol and its number alone, so any part of the episodes can be computed anywhere.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
+from importlib.metadata import version
+from typing import Any
+
+import torch
+
+from vtt_core.adapter.strip import LIBRARIES
+from vtt_core.bench.episodes.episode_images import EpisodeImages
+from vtt_core.bench.episodes.episode_log import EpisodeLine, EpisodeLog
+from vtt_core.bench.episodes.image_bank import ImageBank
+from vtt_core.bench.episodes.methods import EpisodeMethod, make_method
+from vtt_core.bench.episodes.sampling import Protocol, draw_episodes, in_parts
+from vtt_core.contract.method_spec import MethodSpec
+
+
+@dataclass(frozen=True)
+class Benchmark:
+    """What is measured, by which methods and on what."""
+
+    bank: ImageBank
+    protocol: Protocol
+    specs: tuple[MethodSpec, ...]
+    num_threads: int
+    """Cores to use; results depend on it by rounding."""
+    device: str
+    """Kind of device that episodes are computed on, `cpu` or `cuda`; the backbone's, unless others compute them."""
+
+    @cached_property
+    def conditions(self) -> dict[str, Any]:
+        """Everything that numbers depend on besides method and episode, as JSON values."""
+        backbone, protocol = self.bank.backbone, asdict(self.protocol)
+        del protocol["num_episodes"]  # a longer run begins with the same episodes
+        return {
+            "backbone": {"id": backbone.backbone_id, "sha256": backbone.weight_sha256},
+            "data_sha256": self.bank.sha256,
+            "protocol": protocol | {"grouped": self.bank.group_I is not None},
+            "device": self.device,
+            "threads": self.num_threads,
+            "versions": {name: version(name) for name in LIBRARIES},
+        }
+
+    def key(self, spec: MethodSpec) -> str:
+        """Return the hash of everything that a method's numbers depend on but the episode."""
+        method = spec.name if spec.recipe is None else spec.recipe.to_json()
+        canonical = json.dumps([self.conditions, method], sort_keys=True)
+        return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def make_method(self, spec: MethodSpec) -> EpisodeMethod:
+        """Return what runs a method."""
+        return make_method(spec, self.num_threads)
+
+    def episodes(self, numbers: Sequence[int] | None = None) -> Iterator[EpisodeImages]:
+        """Give the episodes, or those of some numbers."""
+        wanted = None if numbers is None else set(numbers)
+        for number, episode in enumerate(draw_episodes(self.bank.class_I, self.protocol, self.bank.group_I)):
+            if wanted is None or number in wanted:
+                yield EpisodeImages(self.bank, episode, number, self.protocol.seed)
+
+
+def run_episodes(
+    benchmark: Benchmark,
+    log: EpisodeLog,
+    stopwatch: Callable[[], float],
+    *,
+    numbers: Sequence[int] | None = None,
+    together: int = 1,
+) -> Iterator[EpisodeLine]:
+    """Run every method on every episode that the log does not hold yet; give each line after it has been appended.
+
+    Args:
+        benchmark: what to run.
+        log: holds what is done already, and gets what is done now.
+        stopwatch: gives monotonic seconds.
+        numbers: of the episodes; all without it.
+        together: episodes handed to a method at once.
+    """
+    methods = [(spec, benchmark.key(spec), benchmark.make_method(spec)) for spec in benchmark.specs]
+    device = describe_device(benchmark.bank.backbone.device)
+    for part in in_parts(benchmark.episodes(numbers), together):
+        for spec, key, method in methods:
+            due = [images for images in part if not log.has(key, images.number)]
+            if not due:
+                continue
+            start = stopwatch()
+            predictions = method.predict(due)
+            seconds = (stopwatch() - start) / len(due)
+            for images, prediction in zip(due, predictions, strict=True):
+                correct_Q = prediction.predicted_Q == images.episode.query_labels_Q
+                accuracy = float(correct_Q.double().mean())
+                line = EpisodeLine(key, spec.text, images.number, accuracy, seconds, device, prediction.facts)
+                log.append(line)
+                yield line
+
+
+def describe_device(device: torch.device) -> str:
+    """Return the name of a GPU, or `cpu` with what its vector units can do."""
+    if device.type == "cuda":
+        return torch.cuda.get_device_name(device)
+    return f"{device.type} ({torch.backends.cpu.get_cpu_capability()})"

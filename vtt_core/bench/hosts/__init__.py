@@ -1,0 +1,1 @@
+"""Try every host on a small backbone of every kind."""

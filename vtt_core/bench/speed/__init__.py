@@ -1,0 +1,1 @@
+"""Time training steps, jobs and predictions, each alternative in turn."""

@@ -1,0 +1,79 @@
+"""Compare the time of whole fine-tunings, from encoded images to the last step: one after another, and together.
+
+Source: METHOD.md, "One training step".
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, replace
+from statistics import median
+from typing import Any
+
+from torch import Tensor
+
+from vtt_core.backbones.backbone import Backbone
+from vtt_core.bench.speed.interleaved import Spread, ratio_in_turn, time_in_turn
+from vtt_core.bench.speed.synthetic_images import draw_support_set
+from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.training.fast.train_together import train_together
+from vtt_core.training.finetune import Finetune
+
+SECONDS_AN_HOUR = 3600
+
+
+def compare_jobs(
+    backbone: Backbone,
+    *,
+    num_jobs: int,
+    iterations: int,
+    way: int,
+    shot: int,
+    repeats: int,
+    num_threads: int,
+    stopwatch: Callable[[], float],
+) -> dict[str, Any]:
+    """Return seconds, jobs an hour, their ratio and the largest difference of the LoRAs as JSON values.
+
+    Args:
+        backbone: frozen; its weights do not matter.
+        num_jobs: fine-tunings, with a seed of their own each.
+        iterations: of each.
+        way: number of classes.
+        shot: images a class.
+        repeats: rounds.
+        num_threads: cores to use.
+        stopwatch: gives monotonic seconds.
+    """
+    recipe = replace(FinetuneRecipe(), iterations=iterations)
+    support_set = draw_support_set(way, shot)
+    learnt: dict[str, list[Tensor]] = {}
+
+    def start(seed: int) -> Finetune:
+        return Finetune(backbone, support_set, recipe, seed, num_threads=num_threads)
+
+    def run_alone(finetune: Finetune) -> Tensor:
+        for _ in finetune.steps():
+            pass
+        return finetune.state.lora.lora_A.detach()
+
+    def one_after_another() -> None:
+        learnt["alone"] = [run_alone(start(seed)) for seed in range(num_jobs)]
+
+    def together() -> None:
+        finetunes = [start(seed) for seed in range(num_jobs)]
+        for _ in train_together(finetunes, num_threads):
+            pass
+        learnt["together"] = [finetune.state.lora.lora_A.detach() for finetune in finetunes]
+
+    times = time_in_turn({"one_after_another": one_after_another, "together": together}, repeats, stopwatch)
+    ratio = ratio_in_turn(times["one_after_another"], times["together"])
+    differences = [(one - other).abs().max().item() for one, other in zip(learnt["alone"], learnt["together"], strict=True)]
+    return {
+        "together_over_one_after_another": ratio.median,
+        "ratio_quartiles": {"together_over_one_after_another": [ratio.lower, ratio.upper]},
+        "seconds": {name: asdict(Spread.of(values)) for name, values in times.items()},
+        "jobs_per_hour": {name: SECONDS_AN_HOUR * num_jobs / median(values) for name, values in times.items()},
+        "seconds_per_job_alone": median(times["one_after_another"]) / num_jobs,
+        "largest_difference": max(differences),
+    }

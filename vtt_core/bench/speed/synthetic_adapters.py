@@ -1,0 +1,49 @@
+"""Draw adapters as large as real ones, with random weights, to measure serving with."""
+
+from __future__ import annotations
+
+import hashlib
+
+import torch
+
+from vtt_core.adapter.files import Adapter, encode_tensors
+from vtt_core.backbones.backbone import Backbone
+from vtt_core.contract.manifest import FORMAT_VERSION, AdapterManifest
+from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.labels.prompts import class_prompts
+from vtt_core.lora.layers import TowerLora
+
+B_STD = 0.01
+"""Deviation of the entries of B: enough to change every probability."""
+
+
+def draw_adapter(backbone: Backbone, seed: int, *, way: int = 10) -> Adapter:
+    """Return an adapter of the recipe's rank for a backbone.
+
+    Args:
+        backbone: that it will fit.
+        seed: another one gives another adapter.
+        way: number of classes.
+    """
+    recipe, tower = FinetuneRecipe(), backbone.vision_tower
+    generator = torch.Generator().manual_seed(seed)
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        lora = TowerLora(tower.num_layers, tower.width, recipe.rank, recipe.scaling).requires_grad_(False)
+    lora.lora_B.normal_(std=B_STD, generator=generator)
+    prototypes_CD = torch.nn.functional.normalize(torch.randn(way, backbone.joint_size, generator=generator), dim=-1)
+    labels = tuple(f"class {index}" for index in range(way))
+    manifest = AdapterManifest(
+        format_version=FORMAT_VERSION,
+        backbone_id=backbone.backbone_id,
+        backbone_sha256=backbone.weight_sha256,
+        tensors_sha256=hashlib.sha256(encode_tensors(lora, prototypes_CD)).hexdigest(),
+        labels=labels,
+        prompts=class_prompts(labels, recipe.prompt_template),
+        preprocessing=backbone.preprocessing,
+        recipe=recipe.to_json(),
+        seed=seed,
+        absorption_stopped_at=None,
+        library_versions={},
+    )
+    return Adapter(manifest, lora, prototypes_CD)

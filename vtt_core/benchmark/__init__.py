@@ -1,1 +1,0 @@
-"""Measure methods on few-shot episodes."""

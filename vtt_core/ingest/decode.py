@@ -1,0 +1,249 @@
+"""Decode one image from bytes that nobody vouches for.
+
+File names and declared types are never looked at. What can be read from the header (format, width,
+height, number of frames) is checked before any pixel is decoded. What comes back is RGB, upright,
+and carries no metadata.
+"""
+
+from __future__ import annotations
+
+import io
+import threading
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any, cast
+
+from PIL import Image, UnidentifiedImageError
+
+from vtt_core.contract.errors import (
+    AnimatedImageError,
+    EmptyFileError,
+    ImageDimensionsError,
+    ImageError,
+    ImageTooManyBytesError,
+    NotAnImageError,
+    TruncatedImageError,
+    UnsupportedKindError,
+)
+from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
+from vtt_core.ingest import jpeg2000, tiff_directory
+from vtt_core.ingest.avif import is_avif
+from vtt_core.ingest.colour import flat_srgb
+from vtt_core.ingest.decode_cost import check_cost
+from vtt_core.ingest.foreign import foreign_kind
+from vtt_core.ingest.jpeg_kind import unread_jpeg_kind
+from vtt_core.ingest.orientation import turn_upright
+from vtt_core.ingest.pixels import PROFILE, read_pixels, read_wide_tiff, without_unnamed_alpha
+from vtt_core.ingest.tiff_directory import picture_directory, with_first_page
+from vtt_core.ingest.tiff_layout import is_read_by_pillow, layout_of
+
+FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "JPEG2000")
+"""Every format that is opened. Pillow knows many more, among them decoders that few people test."""
+
+_SIGNATURES = (
+    *(b"\xff\xd8\xff", b"\x89PNG\r\n", b"RIFF", b"BM", b"GIF8"),
+    *tiff_directory.SIGNATURES,
+    *jpeg2000.SIGNATURES,
+)
+"""First bytes of the formats above: what begins so and cannot be opened is damaged, not something else."""
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What is known of an image that decodes."""
+
+    width: int
+    """In pixels, upright."""
+    height: int
+    """In pixels, upright."""
+    image_format: str
+    """One of FORMATS."""
+
+
+def decode_image(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> Image.Image:
+    """Return the image as 8-bit sRGB, with its EXIF orientation applied and its metadata dropped.
+
+    Colours are converted by their ICC profile, what is transparent is put onto white, and samples of more than 8 bits
+    are scaled. docs/IMAGES.md says how each kind is read. An ordinary 8-bit image is as Pillow decodes it.
+
+    Args:
+        encoded: the file as it was sent.
+        limits: bounds on bytes, pixels and ratio.
+
+    Raises:
+        EmptyFileError: there are no bytes.
+        ImageTooManyBytesError: there are more bytes than allowed.
+        NotAnImageError: they are of no format that is read.
+        UnsupportedKindError: the format is read, but not this kind of pixels.
+        ImageDimensionsError: the header announces a size or ratio outside the limits.
+        AnimatedImageError: there is more than one frame or page.
+        ImageTooComplexError: decoding it would take too long or too much memory.
+        TruncatedImageError: the pixels end early or are damaged.
+    """
+    return _decode(encoded, limits)[0]
+
+
+def inspect_image(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> ImageFacts:
+    """Decode the image wholly and return what it is; whatever passes here can be trained on.
+
+    Raises:
+        ImageError: as decode_image.
+    """
+    image, image_format = _decode(encoded, limits)
+    return ImageFacts(width=image.width, height=image.height, image_format=image_format)
+
+
+def _decode(encoded: bytes, limits: Limits) -> tuple[Image.Image, str]:
+    if not encoded:
+        raise EmptyFileError(expected="an image file", got="an empty file (0 bytes)", remedy="Send the file again")
+    if len(encoded) > limits.max_image_bytes:
+        raise ImageTooManyBytesError(
+            expected=f"at most {limits.max_image_bytes} bytes", got=f"{len(encoded)} bytes", remedy="Scale the image down"
+        )
+    with _quiet_pillow(), _damage_named(encoded):
+        if encoded.startswith(tiff_directory.SIGNATURES):
+            return _decode_tiff(encoded, limits), "TIFF"
+        with _open(encoded, limits) as image:
+            _check_dimensions(image.width, image.height, limits)
+            _check_frames(image)
+            check_cost(image, encoded)
+            return _upright_rgb(read_pixels(image, encoded)), "JPEG" if image.format == "MPO" else str(image.format)
+
+
+def _decode_tiff(encoded: bytes, limits: Limits) -> Image.Image:
+    page = picture_directory(encoded)
+    layout = layout_of(page)
+    _check_dimensions(layout.width, layout.height, limits)
+    if not is_read_by_pillow(layout):
+        return _upright_rgb(read_wide_tiff(page, layout))
+    encoded = with_first_page(encoded, page)
+    with _open(encoded, limits) as image:
+        check_cost(image, encoded)
+        return _upright_rgb(without_unnamed_alpha(read_pixels(image, encoded), layout))
+
+
+@contextmanager
+def _damage_named(encoded: bytes) -> Iterator[None]:
+    """Turn whatever the decoders raise of damaged bytes into one error."""
+    try:
+        yield
+    except (ImageError, MemoryError):
+        raise
+    except Exception as error:
+        kind = unread_jpeg_kind(encoded) if encoded.startswith(b"\xff\xd8") else None
+        if str(error).startswith("Unsupported BMP"):
+            kind = "a BMP of an unusual kind"
+        if kind is None:
+            raise _damaged() from error
+        raise UnsupportedKindError(
+            expected="a kind of image that this program reads", got=kind, remedy="Convert it to 8-bit RGB as JPEG or PNG"
+        ) from error
+
+
+def _open(encoded: bytes, limits: Limits) -> Image.Image:
+    """Read the header with the decoders of FORMATS only."""
+    try:
+        return Image.open(io.BytesIO(encoded), formats=FORMATS)
+    except Image.DecompressionBombError as error:  # Pillow's own bound, far above ours by default
+        raise ImageDimensionsError(
+            expected=f"at most {limits.max_image_pixels} pixels",
+            got=f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} announced in the header",
+            remedy="Scale the image down",
+        ) from error
+    except UnidentifiedImageError as error:
+        if encoded.startswith(_SIGNATURES) or is_avif(encoded):
+            raise
+        raise NotAnImageError(
+            expected="an image in one of the formats " + ", ".join(FORMATS),
+            got=foreign_kind(encoded) or f"{len(encoded)} bytes beginning with {encoded[:12]!r}",
+            remedy="Convert it to JPEG or PNG",
+        ) from error
+
+
+def _check_dimensions(width: int, height: int, limits: Limits) -> None:
+    short, long = sorted((width, height))
+    got = f"{width} x {height}"
+    if width * height > limits.max_image_pixels:
+        raise ImageDimensionsError(
+            expected=f"at most {limits.max_image_pixels} pixels", got=f"{got} pixels", remedy="Scale the image down"
+        )
+    if short < limits.min_side_pixels:
+        raise ImageDimensionsError(
+            expected=f"sides of at least {limits.min_side_pixels} pixels", got=f"{got} pixels", remedy="Send a larger image"
+        )
+    if long > limits.max_side_ratio * short:
+        raise ImageDimensionsError(
+            expected=f"a long side of at most {limits.max_side_ratio:g} times the short one",
+            got=f"{got} pixels",
+            remedy="Crop the image to what matters",
+        )
+
+
+def _check_frames(image: Image.Image) -> None:
+    """Refuse several frames; the second picture of a camera's MPO file is only a preview or the other eye."""
+    if image.format == "MPO" or not getattr(image, "is_animated", False):
+        return
+    raise AnimatedImageError(
+        expected="one still picture",
+        got=f"a {image.format} file of several frames",
+        remedy="Send the frame that is meant as an image of its own",
+    )
+
+
+def _damaged() -> TruncatedImageError:
+    return TruncatedImageError(
+        expected="a complete image file",
+        got="data that end early or are damaged",
+        remedy="Send the file again or save it anew from an image program",
+    )
+
+
+def _upright_rgb(image: Image.Image) -> Image.Image:
+    turn_upright(image)
+    try:
+        rgb = flat_srgb(image, image.info.get(PROFILE))
+    except ValueError as error:
+        raise UnsupportedKindError(
+            expected="grey, RGB, CMYK or palette colours",
+            got=f"colours of the kind {image.mode!r}",
+            remedy="Save the image as RGB",
+        ) from error
+    if rgb is image:
+        rgb = image.copy()
+    rgb.info = {}
+    return rgb
+
+
+_quiet_lock = threading.Lock()
+_num_quiet = 0
+_QUIET_MODULES = r"PIL\."
+
+
+@contextmanager
+def _quiet_pillow() -> Iterator[None]:
+    """Hide Pillow's warnings while any thread decodes; they speak of the sender's metadata, not of our code.
+
+    `warnings.catch_warnings` would swap the whole list of filters, and threads that leave in another
+    order than they came would leave a wrong one behind. This takes back only what it added.
+    """
+    global _num_quiet
+    with _quiet_lock:
+        if _num_quiet == 0:
+            warnings.filterwarnings("ignore", module=_QUIET_MODULES)
+        _num_quiet += 1
+    try:
+        yield
+    finally:
+        with _quiet_lock:
+            _num_quiet -= 1
+            if _num_quiet == 0:
+                _remove_quiet_filter()
+
+
+def _remove_quiet_filter() -> None:
+    filters = cast(list[tuple[Any, ...]], warnings.filters)
+    for entry in list(filters):
+        if entry[0] == "ignore" and getattr(entry[3], "pattern", None) == _QUIET_MODULES:
+            filters.remove(entry)

@@ -1,0 +1,1 @@
+"""Compile loops with numba and kernels with Triton."""

@@ -1,0 +1,131 @@
+"""Keep the adapters that were asked for last in memory, up to a number of bytes."""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable
+from concurrent.futures import Future
+from dataclasses import dataclass
+from threading import Lock
+
+from vtt_core.serving.served import ServedAdapter
+
+
+@dataclass(frozen=True)
+class Resident:
+    """An adapter in memory."""
+
+    model_id: str
+    size_bytes: int
+    is_pinned: bool
+
+
+@dataclass(frozen=True)
+class StoreCounts:
+    """What has happened since the start."""
+
+    hits: int = 0
+    loads: int = 0
+    evictions: int = 0
+    load_seconds: float = 0.0
+    """Sum over all loads."""
+
+
+class AdapterCache:
+    """Adapters by model id; of those not pinned, the one not asked for longest leaves first."""
+
+    def __init__(self, capacity_bytes: int, stopwatch: Callable[[], float]) -> None:
+        """Start empty.
+
+        Args:
+            capacity_bytes: memory of all adapters together. Pinned ones stay whatever it is, and the one asked for last.
+            stopwatch: gives monotonic seconds.
+        """
+        self._capacity_bytes = capacity_bytes
+        self._stopwatch = stopwatch
+        self._adapters: OrderedDict[str, ServedAdapter] = OrderedDict()
+        self._pinned: set[str] = set()
+        self._loading: dict[str, Future[ServedAdapter]] = {}
+        self._lock = Lock()
+        self._counts = StoreCounts()
+
+    def get(self, model_id: str, load: Callable[[], ServedAdapter]) -> ServedAdapter:
+        """Return the adapter, loading it where it is absent.
+
+        Loading holds no lock: it delays those who ask for the same adapter, which is read once, and nobody else.
+
+        Args:
+            model_id: an adapter under one id never changes.
+            load: reads the adapter; what it raises, all who wait for it raise.
+        """
+        with self._lock:
+            adapter = self._adapters.get(model_id)
+            if adapter is not None:
+                self._adapters.move_to_end(model_id)
+                self._count(hits=1)
+                return adapter
+            is_first = model_id not in self._loading
+            future = self._loading.setdefault(model_id, Future())
+        if not is_first:
+            return future.result()
+        return self._load(model_id, load, future)
+
+    def set_pinned(self, model_id: str, is_pinned: bool) -> None:
+        """Keep an adapter once it is loaded, or let it leave again, at once where there is no room."""
+        with self._lock:
+            if is_pinned:
+                self._pinned.add(model_id)
+            elif model_id in self._pinned:
+                self._pinned.discard(model_id)
+                self._make_room()
+
+    def evict(self, model_id: str) -> None:
+        """Forget an adapter and its pin, if it is there."""
+        with self._lock:
+            self._pinned.discard(model_id)
+            self._adapters.pop(model_id, None)
+
+    def resident(self) -> list[Resident]:
+        """Return what is in memory, the one asked for longest ago first."""
+        with self._lock:
+            return [
+                Resident(model_id, adapter.size_bytes, model_id in self._pinned) for model_id, adapter in self._adapters.items()
+            ]
+
+    @property
+    def counts(self) -> StoreCounts:
+        """What has happened since the start."""
+        return self._counts
+
+    def _load(self, model_id: str, load: Callable[[], ServedAdapter], future: Future[ServedAdapter]) -> ServedAdapter:
+        start = self._stopwatch()
+        try:
+            adapter = load()
+        except BaseException as error:
+            with self._lock:
+                del self._loading[model_id]
+            future.set_exception(error)
+            raise
+        with self._lock:
+            del self._loading[model_id]
+            self._adapters[model_id] = adapter
+            self._count(loads=1, load_seconds=self._stopwatch() - start)
+            self._make_room()
+        future.set_result(adapter)
+        return adapter
+
+    def _make_room(self) -> None:
+        """Let adapters leave until the others fit; the one asked for last stays."""
+        used = sum(adapter.size_bytes for adapter in self._adapters.values())
+        for model_id in list(self._adapters)[:-1]:
+            if used <= self._capacity_bytes:
+                return
+            if model_id not in self._pinned:
+                used -= self._adapters.pop(model_id).size_bytes
+                self._count(evictions=1)
+
+    def _count(self, *, hits: int = 0, loads: int = 0, evictions: int = 0, load_seconds: float = 0.0) -> None:
+        counts = self._counts
+        self._counts = StoreCounts(
+            counts.hits + hits, counts.loads + loads, counts.evictions + evictions, counts.load_seconds + load_seconds
+        )

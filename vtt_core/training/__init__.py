@@ -1,0 +1,1 @@
+"""Fine-tune: read step.py beside the paper."""
