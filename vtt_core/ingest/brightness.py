@@ -1,6 +1,6 @@
 """Choose which values of a picture are black and white, where its file does not use the usual 8 bits.
 
-docs/IMAGES.md explains the rules to users.
+docs/images.md explains the rules to users.
 """
 
 from __future__ import annotations

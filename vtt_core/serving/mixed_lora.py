@@ -2,7 +2,7 @@
 
 One adapter for all images is one product for each of A and B; several are gathered, a copy of A and B for each image, and
 multiplied as a batch. Gathering moves a few megabytes a layer, where a layer's own products move a hundred times as much;
-grouping images by adapter or merging into the frozen weights were measured and gave less (docs/PERFORMANCE.md).
+grouping images by adapter or merging into the frozen weights were measured and gave less (docs/performance.md).
 
 Shapes: B images, T tokens, L layers, P = 3 projections (q, k, v), W tower width, R rank.
 """

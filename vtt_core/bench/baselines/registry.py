@@ -1,7 +1,7 @@
 """Name the baselines, for whatever compares them on the same episodes.
 
 Shapes: Q queries, C classes.
-Source: METHOD.md, "Baselines".
+Source: docs/baselines.md.
 """
 
 from __future__ import annotations

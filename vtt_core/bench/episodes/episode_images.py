@@ -1,7 +1,7 @@
 """Give an episode its images: the support set that a user would have sent, and what the frozen baselines read of them.
 
 Shapes: V views of the support images, S support images, Q queries, C classes, L layers, D joint size, W tower width.
-Source: METHOD.md, "Protocol" and "Baselines".
+Source: docs/datasets.md, "Protocol"; docs/baselines.md.
 """
 
 from __future__ import annotations

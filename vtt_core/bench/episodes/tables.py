@@ -1,6 +1,6 @@
 """Put results of several data sets into one table: a line a method, a column a data set, and their average.
 
-Source: METHOD.md, "Protocol". Episodes of different data sets are independent, so the variance of an average is the sum of
+Source: docs/datasets.md, "Protocol". Data sets are independent, so the variance of an average is the sum of
     their variances over the square of their number. Half widths are combined so too, which is a little too wide for few
     episodes.
 """
