@@ -49,7 +49,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
         "VTT_LEASE_SECONDS": "4",
         "VTT_HEARTBEAT_SECONDS": "0.5",
         "VTT_REAPER_SECONDS": "0.5",
-        "VTT_RESEND_SECONDS": "2",
+        "VTT_REQUEUE_AFTER_SECONDS": "2",
         "VTT_CHECKPOINT_STEPS": "3",
     }
     with running_cluster(tmp_path, **short) as running:

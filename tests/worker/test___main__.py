@@ -36,7 +36,7 @@ class Service:
     def __init__(self, data_dir: Path, redis: PrivateRedis, database_url: str = "") -> None:
         self.redis = redis
         self.settings = Settings(
-            data_dir=data_dir, database_url=database_url, lease_seconds=3, reaper_seconds=0.2, resend_seconds=2
+            data_dir=data_dir, database_url=database_url, lease_seconds=3, reaper_seconds=0.2, requeue_after_seconds=2
         )
         migrate(self.settings.resolved_database_url)
         self.engine = engine = make_engine(self.settings.resolved_database_url)
