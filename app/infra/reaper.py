@@ -15,11 +15,11 @@ from app.infra.benchmarks import clear_unwanted
 from app.infra.checkpoints import clear_ended_jobs
 from app.infra.clock import utc_now
 from app.infra.database import SessionFactory
-from app.infra.jobs import JobRepository
+from app.infra.job_repository import JobRepository
 from app.infra.object_store import ObjectStore
 from app.infra.outages import DATABASE_AWAY, OUTAGES
 from app.infra.outbox import send_after_commit
-from app.infra.predictions import PredictionRepository
+from app.infra.prediction_repository import PredictionRepository
 from app.infra.queue import JobQueue
 from app.infra.settings import Settings
 

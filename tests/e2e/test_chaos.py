@@ -21,7 +21,7 @@ import torch
 from sqlalchemy import select
 
 from app.domain.jobs import FINAL_STATES, HELD_STATES, JobState
-from app.infra.jobs import JobRepository
+from app.infra.job_repository import JobRepository
 from app.infra.outages import DATABASE_AWAY
 from app.infra.tables import JobRow, ModelRow
 from tests.fixtures.cluster import Cluster, running_cluster, wait_until

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.infra.jobs import JobRepository
+from app.infra.job_repository import JobRepository
 from app.infra.object_store import ObjectStore
 from app.infra.tables import SupportImageRow
 from vtt_core.contract.recipe import FinetuneRecipe

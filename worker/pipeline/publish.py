@@ -14,7 +14,7 @@ from app.domain.ids import MODEL_PREFIX, new_id
 from app.domain.jobs import JobState
 from app.infra.checkpoints import note_draft
 from app.infra.database import SessionFactory
-from app.infra.jobs import JobRepository
+from app.infra.job_repository import JobRepository
 from app.infra.leases import Lease, LeaseRepository
 from app.infra.object_store import ObjectStore
 from app.infra.tables import ModelRow

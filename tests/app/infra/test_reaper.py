@@ -12,10 +12,10 @@ from app.domain.messages import FinetuneMessage
 from app.infra.benchmarks import KEPT_FOR, BenchmarkBlobs
 from app.infra.checkpoints import checkpoint_key
 from app.infra.database import SessionFactory
-from app.infra.jobs import JobRepository, NewJob
+from app.infra.job_repository import JobRepository, NewJob
 from app.infra.leases import LeaseRepository
 from app.infra.object_store import ObjectStore
-from app.infra.predictions import KeptPrediction, PredictionRepository
+from app.infra.prediction_repository import KeptPrediction, PredictionRepository
 from app.infra.queue import JobQueue, connect_redis
 from app.infra.reaper import SWEEPS_PER_CLEARING, Reaper, release_expired, resend_vanished
 from app.infra.settings import Settings

@@ -9,7 +9,7 @@ from app.domain.errors import StaleLeaseError, StoreUnavailableError
 from app.domain.jobs import JobState
 from app.infra.checkpoints import clear_ended_jobs
 from app.infra.clock import utc_now
-from app.infra.jobs import JobRepository
+from app.infra.job_repository import JobRepository
 from app.infra.leases import Lease, LeaseRepository
 from app.infra.object_store import ObjectStore
 from app.infra.tables import ModelRow
