@@ -159,7 +159,7 @@ def _run_pipeline(context: WorkerContext, lease: Lease, shared: SharedSteps | No
             support_set,
             order,
             lease=lease,
-            patience=patience,
+            retry=patience,
             session_factory=context.session_factory,
             store=context.store,
             clock=context.clock,

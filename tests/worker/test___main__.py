@@ -27,7 +27,7 @@ from tests.worker.conftest import add_job, add_support_set
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 ITERATIONS = 20
-PATIENCE_SECONDS = 240.0
+TIMEOUT_SECONDS = 240.0
 
 
 class Service:
@@ -74,7 +74,7 @@ class Service:
             return session.scalars(select(JobRow).where(JobRow.id == job_id)).one()
 
     def wait_until(self, is_so: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while not is_so():
             assert time.monotonic() < deadline
             time.sleep(0.05)
