@@ -107,8 +107,6 @@ class Settings(BaseSettings):
     """Age of a queued job's message after which its loss is looked into."""
     checkpoint_steps: int = 25
     """Optimiser steps between two checkpoints."""
-    jobs_together: int = Field(default=1, ge=1)
-    """Queued jobs of one backbone that a worker trains at once. On a CPU this gains nothing; a large GPU is else half idle."""
     max_request_bytes: int = 600 * 2**20
     """Size of a multipart body, in bytes; other bodies have `max_json_bytes`."""
     max_json_bytes: int = 2**20
