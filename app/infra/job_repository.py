@@ -173,14 +173,6 @@ class JobRepository:
         statement = select(JobRow.id).where(JobRow.state == JobState.QUEUED, is_old)
         return list(self._session.scalars(statement.order_by(JobRow.created_at)))
 
-    def queued_like(self, job_id: str, limit: int) -> list[str]:
-        """Return at most `limit` other queued jobs on this job's backbone, oldest first."""
-        backbone_id = select(JobRow.backbone_id).where(JobRow.id == job_id).scalar_subquery()
-        statement = select(JobRow.id).where(
-            JobRow.state == JobState.QUEUED, JobRow.backbone_id == backbone_id, JobRow.id != job_id
-        )
-        return list(self._session.scalars(statement.order_by(JobRow.created_at).limit(limit)))
-
     def mark_sent(self, job_ids: list[str], now: datetime) -> None:
         """Note that messages for these jobs are sent now."""
         self._session.execute(

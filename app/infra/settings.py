@@ -115,8 +115,6 @@ class Settings(BaseSettings):
     package's, with which the last bits differ from run to run."""
     checkpoint_steps: int = 25
     """Optimiser steps between two checkpoints. A worker that takes over a job repeats at most that many."""
-    jobs_together: int = Field(default=1, ge=1)
-    """Queued jobs of one backbone that a worker trains at once. On a CPU this gains nothing; a large GPU is else half idle."""
 
     # Lost workers and lost messages
     lease_seconds: float = 30.0
