@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 
 import structlog
 import torch
@@ -13,15 +12,12 @@ from app.domain.errors import JobCrashedError, OutOfMemoryError, StaleLeaseError
 from app.domain.jobs import JobState
 from app.domain.messages import FinetuneMessage
 from app.infra.checkpoints import clear_job
-from app.infra.jobs import JobRepository
 from app.infra.leases import Lease, LeaseRepository
 from app.infra.outages import OUTAGES
 from app.infra.outbox import send_after_commit
 from app.infra.telemetry import bind_job, unbind_job
 from app.infra.tracing import attempt_span
 from vtt_core.contract.errors import VttError
-from vtt_core.training.fast.fast_gradients import prepare_thread
-from vtt_core.training.fast.train_together import SharedSteps
 from worker.context import WorkerContext
 from worker.heartbeat import CancelRequestedError, Heartbeat, StopRequestedError
 from worker.metrics import Outcome
@@ -34,33 +30,12 @@ from worker.progress import ProgressWriter
 _log = structlog.get_logger(__name__)
 
 
-def attempt_with_others(context: WorkerContext, job_id: str) -> None:
-    """Attempt the job, and as many other queued ones of its backbone beside it as the settings allow.
-
-    Each has its lease, heartbeat and end of its own; only the runs of the tower are shared.
-
-    Args:
-        context: what this process works with.
-        job_id: what a message has hinted at.
-    """
-    num_others = context.settings.jobs_together - 1
-    others = _patience(context).wait_for(lambda: _queued_like(context, job_id, num_others)) if num_others else []
-    if not others:
-        attempt_job(context, job_id)
-        return
-    shared = SharedSteps()
-    with ThreadPoolExecutor(1 + len(others), "attempt", prepare_thread) as pool:
-        for future in [pool.submit(attempt_job, context, one, shared) for one in (job_id, *others)]:
-            future.result()
-
-
-def attempt_job(context: WorkerContext, job_id: str, shared: SharedSteps | None = None) -> None:
+def attempt_job(context: WorkerContext, job_id: str) -> None:
     """Claim the job and bring it as far as this worker can; end at once where there is nothing to do.
 
     Args:
         context: what this process works with.
         job_id: what a message has hinted at.
-        shared: takes the steps together with those of other attempts.
 
     Raises:
         OUTAGES: the database is away for longer than a lease; the reaper will queue the job again.
@@ -76,7 +51,7 @@ def attempt_job(context: WorkerContext, job_id: str, shared: SharedSteps | None 
         facts: dict[str, str | int | None] = {"job_id": job_id, "attempt": lease.attempt, "request_id": lease.request_id}
         with context.metrics.attempt() as attempt, attempt_span(lease.traceparent, **facts) as note:
             try:
-                attempt.outcome = _run_and_settle(context, lease, shared)
+                attempt.outcome = _run_and_settle(context, lease)
             except StaleLeaseError:
                 attempt.outcome = Outcome.LEASE_LOST
                 _log.warning("lease_lost")
@@ -86,21 +61,16 @@ def attempt_job(context: WorkerContext, job_id: str, shared: SharedSteps | None 
         unbind_job()
 
 
-def _queued_like(context: WorkerContext, job_id: str, limit: int) -> list[str]:
-    with context.session_factory() as session:
-        return JobRepository(session).queued_like(job_id, limit)
-
-
 def _claim(context: WorkerContext, job_id: str) -> Lease | None:
     with context.session_factory.begin() as session:
         return LeaseRepository(session).claim(job_id, context.holder, context.settings.lease_seconds, context.clock())
 
 
-def _run_and_settle(context: WorkerContext, lease: Lease, shared: SharedSteps | None) -> Outcome:
+def _run_and_settle(context: WorkerContext, lease: Lease) -> Outcome:
     """Run the pipeline and write what became of it; only here do errors turn into states."""
     outcome, model_id = Outcome.SUCCEEDED, None
     try:
-        model_id = _run_pipeline(context, lease, shared)
+        model_id = _run_pipeline(context, lease)
     except StaleLeaseError:
         raise
     except CancelRequestedError:
@@ -135,7 +105,7 @@ def _run_and_settle(context: WorkerContext, lease: Lease, shared: SharedSteps | 
     return outcome
 
 
-def _run_pipeline(context: WorkerContext, lease: Lease, shared: SharedSteps | None) -> str:
+def _run_pipeline(context: WorkerContext, lease: Lease) -> str:
     settings = context.settings
     with Heartbeat(
         context.session_factory,
@@ -153,13 +123,13 @@ def _run_pipeline(context: WorkerContext, lease: Lease, shared: SharedSteps | No
         progress = ProgressWriter(
             context.session_factory, lease, context.clock, time.monotonic, context.metrics.step_seconds.observe
         )
-        run_steps(finetune, order, context.store, heartbeat, progress, settings.checkpoint_steps, shared)
+        run_steps(finetune, order, context.store, heartbeat, progress, settings.checkpoint_steps)
         model_id = publish(
             finetune,
             support_set,
             order,
             lease=lease,
-            patience=patience,
+            retry=patience,
             session_factory=context.session_factory,
             store=context.store,
             clock=context.clock,

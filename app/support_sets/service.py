@@ -14,8 +14,8 @@ from app.dependencies import AppContext
 from app.domain.access import blob_folder
 from app.domain.errors import NotFoundError, NothingUsableError, SupportSetInUseError
 from app.domain.ids import SUPPORT_SET_PREFIX, new_id
-from app.infra.jobs import JobRepository
-from app.infra.support_sets import SupportSetRepository, check_not_deleted, check_open
+from app.infra.job_repository import JobRepository
+from app.infra.support_set_repository import SupportSetRepository, check_not_deleted, check_open
 from app.infra.tables import SupportImageRow, SupportSetRow
 from app.support_sets.admission import Admission
 from app.support_sets.intake import Intake

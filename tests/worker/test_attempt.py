@@ -1,10 +1,9 @@
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-import safetensors.torch
 import torch
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
@@ -13,23 +12,18 @@ from app.domain.errors import StoreUnavailableError
 from app.domain.jobs import JobState
 from app.infra.clock import utc_now
 from app.infra.database import make_engine, make_session_factory
-from app.infra.jobs import JobRepository
+from app.infra.job_repository import JobRepository
 from app.infra.leases import Lease, LeaseRepository
 from app.infra.object_store import ObjectStore
 from app.infra.tables import JobRow, ModelRow
 from tests.worker.conftest import SentMessages, add_job, add_support_set
-from vtt_core.backbones.towers import VisionTower
 from vtt_core.contract.progress import StepReport
-from vtt_core.training.fast import train_together
-from vtt_core.training.fast.job_gradients import GradientsOfJobs, JobRows
 from vtt_core.training.finetune import Finetune
-from vtt_core.training.gradients import StepGradients
 from worker import attempt, outage_retry
-from worker.attempt import attempt_job, attempt_with_others
+from worker.attempt import attempt_job
 from worker.context import WorkerContext
 
 ReadJob = Callable[[str], JobRow]
-RunRows = Callable[[JobRows], StepGradients]
 
 
 def models(context: WorkerContext) -> list[ModelRow]:
@@ -45,8 +39,8 @@ def after_step(monkeypatch: pytest.MonkeyPatch, step: int, action: Callable[[], 
     """Do something once, when a fine-tuning has finished this step."""
     steps, done = Finetune.steps, []
 
-    def steps_with_action(self: Finetune, run: RunRows | None = None) -> Iterator[StepReport]:
-        for report in steps(self, run):
+    def steps_with_action(self: Finetune) -> Iterator[StepReport]:
+        for report in steps(self):
             if report.step == step and not done:
                 done.append(action())
             yield report
@@ -243,50 +237,6 @@ def test_a_store_that_refuses_the_adapter_leaves_no_model(
     monkeypatch.setattr(ObjectStore, "put", refuse)
     attempt_job(context, job_id)
     assert (read_job(job_id).state, models(context)) == (JobState.QUEUED, [])
-
-
-def weights(context: WorkerContext, job_id: str) -> dict[str, torch.Tensor]:
-    [model] = [model for model in models(context) if model.job_id == job_id]
-    return safetensors.torch.load(adapter_files(context, model)["adapter.safetensors"])
-
-
-def test_queued_jobs_of_one_backbone_are_trained_together_and_become_the_same(
-    context: WorkerContext, read_job: ReadJob, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seeds = [1, 2, 3]
-    alone = [add_job(context.session_factory, seed=seed) for seed in seeds]
-    for job_id in alone:
-        attempt_with_others(context, job_id)
-    together = [add_job(context.session_factory, seed=seed) for seed in seeds]
-    elsewhere = add_job(context.session_factory, backbone_id="other/backbone")
-    of_three = replace(context, settings=context.settings.model_copy(update={"jobs_together": 3}))
-    sizes: list[int] = []
-    make = train_together.make_gradients_of_jobs
-
-    def make_noted(tower: VisionTower) -> GradientsOfJobs:
-        run = make(tower)
-
-        def noted(jobs: Sequence[JobRows]) -> list[StepGradients]:
-            sizes.append(len(jobs))
-            return run(jobs)
-
-        return noted
-
-    monkeypatch.setattr(train_together, "make_gradients_of_jobs", make_noted)
-    attempt_with_others(of_three, together[0])
-    assert [read_job(job_id).state for job_id in (*together, elsewhere)] == [*[JobState.SUCCEEDED] * 3, JobState.QUEUED]
-    assert max(sizes) > 1
-    assert sum(sizes) == 9
-    for one, other in zip(alone, together, strict=True):
-        expected, got = weights(context, one), weights(context, other)
-        for name, matrix in expected.items():
-            torch.testing.assert_close(got[name], matrix, rtol=1e-3, atol=1e-4)
-
-
-def test_jobs_beside_each_other_fail_each_for_itself(context: WorkerContext, read_job: ReadJob) -> None:
-    job_ids = [add_job(context.session_factory, backbone_id="no-such/backbone") for _ in range(2)]
-    attempt_with_others(replace(context, settings=context.settings.model_copy(update={"jobs_together": 2})), job_ids[0])
-    assert [read_job(job_id).state for job_id in job_ids] == [JobState.FAILED, JobState.FAILED]
 
 
 AWAY = {

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import nullcontext
-
 import structlog
 
 from app.infra.checkpoints import checkpoint_key
@@ -13,7 +11,6 @@ from vtt_core.backbones.backbone import Backbone
 from vtt_core.contract.errors import CheckpointMismatchError
 from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
 from vtt_core.contract.support_set import SupportSet
-from vtt_core.training.fast.train_together import SharedSteps
 from vtt_core.training.finetune import Finetune
 from worker.heartbeat import Heartbeat, StopRequestedError
 from worker.pipeline.fetch import JobSpec
@@ -45,9 +42,8 @@ def run_steps(
     heartbeat: Heartbeat,
     progress: ProgressWriter,
     checkpoint_steps: int,
-    shared: SharedSteps | None = None,
 ) -> None:
-    """Run the remaining steps, together with others where they share theirs, keeping a checkpoint now and then.
+    """Run the remaining steps and keep a checkpoint now and then.
 
     Raises:
         StaleLeaseError: another worker has the job, or it has ended.
@@ -55,22 +51,7 @@ def run_steps(
         StopRequestedError: the worker process is asked to end; a checkpoint of the last step is kept.
     """
     heartbeat.check()
-    if not finetune.can_share_steps:
-        shared = None
-    with shared.member() if shared is not None else nullcontext():
-        _run_all(finetune, order, store, heartbeat, progress, checkpoint_steps, shared)
-
-
-def _run_all(
-    finetune: Finetune,
-    order: JobSpec,
-    store: ObjectStore,
-    heartbeat: Heartbeat,
-    progress: ProgressWriter,
-    checkpoint_steps: int,
-    shared: SharedSteps | None,
-) -> None:
-    for report in finetune.steps(shared.gradients if shared is not None else None):
+    for report in finetune.steps():
         heartbeat.note_cancel(progress.show(report))
         is_last = report.step == report.num_steps
         try:

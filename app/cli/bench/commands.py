@@ -44,8 +44,8 @@ def step(
     threads: ThreadsOption = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
     scan_kernels: Annotated[
-        str, typer.Option(help="Of the scan on a GPU: same-bytes (our own), or mamba-ssm where it is installed.")
-    ] = "same-bytes",
+        str, typer.Option(help="Of the scan on a GPU: reproducible (our own), or mamba-ssm where it is installed.")
+    ] = "reproducible",
     as_json: JsonOption = False,
 ) -> None:
     """Time one training step: released order of work, plain, fast, and the floor under them."""
@@ -119,7 +119,7 @@ def jobs(
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
     as_json: JsonOption = False,
 ) -> None:
-    """Time whole fine-tunings: one after another, and together on one backbone."""
+    """Time whole fine-tunings on one backbone: one by one, and stacked."""
     import torch  # noqa: PLC0415  (see step)
 
     from vtt_core.bench.speed.job_times import compare_jobs  # noqa: PLC0415
@@ -149,7 +149,7 @@ def jobs(
         write_json(result)
         return
     console = Console(highlight=False, emoji=False)
-    table = Table("order", "median s", "jobs an hour", box=None, header_style="bold")
+    table = Table("way", "median s", "jobs an hour", box=None, header_style="bold")
     for name, spread in result["seconds"].items():
         table.add_row(name, f"{spread['median']:.1f}", f"{result['jobs_per_hour'][name]:.0f}")
     console.print(table)
@@ -248,12 +248,12 @@ def _precision(text: str) -> Literal["float32", "float16"]:
     raise InputError(expected="float32 or float16", got=repr(text), remedy="Correct --precision")
 
 
-def _scan_preference(text: str) -> Literal["same-bytes", "mamba-ssm"]:
-    if text == "same-bytes":
-        return "same-bytes"
+def _scan_preference(text: str) -> Literal["reproducible", "mamba-ssm"]:
+    if text == "reproducible":
+        return "reproducible"
     if text == "mamba-ssm":
         return "mamba-ssm"
-    raise InputError(expected="same-bytes or mamba-ssm", got=repr(text), remedy="Correct --scan-kernels")
+    raise InputError(expected="reproducible or mamba-ssm", got=repr(text), remedy="Correct --scan-kernels")
 
 
 def use_threads(threads: int | None) -> int:

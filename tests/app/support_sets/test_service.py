@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from app.infra.clock import utc_now
-from app.infra.support_sets import SupportSetRepository
+from app.infra.support_set_repository import SupportSetRepository
 from app.infra.tables import SupportImageRow
 from app.support_sets import service
 from app.support_sets.service import upload_limits

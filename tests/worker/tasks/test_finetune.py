@@ -8,6 +8,6 @@ from worker.tasks import finetune
 def test_the_task_attempts_the_job_of_its_message(context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
     attempts = []
     monkeypatch.setattr(WorkerProcess, "context", context)
-    monkeypatch.setattr(finetune, "attempt_with_others", lambda *arguments: attempts.append(arguments))
+    monkeypatch.setattr(finetune, "attempt_job", lambda *arguments: attempts.append(arguments))
     finetune.run("job_1")
     assert attempts == [(context, "job_1")]

@@ -7,7 +7,7 @@ import pytest
 from app.domain.errors import IdempotencyConflictError, JobTransitionError, NotFoundError
 from app.domain.jobs import MAX_ATTEMPTS, JobState
 from app.infra.database import SessionFactory
-from app.infra.jobs import JobRepository, NewJob
+from app.infra.job_repository import JobRepository, NewJob
 from app.infra.leases import LeaseRepository
 
 LATER = timedelta(seconds=31)
@@ -196,16 +196,3 @@ def test_a_support_set_is_needed_until_its_job_ends(session_factory: SessionFact
         assert JobRepository(session).has_unfinished_for("set_1")
         JobRepository(session).request_cancel(job_id, now)
         assert not JobRepository(session).has_unfinished_for("set_1")
-
-
-def test_other_queued_jobs_of_the_backbone_come_oldest_first(
-    session_factory: SessionFactory, new_job: NewJob, job_id: str, now: datetime
-) -> None:
-    with session_factory.begin() as session:
-        jobs = JobRepository(session)
-        older, newer, running = (jobs.create(new_job, now + timedelta(seconds=seconds))[0].id for seconds in (1, 2, 3))
-        jobs.create(replace(new_job, backbone_id="another"), now)
-        assert LeaseRepository(session).claim(running, "worker", 30, now) is not None
-        assert jobs.queued_like(job_id, 5) == [older, newer]
-        assert jobs.queued_like(job_id, 1) == [older]
-        assert jobs.queued_like("job_none", 5) == []
