@@ -6,8 +6,8 @@
     else      plain       the reference, `scan.selective_scan`
 
 A repeated job ends in the same bytes, and so does one that goes on from its checkpoint. mamba-ssm's backward pass breaks that
-(see `mamba_ssm_scan.py`), so its kernels run only where they are preferred. Many networks at once (`train_many.py`) take our
-own whatever is preferred: they alone have a rule for `torch.func.vmap`.
+(see `mamba_ssm_scan.py`), so its kernels run only where they are preferred. Stacked networks (`training/fast/stacked.py`) take
+our own, or the plain form, whatever is preferred: no other has a rule for `torch.func.vmap`.
 
 Shapes: B sequences, S scan steps, D channels, N state size.
 """
@@ -70,6 +70,15 @@ def choose_scan(device: torch.device, num_states: int | None = None, dtype: torc
 def fast_selective_scan(u_BSD: Tensor, step_BSD: Tensor, A_DN: Tensor, B_BSN: Tensor, C_BSN: Tensor, D_D: Tensor) -> Tensor:
     """Return y_BSD by the scan that is chosen for the device; the arguments are those of `selective_scan`."""
     return choose_scan(u_BSD.device, A_DN.shape[-1], u_BSD.dtype).run(u_BSD, step_BSD, A_DN, B_BSN, C_BSN, D_D)
+
+
+def choose_stacked_scan(device: torch.device) -> SelectiveScan:
+    """Return what runs the scans of stacked networks.
+
+    Args:
+        device: of the tensors.
+    """
+    return triton_selective_scan if can_launch_on(device.type) else selective_scan
 
 
 @lru_cache(maxsize=64)

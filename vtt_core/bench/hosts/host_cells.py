@@ -25,7 +25,7 @@ from vtt_core.contract.recipe import METHODS, FinetuneRecipe, make_recipe
 from vtt_core.contract.support_set import SupportSet
 from vtt_core.hosts.training_data import CHUNK_VIEWS, Batch
 from vtt_core.training.finetune import Finetune
-from vtt_core.training.gradients import batch_losses
+from vtt_core.training.step import batch_losses
 
 
 @dataclass(frozen=True)

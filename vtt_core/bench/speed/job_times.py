@@ -16,7 +16,7 @@ from vtt_core.backbones.backbone import Backbone
 from vtt_core.bench.speed.interleaved import Spread, ratio_in_turn, time_in_turn
 from vtt_core.bench.speed.synthetic_images import draw_support_set
 from vtt_core.contract.recipe import FinetuneRecipe
-from vtt_core.training.fast.stacked import train_many
+from vtt_core.training.fast.stacked import train_stacked
 from vtt_core.training.finetune import Finetune
 
 SECONDS_AN_HOUR = 3600
@@ -62,7 +62,7 @@ def compare_jobs(
 
     def stacked() -> None:
         finetunes = [start(seed) for seed in range(num_jobs)]
-        for _ in train_many(finetunes):
+        for _ in train_stacked(finetunes):
             pass
         learnt["stacked"] = [finetune.state.lora.lora_A.detach() for finetune in finetunes]
 

@@ -18,7 +18,6 @@ from torch import Tensor
 from vtt_core.absorption.cached_prefix import CachedPrompt
 from vtt_core.absorption.prompt import absorb
 from vtt_core.backbones.backbone import Backbone
-from vtt_core.backbones.lora_pass import LoraRows
 from vtt_core.backbones.vision_pass import VisionPass
 from vtt_core.bench.speed.interleaved import Spread, ratio_in_turn, time_in_turn
 from vtt_core.bench.speed.step_times import step_alternatives, synthetic_data
@@ -31,9 +30,8 @@ from vtt_core.hosts.make import draw_vision_dropout
 from vtt_core.hosts.training_data import Batch, TrainingData
 from vtt_core.lora.dropout import Dropout, LayerDropout
 from vtt_core.training.finetune import start_state
-from vtt_core.training.gradients import plain_gradients
 from vtt_core.training.seeding import make_generator
-from vtt_core.training.step import apply_gradients
+from vtt_core.training.step import apply_gradients, plain_gradients
 
 
 def measure_parts(
@@ -73,8 +71,8 @@ def _plain_forms(data: TrainingData) -> dict[str, Patches]:
     passes = "vtt_core.backbones.lora_pass"
     return {
         "compiled scan": {"vtt_core.fusion.fast_network.fast_selective_scan": selective_scan},
-        "shared directions and compiled scan": {"vtt_core.training.fast.job_gradients.fast_fuse": FusionNetwork.forward},
-        "cached prompt": {"vtt_core.training.fast.job_gradients.CachedPrompt.absorb": _plain_absorb(data)},
+        "shared directions and compiled scan": {"vtt_core.training.fast.passes.fast_fuse": FusionNetwork.forward},
+        "cached prompt": {"vtt_core.training.fast.passes.CachedPrompt.absorb": _plain_absorb(data)},
         "compiled dropout": {f"{passes}.keep": _plain_keep, f"{passes}.add_kept": _plain_add_kept},
     }
 
@@ -84,7 +82,7 @@ def _fast_forms(data: TrainingData) -> Patches:
     prompt = CachedPrompt(data.backbone.text_tower, data.prompt)
     return {
         "vtt_core.fusion.network.FusionNetwork.forward": fast_fuse,
-        "vtt_core.training.gradients.absorb": lambda _tower, _prompt, fused_BD: prompt.absorb(fused_BD),
+        "vtt_core.training.step.absorb": lambda _tower, _prompt, fused_BD: prompt.absorb(fused_BD),
     }
 
 
@@ -139,7 +137,7 @@ def _parts(data: TrainingData, recipe: FinetuneRecipe, batch_size: int) -> dict[
     dropout = draw()
 
     def forward() -> Any:
-        return vision_pass.forward(images_B3HW, [LoraRows(slice(0, batch_size), state.lora, dropout)])[1]
+        return vision_pass.forward(images_B3HW, state.lora, dropout)[1]
 
     def fuse() -> None:
         torch.autograd.grad(fast_fuse(state.fusion, sequence_BSD).sum(), [sequence_BSD, *state.fusion.parameters()])
@@ -150,5 +148,5 @@ def _parts(data: TrainingData, recipe: FinetuneRecipe, batch_size: int) -> dict[
         "tower forward and backward": lambda: vision_pass.backward(forward(), cotangents_KBLW),
         "fusion": fuse,
         "absorption": lambda: torch.autograd.grad(prompt.absorb(fused_BD).sum(), fused_BD),
-        "DGSO and AdamW": lambda: apply_gradients(state, recipe, gradients),
+        "DGSO and AdamW": lambda: apply_gradients([state], state.parameters, state.optimisers, recipe, gradients),
     }

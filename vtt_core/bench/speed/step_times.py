@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import torch
@@ -23,13 +24,12 @@ from vtt_core.bench.speed.released_step import released_gradients
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.dgso.schedule import Dgso
 from vtt_core.hosts.make import draw_vision_dropout
-from vtt_core.hosts.training_data import TrainingData
+from vtt_core.hosts.training_data import Batch, TrainingData
 from vtt_core.labels.prompts import class_prompts
-from vtt_core.training.fast.fast_gradients import FastGradients, prepare_thread, split_rows
+from vtt_core.training.fast.passes import FastGradients, prepare_thread, split_rows
 from vtt_core.training.finetune import start_state
-from vtt_core.training.gradients import GradientsOf, plain_gradients
 from vtt_core.training.seeding import make_generator
-from vtt_core.training.step import TrainingState, train_step
+from vtt_core.training.step import GradientsOf, TrainingState, plain_gradients, train_step
 
 RATIOS = {
     "released_over_fast": ("released", "fast"),
@@ -90,15 +90,16 @@ def step_alternatives(
 ) -> dict[str, Callable[[], object]]:
     """Return one whole training step in every order of work, and the floor, as calls without arguments."""
     state = start_state(data.backbone, recipe, seed=0)
-    fast = FastGradients(data, num_threads)
+    learnt = (data, state.host, state.fusion, recipe)
+    fast = FastGradients(*learnt, num_threads)
     floor = Floor(data, num_threads)
 
     def step(gradients_of: GradientsOf, *, is_absorbing: bool) -> Callable[[], object]:
-        return lambda: _take_step(data, state, recipe, batch_size, gradients_of, is_absorbing=is_absorbing)
+        return lambda: _take_step(data.backbone, state, recipe, batch_size, gradients_of, is_absorbing=is_absorbing)
 
     return {
-        "released": step(released_gradients, is_absorbing=True),
-        "plain": step(plain_gradients, is_absorbing=True),
+        "released": step(partial(released_gradients, *learnt), is_absorbing=True),
+        "plain": step(partial(plain_gradients, *learnt), is_absorbing=True),
         "fast": step(fast, is_absorbing=True),
         "floor": lambda: floor.run(num_losses=2),
         "fast_off": step(fast, is_absorbing=False),
@@ -107,7 +108,7 @@ def step_alternatives(
 
 
 def _take_step(
-    data: TrainingData,
+    backbone: Backbone,
     state: TrainingState,
     recipe: FinetuneRecipe,
     batch_size: int,
@@ -117,10 +118,10 @@ def _take_step(
 ) -> None:
     # Drawn weights may conflict; a fresh queue keeps every step as it was asked for.
     state.dgso = Dgso(recipe.conflict_window, is_absorbing=is_absorbing, queue=[float(10 * recipe.conflict_window)])
-    backbone = data.backbone
     generator = make_generator(0, "dropout", state.step, backbone.device)
     dropout = draw_vision_dropout(backbone, state.lora, batch_size, generator)
-    train_step(data, state, recipe, torch.arange(batch_size, device=backbone.device), dropout, gradients_of)
+    batch = Batch(torch.arange(batch_size, device=backbone.device), dropout, is_absorbing)
+    train_step(state, recipe, batch, gradients_of)
 
 
 class Floor:
