@@ -19,7 +19,8 @@ from app.predictions.predictor import PredictionEngine, Probabilities
 from app.predictions.record import record_predictions
 from app.predictions.schemas import ANSWERED, ImagePrediction
 from app.uploads.form import FormLimits, FormPart, SpooledForm
-from vtt_core.contract.errors import ImageTooManyBytesError, VttError
+from app.uploads.form_request import image_bytes
+from vtt_core.contract.errors import VttError
 from vtt_core.contract.limits import Limits
 
 IMAGES_FIELD = "images"
@@ -148,9 +149,5 @@ def _answered(name: str, probabilities: dict[str, float]) -> ImagePrediction:
 
 
 def _read(form: SpooledForm, part: FormPart, limits: Limits, spool_lock: Lock) -> bytes:
-    if not part.is_kept:
-        raise ImageTooManyBytesError(
-            expected=f"at most {limits.max_image_bytes} bytes", got=f"{part.size_bytes} bytes", remedy="Save it smaller"
-        )
     with spool_lock:  # the images of a form share one file
-        return form.read(part)
+        return image_bytes(form, part, limits)
