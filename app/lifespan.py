@@ -24,8 +24,9 @@ from app.infra.workers import WorkerRegistry
 from app.jobs.hub import EventHub
 from app.models.service import load_pinned
 from app.overload.bounds import make_bounds
-from app.predictions.predictor import PredictionEngine, Predictor
+from app.predictions.predictor import Predictor
 from app.shutdown import noticing_shutdown
+from vtt_core.contract.serving import PredictionEngine
 
 STOP_SECONDS = 30.0
 """How long a backbone that is being loaded may hold up the end of the process."""

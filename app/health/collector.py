@@ -24,7 +24,7 @@ from app.infra.models import ModelRepository
 from vtt_core.contract.errors import VttError
 
 if TYPE_CHECKING:
-    from app.predictions.predictor import PredictionEngine
+    from vtt_core.contract.serving import PredictionEngine
 
 BATCH_BUCKETS_IMAGES = (1, 2, 4, 8, 16, 32, 64, 128)
 _log = structlog.get_logger(__name__)

@@ -15,13 +15,13 @@ from app.domain.errors import InvalidRequestError, NothingUsableError, RequestTo
 from app.infra.models import ModelRepository
 from app.infra.tables import ModelRow
 from app.models.service import read_adapter
-from app.predictions.predictor import PredictionEngine, Probabilities
 from app.predictions.record import record_predictions
 from app.predictions.schemas import ANSWERED, ImagePrediction
 from app.uploads.form import FormLimits, FormPart, SpooledForm
 from app.uploads.form_request import image_bytes
 from vtt_core.contract.errors import VttError
 from vtt_core.contract.limits import Limits
+from vtt_core.contract.serving import Prediction, PredictionEngine
 
 IMAGES_FIELD = "images"
 MODEL_FIELD = "model"
@@ -140,7 +140,7 @@ def _answers(context: AppContext, model: ModelRow, form: SpooledForm) -> list[Im
     ]
 
 
-def _classify(context: AppContext, engine: PredictionEngine, model: ModelRow, images: list[Any]) -> Sequence[Probabilities]:
+def _classify(context: AppContext, engine: PredictionEngine, model: ModelRow, images: list[Any]) -> Sequence[Prediction]:
     return engine.predict(model.id, model.backbone_id, lambda: read_adapter(context, model), images)
 
 
