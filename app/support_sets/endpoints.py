@@ -59,7 +59,7 @@ router = APIRouter(prefix="/v1/support-sets", tags=["support sets"], dependencie
 
 UPLOAD_BYTES = 2**20
 """What an upload takes besides its files (rows, and a file to be synced), as bytes that would take as long. Without it a small
-upload makes each byte look so slow that a large one closes the line."""
+upload makes each byte look so slow that a large one closes the queue."""
 SupportSetId = Annotated[str, id_parameter("Id of a support set")]
 
 FORM_BODY = form_body(
