@@ -48,7 +48,7 @@ def create_app(settings: Settings | None = None, make_prediction_engine: MakeEng
         UnsafeHostError: the settings would open the service to the network.
     """
     settings = settings or load_settings()
-    check_host(settings.host, requires_keys=settings.require_keys, is_allowed_open=settings.allow_open)
+    check_host(settings.host, requires_keys=settings.require_keys, allows_unauthenticated=settings.allow_unauthenticated)
     app = FastAPI(
         title="VtT service",
         description=DESCRIPTION,

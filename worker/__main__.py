@@ -14,7 +14,7 @@ from worker.celery_app import celery_app
 
 def main() -> None:
     """Run celery's worker in this process until a signal ends it."""
-    # Celery warns of root because of pickled messages; here they are JSON only, and containers run as root.
+    # Celery warns of root because messages may be pickled. Here they are JSON only, and containers run as root.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     code = 0
     try:
@@ -24,7 +24,7 @@ def main() -> None:
     logging.shutdown()
     sys.stdout.flush()
     sys.stderr.flush()
-    # Without the interpreter's last collections: they take seconds, and compiled packages print pages about what they leak.
+    # Skip the interpreter's last garbage collection: it takes seconds, and compiled packages print pages about leaks.
     os._exit(code)
 
 

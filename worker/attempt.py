@@ -13,7 +13,7 @@ from app.domain.errors import JobCrashedError, OutOfMemoryError, StaleLeaseError
 from app.domain.jobs import JobState
 from app.domain.messages import FinetuneMessage
 from app.infra.checkpoints import clear_job
-from app.infra.jobs import JobRepository
+from app.infra.job_repository import JobRepository
 from app.infra.leases import Lease, LeaseRepository
 from app.infra.outages import OUTAGES
 from app.infra.outbox import send_after_commit
@@ -159,7 +159,7 @@ def _run_pipeline(context: WorkerContext, lease: Lease, shared: SharedSteps | No
             support_set,
             order,
             lease=lease,
-            patience=patience,
+            retry=patience,
             session_factory=context.session_factory,
             store=context.store,
             clock=context.clock,

@@ -1,4 +1,4 @@
-"""Keep one backbone in memory: the next job most likely wants the same."""
+"""Keep one backbone in memory, since the next job is likely to use the same."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _log = structlog.get_logger(__name__)
 
 
 class BackboneCache:
-    """Loads a backbone when it is another than the last one, and makes it ready to be trained on.
+    """Keeps the backbone that was used last, warmed up for training.
 
     Args:
         device: torch device.
@@ -36,12 +36,12 @@ class BackboneCache:
 
     @property
     def backbone_id(self) -> str | None:
-        """Id of what is in memory."""
+        """Id of the backbone in memory."""
         return self._kept.backbone_id if self._kept is not None else None
 
     @property
     def scan(self) -> ScanChoice:
-        """What runs the scan of the released recipe: on the backbone in memory, or on any that fits where there is none."""
+        """Which code runs the scan of the released recipe on this device, for the backbone in memory if there is one."""
         kept = self._kept
         num_states = None if kept is None else state_size_of(FinetuneRecipe(), kept.joint_size)
         return choose_scan(torch.device(self.device), num_states)
@@ -50,7 +50,7 @@ class BackboneCache:
         """Return the backbone, frozen and on the device; raises what `load_backbone` raises."""
         with self._loading:
             if self._kept is None or self._kept.backbone_id != backbone_id:
-                # Dropped before the load, so that two never stand on the device.
+                # Freed before the load, so that the device never holds two.
                 self._kept = None
                 gc.collect()
                 if self.device.startswith("cuda"):
@@ -72,7 +72,7 @@ class BackboneCache:
 
 
 def resolve_device(device: str) -> str:
-    """Return a torch device for VTT_DEVICE: `auto` is the first GPU if there is one."""
+    """Return the torch device for a value of VTT_DEVICE: `auto` is a GPU if there is one."""
     if device != "auto":
         return device
     return "cuda" if torch.cuda.is_available() else "cpu"

@@ -1,7 +1,7 @@
-"""Compute a chunk of a benchmark's episodes, and leave its lines in the store.
+"""Compute a chunk of a benchmark's episodes, and put the results into the store.
 
-A chunk may be computed twice, also at the same time: its numbers depend on nothing but the order. What was done of it before
-is not done again.
+A chunk may be computed twice, even at the same time: its results depend on the spec alone. Results that are in the store
+already are not computed again.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ _log = structlog.get_logger(__name__)
 
 
 def run_chunk(context: WorkerContext, message: EpisodesMessage) -> None:
-    """Compute what is left of a chunk; end at once where nobody waits for it any more.
+    """Compute what is left of a chunk, or return at once if no command waits for it any more.
 
-    A worker that is asked to stop ends behind the method that it is at; the command sends the chunk again.
+    A worker that is asked to stop finishes the method it is at. The command then sends the chunk again.
 
     Args:
         context: what this process works with.
@@ -37,16 +37,16 @@ def run_chunk(context: WorkerContext, message: EpisodesMessage) -> None:
         OUTAGES: the store is away; the command sends the chunk again.
     """
     blobs = BenchmarkBlobs(context.store, message.benchmark_id)
-    order = blobs.order()
-    if order is None:
+    spec = blobs.spec()
+    if spec is None:
         _log.info("nothing_to_measure", benchmark_id=message.benchmark_id, chunk=message.chunk)
         return
     context.job_ids.append(message.work_id)
     try:
-        backbone = context.backbones.get(order.backbone_id)
-        benchmark = context.benchmarks.get(message.benchmark_id, blobs, order, backbone)
-        with _threads(order.threads):
-            _compute(context, blobs, order, benchmark, message.chunk)
+        backbone = context.backbones.get(spec.backbone_id)
+        benchmark = context.benchmarks.get(message.benchmark_id, blobs, spec, backbone)
+        with _threads(spec.threads):
+            _compute(context, blobs, spec, benchmark, message.chunk)
     except OUTAGES:
         raise
     except Exception as error:
@@ -56,11 +56,11 @@ def run_chunk(context: WorkerContext, message: EpisodesMessage) -> None:
         context.job_ids.remove(message.work_id)
 
 
-def _compute(context: WorkerContext, blobs: BenchmarkBlobs, order: EpisodesSpec, benchmark: Benchmark, chunk: int) -> None:
+def _compute(context: WorkerContext, blobs: BenchmarkBlobs, spec: EpisodesSpec, benchmark: Benchmark, chunk: int) -> None:
     log = EpisodeLog(decode_lines(blobs.lines(chunk)))
-    numbers = order.episodes_of(chunk)
-    for line in run_episodes(benchmark, log, time.perf_counter, numbers=numbers, together=order.chunk_episodes):
-        if not blobs.is_ordered():
+    numbers = spec.episodes_of(chunk)
+    for line in run_episodes(benchmark, log, time.perf_counter, numbers=numbers, together=spec.chunk_episodes):
+        if not blobs.has_spec():
             return
         blobs.put_lines(chunk, log.encode())
         _log.info("episode_measured", method=line.method, episode=line.episode, accuracy=line.accuracy)
@@ -70,7 +70,7 @@ def _compute(context: WorkerContext, blobs: BenchmarkBlobs, order: EpisodesSpec,
 
 @contextmanager
 def _threads(number: int) -> Iterator[None]:
-    """Let torch use so many threads inside."""
+    """Let torch use this many threads inside the context."""
     before = torch.get_num_threads()
     torch.set_num_threads(number)
     try:
@@ -83,4 +83,4 @@ def _described(error: Exception) -> dict[str, str]:
     if isinstance(error, VttError):
         return {"expected": error.expected, "got": error.got, "remedy": error.remedy}
     got = f"{type(error).__name__}: {str(error)[:300]}"
-    return {"expected": "an episode that can be computed", "got": got, "remedy": "Look into the worker's log"}
+    return {"expected": "an episode that can be computed", "got": got, "remedy": "Read the worker's log"}

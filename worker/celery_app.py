@@ -1,13 +1,12 @@
-"""Configure celery so that it only delivers hints, and open the worker's context when a worker starts.
+"""Configure celery to deliver hints and nothing else, and open the worker's context when a worker starts.
 
-Differs from what large services with process pools use, because here the task runs in the main thread of
-the only process (solo pool: torch is imported once, and never before a fork):
-- `worker_soft_shutdown_timeout` and `REMAP_SIGTERM` stay off. Celery sleeps that timeout away inside the
-  signal handler, which in a solo pool is the task's own thread: the task would stand still. Instead SIGTERM
-  and the first SIGINT begin a warm shutdown, and `worker_shutting_down` makes the loop hand its job back at
-  the next step, with a checkpoint.
-- `worker_cancel_long_running_tasks_on_connection_loss` can end no solo task; it is set so that celery does
-  not warn. What ends a task that lost its right is the lease.
+Tasks run in the main thread of the only process (solo pool), so torch is imported once and never before a fork. Two settings
+follow from that:
+- `worker_soft_shutdown_timeout` and `REMAP_SIGTERM` stay off. Celery waits for that timeout inside the signal handler, which
+  in a solo pool blocks the task. Instead SIGTERM and the first SIGINT begin a warm shutdown, and `worker_shutting_down` makes
+  the training loop write a checkpoint and requeue its job after the current step.
+- `worker_cancel_long_running_tasks_on_connection_loss` has no effect on a solo pool. It is set so that celery does not warn.
+  A task that has lost its job finds out by its lease.
 """
 
 from __future__ import annotations
@@ -33,9 +32,9 @@ from worker.context import WorkerContext, open_context
 from worker.liveness import LivenessReporter
 
 TICK_SECONDS = 2.0
-"""Pause between two signs of life of the consumer's loop."""
+"""Pause between two ticks of the consumer's loop."""
 START_PAUSE_SECONDS = 1.0
-"""Pause between two tries to open what a worker stands on."""
+"""Pause between two attempts to open the database."""
 _log = structlog.get_logger(__name__)
 
 celery_app = Celery("vtt-worker", broker=load_settings().resolved_broker_url)
@@ -63,17 +62,17 @@ celery_app.conf.update(
         "unacked_restore_interval": 10,
         "unacked_restore_throttle": 1,
         "socket_keepalive": True,
-        # By name, so that the first queue is looked into first; kombu keeps them in no order of its own.
+        # By name, so that jobs come before benchmarks. Kombu has no order of its own.
         "queue_order_strategy": "sorted",
     },
 )
 
 
 class WorkerProcess:
-    """What lives from the start to the end of a worker process; None in processes that only import this file."""
+    """Objects that live as long as a worker process; None in processes that only import this file."""
 
     context: WorkerContext | None = None
-    presence: LivenessReporter | None = None
+    liveness: LivenessReporter | None = None
 
 
 def current_context() -> WorkerContext:
@@ -83,29 +82,29 @@ def current_context() -> WorkerContext:
 
 
 class ConsumerTicks(bootsteps.StartStopStep):  # type: ignore[misc]
-    """Let the consumer's own loop show that it comes round, and that it can take messages.
+    """Lets the consumer's own loop report that it runs and can take messages.
 
-    Kombu only logs an acknowledgement that fails because Redis is away. The message then counts as unfinished for
-    ever, and with one message at a time the worker takes no other, alive as it looks. In a solo pool nothing is
-    unfinished while the loop runs, so a tick that finds something connects anew.
+    If Redis is away when a message is acknowledged, kombu only logs it. The message then counts as unfinished for ever, and
+    since a worker takes one message at a time, it takes no other. In a solo pool nothing is unfinished while the loop runs,
+    so a tick that finds an unfinished message reconnects.
     """
 
     requires = ("celery.worker.consumer.tasks:Tasks",)
 
     def start(self, consumer: Any) -> None:
         """Begin to tick; celery calls this after each connection to the broker."""
-        if WorkerProcess.presence is not None:
-            WorkerProcess.presence.tick()
-            self._entry = consumer.timer.call_repeatedly(TICK_SECONDS, self._tick, (consumer, WorkerProcess.presence))
+        if WorkerProcess.liveness is not None:
+            WorkerProcess.liveness.tick()
+            self._entry = consumer.timer.call_repeatedly(TICK_SECONDS, self._tick, (consumer, WorkerProcess.liveness))
 
-    def _tick(self, consumer: Any, presence: LivenessReporter) -> None:
+    def _tick(self, consumer: Any, liveness: LivenessReporter) -> None:
         if not consumer.task_consumer.channel.qos.can_consume():
-            # The loop takes it for what it is, the end of a connection, and opens another.
+            # The loop treats this as a lost connection and opens another.
             raise redis.ConnectionError("the acknowledgement of a message got lost")
-        presence.tick()
+        liveness.tick()
 
     def stop(self, consumer: Any) -> None:
-        """Tick no more: the connection is gone or the worker ends."""
+        """Stop ticking: the connection is gone or the worker ends."""
         if (entry := getattr(self, "_entry", None)) is not None:
             entry.cancel()
 
@@ -115,21 +114,21 @@ celery_app.steps["consumer"].add(ConsumerTicks)
 
 def _set_up_logging(**_: Any) -> None:
     configure_logging(load_settings().log_format)
-    # It announces every message; a job's own events say more.
+    # Celery logs every message. The events of a job say more.
     logging.getLogger("celery").setLevel(logging.WARNING)
 
 
 def _open(**_: Any) -> None:
-    _set_up_logging()  # celery comes to it only after this
+    _set_up_logging()  # celery sends its own signal for this only later
     start_tracing("vtt-worker")
     try:
         context = _open_context()
     except Exception as error:
-        # Celery would log it and go on: a worker that takes messages and can do nothing with them.
+        # Celery would log the error and go on to take messages that this worker cannot handle.
         _log.exception("worker_cannot_start")
         raise SystemExit(1) from error
     WorkerProcess.context = context
-    WorkerProcess.presence = LivenessReporter(WorkerRegistry(context.settings.resolved_broker_url), context.describe)
+    WorkerProcess.liveness = LivenessReporter(WorkerRegistry(context.settings.resolved_broker_url), context.describe)
     context.metrics.serve(context.settings.worker_metrics_host, context.settings.worker_metrics_port)
     try:
         context.backbones.get(context.settings.default_backbone)
@@ -138,7 +137,7 @@ def _open(**_: Any) -> None:
 
 
 def _open_context() -> WorkerContext:
-    """Open the context, as soon as the database answers: machines come back in any order."""
+    """Open the context as soon as the database answers: machines may start in any order."""
     while True:
         try:
             return open_context(load_settings())
@@ -149,8 +148,8 @@ def _open_context() -> WorkerContext:
 
 def _announce(**_: Any) -> None:
     context = current_context()
-    assert WorkerProcess.presence is not None
-    WorkerProcess.presence.start()
+    assert WorkerProcess.liveness is not None
+    WorkerProcess.liveness.start()
     scan = context.backbones.scan
     _log.info("worker_ready", holder=context.holder, device=context.backbones.device, scan=scan.name, scan_reason=scan.reason)
 
@@ -160,10 +159,10 @@ def _ask_to_stop(**_: Any) -> None:
 
 
 def _close(**_: Any) -> None:
-    if WorkerProcess.presence is not None:
-        WorkerProcess.presence.stop()
+    if WorkerProcess.liveness is not None:
+        WorkerProcess.liveness.stop()
     _log.info("worker_stopped")
-    # The interpreter's last collections look at all of torch's objects for seconds, in which nothing happens any more.
+    # Else the interpreter's last garbage collection looks at all of torch's objects for seconds.
     gc.freeze()
 
 

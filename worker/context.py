@@ -1,4 +1,4 @@
-"""Hold what a worker process works with, from its start to its end."""
+"""Hold the connections and the state of a worker process."""
 
 from __future__ import annotations
 
@@ -33,17 +33,17 @@ class WorkerContext:
     queue: Sender
     backbones: BackboneCache
     holder: str
-    """Name in leases; another one after each start."""
+    """Name of this process in leases; new after each start."""
     clock: Callable[[], datetime] = utc_now
     stop: threading.Event = field(default_factory=threading.Event)
     """Set when the process is asked to end."""
     job_ids: list[str] = field(default_factory=list)
-    """What it works on: jobs, or a chunk of a benchmark."""
+    """What the worker works on now: jobs, or a chunk of a benchmark."""
     benchmarks: BenchmarkCache = field(default_factory=BenchmarkCache)
     metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
 
     def describe(self) -> LiveWorker:
-        """Return what to announce."""
+        """Return what the worker reports about itself."""
         weights = self.backbones.weights
         return LiveWorker(
             self.holder,
@@ -57,7 +57,7 @@ class WorkerContext:
 
 
 def open_context(settings: Settings) -> WorkerContext:
-    """Open the connections that the settings name, with the tables up to date; let this process prefer their scan."""
+    """Open the connections that the settings name, bring the tables up to date, and choose the scan kernels."""
     prefer_scan(settings.scan_kernels)
     migrate(settings.resolved_database_url)
     return WorkerContext(

@@ -1,4 +1,4 @@
-"""Keep the lease of a running job, and tell the loop at its next step when it has to stop."""
+"""Renew the lease of a running job, and tell the training loop when it has to stop."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from app.infra.database import SessionFactory
 from app.infra.leases import Lease, LeaseRepository
 
 STAND_STILL_SECONDS = 0.1
-"""Pause between two looks whether a lease that could not be renewed has been."""
+"""Pause between two checks whether an expired lease has been renewed."""
 _log = structlog.get_logger(__name__)
 
 
 class JobInterruptedError(Exception):
-    """The loop stops between two steps; nothing went wrong."""
+    """The training loop has to stop after this step, although nothing went wrong."""
 
 
 class CancelRequestedError(JobInterruptedError):
@@ -36,12 +36,12 @@ class Heartbeat:
     """Renews a lease in a thread of its own, as long as the context lasts.
 
     Args:
-        session_factory: where the job's row is.
-        lease: what to renew.
+        session_factory: opens the database with the job's row.
+        lease: the lease to renew.
         lease_seconds: how long it lasts after each renewal.
-        pause_seconds: between two renewals.
+        pause_seconds: pause between two renewals.
         stop: set when the worker process is asked to end.
-        clock: gives the present moment.
+        clock: returns the current time.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Heartbeat:
         self._lost: StaleLeaseError | None = None
         self._renewed_at = time.monotonic()
         self._thread = threading.Thread(
-            # Its lines carry what is bound to the attempt's.
+            # So that its log lines carry the ids of the attempt.
             target=contextvars.copy_context().run,
             args=(self._beat,),
             name=f"heartbeat-{lease.job_id}",
@@ -81,10 +81,10 @@ class Heartbeat:
         self._thread.join()
 
     def check(self) -> None:
-        """Call between two steps; it stands still while the lease has run out and could not be renewed.
+        """Check between two steps whether the job may go on, and wait while the lease has expired.
 
-        Nobody else may have taken the job, since a database that is away for us mostly is for everybody: then
-        the job goes on here as soon as it can be renewed.
+        A lease expires when the database is away. Mostly it is away for all workers, so that none can take the job. Then the
+        job goes on here as soon as the lease can be renewed.
 
         Raises:
             StaleLeaseError: another worker has the job, or it has ended.
@@ -107,14 +107,14 @@ class Heartbeat:
             raise StopRequestedError
 
     def note_cancel(self, is_cancel_requested: bool) -> None:
-        """Take over what another write has learnt of the row's cancel flag."""
+        """Note what another write has read from the row's cancel flag."""
         self._is_cancel_requested |= is_cancel_requested
 
     def _has_run_out(self) -> bool:
         return time.monotonic() - self._renewed_at >= self._lease_seconds
 
     def renew(self) -> None:
-        """Renew the lease now, before something that only its holder may do; raises StaleLeaseError."""
+        """Renew the lease now, before a write that only its holder may make; raises StaleLeaseError."""
         asked_at = time.monotonic()
         with self._session_factory.begin() as session:
             is_cancelled = LeaseRepository(session).renew(self._lease, self._lease_seconds, self._clock())
@@ -130,5 +130,5 @@ class Heartbeat:
                     _log.warning("lease_lost", job_id=self._lease.job_id)
                 self._lost = error
                 return
-            except Exception as error:  # whatever it was, the next beat may do better, and nobody else renews
+            except Exception as error:  # whatever it was, the next beat may succeed, and nothing else renews the lease
                 _log.warning("lease_not_renewed", job_id=self._lease.job_id, reason=str(error)[:300])

@@ -1,4 +1,4 @@
-"""Say that this worker is alive, as long as it takes messages or works on a job."""
+"""Report that this worker is alive, as long as it takes messages or works on a job."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ _log = structlog.get_logger(__name__)
 
 
 class LivenessReporter(threading.Thread):
-    """Announces the worker again and again.
+    """Announces the worker every few seconds.
 
-    A thread goes on when the consumer hangs, so it alone proves nothing: the consumer's own loop calls
-    `tick`, and without a recent tick, or a job, the worker no longer counts as alive.
+    This thread also runs when the consumer hangs, so it proves nothing by itself. Therefore the consumer's own loop calls
+    `tick`, and a worker without a recent tick or a job is not announced.
 
     Args:
-        registry: where to announce.
-        describe: gives what to announce, with the job in hand.
+        registry: where workers announce themselves.
+        describe: returns what to announce, with the job that the worker runs.
     """
 
     def __init__(self, registry: WorkerRegistry, describe: Callable[[], LiveWorker]) -> None:
-        super().__init__(name="presence", daemon=True)
+        super().__init__(name="liveness", daemon=True)
         self._registry = registry
         self._describe = describe
         self._ticked_at = time.monotonic()
         self._has_ended = threading.Event()
 
     def tick(self) -> None:
-        """Note that the consumer's loop has come round."""
+        """Note that the consumer's loop runs."""
         self._ticked_at = time.monotonic()
 
     def announce(self) -> None:
-        """Announce once, if the worker can be trusted to take the next message."""
+        """Announce the worker once, unless its consumer hangs."""
         worker = self._describe()
         if worker.job_id is None and time.monotonic() - self._ticked_at > LIVENESS_SECONDS:
             return
@@ -54,7 +54,7 @@ class LivenessReporter(threading.Thread):
             self._has_ended.wait(BEAT_SECONDS)
 
     def stop(self) -> None:
-        """End the thread and take the announcement back."""
+        """End the thread and withdraw the announcement."""
         self._has_ended.set()
         self.join()
         try:

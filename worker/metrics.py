@@ -1,4 +1,4 @@
-"""Count what this worker does, and tell it to Prometheus on a port of its own."""
+"""Count what this worker does, and serve the counts to Prometheus on a port of its own."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class Outcome(StrEnum):
     CRASHED = "crashed"
     """Something unexpected was raised, too little memory included."""
     LEASE_LOST = "lease_lost"
-    """Another has the job, or it has ended meanwhile."""
+    """Another worker has the job, or it has ended meanwhile."""
 
 
 class WorkerMetrics:
@@ -58,7 +58,7 @@ class WorkerMetrics:
             registry=self.registry,
         )
         self.jobs_in_hand = Gauge("vtt_worker_jobs_in_hand", "Jobs that this worker works on", registry=self.registry)
-        for outcome in Outcome:  # so that a rate exists before the first one
+        for outcome in Outcome:  # so that Prometheus can compute a rate from the first one on
             self.attempts.labels(outcome)
             self.attempt_seconds.labels(outcome)
 
@@ -76,9 +76,9 @@ class WorkerMetrics:
             self.attempt_seconds.labels(attempt.outcome).observe(self._stopwatch() - started_at)
 
     def serve(self, host: str, port: int) -> tuple[WSGIServer, Thread] | None:
-        """Answer Prometheus on the port in a thread; 0 does not.
+        """Serve the metrics on the port in a thread, or do nothing if it is 0.
 
-        A port that is taken, as by another worker of this machine, costs the metrics and not the worker.
+        If the port is taken, as by another worker on this machine, the worker runs without metrics.
         """
         if not port:
             return None
@@ -93,4 +93,4 @@ class Attempt:
     """One attempt while it runs."""
 
     outcome: Outcome = Outcome.CRASHED
-    """What it counts as; something raised past those who set it is a crash."""
+    """Stays a crash unless it is set: then an error was raised that nobody expected."""

@@ -1,4 +1,4 @@
-"""Try again while the database, the store or the queue is away: nobody's fault, and no reason to give a job up."""
+"""Retry while the database, the store or the queue is away: an outage is no reason to give a job up."""
 
 from __future__ import annotations
 
@@ -18,24 +18,24 @@ _log = structlog.get_logger(__name__)
 
 @dataclass(frozen=True)
 class OutageRetry:
-    """How long to wait for what is away, and when to stop waiting earlier.
+    """Retries an action during an outage, for a limited time.
 
     Args:
-        seconds: after which the outage is raised.
-        check: is called between two tries, and raises what makes waiting useless; it may itself wait.
+        seconds: how long to retry before the outage is raised.
+        check: called between two tries. It may wait, and it raises if there is no point in going on.
     """
 
     seconds: float
     check: Callable[[], None]
 
     def wait_for(self, action: Callable[[], _T]) -> _T:
-        """Return what the action gives, as soon as it can be done.
+        """Return the result of the action, as soon as it succeeds.
 
         Args:
-            action: may be done twice, since an outage can hide that it went well.
+            action: must bear a second run, since an outage can hide that the first one succeeded.
 
         Raises:
-            OUTAGES: it is still away; besides, what action and `check` raise.
+            OUTAGES: the outage lasts. Also raises what the action and `check` raise.
         """
         deadline = time.monotonic() + self.seconds
         while True:

@@ -1,4 +1,4 @@
-"""Show a job's steps to whoever follows it, few enough to cost nothing."""
+"""Write a job's progress for those who follow it, seldom enough to cost nothing."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ class ProgressWriter:
     """Writes a step report at most five times a second, and always the last one.
 
     Args:
-        session_factory: where the job's row is.
-        lease: the right to write it.
-        clock: gives the present moment, for the row.
-        stopwatch: gives monotonic seconds, for the pace.
-        observe_step: is told the seconds of every step but the attempt's first, which holds warm-up.
+        session_factory: opens the database with the job's row.
+        lease: the right to write that row.
+        clock: returns the current time, for the row.
+        stopwatch: returns monotonic seconds, to measure the pace.
+        observe_step: called with the seconds of every step but the attempt's first, which includes warm-up.
     """
 
     def __init__(
@@ -43,13 +43,13 @@ class ProgressWriter:
         self._shown_at: float | None = None
         self._written_at: float | None = None
         self._first: tuple[int, float] | None = None
-        """Step and time of this attempt's first report: its duration holds warm-up, so the pace counts from it."""
+        """Step and time of this attempt's first report. The pace is measured from there, since warm-up comes before it."""
 
     def show(self, report: StepReport) -> bool:
         """Write the report if it is due.
 
         Returns:
-            Whether the user wants the job cancelled, as far as this write has learnt.
+            Whether the user wants the job cancelled, if this call has written.
 
         Raises:
             StaleLeaseError: the job is no longer this worker's.

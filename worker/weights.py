@@ -1,4 +1,4 @@
-"""Know which backbones this worker can train: those in its cache, and those that it failed to get lately."""
+"""Know which backbones this worker has in its cache, and which ones it failed to download lately."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from vtt_core.backbones.weight_cache import is_cached, is_offline
 from vtt_core.contract.backbones import catalogue
 
 LOOK_SECONDS = 60.0
-"""Between two looks into the cache."""
+"""Pause between two looks into the cache."""
 FAILURE_SECONDS = 600.0
-"""How long a backbone counts as out of reach after it could not be got; then the next job tries again."""
+"""How long a failed download counts. After that the next job tries again."""
 
 
 class WeightReport:
-    """What a worker tells about weights; used from several threads.
+    """What a worker reports about weights; used from several threads.
 
     Args:
-        stopwatch: gives monotonic seconds.
+        stopwatch: returns monotonic seconds.
     """
 
     def __init__(self, stopwatch: Callable[[], float] = time.monotonic) -> None:
@@ -41,14 +41,14 @@ class WeightReport:
             return self._cached
 
     def failed(self) -> tuple[str, ...]:
-        """Return the ids of the backbones whose weights could not be got lately."""
+        """Return the ids of the backbones whose weights could not be downloaded lately."""
         with self._lock:
             now = self._stopwatch()
             self._failed_at = {name: at for name, at in self._failed_at.items() if now - at < FAILURE_SECONDS}
             return tuple(self._failed_at)
 
     def note(self, backbone_id: str, *, is_loaded: bool) -> None:
-        """Remember that a backbone was loaded, or that its weights could not be got."""
+        """Remember that a backbone was loaded, or that its weights could not be downloaded."""
         with self._lock:
             self._looked_at = None
             if is_loaded:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from app.domain.access import ANYBODY, KEY_PATTERN, Caller, Scope
 from app.domain.errors import KeyRefusedError, KeyRequiredError, MissingScopeError
-from app.infra.access import AccessRepository
+from app.infra.access_repository import AccessRepository
 from app.infra.tenancy import Sessions
 
 REMEDY = (

@@ -7,23 +7,24 @@ import ipaddress
 from app.domain.errors import UnsafeHostError
 
 
-def check_host(host: str, *, requires_keys: bool, is_allowed_open: bool) -> None:
-    """Let loopback addresses pass, others only where keys are asked for or the operator has said so.
+def check_host(host: str, *, requires_keys: bool, allows_unauthenticated: bool) -> None:
+    """Accept a loopback address, or any other if keys are required or the operator allows requests without them.
 
     Args:
         host: the address or name that the server will listen on.
         requires_keys: whether nobody is answered without a key.
-        is_allowed_open: whether the operator accepts that anybody who reaches the port may use the service.
+        allows_unauthenticated: whether the operator accepts that anybody who reaches the port may use the service.
 
     Raises:
         UnsafeHostError: the address can be reached from other machines.
     """
-    if requires_keys or is_allowed_open or is_loopback(host):
+    if requires_keys or allows_unauthenticated or is_loopback(host):
         return
     raise UnsafeHostError(
         expected="a loopback address such as '127.0.0.1', since this service asks for no key",
         got=repr(host),
-        remedy="Set VTT_REQUIRE_KEYS=1 and make keys with `vtt keys create`, or VTT_ALLOW_OPEN=1 on a network you trust",
+        remedy="Set VTT_REQUIRE_KEYS=1 and make keys with `vtt keys create`. On a network you trust, you can set "
+        "VTT_ALLOW_UNAUTHENTICATED=1 instead",
     )
 
 

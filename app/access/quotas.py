@@ -6,7 +6,7 @@ from sqlalchemy.orm import Session
 
 from app.domain.access import Caller
 from app.domain.errors import QuotaExceededError
-from app.infra.access import UsageRepository
+from app.infra.access_repository import UsageRepository
 from app.infra.tenancy import Sessions
 
 

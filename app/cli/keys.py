@@ -18,7 +18,7 @@ from app.infra.clock import utc_now
 from vtt_core.contract.errors import InputError
 
 if TYPE_CHECKING:
-    from app.infra.access import AccessRepository
+    from app.infra.access_repository import AccessRepository
     from app.infra.tables import ApiKeyRow
 
 WIDEST_ROW = 1000
@@ -138,7 +138,7 @@ def audit(
 @contextmanager
 def _access() -> Iterator[AccessRepository]:
     # `vtt --help` does without them.
-    from app.infra.access import AccessRepository  # noqa: PLC0415
+    from app.infra.access_repository import AccessRepository  # noqa: PLC0415
     from app.infra.data_folder import load_local_settings  # noqa: PLC0415
     from app.infra.database import make_engine, make_session_factory, migrate  # noqa: PLC0415
 

@@ -56,7 +56,7 @@ def up(
     """
     put_in_environment(host=host, port=port, data_dir=data_dir, device=device)
     settings = load_local_settings()
-    check_host(settings.host, requires_keys=settings.require_keys, is_allowed_open=settings.allow_open)
+    check_host(settings.host, requires_keys=settings.require_keys, allows_unauthenticated=settings.allow_unauthenticated)
     settings.data_dir.mkdir(parents=True, exist_ok=True)  # of the lock and the address, whatever else lies elsewhere
     with ExitStack() as stack:
         stack.enter_context(_only_one(settings.data_dir))

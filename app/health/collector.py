@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.dependencies import AppContext
 from app.health.consumption import look_at_jobs
 from app.infra.clock import utc_now
-from app.infra.models import ModelRepository
+from app.infra.model_repository import ModelRepository
 from vtt_core.contract.errors import VttError
 
 if TYPE_CHECKING:

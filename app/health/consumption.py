@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy.orm import Session
 
 from app.domain.jobs import HELD_STATES, JobState
-from app.infra.jobs import JobRepository
+from app.infra.job_repository import JobRepository
 
 STALL_SECONDS = 120.0
 """How long a job may wait while no worker has any; longer than a worker takes to start."""

@@ -1,13 +1,13 @@
-"""Keep in the store what a command and the workers that compute its episodes tell each other.
+"""Exchange data between a benchmark command and the workers that compute its episodes, through the store.
 
-    benchmarks/<id>/order.json      what to compute; without it nobody computes anything
+    benchmarks/<id>/spec.json       what to compute; workers do nothing without it
     benchmarks/<id>/bundle.zip      the images
-    benchmarks/<id>/lines/<chunk>   lines of the log, perhaps not yet of all methods
+    benchmarks/<id>/lines/<chunk>   lines of the log, perhaps not of all methods yet
     benchmarks/<id>/errors/<chunk>  why a chunk cannot be computed
     benchmarks/<id>/wanted_at       when a command last waited for it
 
-The id is a hash of what is computed, so equal commands share all of it, and the one that has collected everything removes it.
-What no command has waited for during `KEPT_FOR` is removed by the reaper, since it holds a user's images.
+The id is a hash of the spec, so equal commands share these files. The command that has collected all lines removes them. If no
+command waits for a benchmark during `KEPT_FOR`, the reaper removes it, since it holds a user's images.
 """
 
 from __future__ import annotations
@@ -22,13 +22,13 @@ from app.domain.errors import BlobMissingError
 from app.infra.object_store import ObjectStore
 
 KEPT_FOR = timedelta(days=7)
-"""How long a command that was killed finds again what its workers computed."""
+"""How long a command that was killed can still find what its workers computed."""
 _PREFIX = "benchmarks"
 
 
 @dataclass(frozen=True)
 class EpisodesSpec:
-    """What workers compute, as JSON values."""
+    """What the workers compute, as JSON values."""
 
     backbone_id: str
     protocol: Mapping[str, int]
@@ -36,9 +36,9 @@ class EpisodesSpec:
     recipe_changes: Mapping[str, Any]
     threads: int
     chunk_episodes: int
-    """Consecutive episodes of a chunk; a method is given them at once."""
+    """Consecutive episodes in a chunk; a method computes them in one call."""
     conditions: Mapping[str, Any]
-    """What the command holds that results depend on; a worker under others refuses."""
+    """Device, weights and library versions of the command. A worker with different ones refuses the chunk."""
 
     def episodes_of(self, chunk: int) -> range:
         """Return the numbers of a chunk's episodes."""
@@ -52,37 +52,37 @@ class EpisodesSpec:
 
 
 class BenchmarkBlobs:
-    """The blobs of one benchmark; every method raises StoreUnavailableError while the store does not answer.
+    """The files of one benchmark; every method raises StoreUnavailableError while the store does not answer.
 
     Args:
-        store: where they are.
-        benchmark_id: whose they are.
+        store: the store of the service.
+        benchmark_id: of the benchmark.
     """
 
     def __init__(self, store: ObjectStore, benchmark_id: str) -> None:
         self._store, self._prefix = store, f"{_PREFIX}/{benchmark_id}"
 
-    def place_order(self, order: EpisodesSpec, bundle: bytes) -> None:
-        """Put the images, then what to compute with them."""
+    def put_spec(self, spec: EpisodesSpec, bundle: bytes) -> None:
+        """Store the images, then the spec, which lets the workers begin."""
         self._store.put(f"{self._prefix}/bundle.zip", bundle)
-        self._store.put(f"{self._prefix}/order.json", json.dumps(asdict(order)).encode())
+        self._store.put(f"{self._prefix}/spec.json", json.dumps(asdict(spec)).encode())
 
     def note_wanted(self, now: datetime) -> None:
-        """Say that a command waits for it, before anything else is put and now and then."""
+        """Note that a command waits for the benchmark: before anything else is stored, and repeatedly while it waits."""
         self._store.put(f"{self._prefix}/wanted_at", now.isoformat().encode())
 
     def wanted_at(self) -> datetime | None:
-        """Return when a command last waited for it, if one has said so."""
+        """Return when a command last waited for the benchmark, or None."""
         content = self._get("wanted_at")
         return datetime.fromisoformat(content.decode()) if content is not None else None
 
-    def is_ordered(self) -> bool:
-        """Return whether somebody still waits for it."""
-        return self._store.exists(f"{self._prefix}/order.json")
+    def has_spec(self) -> bool:
+        """Return whether a command still waits for the benchmark."""
+        return self._store.exists(f"{self._prefix}/spec.json")
 
-    def order(self) -> EpisodesSpec | None:
-        """Return what to compute, or None where nobody waits for it any more."""
-        content = self._get("order.json")
+    def spec(self) -> EpisodesSpec | None:
+        """Return what to compute, or None if no command waits for it any more."""
+        content = self._get("spec.json")
         return EpisodesSpec(**json.loads(content)) if content is not None else None
 
     def bundle(self) -> bytes:
@@ -94,34 +94,34 @@ class BenchmarkBlobs:
         return self._store.get(f"{self._prefix}/bundle.zip")
 
     def put_lines(self, chunk: int, content: bytes) -> None:
-        """Put what is done of a chunk."""
+        """Store the lines of a chunk so far."""
         self._store.put(f"{self._prefix}/lines/{chunk}", content)
 
     def lines(self, chunk: int) -> bytes:
-        """Return what is done of a chunk; nothing where it was not begun."""
+        """Return the lines of a chunk so far; empty if no worker has begun it."""
         return self._get(f"lines/{chunk}") or b""
 
     def begun_chunks(self) -> set[int]:
-        """Return the chunks of which something is done."""
+        """Return the chunks that have lines."""
         return {int(key.rpartition("/")[2]) for key in self._store.keys(f"{self._prefix}/lines")}
 
     def put_error(self, chunk: int, error: Mapping[str, str]) -> None:
-        """Say why a chunk cannot be computed."""
+        """Store why a chunk cannot be computed."""
         self._store.put(f"{self._prefix}/errors/{chunk}", json.dumps(error).encode())
 
     def first_error(self) -> dict[str, str] | None:
-        """Return why a chunk cannot be computed, if that is so of one."""
+        """Return why a chunk cannot be computed, or None if there is no error."""
         for key in self._store.keys(f"{self._prefix}/errors"):
             return dict(json.loads(self._store.get(key)))
         return None
 
     def forget_errors(self) -> None:
-        """Remove what an earlier command was told."""
+        """Remove the errors of an earlier command."""
         self._store.delete_prefix(f"{self._prefix}/errors")
 
     def clear(self) -> None:
-        """Remove everything, what to compute first."""
-        self._store.delete(f"{self._prefix}/order.json")
+        """Remove everything, beginning with the spec."""
+        self._store.delete(f"{self._prefix}/spec.json")
         self._store.delete_prefix(self._prefix)
 
     def _get(self, name: str) -> bytes | None:
@@ -145,7 +145,7 @@ def clear_unwanted(store: ObjectStore, now: datetime) -> list[str]:
         blobs = BenchmarkBlobs(store, benchmark_id)
         wanted_at = blobs.wanted_at()
         if wanted_at is None:
-            blobs.note_wanted(now)  # a worker put its lines after the end: its time begins here
+            blobs.note_wanted(now)  # a worker stored lines after the benchmark was removed
         elif now - wanted_at > KEPT_FOR:
             blobs.clear()
             cleared.append(benchmark_id)

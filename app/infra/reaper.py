@@ -15,11 +15,11 @@ from app.infra.benchmarks import clear_unwanted
 from app.infra.checkpoints import clear_ended_jobs
 from app.infra.clock import utc_now
 from app.infra.database import SessionFactory
-from app.infra.jobs import JobRepository
+from app.infra.job_repository import JobRepository
 from app.infra.object_store import ObjectStore
 from app.infra.outages import DATABASE_AWAY, OUTAGES
 from app.infra.outbox import send_after_commit
-from app.infra.predictions import PredictionRepository
+from app.infra.prediction_repository import PredictionRepository
 from app.infra.queue import JobQueue
 from app.infra.settings import Settings
 
@@ -38,13 +38,13 @@ def release_expired(session_factory: SessionFactory, queue: JobQueue, now: datet
     return released
 
 
-def resend_vanished(session_factory: SessionFactory, queue: JobQueue, now: datetime, resend_seconds: float) -> list[str]:
+def resend_vanished(session_factory: SessionFactory, queue: JobQueue, now: datetime, after_seconds: float) -> list[str]:
     """Send queued jobs whose message has vanished again, and return their ids; raises QueueUnavailableError."""
     depth = queue.depth()
     with session_factory.begin() as session:
         jobs = JobRepository(session)
         # A long queue is no loss: messages are missing only where fewer wait than jobs do.
-        vanished = jobs.unsent(now, resend_seconds) if depth < jobs.count_by_state()[JobState.QUEUED] else []
+        vanished = jobs.unsent(now, after_seconds) if depth < jobs.count_by_state()[JobState.QUEUED] else []
         jobs.mark_sent(vanished, now)
         for job_id in vanished:
             _log.warning("message_vanished", job_id=job_id)
@@ -116,8 +116,8 @@ class Reaper(threading.Thread):
             if elapsed >= self._spares_until:
                 self.num_expired += len(release_expired(self._session_factory, self._queue, self._clock()))
             self._purge()
-            resend_seconds = self._settings.resend_seconds
-            self.num_resent += len(resend_vanished(self._session_factory, self._queue, self._clock(), resend_seconds))
+            after_seconds = self._settings.requeue_after_seconds
+            self.num_resent += len(resend_vanished(self._session_factory, self._queue, self._clock(), after_seconds))
         except DATABASE_AWAY:
             self._spares_until = elapsed + self._settings.lease_seconds
             raise

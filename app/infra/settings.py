@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic_settings import BaseSettings, EnvSettingsSource, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
 
 from app.domain.errors import SettingsError
+from app.infra.renamed_settings import use_new_names
 from vtt_core.contract.limits import Limits
 
 SQLITE_FILE = "vtt.sqlite"
@@ -72,98 +73,135 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="VTT_", env_nested_delimiter="__", frozen=True)
 
+    # What this process is, and where its data lies
     role: Role = Role.ALL
     data_dir: Path = Path("vtt-data")
-    """Folder of the database, the blobs and the private Redis."""
+    """Folder of the database, the stored files and the private Redis."""
     database_url: str = ""
-    """SQLAlchemy URL; empty: SQLite in the data folder."""
+    """SQLAlchemy URL. Empty: SQLite in the data folder."""
     broker_url: str = ""
-    """Redis URL; empty: the private Redis on a socket in the data folder."""
+    """Redis URL. Empty: a private Redis on a socket in the data folder."""
     store_url: str = ""
-    """fsspec URL of the blobs; empty: a folder in the data folder."""
-    device: str = "auto"
-    """`auto`, `cpu`, `cuda` or `cuda:N`."""
-    scan_kernels: Literal["same-bytes", "mamba-ssm"] = "same-bytes"
-    """What runs the scan on a worker's GPU: our own kernels, or mamba-ssm's, with which a repeated job differs in last bits."""
+    """fsspec URL of the store of images and adapters. Empty: a folder in the data folder."""
+    disk_reserve_bytes: int = Field(default=256 * 2**20, ge=0)
+    """Free disk space that is kept back, at most a twentieth of the disk. Uploads and jobs that need it get 507."""
+    limits: Limits = Field(default_factory=Limits)
+    """Limits on images and support sets; each is a variable of its own, such as VTT_LIMITS__MAX_SHOT."""
+    log_format: str = "console"
+    """`console` for people, `json` for machines."""
+
+    # The address, and who may use it
     host: str = "127.0.0.1"
     port: int = 8000
+    """Host and port to listen on."""
     require_keys: bool = False
-    """Answer only those who send a key; `vtt keys` makes them."""
-    allow_open: bool = False
-    """Listen on other addresses than loopback although no key is asked for."""
+    """Whether every request needs a key. `vtt keys create` makes one."""
+    allow_unauthenticated: bool = False
+    """Whether to listen on addresses other than loopback although no key is required. Else the service does not start."""
     requests_per_minute: int | None = Field(default=None, ge=1)
-    """Requests of one key; None is without bound."""
+    """Requests that one key may send in a minute; more are refused with 429. None: no limit."""
     cors_origins: Annotated[tuple[Origin, ...], NoDecode, BeforeValidator(split_names)] = ()
-    """Origins of other web sites whose pages may use the service from a browser, separated by commas or a JSON list."""
+    """Origins of other web sites whose pages may use the service from a browser; separated by commas, or a JSON list."""
     allowed_hosts: Annotated[tuple[HostName, ...], NoDecode, BeforeValidator(split_names)] = ()
-    """More names by which browsers may call a service without keys, separated by commas or a JSON list; `*` allows all."""
+    """More host names by which browsers may reach a service without keys; separated by commas, or a JSON list. `*`: any."""
+
+    # Fine-tuning
+    device: str = "auto"
+    """Torch device: `auto`, `cpu`, `cuda` or `cuda:N`."""
     default_backbone: str = "mini"
-    lease_seconds: float = 30.0
-    """How long a worker may be silent before another takes its job."""
-    heartbeat_seconds: float = 5.0
-    reaper_seconds: float = 5.0
-    """Pause between two looks for expired leases and unsent jobs."""
-    resend_seconds: float = 20.0
-    """Age of a queued job's message after which its loss is looked into."""
+    """Backbone of jobs that name none; loaded when a process starts."""
+    scan_kernels: Literal["reproducible", "mamba-ssm"] = "reproducible"
+    """GPU kernels of the scan. `reproducible`: our own, with which a repeated job gives the same bytes. `mamba-ssm`: that
+    package's, with which the last bits differ from run to run."""
     checkpoint_steps: int = 25
-    """Optimiser steps between two checkpoints."""
+    """Optimiser steps between two checkpoints. A worker that takes over a job repeats at most that many."""
     jobs_together: int = Field(default=1, ge=1)
     """Queued jobs of one backbone that a worker trains at once. On a CPU this gains nothing; a large GPU is else half idle."""
-    max_request_bytes: int = 600 * 2**20
-    """Size of a multipart body, in bytes; other bodies have `max_json_bytes`."""
-    max_json_bytes: int = 2**20
-    disk_reserve_bytes: int = Field(default=256 * 2**20, ge=0)
-    """Free space, in bytes, below which uploads and jobs are refused with 507; at most a twentieth of the disk."""
+
+    # Lost workers and lost messages
+    lease_seconds: float = 30.0
+    """Seconds without a heartbeat after which a worker counts as lost. Its job is then queued again."""
+    heartbeat_seconds: float = 5.0
+    """Seconds between two heartbeats of a running job."""
+    reaper_seconds: float = 5.0
+    """Seconds between two searches for expired leases and lost messages."""
+    requeue_after_seconds: float = 20.0
+    """Seconds after which the message of a queued job may count as lost. It is then sent again, if messages are missing."""
+
+    # Predictions
     adapter_memory_bytes: int = 2**30
-    """Memory of the adapters that predictions keep, in bytes; pinned ones stay beyond it."""
+    """Memory for adapters. Beyond it the adapter used least recently is dropped, but never a pinned one."""
     adapter_precision: Literal["float32", "float16"] = "float32"
-    """Of the adapters in memory; float16 halves it and rounds them."""
+    """Number format of adapters in memory. float16 takes half the memory and rounds them."""
     batch_max_images: int = 32
-    """Images that predictions send through the backbone at once."""
+    """Images in one batch at most; further ones go into the next batch."""
     batch_wait_seconds: float = 0.002
-    """How long an image waits for others to share a batch with."""
+    """Seconds that an image waits for others to fill its batch."""
     batch_max_seconds: float = 0.5
-    """How long a batch may take, by estimate."""
+    """Seconds that a batch may take, by estimate. A batch that would take longer gets fewer images."""
     decode_threads: int = 2
-    """Query images that are decoded at once."""
+    """Query images that are decoded at the same time."""
     predict_max_wait_seconds: float = Field(default=2.0, gt=0)
-    """How long an accepted prediction may wait for those before it, by estimate; others are refused with 503."""
+    """Seconds that a prediction may wait for those before it, by estimate. Beyond that it is refused with 503."""
     predict_max_waiting_images: int = Field(default=512, ge=1)
-    """Query images of all accepted predictions together; others are refused with 503."""
+    """Query images of all accepted predictions together. Beyond that a prediction is refused with 503."""
+    prediction_retention_days: float = Field(default=0.0, ge=0)
+    """Days that predictions are kept in the database; never their images. 0: they are not kept."""
+
+    # Uploads and request bodies
+    max_request_bytes: int = 600 * 2**20
+    """Size of a multipart body. A larger one is refused with 413."""
+    max_json_bytes: int = 2**20
+    """Size of any other body. A larger one is refused with 413."""
     upload_threads: int = Field(default=4, ge=1)
-    """Uploads whose images are checked at once."""
+    """Uploads whose images are checked at the same time."""
     upload_max_wait_seconds: float = Field(default=10.0, gt=0)
-    """How long an accepted upload may wait for those before it, by estimate; others are refused with 503."""
+    """Seconds that an upload may wait for those before it, by estimate. Beyond that it is refused with 503."""
+
+    # Requests and connections at the same time
     max_requests: int = Field(default=256, ge=1)
-    """Requests of each kind that a process has open at once (those that read, those that change something or predict, event
-    streams), health not counted; others are refused with 503."""
+    """Open requests of each kind in a process; more are refused with 503. The kinds are requests that read, requests that
+    change something or predict, and event streams. Health checks are not counted."""
     client_share: float = Field(default=0.5, gt=0, le=1)
-    """Part of these, and of the connections, that one client may have; more is refused with 429."""
+    """Share of these requests, and of the connections, that one client may have. More are refused with 429."""
     max_followers: int = Field(default=128, ge=1)
-    """Event streams of one tenant in a process; more are refused with 429."""
+    """Event streams of one tenant in a process. More are refused with 429."""
+    event_poll_seconds: float = 0.5
+    """Seconds between two queries for new job events. One query serves all event streams of a process."""
     max_connections: int = Field(default=2048, ge=1)
-    """Open connections of a process."""
+    """Open connections of a process. Beyond that the one that has been idle longest is closed, or else the new one refused."""
+
+    # Slow clients
     head_seconds: float = Field(default=10.0, gt=0)
-    """How long the head of a request may take to arrive."""
+    """Seconds in which the head of a request must arrive. Beyond that it is refused with 408."""
     body_pause_seconds: float = Field(default=10.0, gt=0)
-    """How long a body may pause, or fall behind its minimum rate."""
+    """Seconds that a body may pause, or fall behind its minimum rate. Beyond that it is refused with 408."""
     body_bytes_per_second: float = Field(default=1024.0, gt=0)
     """Minimum rate of a body."""
     body_seconds: float = Field(default=900.0, gt=0)
-    """How long a whole body may take to arrive."""
+    """Seconds in which a whole body must arrive. Beyond that it is refused with 408."""
     answer_pause_seconds: float = Field(default=60.0, gt=0)
-    """How long a client may read nothing of its answer."""
+    """Seconds that a client may stop reading its answer. Beyond that its connection is closed."""
+
+    # Metrics of a worker
     worker_metrics_port: int = Field(default=0, ge=0, le=65535)
-    """Port on which a worker tells its metrics to Prometheus; 0: none."""
+    """Port on which Prometheus reads a worker's metrics. 0: none."""
     worker_metrics_host: str = "127.0.0.1"
-    """Address for it."""
-    prediction_retention_days: float = Field(default=0.0, ge=0)
-    """How long predictions are kept as rows, never their images; 0: not at all."""
-    event_poll_seconds: float = 0.5
-    """Pause between two looks for new job events; one look serves all event streams of a process."""
-    limits: Limits = Field(default_factory=Limits)
-    log_format: str = "console"
-    """`console` or `json`."""
+    """Address of that port."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the environment alone, variables with old names included."""
+        assert isinstance(env_settings, EnvSettingsSource)
+        env_settings.env_vars = use_new_names(env_settings.env_vars)
+        return init_settings, env_settings
 
     @property
     def resolved_database_url(self) -> str:

@@ -26,7 +26,7 @@ from app.domain.errors import (
 )
 from app.domain.jobs import JobState
 from app.infra.clock import utc_now
-from app.infra.jobs import JobRepository
+from app.infra.job_repository import JobRepository
 from app.infra.tables import JobRow
 from app.jobs import service
 from app.jobs.events import follow

@@ -13,7 +13,7 @@ from fastapi.sse import ServerSentEvent
 
 from app.dependencies import AppContext
 from app.domain.jobs import JobState
-from app.infra.jobs import JobRepository
+from app.infra.job_repository import JobRepository
 from app.infra.tables import JobEventRow
 from app.infra.tenancy import Sessions
 

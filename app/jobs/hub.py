@@ -21,7 +21,7 @@ from typing import TypeVar
 from starlette.concurrency import run_in_threadpool
 
 from app.domain.errors import TooManyFollowersError
-from app.infra.jobs import JobRepository
+from app.infra.job_repository import JobRepository
 from app.infra.outages import DATABASE_AWAY
 from app.infra.tables import JobEventRow
 from app.infra.tenancy import Sessions

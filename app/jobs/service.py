@@ -15,10 +15,10 @@ from app.dependencies import AppContext
 from app.domain.errors import InvalidRequestError
 from app.domain.jobs import JobState
 from app.domain.messages import FinetuneMessage
-from app.infra.jobs import JobRepository, NewJob
-from app.infra.models import ModelRepository
+from app.infra.job_repository import JobRepository, NewJob
+from app.infra.model_repository import ModelRepository
 from app.infra.outbox import send_after_commit
-from app.infra.support_sets import SupportSetRepository, check_not_deleted
+from app.infra.support_set_repository import SupportSetRepository, check_not_deleted
 from app.infra.tables import JobRow, SupportSetRow
 from app.infra.telemetry import bound_request_id
 from app.infra.tracing import current_traceparent

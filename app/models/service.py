@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.dependencies import AppContext
-from app.infra.models import ModelRepository
+from app.infra.model_repository import ModelRepository
 from app.infra.tables import AliasRow, ModelRow
 from vtt_core.contract.errors import VttError
 

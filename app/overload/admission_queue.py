@@ -68,7 +68,7 @@ class AdmissionQueue:
     def calibrate(self, unit_seconds: float, num_units: float) -> None:
         """Start the estimate from a measurement or guess made before the first request.
 
-        The first requests of a process are slower than the later ones: without this, one of them closed the queue to 32 clients.
+        The first requests of a process are slow; without this, one of them closed the queue to 32 clients.
 
         Args:
             unit_seconds: what a unit is expected to take.

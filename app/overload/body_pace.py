@@ -46,7 +46,7 @@ class BodyPace:
         self.num_bytes = 0
 
     @property
-    def patience_seconds(self) -> float:
+    def seconds_left(self) -> float:
         """How long to wait for the next bytes, at least 0."""
         return max(0.0, min(self._allowance_seconds, self._bounds.total_seconds - self._waited_seconds))
 
@@ -95,7 +95,7 @@ class BodyPaceMiddleware:
                 return await receive()
             start = self._stopwatch()
             try:
-                async with asyncio.timeout(pace.patience_seconds):
+                async with asyncio.timeout(pace.seconds_left):
                     message = await receive()
             except TimeoutError as error:
                 pace.note(self._stopwatch() - start, 0)

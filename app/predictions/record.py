@@ -10,7 +10,7 @@ import structlog
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.dependencies import AppContext
-from app.infra.predictions import KeptPrediction, PredictionRepository
+from app.infra.prediction_repository import KeptPrediction, PredictionRepository
 from app.infra.tables import ModelRow
 from app.infra.telemetry import bound_request_id
 from app.predictions.schemas import ImagePrediction

@@ -12,7 +12,7 @@ from typing import Any
 from app.dependencies import AppContext
 from app.display_names import shown_file_name
 from app.domain.errors import InvalidRequestError, NothingUsableError, RequestTooLargeError
-from app.infra.models import ModelRepository
+from app.infra.model_repository import ModelRepository
 from app.infra.tables import ModelRow
 from app.models.service import read_adapter
 from app.predictions.record import record_predictions

@@ -11,7 +11,7 @@ from app.access.quotas import check_room_for_upload, check_storage
 from app.dependencies import AppContext
 from app.domain.errors import NothingUsableError
 from app.domain.ids import SUPPORT_SET_PREFIX, new_id
-from app.infra.support_sets import SupportSetRepository, check_open
+from app.infra.support_set_repository import SupportSetRepository, check_open
 from app.infra.tables import SupportImageRow, SupportSetRow
 from app.support_sets.admission import Admission
 from app.support_sets.form_files import FormFiles

@@ -12,12 +12,10 @@ from sqlalchemy.orm import Session
 from app.dependencies import AppContext
 from app.domain.access import blob_folder
 from app.domain.errors import NotFoundError, SupportSetInUseError
-from app.infra.jobs import JobRepository
-from app.infra.support_sets import SupportSetRepository, check_not_deleted
+from app.infra.job_repository import JobRepository
+from app.infra.support_set_repository import SupportSetRepository, check_not_deleted
 from app.infra.tables import SupportImageRow, SupportSetRow
-from vtt_core.contract.errors import (
-    BadLabelError,
-)
+from vtt_core.contract.errors import BadLabelError
 from vtt_core.contract.support_set import clean_label
 
 

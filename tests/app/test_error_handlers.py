@@ -10,7 +10,7 @@ from sqlalchemy.exc import TimeoutError as NoConnectionInTimeError
 
 from app.domain.errors import OverloadedError, QueueUnavailableError, StoreUnavailableError
 from app.error_handlers import headers_of, problem_of, status_of
-from app.infra.jobs import JobRepository
+from app.infra.job_repository import JobRepository
 from tests.fixtures.http_api import Api, MakeApi, encode_image
 from vtt_core.contract.errors import EmptyFileError, InputError, TooFewClassesError
 

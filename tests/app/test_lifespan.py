@@ -30,6 +30,6 @@ def test_a_role_starts_its_threads_and_stops_them(settings: Settings, role: Role
 def test_tables_are_made_at_the_start(settings: Settings, tmp_path) -> None:
     fresh = settings.model_copy(update={"database_url": f"sqlite:///{tmp_path / 'fresh.sqlite'}", "role": Role.CONTROL})
     with open_context(fresh, lambda _: FakeEngine()) as context, context.readers() as session:
-        from app.infra.jobs import JobRepository
+        from app.infra.job_repository import JobRepository
 
         assert JobRepository(session).list_page(None, 1) == ([], None)

@@ -18,7 +18,7 @@ def test_the_whole_walk_by_http(api) -> None:
 def test_an_open_address_is_refused(settings: Settings) -> None:
     with pytest.raises(UnsafeHostError):
         create_app(settings.model_copy(update={"host": "0.0.0.0"}))
-    assert create_app(settings.model_copy(update={"host": "0.0.0.0", "allow_open": True}))
+    assert create_app(settings.model_copy(update={"host": "0.0.0.0", "allow_unauthenticated": True}))
 
 
 @pytest.mark.parametrize(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import structlog
 
-from app.infra.jobs import JobRepository
+from app.infra.job_repository import JobRepository
 from app.request_log import CLIENT_GONE, RequestLogMiddleware, choose_request_id
 from tests.fixtures.http_api import Api
 from tests.fixtures.logs import LogLines

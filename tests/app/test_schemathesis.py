@@ -19,7 +19,7 @@ from sqlalchemy import select
 from starlette.types import Message, Receive, Scope, Send
 
 from app.domain.access import Scope as KeyScope
-from app.infra.access import AccessRepository
+from app.infra.access_repository import AccessRepository
 from app.infra.clock import utc_now
 from app.infra.settings import Role
 from app.infra.tables import JobRow

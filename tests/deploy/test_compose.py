@@ -67,7 +67,7 @@ def test_every_setting_exists_and_can_have_its_value(compose: dict[str, Any], mo
         assert unknown_settings(set(environment)) == set()
         assert environment["VTT_REQUIRE_KEYS"] == "1"
         assert environment["VTT_LOG_FORMAT"] == "json"
-        assert "VTT_ALLOW_OPEN" not in environment
+        assert "VTT_ALLOW_UNAUTHENTICATED" not in environment
         for variable, value in environment.items():
             monkeypatch.setenv(variable, value)
         assert Settings().store_url.startswith("s3://")

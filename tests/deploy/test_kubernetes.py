@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 
 from app.domain.jobs import FINAL_STATES, JobState
 from app.infra.database import make_engine
-from app.infra.jobs import JobRepository, NewJob
+from app.infra.job_repository import JobRepository, NewJob
 from app.infra.tables import SupportSetRow
 from tests.deploy.known_variables import unknown_settings
 from vtt_core.contract.recipe import FinetuneRecipe

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from app.cli.main import cli
 from app.infra.clock import utc_now
 from app.infra.database import SessionFactory, make_engine, make_session_factory, migrate
-from app.infra.models import ModelRepository
+from app.infra.model_repository import ModelRepository
 from app.infra.object_store import ObjectStore
 from app.infra.queue import JobQueue
 from app.infra.settings import Settings, load_settings

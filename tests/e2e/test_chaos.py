@@ -21,7 +21,7 @@ import torch
 from sqlalchemy import select
 
 from app.domain.jobs import FINAL_STATES, HELD_STATES, JobState
-from app.infra.jobs import JobRepository
+from app.infra.job_repository import JobRepository
 from app.infra.outages import DATABASE_AWAY
 from app.infra.tables import JobRow, ModelRow
 from tests.fixtures.cluster import Cluster, running_cluster, wait_until
@@ -49,7 +49,7 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
         "VTT_LEASE_SECONDS": "4",
         "VTT_HEARTBEAT_SECONDS": "0.5",
         "VTT_REAPER_SECONDS": "0.5",
-        "VTT_RESEND_SECONDS": "2",
+        "VTT_REQUEUE_AFTER_SECONDS": "2",
         "VTT_CHECKPOINT_STEPS": "3",
     }
     with running_cluster(tmp_path, **short) as running:

@@ -14,7 +14,7 @@ from PIL import Image
 from app.domain.messages import FinetuneMessage
 from app.infra.clock import utc_now
 from app.infra.database import SessionFactory, make_engine, make_session_factory
-from app.infra.jobs import JobRepository, NewJob
+from app.infra.job_repository import JobRepository, NewJob
 from app.infra.object_store import ObjectStore
 from app.infra.settings import Settings
 from app.infra.tables import JobRow, SupportImageRow, SupportSetRow

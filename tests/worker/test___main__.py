@@ -27,7 +27,7 @@ from tests.worker.conftest import add_job, add_support_set
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 ITERATIONS = 20
-PATIENCE_SECONDS = 240.0
+TIMEOUT_SECONDS = 240.0
 
 
 class Service:
@@ -36,7 +36,7 @@ class Service:
     def __init__(self, data_dir: Path, redis: PrivateRedis, database_url: str = "") -> None:
         self.redis = redis
         self.settings = Settings(
-            data_dir=data_dir, database_url=database_url, lease_seconds=3, reaper_seconds=0.2, resend_seconds=2
+            data_dir=data_dir, database_url=database_url, lease_seconds=3, reaper_seconds=0.2, requeue_after_seconds=2
         )
         migrate(self.settings.resolved_database_url)
         self.engine = engine = make_engine(self.settings.resolved_database_url)
@@ -74,7 +74,7 @@ class Service:
             return session.scalars(select(JobRow).where(JobRow.id == job_id)).one()
 
     def wait_until(self, is_so: Callable[[], bool]) -> None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while not is_so():
             assert time.monotonic() < deadline
             time.sleep(0.05)

@@ -13,7 +13,7 @@ from app.domain.errors import StoreUnavailableError
 from app.domain.jobs import JobState
 from app.infra.clock import utc_now
 from app.infra.database import make_engine, make_session_factory
-from app.infra.jobs import JobRepository
+from app.infra.job_repository import JobRepository
 from app.infra.leases import Lease, LeaseRepository
 from app.infra.object_store import ObjectStore
 from app.infra.tables import JobRow, ModelRow

@@ -55,15 +55,15 @@ def blobs(context: WorkerContext) -> BenchmarkBlobs:
 
 @pytest.fixture
 def place(benchmark: Benchmark, blobs: BenchmarkBlobs) -> Callable[..., EpisodesSpec]:
-    def place_order(**changes: object) -> EpisodesSpec:
-        order = EpisodesSpec("mini", asdict(PROTOCOL), METHODS, {}, 1, 2, benchmark.conditions)
-        order = replace(order, **changes)  # type: ignore[arg-type]
+    def put(**changes: object) -> EpisodesSpec:
+        spec = EpisodesSpec("mini", asdict(PROTOCOL), METHODS, {}, 1, 2, benchmark.conditions)
+        spec = replace(spec, **changes)  # type: ignore[arg-type]
         stream = io.BytesIO()
         write_bundle(benchmark.bank, range(len(benchmark.bank.images)), stream)
-        blobs.place_order(order, stream.getvalue())
-        return order
+        blobs.put_spec(spec, stream.getvalue())
+        return spec
 
-    return place_order
+    return put
 
 
 def without_seconds(lines: list[EpisodeLine]) -> list[EpisodeLine]:
@@ -111,12 +111,12 @@ def test_nobody_computes_what_nobody_waits_for(
     run_chunk(context, MESSAGE)
     assert context.store.keys("benchmarks") == []
     place()
-    monkeypatch.setattr(BenchmarkBlobs, "is_ordered", lambda _: False)
+    monkeypatch.setattr(BenchmarkBlobs, "has_spec", lambda _: False)
     run_chunk(context, MESSAGE)
     assert blobs.begun_chunks() == set()
 
 
-def test_the_worker_says_what_it_has_in_hand_and_uses_the_threads_of_the_order(
+def test_the_worker_reports_its_chunk_and_uses_the_threads_of_the_spec(
     context: WorkerContext, place: Callable[..., EpisodesSpec], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen, before = [], torch.get_num_threads()

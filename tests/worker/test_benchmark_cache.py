@@ -19,7 +19,7 @@ from vtt_core.contract.errors import InputError
 from worker.backbones import BackboneCache
 from worker.benchmark_cache import BenchmarkCache
 
-ORDER = EpisodesSpec(
+SPEC = EpisodesSpec(
     "mini", {"way": 2, "shot": 1, "num_queries": 1, "num_episodes": 1, "seed": 0}, "zero-shot", {}, 1, 1, {"device": "cpu"}
 )
 
@@ -35,27 +35,27 @@ def blobs(tmp_path: Path, backbone: Backbone) -> BenchmarkBlobs:
     stream = io.BytesIO()
     write_bundle(ImageBank(images, backbone), range(len(images)), stream)
     blobs = BenchmarkBlobs(ObjectStore(f"file://{tmp_path}"), "b1")
-    blobs.place_order(ORDER, stream.getvalue())
+    blobs.put_spec(SPEC, stream.getvalue())
     return blobs
 
 
 def test_a_benchmark_is_opened_once(blobs: BenchmarkBlobs, backbone: Backbone) -> None:
     cache = BenchmarkCache()
-    first = cache.get("b1", blobs, ORDER, backbone)
-    assert cache.get("b1", blobs, ORDER, backbone) is first
-    assert cache.get("b2", blobs, ORDER, backbone) is not first
+    first = cache.get("b1", blobs, SPEC, backbone)
+    assert cache.get("b1", blobs, SPEC, backbone) is first
+    assert cache.get("b2", blobs, SPEC, backbone) is not first
     cache.clear()
-    assert cache.get("b2", blobs, ORDER, backbone).bank.labels == first.bank.labels
+    assert cache.get("b2", blobs, SPEC, backbone).bank.labels == first.bank.labels
 
 
 def test_another_backbone_opens_it_anew(blobs: BenchmarkBlobs, backbone: Backbone) -> None:
     cache = BenchmarkCache()
-    cache.get("b1", blobs, ORDER, backbone)
+    cache.get("b1", blobs, SPEC, backbone)
     other = load_backbone("mini")
-    assert cache.get("b1", blobs, ORDER, other).bank.backbone is other
+    assert cache.get("b1", blobs, SPEC, other).bank.backbone is other
 
 
 def test_other_conditions_are_refused(blobs: BenchmarkBlobs, backbone: Backbone) -> None:
-    order = EpisodesSpec(**{**vars(ORDER), "conditions": {"device": "cuda", "threads": 1}})
+    spec = EpisodesSpec(**{**vars(SPEC), "conditions": {"device": "cuda", "threads": 1}})
     with pytest.raises(InputError, match="expected a worker with device cuda, got device cpu"):
-        BenchmarkCache().get("b1", blobs, order, backbone)
+        BenchmarkCache().get("b1", blobs, spec, backbone)

@@ -54,7 +54,7 @@ def test_a_ready_worker_says_which_scan_it_uses_and_why(context: WorkerContext, 
             pass
 
     monkeypatch.setattr(WorkerProcess, "context", context)
-    monkeypatch.setattr(WorkerProcess, "presence", Started())
+    monkeypatch.setattr(WorkerProcess, "liveness", Started())
     with capture_logs() as lines:
         module._announce()
     (line,) = lines

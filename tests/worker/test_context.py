@@ -27,4 +27,4 @@ def test_the_process_prefers_the_scan_that_the_settings_name(tmp_path: Path) -> 
     try:
         assert scan_choice._Preferred.scan == "mamba-ssm"
     finally:
-        scan_choice.prefer_scan("same-bytes")
+        scan_choice.prefer_scan("reproducible")

@@ -4,7 +4,7 @@ import pytest
 
 from app.domain.errors import QueueUnavailableError
 from app.infra.workers import LIVENESS_SECONDS, LiveWorker, WorkerRegistry
-from worker import liveness as presence
+from worker import liveness
 from worker.liveness import LivenessReporter
 
 
@@ -26,7 +26,7 @@ class Announcements:
 def seconds(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     """A stopwatch that the test moves: its last entry is the time."""
     moved = [0.0]
-    monkeypatch.setattr(presence.time, "monotonic", lambda: moved[-1])
+    monkeypatch.setattr(liveness.time, "monotonic", lambda: moved[-1])
     return moved
 
 

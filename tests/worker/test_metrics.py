@@ -9,7 +9,7 @@ import pytest
 from prometheus_client import generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from app.infra.jobs import JobRepository
+from app.infra.job_repository import JobRepository
 from tests.fixtures.metric_names import check_conventions
 from tests.worker.conftest import add_job
 from worker import attempt

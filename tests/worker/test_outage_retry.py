@@ -1,7 +1,7 @@
 import pytest
 
 from app.domain.errors import StaleLeaseError, StoreUnavailableError
-from worker import outage_retry as patience
+from worker import outage_retry
 from worker.outage_retry import OutageRetry
 
 AWAY = StoreUnavailableError(expected="a", got="b", remedy="c")
@@ -9,7 +9,7 @@ AWAY = StoreUnavailableError(expected="a", got="b", remedy="c")
 
 @pytest.fixture(autouse=True)
 def _short_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(patience, "PAUSE_SECONDS", 0.01)
+    monkeypatch.setattr(outage_retry, "PAUSE_SECONDS", 0.01)
 
 
 def failing(num_times: int, error: Exception):

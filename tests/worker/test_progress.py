@@ -5,7 +5,7 @@ from sqlalchemy.exc import OperationalError
 
 from app.domain.errors import StaleLeaseError
 from app.infra.clock import utc_now
-from app.infra.jobs import JobRepository
+from app.infra.job_repository import JobRepository
 from app.infra.leases import Lease, LeaseRepository
 from app.infra.tables import JobRow
 from tests.worker.conftest import add_job

@@ -30,7 +30,7 @@ from vtt_core.kernels.triton_kernels import can_launch_on
 
 SelectiveScan = Callable[[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor], Tensor]
 ScanName = Literal["mamba-ssm", "triton", "compiled", "plain"]
-ScanPreference = Literal["same-bytes", "mamba-ssm"]
+ScanPreference = Literal["reproducible", "mamba-ssm"]
 
 _DIFFERS = "its backward pass adds in no fixed order, so that a repeated job differs in its last bits"
 
@@ -48,7 +48,7 @@ class ScanChoice:
 class _Preferred:
     """What this process prefers; set once, when it starts."""
 
-    scan: ScanPreference = "same-bytes"
+    scan: ScanPreference = "reproducible"
 
 
 def prefer_scan(preference: ScanPreference) -> None:

@@ -1,4 +1,4 @@
-"""Bring what a job needs into memory: its row and the images of its support set."""
+"""Read what a job needs: its row and the images of its support set."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.infra.jobs import JobRepository
+from app.infra.job_repository import JobRepository
 from app.infra.object_store import ObjectStore
 from app.infra.tables import SupportImageRow
 from vtt_core.contract.recipe import FinetuneRecipe
@@ -27,7 +27,7 @@ class JobSpec:
     seed: int
     created_at: datetime
     images: tuple[tuple[str, str, str], ...]
-    """(label, file name, blob key) in the order of arrival."""
+    """(label, file name, blob key) in the order of upload."""
 
 
 def read_job_spec(session: Session, job_id: str) -> JobSpec:
@@ -47,10 +47,10 @@ def read_job_spec(session: Session, job_id: str) -> JobSpec:
     )
 
 
-def fetch_support_set(order: JobSpec, store: ObjectStore) -> SupportSet:
-    """Return the images, classes and images in the order of their arrival; raises BlobMissingError."""
-    blobs = store.get_many(blob_key for _, _, blob_key in order.images)
+def fetch_support_set(spec: JobSpec, store: ObjectStore) -> SupportSet:
+    """Return the support set, its classes and images in the order of their upload; raises BlobMissingError."""
+    blobs = store.get_many(blob_key for _, _, blob_key in spec.images)
     by_label: dict[str, list[SupportImage]] = {}
-    for label, file_name, blob_key in order.images:
+    for label, file_name, blob_key in spec.images:
         by_label.setdefault(label, []).append(SupportImage(file_name, blobs[blob_key]))
     return SupportSet(tuple(SupportClass(label, tuple(images)) for label, images in by_label.items()))

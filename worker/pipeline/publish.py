@@ -1,4 +1,4 @@
-"""Strip, verify and publish what a fine-tuning has learnt."""
+"""Strip, verify and publish the adapter of a finished fine-tuning."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.domain.ids import MODEL_PREFIX, new_id
 from app.domain.jobs import JobState
 from app.infra.checkpoints import note_draft
 from app.infra.database import SessionFactory
-from app.infra.jobs import JobRepository
+from app.infra.job_repository import JobRepository
 from app.infra.leases import Lease, LeaseRepository
 from app.infra.object_store import ObjectStore
 from app.infra.tables import ModelRow
@@ -32,15 +32,15 @@ _log = structlog.get_logger(__name__)
 def publish(
     finetune: Finetune,
     support_set: SupportSet,
-    order: JobSpec,
+    spec: JobSpec,
     *,
     lease: Lease,
-    patience: OutageRetry,
+    retry: OutageRetry,
     session_factory: SessionFactory,
     store: ObjectStore,
     clock: Callable[[], datetime],
 ) -> str:
-    """Verify the adapter, put its files, and end the job with its model row in one transaction.
+    """Verify the adapter, store its files, then end the job and add its model row in one transaction.
 
     Returns:
         The model's id.
@@ -48,29 +48,29 @@ def publish(
     Raises:
         StaleLeaseError: another worker has the job, or it has ended; nothing is published.
         CancelRequestedError: the user cancelled it.
-        OUTAGES: database or store is away for longer than the patience lasts. The commit may have arrived.
+        OUTAGES: database or store is away for longer than `retry` lasts. The transaction may still have been committed.
     """
-    patience.wait_for(lambda: _begin_verifying(lease, session_factory, clock()))
+    retry.wait_for(lambda: _begin_verifying(lease, session_factory, clock()))
     adapter = strip(finetune)
     files = adapter_to_files(adapter)
     metrics = verify(finetune.backbone, finetune, files, support_set)
-    patience.check()
+    retry.check()
     model_id = new_id(MODEL_PREFIX)
-    adapter_key = f"{blob_folder(order.tenant_id)}models/{model_id}"
-    patience.wait_for(lambda: note_draft(store, order.job_id, model_id, adapter_key))
+    adapter_key = f"{blob_folder(spec.tenant_id)}models/{model_id}"
+    retry.wait_for(lambda: note_draft(store, spec.job_id, model_id, adapter_key))
     for name, content in files.items():
-        patience.wait_for(partial(store.put, f"{adapter_key}/{name}", content))
+        retry.wait_for(partial(store.put, f"{adapter_key}/{name}", content))
 
     def make_row() -> ModelRow:
         return ModelRow(
             id=model_id,
-            tenant_id=order.tenant_id,
-            job_id=order.job_id,
-            name=order.name,
-            backbone_id=order.backbone_id,
+            tenant_id=spec.tenant_id,
+            job_id=spec.job_id,
+            name=spec.name,
+            backbone_id=spec.backbone_id,
             backbone_sha256=adapter.manifest.backbone_sha256,
             labels=list(adapter.manifest.labels),
-            recipe=order.recipe.to_json(),
+            recipe=spec.recipe.to_json(),
             metrics=metrics,
             adapter_key=adapter_key,
             adapter_bytes=sum(map(len, files.values())),
@@ -78,9 +78,9 @@ def publish(
         )
 
     try:
-        patience.wait_for(lambda: _succeed(lease, make_row(), session_factory, clock()))
+        retry.wait_for(lambda: _succeed(lease, make_row(), session_factory, clock()))
     except StaleLeaseError:
-        # A commit whose answer got lost ends the lease as well. Where it cannot be asked, the files stay.
+        # Our own commit ends the lease too, and its answer may have got lost. If the database cannot be asked, the files stay.
         if not _is_published(model_id, session_factory):
             store.delete_prefix(adapter_key)
             raise
@@ -91,7 +91,7 @@ def publish(
 def _begin_verifying(lease: Lease, session_factory: SessionFactory, now: datetime) -> None:
     with session_factory.begin() as session:
         row = JobRepository(session).get(lease.job_id)
-        # Done already, where the answer of a first try got lost.
+        # A first try may have succeeded although its answer got lost.
         if (row.state, row.fencing_token) != (JobState.VERIFYING, lease.fencing_token):
             LeaseRepository(session).begin_verifying(lease, now)
 

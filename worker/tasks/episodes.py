@@ -1,4 +1,4 @@
-"""Take the hint that a chunk of a benchmark's episodes may be waiting."""
+"""The task for a message that a chunk of a benchmark may be waiting."""
 
 from __future__ import annotations
 

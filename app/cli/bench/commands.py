@@ -44,8 +44,8 @@ def step(
     threads: ThreadsOption = None,
     device: Annotated[str, typer.Option(help="cpu, cuda or cuda:N.")] = "cpu",
     scan_kernels: Annotated[
-        str, typer.Option(help="Of the scan on a GPU: same-bytes (our own), or mamba-ssm where it is installed.")
-    ] = "same-bytes",
+        str, typer.Option(help="Of the scan on a GPU: reproducible (our own), or mamba-ssm where it is installed.")
+    ] = "reproducible",
     as_json: JsonOption = False,
 ) -> None:
     """Time one training step: released order of work, plain, fast, and the floor under them."""
@@ -248,12 +248,12 @@ def _precision(text: str) -> Literal["float32", "float16"]:
     raise InputError(expected="float32 or float16", got=repr(text), remedy="Correct --precision")
 
 
-def _scan_preference(text: str) -> Literal["same-bytes", "mamba-ssm"]:
-    if text == "same-bytes":
-        return "same-bytes"
+def _scan_preference(text: str) -> Literal["reproducible", "mamba-ssm"]:
+    if text == "reproducible":
+        return "reproducible"
     if text == "mamba-ssm":
         return "mamba-ssm"
-    raise InputError(expected="same-bytes or mamba-ssm", got=repr(text), remedy="Correct --scan-kernels")
+    raise InputError(expected="reproducible or mamba-ssm", got=repr(text), remedy="Correct --scan-kernels")
 
 
 def use_threads(threads: int | None) -> int:

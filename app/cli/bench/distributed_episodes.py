@@ -27,15 +27,15 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 1.0
 RESEND_SECONDS = 20.0
-"""How long a chunk may be neither in the queue nor in a live worker's hand before it is sent again: a few signs of life."""
+"""How long a chunk may be neither in the queue nor with a live worker before it is sent again; some announcements long."""
 OUTAGE_SECONDS = 300.0
-"""How long store or queue may be away."""
+"""How long the store or the queue may be away before the command fails."""
 NOTE_SECONDS = 3600.0
-"""How often the store is told that the command still waits."""
+"""How often the command notes in the store that it still waits."""
 
 
-def make_order(benchmark: Benchmark, recipe_changes: dict[str, Any], chunk_episodes: int) -> EpisodesSpec:
-    """Return what workers are asked for.
+def make_spec(benchmark: Benchmark, recipe_changes: dict[str, Any], chunk_episodes: int) -> EpisodesSpec:
+    """Return what the workers have to compute.
 
     Raises:
         UnknownBackboneError: no worker can load the backbone by its id.
@@ -54,33 +54,33 @@ def make_order(benchmark: Benchmark, recipe_changes: dict[str, Any], chunk_episo
 
 
 class Collection:
-    """One benchmark on its way through the workers.
+    """A benchmark that the workers compute and the command collects.
 
     Args:
         benchmark: what is computed.
-        order: the same, for the workers.
-        log: gets the lines.
-        settings: where store and queue are.
-        say: tells the user something.
+        spec: the same, for the workers.
+        log: collects the lines.
+        settings: of the service whose workers are used.
+        say: shows a message to the user.
     """
 
     def __init__(
-        self, benchmark: Benchmark, order: EpisodesSpec, log: EpisodeLog, settings: Settings, say: Callable[[str], None]
+        self, benchmark: Benchmark, spec: EpisodesSpec, log: EpisodeLog, settings: Settings, say: Callable[[str], None]
     ) -> None:
-        self._benchmark, self._order, self._log, self._say = benchmark, order, log, say
-        canonical = json.dumps(asdict(order), sort_keys=True)
+        self._benchmark, self._spec, self._log, self._say = benchmark, spec, log, say
+        canonical = json.dumps(asdict(spec), sort_keys=True)
         self._id = hashlib.sha256(canonical.encode()).hexdigest()[:32]
         self._blobs = BenchmarkBlobs(ObjectStore(settings.resolved_store_url), self._id)
         self._queue = JobQueue(settings.resolved_broker_url)
         self._registry = WorkerRegistry(settings.resolved_broker_url)
         self._keys = [benchmark.key(spec) for spec in benchmark.specs]
-        self._outstanding = {chunk for chunk in range(order.num_chunks) if not self._is_done(chunk)}
+        self._outstanding = {chunk for chunk in range(spec.num_chunks) if not self._is_done(chunk)}
         self._missing_since: dict[int, float] = {}
         self._notes_at = 0.0
         self._has_said_so = False
 
     def lines(self) -> Iterator[EpisodeLine]:
-        """Give each line after it has been appended to the log; at the end nothing is left in the store.
+        """Yield each line after it has been appended to the log; at the end nothing is left in the store.
 
         Raises:
             ServiceRefusedError: a worker cannot compute a chunk.
@@ -114,15 +114,15 @@ class Collection:
 
     def _place(self) -> None:
         self._note_wanted(time.monotonic())
-        if not self._blobs.is_ordered():
-            # Not only what is outstanding: a later command for the same may have another log.
+        if not self._blobs.has_spec():
+            # Not only for the outstanding chunks: a later command with the same spec may have another log.
             used = [index for images in self._benchmark.episodes() for index in images.support + images.query]
             # See run_request.
             from vtt_core.bench.episodes.bundle import write_bundle  # noqa: PLC0415
 
             stream = io.BytesIO()
             write_bundle(self._benchmark.bank, used, stream)
-            self._blobs.place_order(self._order, stream.getvalue())
+            self._blobs.put_spec(self._spec, stream.getvalue())
         self._blobs.forget_errors()
         for chunk in sorted(self._outstanding):
             self._send(chunk)
@@ -132,7 +132,7 @@ class Collection:
 
         for chunk in sorted(self._outstanding & self._blobs.begun_chunks()):
             for line in decode_lines(self._blobs.lines(chunk)):
-                is_ours = line.key in self._keys and line.episode in self._order.episodes_of(chunk)
+                is_ours = line.key in self._keys and line.episode in self._spec.episodes_of(chunk)
                 if is_ours and not self._log.has(line.key, line.episode):
                     self._log.append(line)
                     yield line
@@ -142,16 +142,16 @@ class Collection:
             raise ServiceRefusedError(**error)
 
     def _resend(self, now: float) -> None:
-        """Send again what has got lost with a worker or with the broker: it is in no queue and in nobody's hand."""
-        in_hand = {worker.job_id for worker in self._registry.live_workers()}
-        if not in_hand and not self._has_said_so:
+        """Send the chunks again that got lost with a worker or the broker: those that are in no queue and with no worker."""
+        running = {worker.job_id for worker in self._registry.live_workers()}
+        if not running and not self._has_said_so:
             self._has_said_so = True
             self._say("no worker is alive; start some with vtt worker")
         if self._queue.depth(EpisodesMessage.queue_name) > 0:
             self._missing_since.clear()
             return
         for chunk in self._outstanding:
-            if EpisodesMessage(self._id, chunk).work_id in in_hand:
+            if EpisodesMessage(self._id, chunk).work_id in running:
                 self._missing_since.pop(chunk, None)
             elif now - self._missing_since.setdefault(chunk, now) > RESEND_SECONDS:
                 del self._missing_since[chunk]
@@ -162,4 +162,4 @@ class Collection:
         self._queue.send(EpisodesMessage(self._id, chunk))
 
     def _is_done(self, chunk: int) -> bool:
-        return all(self._log.has(key, number) for key in self._keys for number in self._order.episodes_of(chunk))
+        return all(self._log.has(key, number) for key in self._keys for number in self._spec.episodes_of(chunk))

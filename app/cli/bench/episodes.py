@@ -128,7 +128,7 @@ def run_request(request: EpisodesRequest, folder: Path, together: int = 1, *, di
         distributed: whether the service's workers compute them.
     """
     # torch takes seconds to import; other commands do without.
-    from app.cli.bench.distributed_episodes import Collection, make_order  # noqa: PLC0415  (celery takes a while too)
+    from app.cli.bench.distributed_episodes import Collection, make_spec  # noqa: PLC0415  (celery takes a while too)
     from app.infra.settings import load_settings  # noqa: PLC0415
     from vtt_core.bench.episodes.report import make_report  # noqa: PLC0415
     from vtt_core.bench.episodes.runner import run_episodes  # noqa: PLC0415
@@ -137,8 +137,8 @@ def run_request(request: EpisodesRequest, folder: Path, together: int = 1, *, di
     load_device = "cpu" if distributed else request.device
     with open_benchmark(request, load_device) as benchmark, open_run(benchmark, folder) as (log, bar):
         if distributed:
-            order = make_order(benchmark, request.recipe_changes, together)
-            lines = Collection(benchmark, order, log, load_settings(), bar.say).lines()
+            spec = make_spec(benchmark, request.recipe_changes, together)
+            lines = Collection(benchmark, spec, log, load_settings(), bar.say).lines()
         else:
             lines = run_episodes(benchmark, log, time.perf_counter, together=together)
         for line in lines:

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from app.domain.access import Quotas, Scope
-from app.infra.access import AccessRepository
+from app.infra.access_repository import AccessRepository
 from app.infra.clock import utc_now
 from app.infra.settings import Role
 from tests.fixtures.http_api import Api, MakeApi

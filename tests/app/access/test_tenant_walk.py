@@ -107,7 +107,7 @@ def test_tenants_may_use_the_same_alias_and_idempotency_key(
 
 
 def test_who_changed_what_is_in_the_audit_log(locked: Api, owned: dict[str, str]) -> None:
-    from app.infra.access import AccessRepository
+    from app.infra.access_repository import AccessRepository
 
     with locked.context.readers() as session:
         lines = [(row.action, row.created_ids) for row, name in AccessRepository(session).audit_events("first", 10)]

@@ -133,4 +133,4 @@ def test_an_open_address_is_refused(data_dir: Path) -> None:
         [sys.executable, "-m", "app.cli.main", *options], capture_output=True, text=True, timeout=60, check=False
     )
     assert result.returncode == 2
-    assert "VTT_ALLOW_OPEN" in result.stderr
+    assert "VTT_ALLOW_UNAUTHENTICATED" in result.stderr

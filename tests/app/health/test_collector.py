@@ -5,7 +5,7 @@ from datetime import timedelta
 from app.domain.jobs import HELD_STATES, JobState
 from app.health.collector import StateCollector, _buckets
 from app.infra.clock import utc_now
-from app.infra.jobs import JobRepository
+from app.infra.job_repository import JobRepository
 from app.infra.leases import LeaseRepository
 from tests.fixtures.http_api import Api, MakeApi
 

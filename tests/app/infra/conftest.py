@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 import pytest
 
 from app.infra.database import SessionFactory
-from app.infra.jobs import JobRepository, NewJob
+from app.infra.job_repository import JobRepository, NewJob
 from app.infra.tables import SupportSetRow
 from vtt_core.contract.recipe import FinetuneRecipe
 

@@ -1,4 +1,4 @@
-"""What a command and its workers tell each other: an order, lines, errors, and nothing once it is cleared."""
+"""What a command and its workers exchange: a spec, lines, errors, and nothing once it is cleared."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import pytest
 from app.infra.benchmarks import KEPT_FOR, BenchmarkBlobs, EpisodesSpec, clear_unwanted
 from app.infra.object_store import ObjectStore
 
-ORDER = EpisodesSpec(
+SPEC = EpisodesSpec(
     backbone_id="mini",
     protocol={"way": 5, "shot": 1, "num_queries": 2, "num_episodes": 7, "seed": 1},
     methods="zero-shot,clip-lora",
@@ -27,15 +27,15 @@ def blobs(tmp_path: Path) -> BenchmarkBlobs:
 
 
 def test_chunks_cover_every_episode_once() -> None:
-    assert ORDER.num_chunks == 3
-    assert [list(ORDER.episodes_of(chunk)) for chunk in range(3)] == [[0, 1, 2], [3, 4, 5], [6]]
+    assert SPEC.num_chunks == 3
+    assert [list(SPEC.episodes_of(chunk)) for chunk in range(3)] == [[0, 1, 2], [3, 4, 5], [6]]
 
 
-def test_an_order_comes_back_as_it_was_placed(blobs: BenchmarkBlobs) -> None:
-    assert (blobs.order(), blobs.is_ordered()) == (None, False)
-    blobs.place_order(ORDER, b"images")
-    assert blobs.order() == ORDER
-    assert blobs.is_ordered()
+def test_a_spec_comes_back_as_it_was_stored(blobs: BenchmarkBlobs) -> None:
+    assert (blobs.spec(), blobs.has_spec()) == (None, False)
+    blobs.put_spec(SPEC, b"images")
+    assert blobs.spec() == SPEC
+    assert blobs.has_spec()
     assert blobs.bundle() == b"images"
 
 
@@ -62,12 +62,12 @@ def test_clearing_leaves_nothing_and_touches_no_other_benchmark(blobs: Benchmark
     store = ObjectStore(f"file://{tmp_path}")
     other = BenchmarkBlobs(store, "b2")
     for each in (blobs, other):
-        each.place_order(ORDER, b"images")
+        each.put_spec(SPEC, b"images")
         each.put_lines(0, b"line\n")
     blobs.clear()
     blobs.clear()
     assert [key for key in store.keys("benchmarks") if "/b1/" in key] == []
-    assert other.order() == ORDER
+    assert other.spec() == SPEC
 
 
 def test_what_no_command_waits_for_any_more_is_removed_after_its_time(tmp_path: Path, now: datetime) -> None:
@@ -75,12 +75,12 @@ def test_what_no_command_waits_for_any_more_is_removed_after_its_time(tmp_path: 
     forgotten, wanted = BenchmarkBlobs(store, "b1"), BenchmarkBlobs(store, "b2")
     for each in (forgotten, wanted):
         each.note_wanted(now)
-        each.place_order(ORDER, b"images")
+        each.put_spec(SPEC, b"images")
     assert clear_unwanted(store, now + KEPT_FOR) == []
     wanted.note_wanted(now + KEPT_FOR)
     assert clear_unwanted(store, now + KEPT_FOR + timedelta(seconds=1)) == ["b1"]
     assert [key for key in store.keys("benchmarks") if "/b1/" in key] == []
-    assert wanted.order() == ORDER
+    assert wanted.spec() == SPEC
 
 
 def test_lines_that_come_after_the_end_have_the_same_time(blobs: BenchmarkBlobs, tmp_path: Path, now: datetime) -> None:

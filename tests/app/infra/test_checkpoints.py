@@ -5,7 +5,7 @@ import pytest
 
 from app.infra.checkpoints import checkpoint_key, clear_ended_jobs, clear_job, note_draft
 from app.infra.database import SessionFactory
-from app.infra.jobs import JobRepository, NewJob
+from app.infra.job_repository import JobRepository, NewJob
 from app.infra.object_store import ObjectStore
 
 

@@ -5,8 +5,8 @@ import pytest
 from app.domain.errors import JobTransitionError
 from app.domain.jobs import JobState
 from app.infra.database import SessionFactory
+from app.infra.job_repository import JobRepository
 from app.infra.job_writes import add_event, end_if_hopeless, end_job, lock_job
-from app.infra.jobs import JobRepository
 
 
 def test_a_job_is_not_hopeless_before_its_attempts_are_used_up(

@@ -8,7 +8,7 @@ from sqlalchemy import func, select
 from app.domain.errors import JobCrashedError, JobTransitionError, StaleLeaseError
 from app.domain.jobs import MAX_ATTEMPTS, JobState
 from app.infra.database import SessionFactory
-from app.infra.jobs import JobRepository
+from app.infra.job_repository import JobRepository
 from app.infra.leases import Lease, LeaseRepository
 from app.infra.tables import JobRow, ModelRow
 from vtt_core.contract.progress import StepReport

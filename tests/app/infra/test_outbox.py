@@ -6,7 +6,7 @@ from sqlalchemy import select
 from app.domain.errors import QueueUnavailableError
 from app.domain.messages import FinetuneMessage
 from app.infra.database import SessionFactory
-from app.infra.jobs import JobRepository, NewJob
+from app.infra.job_repository import JobRepository, NewJob
 from app.infra.outbox import send_after_commit
 from app.infra.tables import JobRow
 

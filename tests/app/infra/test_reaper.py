@@ -12,10 +12,10 @@ from app.domain.messages import FinetuneMessage
 from app.infra.benchmarks import KEPT_FOR, BenchmarkBlobs
 from app.infra.checkpoints import checkpoint_key
 from app.infra.database import SessionFactory
-from app.infra.jobs import JobRepository, NewJob
+from app.infra.job_repository import JobRepository, NewJob
 from app.infra.leases import LeaseRepository
 from app.infra.object_store import ObjectStore
-from app.infra.predictions import KeptPrediction, PredictionRepository
+from app.infra.prediction_repository import KeptPrediction, PredictionRepository
 from app.infra.queue import JobQueue, connect_redis
 from app.infra.reaper import SWEEPS_PER_CLEARING, Reaper, release_expired, resend_vanished
 from app.infra.settings import Settings
@@ -24,12 +24,12 @@ from tests.fixtures.rows import add_model
 
 pytestmark = pytest.mark.services
 LATER = timedelta(seconds=31)
-RESEND_SECONDS = 20.0
+REQUEUE_AFTER_SECONDS = 20.0
 
 
-def sweep_once(session_factory: SessionFactory, queue: JobQueue, now: datetime, resend_seconds: float) -> list[str]:
+def sweep_once(session_factory: SessionFactory, queue: JobQueue, now: datetime, after_seconds: float) -> list[str]:
     released = release_expired(session_factory, queue, now)
-    return released + resend_vanished(session_factory, queue, now, resend_seconds)
+    return released + resend_vanished(session_factory, queue, now, after_seconds)
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def store(settings: Settings) -> ObjectStore:
 
 
 def test_a_fresh_job_is_left_alone(session_factory: SessionFactory, queue: JobQueue, job_id: str, now: datetime) -> None:
-    assert sweep_once(session_factory, queue, now + timedelta(seconds=1), RESEND_SECONDS) == []
+    assert sweep_once(session_factory, queue, now + timedelta(seconds=1), REQUEUE_AFTER_SECONDS) == []
     assert queue.depth() == 0
 
 
@@ -57,9 +57,9 @@ def test_a_job_of_a_silent_worker_is_sent_again(
 ) -> None:
     with session_factory.begin() as session:
         LeaseRepository(session).claim(job_id, "worker", 30, now)
-    assert sweep_once(session_factory, queue, now + LATER, RESEND_SECONDS) == [job_id]
+    assert sweep_once(session_factory, queue, now + LATER, REQUEUE_AFTER_SECONDS) == [job_id]
     assert queue.depth() == 1
-    assert sweep_once(session_factory, queue, now + LATER, RESEND_SECONDS) == []
+    assert sweep_once(session_factory, queue, now + LATER, REQUEUE_AFTER_SECONDS) == []
 
 
 def test_a_redis_that_restarts_empty_loses_no_job(
@@ -71,13 +71,15 @@ def test_a_redis_that_restarts_empty_loses_no_job(
         queue.send(FinetuneMessage(job_id))
     with connect_redis(broker_url) as client:
         client.flushall()
-    assert sorted(sweep_once(session_factory, queue, now + timedelta(seconds=RESEND_SECONDS), RESEND_SECONDS)) == sorted(ids)
+    assert sorted(
+        sweep_once(session_factory, queue, now + timedelta(seconds=REQUEUE_AFTER_SECONDS), REQUEUE_AFTER_SECONDS)
+    ) == sorted(ids)
     assert queue.depth() == 3
 
 
 def test_a_long_queue_is_not_sent_again(session_factory: SessionFactory, queue: JobQueue, job_id: str, now: datetime) -> None:
     queue.send(FinetuneMessage(job_id))
-    assert sweep_once(session_factory, queue, now + timedelta(hours=1), RESEND_SECONDS) == []
+    assert sweep_once(session_factory, queue, now + timedelta(hours=1), REQUEUE_AFTER_SECONDS) == []
     assert queue.depth() == 1
 
 
@@ -87,11 +89,11 @@ def test_a_broker_out_of_reach_still_lets_expired_jobs_go(
     with session_factory.begin() as session:
         LeaseRepository(session).claim(job_id, "worker", 30, now)
     with pytest.raises(QueueUnavailableError):
-        sweep_once(session_factory, JobQueue(f"redis+socket://{tmp_path}/none.sock"), now + LATER, RESEND_SECONDS)
+        sweep_once(session_factory, JobQueue(f"redis+socket://{tmp_path}/none.sock"), now + LATER, REQUEUE_AFTER_SECONDS)
     with session_factory() as session:
         assert JobRepository(session).get(job_id).state == JobState.QUEUED
-    moment = now + LATER + timedelta(seconds=RESEND_SECONDS)
-    assert sweep_once(session_factory, JobQueue(broker_url), moment, RESEND_SECONDS) == [job_id]
+    moment = now + LATER + timedelta(seconds=REQUEUE_AFTER_SECONDS)
+    assert sweep_once(session_factory, JobQueue(broker_url), moment, REQUEUE_AFTER_SECONDS) == [job_id]
 
 
 def test_the_thread_sweeps_until_it_is_stopped(

@@ -5,9 +5,9 @@ import pytest
 from sqlalchemy import Engine, delete, func, select, update
 
 from app.domain.access import Caller
-from app.infra.access import AccessRepository
+from app.infra.access_repository import AccessRepository
 from app.infra.database import SessionFactory, make_reader_factory
-from app.infra.support_sets import SupportSetRepository
+from app.infra.support_set_repository import SupportSetRepository
 from app.infra.tables import AuditRow, SupportSetRow
 from app.infra.tenancy import TenantSessions
 

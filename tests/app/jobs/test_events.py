@@ -7,7 +7,7 @@ import asyncio
 import pytest
 from sqlalchemy.exc import OperationalError
 
-from app.infra.jobs import JobRepository
+from app.infra.job_repository import JobRepository
 from app.jobs import hub
 from app.jobs.events import follow
 from tests.fixtures.http_api import Api

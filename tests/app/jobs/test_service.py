@@ -14,10 +14,10 @@ from app.domain.messages import FinetuneMessage
 from app.infra.clock import utc_now
 from app.infra.database import SessionFactory, make_reader_factory
 from app.infra.disk import DiskSpace
-from app.infra.jobs import JobRepository
+from app.infra.job_repository import JobRepository
 from app.infra.object_store import ObjectStore
 from app.infra.settings import Settings
-from app.infra.support_sets import SupportSetRepository
+from app.infra.support_set_repository import SupportSetRepository
 from app.infra.tables import SupportImageRow
 from app.infra.workers import WorkerRegistry
 from app.jobs import service

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy.exc import IntegrityError
 
 from app.infra.clock import utc_now
-from app.infra.models import ModelRepository
+from app.infra.model_repository import ModelRepository
 from app.infra.tables import AliasRow
 from app.models import service
 from tests.fixtures.http_api import Api, FakeEngine, MakeApi, encode_image

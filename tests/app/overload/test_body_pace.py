@@ -15,11 +15,11 @@ BOUNDS = PaceBounds(pause_seconds=10, bytes_per_second=100, total_seconds=60)
 
 def test_a_body_may_pause_as_long_as_the_bound() -> None:
     pace = BodyPace(BOUNDS)
-    assert pace.patience_seconds == 10
+    assert pace.seconds_left == 10
     pace.note(4, 0)
-    assert pace.patience_seconds == 6
+    assert pace.seconds_left == 6
     pace.note(7, 0)
-    assert pace.patience_seconds == 0
+    assert pace.seconds_left == 0
 
 
 def test_a_byte_a_second_is_too_slow_and_the_minimum_rate_is_not() -> None:
@@ -27,21 +27,21 @@ def test_a_byte_a_second_is_too_slow_and_the_minimum_rate_is_not() -> None:
     for _ in range(11):
         drip.note(1, 1)
         steady.note(1, 100)
-    assert drip.patience_seconds == 0
-    assert steady.patience_seconds == 10
+    assert drip.seconds_left == 0
+    assert steady.seconds_left == 10
 
 
 def test_a_fast_start_saves_up_no_longer_pause() -> None:
     pace = BodyPace(BOUNDS)
     pace.note(0.1, 10**9)
-    assert pace.patience_seconds == 10
+    assert pace.seconds_left == 10
 
 
 def test_a_steady_body_ends_at_the_total_time() -> None:
     pace = BodyPace(BOUNDS)
     for _ in range(55):
         pace.note(1, 1000)
-    assert pace.patience_seconds == 5
+    assert pace.seconds_left == 5
 
 
 def test_the_error_says_what_was_wanted_and_what_came() -> None:

@@ -8,7 +8,7 @@ import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
 
-from app.infra.predictions import PredictionRepository
+from app.infra.prediction_repository import PredictionRepository
 from app.infra.tables import PredictionRow
 from tests.fixtures.http_api import Api, MakeApi, encode_image
 

@@ -9,7 +9,7 @@ import pytest
 
 from app.domain.errors import NothingUsableError
 from app.infra.clock import utc_now
-from app.infra.support_sets import SupportSetRepository
+from app.infra.support_set_repository import SupportSetRepository
 from app.infra.tables import SupportImageRow
 from app.support_sets import receive
 from app.support_sets.form_files import FormFile, upload_limits

@@ -19,7 +19,7 @@ NOT_INSTALLED = "mamba-ssm is not installed: here is how"
 def _choose_anew() -> Iterator[None]:
     module._choose.cache_clear()
     yield
-    prefer_scan("same-bytes")
+    prefer_scan("reproducible")
     module._choose.cache_clear()
 
 
@@ -42,7 +42,7 @@ def machine(monkeypatch: pytest.MonkeyPatch) -> Machine:
 
 def test_a_cpu_runs_the_compiled_loops_whatever_is_preferred(machine: Machine) -> None:
     machine.has(mamba_ssm=True, triton=True)
-    for preference in ("same-bytes", "mamba-ssm"):
+    for preference in ("reproducible", "mamba-ssm"):
         prefer_scan(preference)  # type: ignore[arg-type]
         choice = choose_scan(torch.device("cpu"), 256)
         assert (choice.name, choice.run) == ("compiled", compiled_selective_scan)
@@ -102,7 +102,7 @@ def test_another_device_runs_the_plain_scan() -> None:
 def test_what_is_chosen_equals_the_plain_scan(device: str) -> None:
     if device == "cuda" and not torch.cuda.is_available():
         pytest.skip("no CUDA device")
-    for preference in ("same-bytes", "mamba-ssm"):
+    for preference in ("reproducible", "mamba-ssm"):
         prefer_scan(preference)  # type: ignore[arg-type]
         arguments = [tensor.detach().to(device) for tensor in inputs((2, 25, 16, 32), torch.float32)]
         torch.testing.assert_close(fast_selective_scan(*arguments), selective_scan(*arguments), rtol=1e-4, atol=1e-4)

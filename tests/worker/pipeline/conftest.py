@@ -27,14 +27,14 @@ def lease(context: WorkerContext) -> Lease:
 
 
 @pytest.fixture
-def order(context: WorkerContext, lease: Lease) -> JobSpec:
+def spec(context: WorkerContext, lease: Lease) -> JobSpec:
     with context.session_factory() as session:
         return read_job_spec(session, lease.job_id)
 
 
 @pytest.fixture
-def support_set(context: WorkerContext, order: JobSpec) -> SupportSet:
-    return fetch_support_set(order, context.store)
+def support_set(context: WorkerContext, spec: JobSpec) -> SupportSet:
+    return fetch_support_set(spec, context.store)
 
 
 @pytest.fixture

@@ -6,18 +6,18 @@ from worker.context import WorkerContext
 from worker.pipeline.fetch import fetch_support_set, read_job_spec
 
 
-def test_an_order_holds_what_the_job_asks_for(context: WorkerContext) -> None:
+def test_a_spec_holds_what_the_job_asks_for(context: WorkerContext) -> None:
     job_id = add_job(context.session_factory, iterations=4, seed=11)
     with context.session_factory() as session:
-        order = read_job_spec(session, job_id)
-    assert (order.backbone_id, order.seed, order.recipe.iterations, len(order.images)) == ("mini", 11, 4, 4)
+        spec = read_job_spec(session, job_id)
+    assert (spec.backbone_id, spec.seed, spec.recipe.iterations, len(spec.images)) == ("mini", 11, 4, 4)
 
 
 def test_classes_and_images_come_in_the_order_of_their_arrival(context: WorkerContext) -> None:
     job_id = add_job(context.session_factory)
     with context.session_factory() as session:
-        order = read_job_spec(session, job_id)
-    support_set = fetch_support_set(order, context.store)
+        spec = read_job_spec(session, job_id)
+    support_set = fetch_support_set(spec, context.store)
     assert support_set.labels == ("red square", "blue square")
     assert [image.name for image in support_set.classes[1].images] == ["1.png", "3.png"]
     assert [image.encoded for image in support_set.classes[0].images] == [
@@ -28,9 +28,9 @@ def test_classes_and_images_come_in_the_order_of_their_arrival(context: WorkerCo
 def test_a_missing_blob_and_a_missing_job_are_named(context: WorkerContext) -> None:
     job_id = add_job(context.session_factory)
     with context.session_factory() as session:
-        order = read_job_spec(session, job_id)
+        spec = read_job_spec(session, job_id)
         with pytest.raises(NotFoundError):
             read_job_spec(session, "job_none")
     context.store.delete("support-sets/set_1/img_0")
     with pytest.raises(BlobMissingError, match="img_0"):
-        fetch_support_set(order, context.store)
+        fetch_support_set(spec, context.store)

@@ -9,7 +9,7 @@ from app.domain.errors import StaleLeaseError, StoreUnavailableError
 from app.domain.jobs import JobState
 from app.infra.checkpoints import clear_ended_jobs
 from app.infra.clock import utc_now
-from app.infra.jobs import JobRepository
+from app.infra.job_repository import JobRepository
 from app.infra.leases import Lease, LeaseRepository
 from app.infra.object_store import ObjectStore
 from app.infra.tables import ModelRow
@@ -26,19 +26,19 @@ from worker.pipeline.run import open_finetune
 
 
 @pytest.fixture
-def finetune(context: WorkerContext, order: JobSpec, support_set: SupportSet, backbones: BackboneCache) -> Finetune:
-    return open_finetune(order, backbones.get("mini"), support_set, context.store)
+def finetune(context: WorkerContext, spec: JobSpec, support_set: SupportSet, backbones: BackboneCache) -> Finetune:
+    return open_finetune(spec, backbones.get("mini"), support_set, context.store)
 
 
 def call_publish(
-    context: WorkerContext, finetune: Finetune, support_set: SupportSet, order: JobSpec, lease: Lease, heartbeat: Heartbeat
+    context: WorkerContext, finetune: Finetune, support_set: SupportSet, spec: JobSpec, lease: Lease, heartbeat: Heartbeat
 ) -> str:
     return publish(
         finetune,
         support_set,
-        order,
+        spec,
         lease=lease,
-        patience=OutageRetry(5, heartbeat.check),
+        retry=OutageRetry(5, heartbeat.check),
         session_factory=context.session_factory,
         store=context.store,
         clock=context.clock,
@@ -46,12 +46,12 @@ def call_publish(
 
 
 def test_what_is_published_can_be_loaded_and_has_its_row(
-    context: WorkerContext, finetune: Finetune, support_set: SupportSet, order: JobSpec, lease: Lease, heartbeat: Heartbeat
+    context: WorkerContext, finetune: Finetune, support_set: SupportSet, spec: JobSpec, lease: Lease, heartbeat: Heartbeat
 ) -> None:
-    model_id = call_publish(context, finetune, support_set, order, lease, heartbeat)
+    model_id = call_publish(context, finetune, support_set, spec, lease, heartbeat)
     with context.session_factory() as session:
         model = session.scalars(select(ModelRow)).one()
-        assert JobRepository(session).get(order.job_id).state == JobState.SUCCEEDED
+        assert JobRepository(session).get(spec.job_id).state == JobState.SUCCEEDED
     files = {name: context.store.get(f"models/{model_id}/{name}") for name in ("manifest.json", "adapter.safetensors")}
     adapter = adapter_from_files(files)
     assert list(adapter.manifest.labels) == model.labels == list(support_set.labels)
@@ -63,7 +63,7 @@ def test_a_lease_lost_while_verifying_leaves_neither_row_nor_files(
     context: WorkerContext,
     finetune: Finetune,
     support_set: SupportSet,
-    order: JobSpec,
+    spec: JobSpec,
     lease: Lease,
     heartbeat: Heartbeat,
     monkeypatch: pytest.MonkeyPatch,
@@ -74,7 +74,7 @@ def test_a_lease_lost_while_verifying_leaves_neither_row_nor_files(
 
     monkeypatch.setattr(heartbeat, "check", take_over)
     with pytest.raises(StaleLeaseError):
-        call_publish(context, finetune, support_set, order, lease, heartbeat)
+        call_publish(context, finetune, support_set, spec, lease, heartbeat)
     with context.session_factory() as session:
         assert session.scalars(select(ModelRow)).all() == []
     assert list((context.settings.data_dir / "blobs").glob("models/*/*")) == []
@@ -86,7 +86,7 @@ def test_a_connection_that_breaks_at_a_commit_costs_nothing(
     context: WorkerContext,
     finetune: Finetune,
     support_set: SupportSet,
-    order: JobSpec,
+    spec: JobSpec,
     lease: Lease,
     heartbeat: Heartbeat,
     monkeypatch: pytest.MonkeyPatch,
@@ -105,10 +105,10 @@ def test_a_connection_that_breaks_at_a_commit_costs_nothing(
             raise OperationalError("COMMIT", {}, ConnectionResetError())
 
     monkeypatch.setattr(LeaseRepository, name, write_and_break)
-    model_id = call_publish(context, finetune, support_set, order, lease, heartbeat)
+    model_id = call_publish(context, finetune, support_set, spec, lease, heartbeat)
     with context.session_factory() as session:
         model = session.scalars(select(ModelRow)).one()
-        states = [event.payload["state"] for event in JobRepository(session).events_after(order.job_id, 0)]
+        states = [event.payload["state"] for event in JobRepository(session).events_after(spec.job_id, 0)]
     assert model.id == model_id
     assert states == ["queued", "running", "verifying", "succeeded"]
     assert context.store.exists(f"{model.adapter_key}/manifest.json")
@@ -119,7 +119,7 @@ def test_a_store_that_is_away_for_a_moment_costs_nothing(
     context: WorkerContext,
     finetune: Finetune,
     support_set: SupportSet,
-    order: JobSpec,
+    spec: JobSpec,
     lease: Lease,
     heartbeat: Heartbeat,
     monkeypatch: pytest.MonkeyPatch,
@@ -133,7 +133,7 @@ def test_a_store_that_is_away_for_a_moment_costs_nothing(
         put(self, key, content)
 
     monkeypatch.setattr(ObjectStore, "put", refuse_once)
-    model_id = call_publish(context, finetune, support_set, order, lease, heartbeat)
+    model_id = call_publish(context, finetune, support_set, spec, lease, heartbeat)
     assert context.store.exists(f"models/{model_id}/manifest.json")
     assert len(keys) == 2 * len(set(keys)) == 6
 
@@ -142,7 +142,7 @@ def test_files_of_a_publisher_that_dies_before_the_row_are_cleared_once_the_job_
     context: WorkerContext,
     finetune: Finetune,
     support_set: SupportSet,
-    order: JobSpec,
+    spec: JobSpec,
     lease: Lease,
     heartbeat: Heartbeat,
     monkeypatch: pytest.MonkeyPatch,
@@ -153,21 +153,21 @@ def test_files_of_a_publisher_that_dies_before_the_row_are_cleared_once_the_job_
     with monkeypatch.context() as patch:
         patch.setattr(LeaseRepository, "succeed", die)
         with pytest.raises(KeyboardInterrupt):
-            call_publish(context, finetune, support_set, order, lease, heartbeat)
+            call_publish(context, finetune, support_set, spec, lease, heartbeat)
     with context.session_factory.begin() as session:
         lease = LeaseRepository(session).claim(lease.job_id, "other", 30, utc_now() + timedelta(minutes=1))  # type: ignore[assignment]
-    patience = OutageRetry(5, lambda: None)
+    retry = OutageRetry(5, lambda: None)
     model_id = publish(
         finetune,
         support_set,
-        order,
+        spec,
         lease=lease,
-        patience=patience,
+        retry=retry,
         session_factory=context.session_factory,
         store=context.store,
         clock=context.clock,
     )
     assert len(context.store.folders("models")) == 2
-    assert clear_ended_jobs(context.session_factory, context.store) == [order.job_id]
+    assert clear_ended_jobs(context.session_factory, context.store) == [spec.job_id]
     assert context.store.folders("models") == [model_id]
     assert context.store.folders("jobs") == []

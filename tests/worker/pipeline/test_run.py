@@ -19,38 +19,38 @@ from worker.progress import ProgressWriter
 
 def test_checkpoints_come_every_so_many_steps_but_not_after_the_last(
     context: WorkerContext,
-    order: JobSpec,
+    spec: JobSpec,
     support_set: SupportSet,
     backbones: BackboneCache,
     heartbeat: Heartbeat,
     progress: ProgressWriter,
 ) -> None:
-    finetune = open_finetune(order, backbones.get("mini"), support_set, context.store)
-    run_steps(finetune, order, context.store, heartbeat, progress, checkpoint_steps=2)
+    finetune = open_finetune(spec, backbones.get("mini"), support_set, context.store)
+    run_steps(finetune, spec, context.store, heartbeat, progress, checkpoint_steps=2)
     assert finetune.step == 4
-    assert open_finetune(order, backbones.get("mini"), support_set, context.store).step == 2
+    assert open_finetune(spec, backbones.get("mini"), support_set, context.store).step == 2
 
 
 def test_a_stop_keeps_a_checkpoint_of_the_step_it_came_at(
     context: WorkerContext,
-    order: JobSpec,
+    spec: JobSpec,
     support_set: SupportSet,
     backbones: BackboneCache,
     heartbeat: Heartbeat,
     progress: ProgressWriter,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    finetune = open_finetune(order, backbones.get("mini"), support_set, context.store)
+    finetune = open_finetune(spec, backbones.get("mini"), support_set, context.store)
     show = progress.show
     monkeypatch.setattr(progress, "show", lambda report: (context.stop.set() if report.step == 3 else None, show(report))[1])
     with pytest.raises(StopRequestedError):
-        run_steps(finetune, order, context.store, heartbeat, progress, checkpoint_steps=100)
-    assert open_finetune(order, backbones.get("mini"), support_set, context.store).step == 3
+        run_steps(finetune, spec, context.store, heartbeat, progress, checkpoint_steps=100)
+    assert open_finetune(spec, backbones.get("mini"), support_set, context.store).step == 3
 
 
 def test_a_stale_worker_puts_no_checkpoint(
     context: WorkerContext,
-    order: JobSpec,
+    spec: JobSpec,
     support_set: SupportSet,
     backbones: BackboneCache,
     heartbeat: Heartbeat,
@@ -58,20 +58,20 @@ def test_a_stale_worker_puts_no_checkpoint(
     lease: Lease,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    finetune = open_finetune(order, backbones.get("mini"), support_set, context.store)
+    finetune = open_finetune(spec, backbones.get("mini"), support_set, context.store)
     with context.session_factory.begin() as session:
         assert LeaseRepository(session).claim(lease.job_id, "other", 30, utc_now() + timedelta(minutes=1)) is not None
     monkeypatch.setattr(heartbeat, "check", lambda: None)
     monkeypatch.setattr(progress, "show", lambda report: False)
     with pytest.raises(StaleLeaseError):
-        run_steps(finetune, order, context.store, heartbeat, progress, checkpoint_steps=1)
+        run_steps(finetune, spec, context.store, heartbeat, progress, checkpoint_steps=1)
     assert not context.store.exists(checkpoint_key(lease.job_id))
 
 
 @pytest.mark.parametrize("part", ["database", "store"])
 def test_a_checkpoint_that_cannot_be_kept_stops_nothing(
     context: WorkerContext,
-    order: JobSpec,
+    spec: JobSpec,
     support_set: SupportSet,
     backbones: BackboneCache,
     heartbeat: Heartbeat,
@@ -84,14 +84,14 @@ def test_a_checkpoint_that_cannot_be_kept_stops_nothing(
             raise OperationalError("UPDATE", {}, ConnectionResetError())
         raise StoreUnavailableError(expected="a", got="b", remedy="c")
 
-    finetune = open_finetune(order, backbones.get("mini"), support_set, context.store)
+    finetune = open_finetune(spec, backbones.get("mini"), support_set, context.store)
     if part == "database":
         monkeypatch.setattr(heartbeat, "renew", fail)
     else:
         monkeypatch.setattr(ObjectStore, "put", fail)
-    run_steps(finetune, order, context.store, heartbeat, progress, checkpoint_steps=1)
+    run_steps(finetune, spec, context.store, heartbeat, progress, checkpoint_steps=1)
     assert finetune.step == 4
     context.stop.set()
-    again = open_finetune(order, backbones.get("mini"), support_set, context.store)
+    again = open_finetune(spec, backbones.get("mini"), support_set, context.store)
     with pytest.raises(StopRequestedError):
-        run_steps(again, order, context.store, heartbeat, progress, checkpoint_steps=1)
+        run_steps(again, spec, context.store, heartbeat, progress, checkpoint_steps=1)

@@ -12,7 +12,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 def test_unknown_kernels_of_the_scan_end_with_code_2() -> None:
     result = run("step", "--scan-kernels", "fast")
     assert result.returncode == 2
-    assert "same-bytes or mamba-ssm" in result.stderr
+    assert "reproducible or mamba-ssm" in result.stderr
 
 
 @pytest.mark.slow

@@ -31,7 +31,7 @@ from vtt_core.bench.episodes.episode_log import EpisodeLine, decode_lines
 from vtt_core.contract.errors import UnknownBackboneError
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
-PATIENCE_SECONDS = 200.0
+TIMEOUT_SECONDS = 200.0
 METHODS = "zero-shot,linear-probe,clip-lora,clip-lora+vtt"
 
 
@@ -49,7 +49,7 @@ class Workers:
 
     def kill_one_at_work(self) -> LiveWorker:
         """Kill a worker that has a chunk in hand, as soon as there is one."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while True:
             for worker in self.registry.live_workers():
                 if worker.job_id is not None:
@@ -118,8 +118,8 @@ def lines_of(folder: Path) -> dict[tuple[str, int], EpisodeLine]:
 
 
 def without_seconds(result: dict[str, Any]) -> dict[str, Any]:
-    for figures in result["methods"].values():
-        assert figures.pop("seconds_per_episode") > 0
+    for values in result["methods"].values():
+        assert values.pop("seconds_per_episode") > 0
     return result
 
 
@@ -174,7 +174,7 @@ def test_messages_that_got_lost_are_sent_again_but_not_those_that_wait(
     request = request_for(methods="zero-shot", episodes=2)
 
     def lose_then_start() -> None:
-        deadline = time.monotonic() + PATIENCE_SECONDS
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while queue.depth(EpisodesMessage.queue_name) < 2:
             assert time.monotonic() < deadline
             time.sleep(0.05)

@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session
 
 from app.domain.errors import GoneError, NotFoundError, SupportSetFrozenError
 from app.infra.database import SessionFactory
-from app.infra.support_sets import SupportSetRepository
+from app.infra.support_set_repository import SupportSetRepository
 from app.infra.tables import SupportImageRow
 
 

@@ -4,7 +4,7 @@ import pytest
 
 from app.domain.access import NewKey, Quotas, Scope
 from app.domain.errors import NotFoundError
-from app.infra.access import AccessRepository
+from app.infra.access_repository import AccessRepository
 from app.infra.database import SessionFactory
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)

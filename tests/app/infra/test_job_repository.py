@@ -7,7 +7,7 @@ import pytest
 from app.domain.errors import IdempotencyConflictError, JobTransitionError, NotFoundError
 from app.domain.jobs import MAX_ATTEMPTS, JobState
 from app.infra.database import SessionFactory
-from app.infra.jobs import JobRepository, NewJob
+from app.infra.job_repository import JobRepository, NewJob
 from app.infra.leases import LeaseRepository
 
 LATER = timedelta(seconds=31)

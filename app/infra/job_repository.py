@@ -166,9 +166,9 @@ class JobRepository:
             released.append(row.id)
         return released
 
-    def unsent(self, now: datetime, resend_seconds: float) -> list[str]:
-        """Return queued jobs whose last message is older than `resend_seconds`, or that never had one; oldest first."""
-        oldest = now - timedelta(seconds=resend_seconds)
+    def unsent(self, now: datetime, after_seconds: float) -> list[str]:
+        """Return queued jobs whose last message is older than `after_seconds`, or that never had one; oldest first."""
+        oldest = now - timedelta(seconds=after_seconds)
         is_old = or_(JobRow.enqueued_at.is_(None), JobRow.enqueued_at <= oldest)
         statement = select(JobRow.id).where(JobRow.state == JobState.QUEUED, is_old)
         return list(self._session.scalars(statement.order_by(JobRow.created_at)))

@@ -10,7 +10,7 @@ from sqlalchemy.orm import Session
 from app.domain.errors import GoneError, ModelNotReadyError, NotFoundError
 from app.domain.jobs import JobState
 from app.infra.database import SessionFactory
-from app.infra.models import ModelRepository
+from app.infra.model_repository import ModelRepository
 from app.infra.tables import JobRow, ModelRow
 
 

@@ -166,8 +166,8 @@ def quotas_of(tenant: TenantRow) -> Quotas:
     return Quotas(tenant.max_unfinished_jobs, tenant.max_images, tenant.max_bytes, tenant.max_predictions_per_minute)
 
 
-def _images_of_sets(figure: ColumnElement[int]) -> Select[int]:
-    return select(figure).select_from(SupportImageRow).join(SupportSetRow, SupportImageRow.support_set_id == SupportSetRow.id)
+def _images_of_sets(column: ColumnElement[int]) -> Select[int]:
+    return select(column).select_from(SupportImageRow).join(SupportSetRow, SupportImageRow.support_set_id == SupportSetRow.id)
 
 
 def _is_valid(row: ApiKeyRow, now: datetime) -> bool:

@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 from sqlalchemy import select
 
 from app.infra.database import SessionFactory
-from app.infra.predictions import KeptPrediction, PredictionRepository
+from app.infra.prediction_repository import KeptPrediction, PredictionRepository
 from app.infra.tables import PredictionRow
 from tests.fixtures.rows import add_model
 
