@@ -1,4 +1,4 @@
-"""Open what the requests of one process share, and close it in the end."""
+"""Open what the requests of one process share, and close it when the process ends."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ from app.shutdown import noticing_shutdown
 from vtt_core.contract.serving import PredictionEngine
 
 STOP_SECONDS = 30.0
-"""How long a backbone that is being loaded may hold up the end of the process."""
+"""How long the loading of a backbone may delay the end of the process."""
 
 CALIBRATION_IMAGES = 16
-"""What the measurement at the start counts for beside the images of requests."""
+"""Weight of the measurement at the start, in images of requests."""
 
 MakeEngine = Callable[[Settings], PredictionEngine]
 
@@ -42,7 +42,7 @@ def make_lifespan(settings: Settings, make_prediction_engine: MakeEngine) -> Cal
 
     Args:
         settings: of the process.
-        make_prediction_engine: builds what answers predictions, in roles that do.
+        make_prediction_engine: builds the engine, in roles that predict.
     """
 
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -67,7 +67,7 @@ def _once_warm(context: AppContext, engine: PredictionEngine, image_seconds: flo
 
 @contextmanager
 def open_context(settings: Settings, make_prediction_engine: MakeEngine) -> Iterator[AppContext]:
-    """Bring the tables up to date, connect, and start the threads of the role: the reaper, the loading of the backbone."""
+    """Migrate the database, connect, and start the threads of the role: the reaper, and the loading of the backbone."""
     migrate(settings.resolved_database_url)
     engine = make_engine(settings.resolved_database_url)
     sessions = make_session_factory(engine)

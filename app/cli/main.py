@@ -1,4 +1,4 @@
-"""The `vtt` command: one file a subcommand beside this one, errors to exit codes here."""
+"""The `vtt` command: its groups, and the exit codes of errors. Each subcommand has a file of its own."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ cli.add_typer(store, name="store", rich_help_panel="Operate")
 
 
 def main() -> None:
-    """Run the command line; bad input ends with exit code 2 and says what to do."""
+    """Run the command line; for bad input it says what to do and exits with 2."""
     # Read when torch loads, here and in the processes started from here. Half the cores, since API and worker share them.
     # On 2 cores, a step of `mini`, median: beside one busy process 0.82 s with one thread, 1.9 s with two, 1.1 s with two that
     # sleep while they wait; alone 0.8, 0.6 and 1.6 s. Beside much other work two threads took 12 s.

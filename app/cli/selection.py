@@ -1,4 +1,4 @@
-"""Choose from folders of images which ones teach and which ones measure."""
+"""Choose from folders of images a support set and query images."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from vtt_core.labels.checks import LabelReader, label_problems, raise_problems
 
 @dataclass(frozen=True)
 class LabelledImage:
-    """One image outside the support set, and the class that it truly is."""
+    """One image outside the support set, with its true class."""
 
     label: str
     image: SupportImage
@@ -38,7 +38,7 @@ class LabelledImage:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """One image that is not used, and why."""
+    """One image that is not used, and the reason."""
 
     name: str
     error: VttError
@@ -46,7 +46,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Selection:
-    """What a fine-tuning learns from, and what its accuracy is measured on."""
+    """The support set, and the images that accuracy is measured on."""
 
     support_set: SupportSet
     query_images: tuple[LabelledImage, ...]
@@ -67,20 +67,20 @@ class SurveyedClass:
 
 @dataclass(frozen=True)
 class Survey:
-    """Everything that was found in a folder or zip, usable or not."""
+    """Everything that was found in a folder or zip, whether or not it can be used."""
 
     classes: tuple[SurveyedClass, ...]
     problems: tuple[VttError, ...]
-    """Why the whole cannot be learnt from; empty where it can."""
+    """Why no fine-tuning can start; empty if one can."""
     left_out: tuple[LeftOut, ...]
     split: SplitNotice | None = None
     """Set where folders such as `train` and `val` were found."""
 
     def selection(self) -> Selection:
-        """Return what can be learnt from.
+        """Return the selection.
 
         Raises:
-            VttError: something hinders it; all problems are named at once.
+            VttError: there are problems; the error names all of them.
         """
         raise_problems(self.problems)
         classes = tuple(SupportClass(label=one.label, images=one.support) for one in self.classes)
@@ -121,11 +121,11 @@ def select_images(
     """Read a folder or zip with a folder per class; arguments as of `survey_images`.
 
     Returns:
-        The selection; images that cannot be used are named in it, and the next one is taken.
+        The selection. It names images that cannot be used; the next ones take their place.
 
     Raises:
-        VttError: the source, the names or the support set as a whole cannot be used. Where more than one class has a
-            problem, a SeveralProblemsError names them all.
+        VttError: the source, the names or the support set as a whole cannot be used. A SeveralProblemsError names the
+            problems of several classes.
     """
     return survey_images(source, shot=shot, query=query, names_path=names_path, reader=reader, limits=limits).selection()
 
@@ -139,14 +139,14 @@ def survey_images(
     reader: LabelReader | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Survey:
-    """Look at a folder or zip with a folder per class, and find every problem at once.
+    """Read a folder or zip with a folder per class, and collect every problem.
 
     Args:
         source: folder or zip file; a single enclosing folder is stepped into.
         shot: the first this many usable images of each class, in name order, are the support
             set; None takes all.
-        query: up to this many other images of each class are kept to measure on: those of a folder such as `val`, then
-            the ones after the support set.
+        query: up to this many other images of each class are query images: those of a folder such as `val`, then those
+            after the support set.
         names_path: JSON file with the class name of each folder.
         reader: how the backbone reads labels; None for the bundled backbone and the default recipe.
         limits: the bounds in force.

@@ -1,6 +1,6 @@
-"""Make labelled images, so that everything can be shown without any image from elsewhere.
+"""Make synthetic labelled images, to try everything out without images from elsewhere.
 
-Each class is a pattern; size, place, angle, colours and noise vary, so that colour tells nothing.
+Each class is a pattern. Size, place, angle, colours and noise vary, so that colour does not tell the class.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 
 SIDE_PIXELS = 96
 NOISE_STRENGTH = 18
-"""Largest change of a channel by noise, of 255."""
+"""Largest change of a channel by noise, out of 255."""
 
 Colour = tuple[int, int, int]
 Painter = Callable[[ImageDraw.ImageDraw, random.Random, Colour], None]
@@ -74,7 +74,7 @@ def make_image(label: str, rng: random.Random) -> Image.Image:
 
     Args:
         label: one of the keys of PAINTERS.
-        rng: source of everything that varies.
+        rng: of all that varies.
     """
     paper, ink = _colours(rng)
     canvas = Image.new("RGB", (2 * SIDE_PIXELS, 2 * SIDE_PIXELS), paper)

@@ -1,8 +1,8 @@
-"""Say what the service refuses beside bad input.
+"""Errors of the service. Those of the method itself are in vtt_core/contract/errors.py.
 
 VttError
 ├── NotFoundError                  not_found: no such support set, job, model, image or alias
-├── GoneError                      gone: it was there and has been deleted
+├── GoneError                      gone: it has been deleted
 ├── ConflictError                  conflict: it is not in a state that allows this
 │   ├── SupportSetFrozenError      support_set.frozen
 │   ├── SupportSetInUseError       support_set.in_use
@@ -15,7 +15,7 @@ VttError
 ├── PredictorNotReadyError         predictions.not_ready: the backbone is still being loaded
 ├── DataFolderInUseError           data_folder.in_use
 ├── ServiceNotUpError              service.not_up: the command line started it and it did not get ready
-├── ServiceRefusedError            service.refused: what the command line got as a client
+├── ServiceRefusedError            service.refused: what the service answered to the command line
 ├── BlobMissingError               store.missing: a row names bytes that the store does not have
 ├── StoreUnavailableError          store.unavailable: it does not answer, or refuses for now
 ├── DiskFullError                  disk.full: too little space is left to take more
@@ -26,12 +26,12 @@ VttError
 │   ├── SettingsError              settings.invalid: a variable of the process environment
 │   ├── DataFolderUnusableError    data_folder.unusable: it cannot be made or written to
 │   ├── NamesFileError             names.invalid: class names for folders, given to the command line
-│   ├── AdapterExistsError         adapter.exists: the command line would write over it
+│   ├── AdapterExistsError         adapter.exists: the command line would overwrite it
 │   ├── InvalidRequestError        request.invalid: a field, parameter or header is wrong
 │   ├── MalformedRequestError      request.malformed: the body cannot be parsed
 │   ├── UnsupportedMediaTypeError  request.unsupported_media_type
 │   ├── NothingUsableError         images.nothing_usable: every image was refused; it names each
-│   └── BackupError                backup.invalid: what `vtt backup` and `vtt restore` cannot work with
+│   └── BackupError                backup.invalid: `vtt backup` or `vtt restore` cannot use what was named
 │       ├── NothingToBackUpError   backup.nothing
 │       ├── BackupDamagedError     backup.damaged
 │       ├── BackupTooNewError      backup.too_new
@@ -45,8 +45,8 @@ VttError
 │   ├── ForeignHostError           access.foreign_host: the Host header names another service
 │   └── ForeignOriginError         access.foreign_origin: a page of another web site sent the request
 ├── RateLimitedError               access.rate_limited: it says when to come back
-│   ├── TooManyAtOnceError         access.too_many_at_once: one client holds its share of the places
-│   └── TooManyFollowersError      access.too_many_followers: one tenant follows as many jobs as it may
+│   ├── TooManyAtOnceError         access.too_many_at_once: one client has used up its share of the open requests
+│   └── TooManyFollowersError      access.too_many_followers: one tenant has used up its event streams
 └── JobFailureError                job.failed: why a job ended without a model, beside errors of its input
     ├── WorkerLostError            job.worker_lost
     ├── OutOfMemoryError           job.out_of_memory
@@ -62,7 +62,7 @@ from typing import Any
 from vtt_core.contract.errors import InputError, VttError
 
 LONGEST_RETRY_SECONDS = 120
-"""That a client is asked to wait, however much there is to do."""
+"""A client is never asked to wait longer than this."""
 
 
 class NotFoundError(VttError):
@@ -73,7 +73,7 @@ class NotFoundError(VttError):
 
 
 class GoneError(VttError):
-    """It existed and was deleted."""
+    """It was deleted."""
 
     code = "gone"
     title = "Deleted"
@@ -157,10 +157,10 @@ class NamesFileError(InputError):
 
 
 class AdapterExistsError(InputError):
-    """A command would write over an adapter that is there already."""
+    """A command would overwrite an adapter."""
 
     code = "adapter.exists"
-    title = "There is an adapter already"
+    title = "Adapter exists already"
 
 
 class DataFolderInUseError(VttError):
@@ -178,7 +178,7 @@ class ServiceNotUpError(VttError):
 
 
 class ServiceRefusedError(VttError):
-    """The service answered a client of the command line with a problem document."""
+    """The service answered the command line with a problem document."""
 
     code = "service.refused"
     title = "The service refused"
@@ -199,16 +199,16 @@ class RequestTooSlowError(VttError):
 
 
 class OverloadedError(VttError):
-    """The process has more to do than it can answer in time; nothing of the request was begun.
+    """The process has more requests than it can answer in time; no work on this one was started.
 
     Args:
         expected: as in VttError.
         got: as in VttError.
-        retry_after_seconds: when there may be room again, by estimate.
+        retry_after_seconds: estimated time until there is room again.
     """
 
     code = "service.overloaded"
-    title = "Too much to do"
+    title = "Service overloaded"
 
     def __init__(self, *, expected: str, got: str, retry_after_seconds: float) -> None:
         seconds = min(LONGEST_RETRY_SECONDS, max(1, math.ceil(retry_after_seconds)))
@@ -305,7 +305,7 @@ class NothingToBackUpError(BackupError):
 
 
 class BackupDamagedError(BackupError):
-    """The archive is not one of `vtt backup`, is cut short, or has other bytes than were written."""
+    """The archive was not written by `vtt backup`, is truncated, or its bytes have changed."""
 
     code = "backup.damaged"
     title = "Backup is damaged"
@@ -315,18 +315,18 @@ class BackupTooNewError(BackupError):
     """The backup was made by a newer version than this one."""
 
     code = "backup.too_new"
-    title = "Backup is of a newer version"
+    title = "Backup was made by a newer version"
 
 
 class NotEmptyError(BackupError):
-    """A restore would mix with what is there."""
+    """A restore needs an empty installation, and this one holds data."""
 
     code = "backup.not_empty"
     title = "The installation is not empty"
 
 
 class UnsafeHostError(VttError):
-    """The service would listen to the network with nothing that keeps strangers out."""
+    """The service would listen on the network, and nothing would keep strangers out."""
 
     code = "access.unsafe_host"
     title = "Open address without keys"
@@ -343,7 +343,7 @@ class KeyRequiredError(AccessError):
     """The request came without a key."""
 
     code = "access.key_required"
-    title = "A key is needed"
+    title = "Key required"
 
 
 class KeyRefusedError(AccessError):
@@ -357,11 +357,11 @@ class MissingScopeError(AccessError):
     """The key does not allow this kind of request."""
 
     code = "access.missing_scope"
-    title = "Key without the scope"
+    title = "Key lacks the scope"
 
 
 class QuotaExceededError(AccessError):
-    """The tenant has as much as it may."""
+    """The tenant has reached its quota."""
 
     code = "access.quota_exceeded"
     title = "Quota exceeded"
@@ -382,13 +382,13 @@ class ForeignOriginError(AccessError):
 
 
 class RateLimitedError(VttError):
-    """Too much came in too short a time.
+    """Too many requests came in too short a time.
 
     Args:
         expected: as in VttError.
         got: as in VttError.
         remedy: as in VttError.
-        retry_after_seconds: when it is worth trying again.
+        retry_after_seconds: when the client may try again.
     """
 
     code = "access.rate_limited"
@@ -400,14 +400,14 @@ class RateLimitedError(VttError):
 
 
 class TooManyAtOnceError(RateLimitedError):
-    """One client has as many requests, or connections, open as one may; others are still answered."""
+    """One client has used up its share of open requests or connections; others are still answered."""
 
     code = "access.too_many_at_once"
     title = "Too many requests at once"
 
 
 class TooManyFollowersError(RateLimitedError):
-    """One tenant has as many event streams open as it may."""
+    """One tenant has used up its event streams."""
 
     code = "access.too_many_followers"
     title = "Too many event streams"
@@ -435,14 +435,14 @@ class OutOfMemoryError(JobFailureError):
 
 
 class JobCrashedError(JobFailureError):
-    """Something unexpected was raised in the last attempt."""
+    """The last attempt failed with an unexpected exception."""
 
     code = "job.crashed"
     title = "Unexpected failure"
 
 
 def error_facts(error: VttError) -> dict[str, str]:
-    """Return what a row or a problem document says about an error."""
+    """Return the fields of an error that rows and problem documents hold."""
     return {
         "code": error.code,
         "title": error.title,

@@ -1,4 +1,4 @@
-"""Make the bounds on what a process accepts from its settings."""
+"""Build the bounds on what a process accepts, from its settings."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from app.overload.request_limit import PlaceBounds, RequestLimit
 
 HEALTH_THREADS = 4
 UPLOAD_BYTES_PER_SECOND = 8e6
-"""Guess of how fast uploads are checked, until some have been: JPEG files of cameras on one slow core."""
+"""Estimate of how fast uploads are checked until some have been measured: JPEG files of cameras on one slow core."""
 CALIBRATION_BYTES = 32e6
-"""What this guess counts for beside real uploads."""
+"""Weight of this estimate, in bytes of real uploads."""
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class Bounds:
     uploads: AdmissionQueue
     connections: ConnectionTable
     health_threads: CapacityLimiter
-    """Threads that look at the parts, so that health answers however much else waits."""
+    """Threads of health checks, so that these are answered however much else waits."""
 
 
 def make_bounds(settings: Settings, stopwatch: Callable[[], float]) -> Bounds:
@@ -39,7 +39,7 @@ def make_bounds(settings: Settings, stopwatch: Callable[[], float]) -> Bounds:
         settings: of the process.
         stopwatch: gives monotonic seconds.
     """
-    # One batch in the tower, and one that gathers meanwhile, of requests with one image each.
+    # One batch that is computed, and one that is collected meanwhile, of requests with one image each.
     num_threads = 2 * settings.batch_max_images
     prediction_bounds = QueueBounds(num_threads, settings.predict_max_wait_seconds, settings.predict_max_waiting_images)
     upload_bounds = QueueBounds(settings.upload_threads, settings.upload_max_wait_seconds)

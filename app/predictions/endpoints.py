@@ -87,8 +87,8 @@ async def predict_with_model(
     """Classify images with a model, named by its id or an alias.
 
     Send up to 64 images in form fields named `images`: `curl -F images=@a.jpg -F images=@b.jpg ...`. The answer has the
-    probability of every class for each image, the likeliest first. Images that cannot be read are named with the reason,
-    and the others are answered: then the status is 207.
+    probability of every class for each image, the likeliest first. If some images cannot be read, the answer gives the reason
+    for each of them and classifies the others, and the status is 207.
     """
     with counted.requests.predict_seconds.time():
         answer_form = partial(service.predict, context, model, form, utc_now())
@@ -99,7 +99,7 @@ async def predict_with_model(
 async def predict(form: QueryFormDep, context: RequestContextDep, counted: MetricsDep, response: Response) -> PredictAnswer:
     """Classify images with the model that the form field `model` names, by its id or an alias.
 
-    `curl -F model=satellite -F images=@a.jpg ...`; else the same as `POST /v1/models/{model}/predict`.
+    `curl -F model=satellite -F images=@a.jpg ...`; otherwise the same as `POST /v1/models/{model}/predict`.
     """
     with counted.requests.predict_seconds.time():
         answer_form = partial(service.predict, context, service.model_named_in(form), form, utc_now())

@@ -1,4 +1,4 @@
-"""Hold the engine that answers predictions, from its first loading on."""
+"""Load the engine that answers predictions in the background, and hold it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ _log = structlog.get_logger(__name__)
 
 
 class Predictor:
-    """The engine, and how far its loading is.
+    """The engine, and the state of its loading.
 
     Torch takes seconds to import and a backbone seconds to load; both happen in a thread, so that the
     process answers `/livez` at once and `/readyz` truly.
@@ -23,7 +23,7 @@ class Predictor:
     Args:
         make_engine: imports torch and builds the engine.
         backbone_id: what to load at the start.
-        then: is called with the engine and the seconds of one image, once the backbone is in memory.
+        then: called with the engine and the seconds of one image, once the backbone is in memory.
     """
 
     def __init__(
@@ -41,11 +41,11 @@ class Predictor:
         self._thread = threading.Thread(target=self._warm, name="warm-backbone", daemon=True)
 
     def start(self) -> None:
-        """Begin to load."""
+        """Start loading."""
         self._thread.start()
 
     def wait(self, timeout_seconds: float | None = None) -> None:
-        """Wait until the loading has ended, well or not."""
+        """Wait until the loading has ended, whether or not it succeeded."""
         if self._thread.is_alive():
             self._thread.join(timeout_seconds)
 
@@ -56,7 +56,7 @@ class Predictor:
 
     @property
     def condition(self) -> str:
-        """How the loading stands, in words."""
+        """The state of the loading, in words."""
         if self._failure is not None:
             return self._failure
         return f"{self._backbone_id} is in memory" if self._is_warm else f"loading {self._backbone_id}"
@@ -73,7 +73,7 @@ class Predictor:
         return self._engine
 
     def evict(self, model_id: str) -> None:
-        """Forget the adapter of a deleted model."""
+        """Remove the adapter of a deleted model from memory."""
         if self._engine is not None:
             self._engine.evict(model_id)
 
@@ -87,7 +87,7 @@ class Predictor:
         return {adapter.model_id for adapter in self._engine.resident()} if self._engine is not None else set()
 
     def close(self, timeout_seconds: float) -> None:
-        """Wait for a loading, then finish what is queued."""
+        """Wait for the loading to end, then finish what is queued."""
         self.wait(timeout_seconds)
         if self._engine is not None and not self._thread.is_alive():
             self._engine.close()

@@ -1,4 +1,4 @@
-"""Answer which class each image shows."""
+"""Classify the images of a form."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ MODEL_FIELD = "model"
 
 @dataclass(frozen=True)
 class Answer:
-    """The model that has answered, and what it says about each image."""
+    """The model that answered, and its prediction for each image."""
 
     model: ModelRow
     predictions: list[ImagePrediction]
@@ -123,7 +123,7 @@ def _described(part: FormPart) -> str:
 
 
 def _answers(context: AppContext, model: ModelRow, form: SpooledForm) -> list[ImagePrediction]:
-    """Return what each image was taken for, or why it could not be read."""
+    """Return the prediction for each image, or why it could not be read."""
     assert context.predictor is not None
     engine, limits = context.predictor.engine, context.settings.limits
     names = [shown_file_name(part.file_name or "") for part in form.files]

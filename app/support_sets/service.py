@@ -1,4 +1,4 @@
-"""Show support sets, take images out of them until a job freezes them, and delete them."""
+"""Show support sets, remove images from them until a job freezes them, and delete them."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class SupportSetView:
 
 
 def remove_image(context: AppContext, support_set_id: str, image_id: str) -> None:
-    """Take one image out of a support set that no job has used; a class without images is gone with its last one.
+    """Remove an image from a support set that no job has used; a class whose last image is removed is gone.
 
     Raises:
         NotFoundError: there is no such set, or no such image in it.
@@ -45,7 +45,7 @@ def remove_image(context: AppContext, support_set_id: str, image_id: str) -> Non
 
 
 def remove_class(context: AppContext, support_set_id: str, label: str) -> None:
-    """Leave a class out, with its images if it has any.
+    """Remove a class, with its images if it has any.
 
     Raises:
         NotFoundError: there is no such set, or no such class in it.

@@ -1,7 +1,7 @@
-"""Name every constant of a fine-tuning, with its unit and where its value comes from.
+"""Recipes: every constant of a fine-tuning, with its unit and its source.
 
-The defaults are the authors' released code; `make_recipe` gives the paper's own reading, the defaults of each host, and
-what measuring has shown to be better on a backbone.
+The defaults are those of the authors' released code. `make_recipe` adds the defaults of a host and a preset: what the paper
+says, what the host was published with, or what was measured to be better on a backbone.
 
 Source: Zhang et al. 2026, arXiv:2603.05235; `released` is the authors' code
     zhenyuZ-HUST/CVPR26-VtT@93e79e7.
@@ -200,7 +200,7 @@ HOST_DEFAULTS: dict[Host, dict[str, Any]] = {
         "warm_up_steps": 32,
     },
 }
-"""What a host's own publication says, where it differs from the released recipe."""
+"""What the publication of a host says, where it differs from the released recipe."""
 
 _CLIP_LORA_ORIGINAL = {"rank": 2, "alpha": 1.0, "batch_size": 32, "schedule_stretch": 1.0}
 """Zanella & Ben Ayed 2024, arXiv:2405.18541."""
@@ -214,7 +214,7 @@ _PAPER = {
     "absorption_template": "a photo of a {}",
     "switch_off": "below-zero",
 }
-"""Where the paper describes another thing than its released code; what it leaves open is as released."""
+"""Where the paper differs from its released code; what it leaves open is as released."""
 
 
 _TUNED: dict[tuple[str, str], dict[str, Any]] = {(MINI, "clip-lora"): {"host_learning_rate": 1e-3}}
@@ -228,10 +228,10 @@ def make_recipe(
 
     Args:
         method: a host, with or without VtT.
-        preset: `tuned`: the released recipe with what was measured to be better on the backbone, if anything was; `released`;
-            `paper`; or `original`: what CLIP-LoRA was published with, without VtT.
+        preset: `tuned` (the released recipe with what was measured to be better on the backbone), `released`, `paper`, or
+            `original` (what CLIP-LoRA was published with, without VtT).
         changes: fields by name.
-        backbone_id: what is fine-tuned; None for the recipe of backbones that nothing was measured on.
+        backbone_id: the backbone to fine-tune; None for one on which nothing was measured.
 
     Raises:
         RecipeError: the preset or a field is unknown, or a value outside its range.

@@ -1,4 +1,4 @@
-"""`vtt bench hosts`: fine-tune every host on every backbone for a few steps, and say which of them ran as they should."""
+"""`vtt bench hosts`: fine-tune every host on every backbone for a few steps, and say which of them failed."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 DEFAULT_BACKBONES = "mini,small-clip,small-siglip2,small-pe-core"
 WAY, SHOT = 5, 2
 TABLE_WIDTH = 130
-"""Characters that no column has to be cut for; a narrower terminal breaks the lines."""
+"""Width at which no column is cut; a narrower terminal wraps the lines."""
 
 
 def hosts(
@@ -40,9 +40,9 @@ def hosts(
     threads: ThreadsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Fine-tune every host, with and without VtT, on every backbone: does the loss fall, is the stripped adapter equal?
+    """Fine-tune every host, with and without VtT, on every backbone, and check the losses and the stripped adapter.
 
-    Exit code 1 where one does not.
+    Exits with 1 if one fails: its loss does not fall, or its stripped adapter gives other answers.
     """
     import torch  # noqa: PLC0415  (takes seconds; other commands do without)
 
@@ -64,7 +64,7 @@ def hosts(
 
 
 def _run(names: Sequence[str], iterations: int, device: str) -> Iterator[HostCell]:
-    """Run all cells of the backbones, each of which is loaded first, so that a wrong name costs no time."""
+    """Run all cells; all backbones are loaded first, so that a wrong name costs no time."""
     from vtt_core.bench.hosts.host_cells import run_cells  # noqa: PLC0415
     from vtt_core.bench.speed.synthetic_images import learnable_support_set  # noqa: PLC0415  (see hosts)
 

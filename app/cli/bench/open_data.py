@@ -1,4 +1,4 @@
-"""Open the labelled images that a command measures on: `--data`, `--names`, `--by-patient`."""
+"""Open the labelled images that a benchmark uses: `--data`, `--names`, `--by-patient`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ PatientOption = Annotated[
     bool,
     typer.Option(
         "--by-patient",
-        help="No patient on both sides of an episode; in plain class folders `<patient>_<number>` names a file.",
+        help="Use no patient both as support and as query; in plain class folders, files are called `<patient>_<number>`.",
     ),
 ]
 

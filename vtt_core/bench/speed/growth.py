@@ -20,7 +20,7 @@ from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.load import backbone_from_files
 from vtt_core.bench.speed.interleaved import Spread, time_in_turn
 from vtt_core.bench.speed.step_times import step_alternatives, synthetic_data
-from vtt_core.bench.speed.synthetic_adapters import draw_adapter
+from vtt_core.bench.speed.synthetic_adapters import synthetic_adapter
 from vtt_core.bench.speed.synthetic_images import synthetic_support_set
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.serving.engine import BatchItem, classify_mixed
@@ -115,7 +115,7 @@ def _training(backbone: Backbone, way: int, shot: int, num_threads: int) -> dict
 
 def _serving(backbone: Backbone, number: int) -> dict[str, Callable[[], object]]:
     side, source = backbone.preprocessing.side_pixels, Random(0)
-    served = [make_served(draw_adapter(backbone, seed), backbone.device, "float32") for seed in range(number)]
+    served = [make_served(synthetic_adapter(backbone, seed), backbone.device, "float32") for seed in range(number)]
     images_B3HW = torch.randn(IMAGES_SERVED, 3, side, side)
 
     def mixed() -> object:
