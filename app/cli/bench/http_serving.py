@@ -129,7 +129,7 @@ def _at_half_load(ask: Callable[[int], None], requests_per_second: float, num_re
 
 @contextmanager
 def _serving(backbone: Backbone, folder: Path, num_threads: int) -> Iterator[tuple[str, list[str]]]:
-    """Start a process that predicts with drawn models, and give its address and their ids."""
+    """Start a process that predicts with synthetic models, and yield its address and their ids."""
     model_ids = _publish(backbone, folder)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
