@@ -24,8 +24,9 @@ from app.infra.workers import WorkerRegistry
 from app.jobs.hub import EventHub
 from app.models.service import load_pinned
 from app.overload.bounds import make_bounds
-from app.predictions.predictor import PredictionEngine, Predictor
+from app.predictions.predictor import Predictor
 from app.shutdown import noticing_shutdown
+from vtt_core.contract.serving import PredictionEngine
 
 STOP_SECONDS = 30.0
 """How long a backbone that is being loaded may hold up the end of the process."""
@@ -45,7 +46,7 @@ def make_lifespan(settings: Settings, make_prediction_engine: MakeEngine) -> Cal
     """
 
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        opened = open_resources(settings, make_prediction_engine)
+        opened = open_context(settings, make_prediction_engine)
         context = await run_in_threadpool(opened.__enter__)
         try:
             app.state.context = context
@@ -59,13 +60,13 @@ def make_lifespan(settings: Settings, make_prediction_engine: MakeEngine) -> Cal
 
 
 def _once_warm(context: AppContext, engine: PredictionEngine, image_seconds: float) -> None:
-    """Tell the waiting line how fast this process is, and bring the pinned adapters into memory."""
+    """Tell the queue of predictions how fast this process is, and load the pinned adapters."""
     context.bounds.predictions.calibrate(image_seconds, CALIBRATION_IMAGES)
     load_pinned(context, engine)
 
 
 @contextmanager
-def open_resources(settings: Settings, make_prediction_engine: MakeEngine) -> Iterator[AppContext]:
+def open_context(settings: Settings, make_prediction_engine: MakeEngine) -> Iterator[AppContext]:
     """Bring the tables up to date, connect, and start the threads of the role: the reaper, the loading of the backbone."""
     migrate(settings.resolved_database_url)
     engine = make_engine(settings.resolved_database_url)

@@ -21,10 +21,10 @@ from app.openapi import document_answers
 from app.overload.body_pace import BodyPaceMiddleware
 from app.overload.bounds import pace_bounds
 from app.overload.request_limit import RequestLimitMiddleware
-from app.predictions.predictor import PredictionEngine
 from app.request_log import RequestLogMiddleware
 from app.router import make_router
 from app.uploads.body_limit import BodyLimitMiddleware
+from vtt_core.contract.serving import PredictionEngine
 
 DESCRIPTION = """
 Adapts a CLIP model to your images from a handful of labelled ones, and serves the result.

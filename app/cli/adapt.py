@@ -13,6 +13,7 @@ import typer
 from app.cli.backbones import weights_here
 from app.cli.console import BAD_INPUT_EXIT, FinetuneBar, stderr_console, write_json
 from app.cli.dry_run import advise_on, notices_of, write_dry_run, write_remarks
+from app.cli.renamed import warn_of_old_preset
 from app.cli.selection import LabelledImage, Selection, Survey, survey_images
 from app.domain.errors import AdapterExistsError
 from app.infra.data_folder import why_unwritable
@@ -83,6 +84,7 @@ def adapt(
     named and left out, and the next ones take their place. A class that cannot be used stops the command.
     """
     changes = {} if iterations is None else {"iterations": iterations}
+    warn_of_old_preset(method)
     recipe = parse_spec(method, (), changes, backbone_id=backbone).recipe
     assert recipe is not None, "only a baseline has none, and none is offered here"
     check_backbone_id(backbone)

@@ -11,12 +11,15 @@ from app.cli.adapt import adapt
 from app.cli.api import api
 from app.cli.backbones import backbones
 from app.cli.backup import backup
-from app.cli.bench.commands import bench
 from app.cli.bench.diagnose import diagnose
 from app.cli.bench.episodes import episodes
+from app.cli.bench.growth import growth
 from app.cli.bench.hosts import hosts
+from app.cli.bench.jobs import jobs
 from app.cli.bench.load import load
 from app.cli.bench.reproduce import reproduce
+from app.cli.bench.serve import serve
+from app.cli.bench.step import parts, step
 from app.cli.bench.table import table
 from app.cli.console import BAD_INPUT_EXIT, FAILURE_EXIT, write_error
 from app.cli.demo import demo
@@ -39,6 +42,7 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+bench = typer.Typer(help="Compare alternatives in turn, and print ratios with their spread.", no_args_is_help=True)
 GROUPS = {
     "Service": (up, api, worker),
     "Adapt": (adapt, predict, backbones, demo, sample_images),
@@ -48,7 +52,7 @@ for group, commands in GROUPS.items():
     for command in commands:
         cli.command(rich_help_panel=group)(command)
 cli.command(hidden=True)(draw)
-for measurement in (load, episodes, reproduce, hosts, table):
+for measurement in (step, parts, jobs, serve, growth, load, episodes, reproduce, hosts, table):
     bench.command()(measurement)
 cli.add_typer(bench, name="bench", rich_help_panel="Measure")
 cli.add_typer(diagnose, name="diagnose", rich_help_panel="Measure")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -14,6 +15,26 @@ from app.cli.sample_images import sample_images
 def warn_renamed(old: str, new: str) -> None:
     """Say once that a name has changed, and how long the old one still works."""
     stderr_console().print(f"{old} is now called {new}; the old name works until version 0.3", style="yellow", markup=False)
+
+
+def warn_of_old_preset(methods: str) -> None:
+    """Warn where a method asks for the preset `own`, which is still read."""
+    if re.search(r"@own\b", methods):
+        warn_renamed("The preset own", "original")
+
+
+def renamed_part(shard: str) -> str:
+    """Return the value of `--part`, which `--shard` was called before."""
+    warn_renamed("--part", "--shard")
+    return shard
+
+
+def renamed_scan_kernels(kernels: str) -> str:
+    """Return the value of `--scan-kernels` by its new name."""
+    if kernels != "same-bytes":
+        return kernels
+    warn_renamed("--scan-kernels same-bytes", "--scan-kernels reproducible")
+    return "reproducible"
 
 
 def draw(

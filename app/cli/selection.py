@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
 from app.cli.class_names import read_names
+from vtt_core.contract.admission import AdmittedImages
 from vtt_core.contract.backbones import MINI
 from vtt_core.contract.errors import (
     BadLabelError,
-    ConflictingLabelsError,
-    DuplicateImageError,
     EmptyClassError,
     SupportSetError,
     TooFewShotsError,
@@ -88,38 +87,26 @@ class Survey:
         return Selection(SupportSet(classes), tuple(image for one in self.classes for image in one.query), self.left_out)
 
 
-@dataclass
 class _Chooser:
-    """Take usable images in order, each content once."""
+    """Take usable images in order, each file once."""
 
-    limits: Limits
-    label_by_sha256: dict[str, str] = field(default_factory=dict)
-    """First label under which each content came."""
-    left_out: list[LeftOut] = field(default_factory=list)
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.left_out: list[LeftOut] = []
+        self._taken = AdmittedImages(limits)
 
     def usable(self, label: str, files: Sequence[LabelledFile]) -> Iterator[SupportImage]:
         for file in files:
             try:
                 encoded = file.read()
+                sha256 = hashlib.sha256(encoded).hexdigest()
+                self._taken.check_new(label, sha256)
                 inspect_image(encoded, self.limits)
-                self._check_new(label, encoded)
             except VttError as error:
                 self.left_out.append(LeftOut(file.name, error))
                 continue
+            self._taken.admit(label, sha256)
             yield SupportImage(name=file.name, encoded=encoded)
-
-    def _check_new(self, label: str, encoded: bytes) -> None:
-        sha256 = hashlib.sha256(encoded).hexdigest()
-        earlier = self.label_by_sha256.get(sha256)
-        if earlier == label:
-            raise DuplicateImageError(
-                expected="each image once", got="the same file twice in this class", remedy="Remove one of them"
-            )
-        if earlier is not None:
-            raise ConflictingLabelsError(
-                expected="each image under one label", got=f"the same file under {earlier!r}", remedy="Keep the right one"
-            )
-        self.label_by_sha256[sha256] = label
 
 
 def select_images(

@@ -1,4 +1,4 @@
-"""Draw labelled images, so that everything can be shown without any image from elsewhere.
+"""Make labelled images, so that everything can be shown without any image from elsewhere.
 
 Each class is a pattern; size, place, angle, colours and noise vary, so that colour tells nothing.
 """
@@ -69,8 +69,8 @@ PAINTERS: dict[str, Painter] = {
 }
 
 
-def draw_image(label: str, rng: random.Random) -> Image.Image:
-    """Draw one image of a class.
+def make_image(label: str, rng: random.Random) -> Image.Image:
+    """Return one image of a class.
 
     Args:
         label: one of the keys of PAINTERS.
@@ -107,5 +107,5 @@ def write_folders(folder: Path, *, num_images: int, seed: int = 0) -> None:
         (folder / label).mkdir(parents=True, exist_ok=True)
         for index in range(num_images):
             encoded = BytesIO()
-            draw_image(label, rng).save(encoded, format="PNG")
+            make_image(label, rng).save(encoded, format="PNG")
             (folder / label / f"{index:03}.png").write_bytes(encoded.getvalue())

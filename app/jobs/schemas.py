@@ -29,8 +29,9 @@ class JobRequest(BaseModel):
     )
     preset: Preset = Field(
         default=DEFAULT_PRESET,
-        description="Recipe to start from: the released code's with what was measured to be better on the backbone (`tuned`),"
-        " the released code's as it is, the paper's, or what the host was published with by itself",
+        description="Recipe to start from: `tuned` is the released code's with what was measured to be better on the backbone,"
+        " `released` the released code's as it is, `paper` the paper's, and `original` what the host was published with by"
+        " itself. `own` is the old name of `original`",
     )
     recipe: dict[str, Any] = Field(
         default_factory=dict,

@@ -18,7 +18,7 @@ from app.infra.tables import AliasRow, ModelRow
 from vtt_core.contract.errors import VttError
 
 if TYPE_CHECKING:
-    from app.predictions.predictor import PredictionEngine
+    from vtt_core.contract.serving import PredictionEngine
 
 _log = structlog.get_logger(__name__)
 

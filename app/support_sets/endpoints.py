@@ -31,7 +31,8 @@ from app.health.metrics import Metrics, MetricsDep
 from app.infra.clock import utc_now
 from app.infra.tables import SupportImageRow
 from app.problem_details import problem_responses
-from app.support_sets import service
+from app.support_sets import receive, service
+from app.support_sets.form_files import upload_limits
 from app.support_sets.schemas import (
     ClassSummary,
     LabelAdvice,
@@ -42,7 +43,8 @@ from app.support_sets.schemas import (
     SupportSetSummary,
     UploadAnswer,
 )
-from app.uploads.form import SpooledForm, spool_form
+from app.uploads.form import SpooledForm
+from app.uploads.form_request import form_body, received_form
 from app.uploads.results import CREATED, MULTI_STATUS, overall_status
 from vtt_core.contract.errors import (
     ArchiveLayoutError,
@@ -57,25 +59,17 @@ router = APIRouter(prefix="/v1/support-sets", tags=["support sets"], dependencie
 
 UPLOAD_BYTES = 2**20
 """What an upload takes besides its files (rows, and a file to be synced), as bytes that would take as long. Without it a small
-upload makes each byte look so slow that a large one closes the line."""
+upload makes each byte look so slow that a large one closes the queue."""
 SupportSetId = Annotated[str, id_parameter("Id of a support set")]
 
-FORM_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "description": "Each field is named like a class and holds one image of it; a name may come many times. "
-                    "The field `archive` holds a zip with one folder a class.",
-                    "properties": {"archive": {"type": "string", "format": "binary"}},
-                    "additionalProperties": {"type": "string", "format": "binary"},
-                }
-            }
-        },
+FORM_BODY = form_body(
+    {
+        "description": "Each field is named like a class and holds one image of it; a name may come many times. "
+        "The field `archive` holds a zip with one folder a class.",
+        "properties": {"archive": {"type": "string", "format": "binary"}},
+        "additionalProperties": {"type": "string", "format": "binary"},
     }
-}
+)
 UPLOAD_ERRORS = (
     QuotaExceededError,
     NothingUsableError,
@@ -102,15 +96,11 @@ async def _support_form(request: Request, context: RequestContextDep) -> AsyncIt
     context.bounds.uploads.check()
     announced = request.headers.get("content-length", "")
     num_bytes = int(announced) if announced.isdecimal() else 0
-    await run_in_threadpool(service.check_room, context, num_bytes)
-    limits = service.upload_limits(context.settings.limits)
-    form = await spool_form(request.headers.get("content-type", ""), request.stream(), limits)
-    try:
+    await run_in_threadpool(receive.check_room, context, num_bytes)
+    async with received_form(request, upload_limits(context.settings.limits)) as form:
         if not num_bytes:  # a chunked body, which announces no length
-            await run_in_threadpool(service.check_room, context, form.size_bytes)
+            await run_in_threadpool(receive.check_room, context, form.size_bytes)
         yield form
-    finally:
-        form.close()
 
 
 SupportFormDep = Annotated[SpooledForm, Depends(_support_form)]
@@ -144,7 +134,7 @@ async def create_support_set(
     that the text encoder reads as the same, such as `Star` and `star`, are refused. `advice` names labels that make poor
     prompts.
     """
-    take_in = partial(service.create_support_set, context, form, name, utc_now())
+    take_in = partial(receive.create_support_set, context, form, name, utc_now())
     received = await context.bounds.uploads.run(UPLOAD_BYTES + form.size_bytes, take_in)
     response.headers["Location"] = f"{router.prefix}/{received.view.row.id}"
     return _answer(received, counted, response)
@@ -190,7 +180,7 @@ async def add_images(
 
     Once a job has used the set it is frozen and answers 409: what a model learnt from stays as it was.
     """
-    take_in = partial(service.add_images, context, support_set_id, form, utc_now())
+    take_in = partial(receive.add_images, context, support_set_id, form, utc_now())
     return _answer(await context.bounds.uploads.run(UPLOAD_BYTES + form.size_bytes, take_in), counted, response)
 
 
@@ -222,7 +212,7 @@ def remove_class(
     service.remove_class(context, support_set_id, label)
 
 
-def _answer(received: service.Received, counted: Metrics, response: Response) -> UploadAnswer:
+def _answer(received: receive.Received, counted: Metrics, response: Response) -> UploadAnswer:
     response.status_code = overall_status(received.results)
     for result in received.results:
         counted.requests.received_images.labels("kept" if result.status == CREATED else result.code).inc(result.count)

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 import pytest
 import torch
 
-from app.cli.synthetic_images import PAINTERS, draw_image
+from app.cli.synthetic_images import PAINTERS, make_image
 from app.domain.errors import StoreUnavailableError
 from app.domain.messages import EpisodesMessage
 from app.infra.benchmarks import BenchmarkBlobs, EpisodesSpec
@@ -36,7 +36,7 @@ def images() -> list[LabelledImage]:
 
     def image(label: str, number: int) -> LabelledImage:
         buffer = io.BytesIO()
-        draw_image(label, random.Random(number)).save(buffer, "PNG")
+        make_image(label, random.Random(number)).save(buffer, "PNG")
         return LabelledImage(f"{label}/{number}.png", label, None, buffer.getvalue)
 
     return [image(label, number) for label in PAINTERS for number in range(3)]

@@ -9,7 +9,7 @@ import pytest
 
 from app.infra.benchmarks import BenchmarkBlobs, EpisodesSpec
 from app.infra.object_store import ObjectStore
-from tests.worker.conftest import draw_images
+from tests.worker.conftest import make_images
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.load import load_backbone
 from vtt_core.bench.datasets.labelled_image import LabelledImage
@@ -31,7 +31,7 @@ def backbone(backbones: BackboneCache) -> Backbone:
 
 @pytest.fixture
 def blobs(tmp_path: Path, backbone: Backbone) -> BenchmarkBlobs:
-    images = [LabelledImage(label, label, None, lambda encoded=encoded: encoded) for label, encoded in draw_images()]  # type: ignore[misc]
+    images = [LabelledImage(label, label, None, lambda encoded=encoded: encoded) for label, encoded in make_images()]  # type: ignore[misc]
     stream = io.BytesIO()
     write_bundle(ImageBank(images, backbone), range(len(images)), stream)
     blobs = BenchmarkBlobs(ObjectStore(f"file://{tmp_path}"), "b1")

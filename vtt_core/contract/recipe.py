@@ -33,8 +33,9 @@ METHODS: tuple[Method, ...] = get_args(Method)
 VTT_SUFFIX = "+vtt"
 Host = Literal["clip-lora", "clip-lora-text", "clip-lora-both", "coop", "maple"]
 HOSTS: tuple[Host, ...] = get_args(Host)
-Preset = Literal["tuned", "released", "paper", "own"]
-PRESETS: tuple[Preset, ...] = get_args(Preset)
+Preset = Literal["tuned", "released", "paper", "original", "own"]
+"""`own` is the old name of `original`, and works until version 0.3."""
+PRESETS: tuple[Preset, ...] = ("tuned", "released", "paper", "original")
 DEFAULT_PRESET: Preset = "tuned"
 Aggregator = Literal["ssm", "attention", "rnn", "lstm", "none"]
 Scan = Literal["four-ways", "deep-to-shallow", "shallow-to-deep", "both-ways"]
@@ -201,7 +202,7 @@ HOST_DEFAULTS: dict[Host, dict[str, Any]] = {
 }
 """What a host's own publication says, where it differs from the released recipe."""
 
-_CLIP_LORA_OWN = {"rank": 2, "alpha": 1.0, "batch_size": 32, "schedule_stretch": 1.0}
+_CLIP_LORA_ORIGINAL = {"rank": 2, "alpha": 1.0, "batch_size": 32, "schedule_stretch": 1.0}
 """Zanella & Ben Ayed 2024, arXiv:2405.18541."""
 
 _PAPER = {
@@ -228,13 +229,14 @@ def make_recipe(
     Args:
         method: a host, with or without VtT.
         preset: `tuned`: the released recipe with what was measured to be better on the backbone, if anything was; `released`;
-            `paper`; or `own`: what CLIP-LoRA was published with, without VtT.
+            `paper`; or `original`: what CLIP-LoRA was published with, without VtT.
         changes: fields by name.
         backbone_id: what is fine-tuned; None for the recipe of backbones that nothing was measured on.
 
     Raises:
         RecipeError: the preset or a field is unknown, or a value outside its range.
     """
+    preset = "original" if preset == "own" else preset
     if preset not in PRESETS:
         raise RecipeError(
             expected="a preset among " + ", ".join(PRESETS), got=repr(preset)[:100], remedy="Choose one of these presets"
@@ -245,6 +247,6 @@ def make_recipe(
         values |= _TUNED.get((backbone_id, host), {})
     if preset == "paper":
         values |= _PAPER
-    if preset == "own" and host.startswith("clip-lora"):
-        values |= _CLIP_LORA_OWN
+    if preset == "original" and host.startswith("clip-lora"):
+        values |= _CLIP_LORA_ORIGINAL
     return FinetuneRecipe.from_json({**values, "method": method, **(changes or {})})

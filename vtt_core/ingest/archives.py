@@ -15,12 +15,14 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
+from zipfile import ZipInfo
 
 from vtt_core.contract.errors import ArchiveError, SourcePathError
 from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
 from vtt_core.ingest.class_folders import (
     ArchiveContents,
-    FoundEntry,
+    FoundFile,
+    FoundFolder,
     LabelledFile,
     Rejection,
     counts_as_image,
@@ -81,14 +83,12 @@ def read_zip(source: Path | BinaryIO, limits: Limits = DEFAULT_LIMITS) -> Iterat
         entries = [(path, info) for path, info in zip(entry_paths(infos), infos, strict=True) if path or not info.orig_filename]
         check_methods((path, info) for path, info in entries if counts_as_image(path))
         reader = ZipReader(archive, limits)
-        yield sort_into_classes(
-            FoundEntry(
-                path,
-                partial(reader.read, info, path),
-                entry_problem(path, info.external_attr >> 16, info.file_size, limits),
-            )
-            for path, info in entries
-        )
+        yield sort_into_classes(_found_in_zip(reader, path, info, limits) for path, info in entries)
+
+
+def _found_in_zip(reader: ZipReader, path: str, info: ZipInfo, limits: Limits) -> FoundFile | FoundFolder:
+    problem = entry_problem(path, info.external_attr >> 16, info.file_size, limits)
+    return FoundFolder(path, problem) if path.endswith("/") else FoundFile(path, partial(reader.read, info, path), problem)
 
 
 def read_folder(path: Path, limits: Limits = DEFAULT_LIMITS) -> ArchiveContents:
@@ -100,12 +100,12 @@ def read_folder(path: Path, limits: Limits = DEFAULT_LIMITS) -> ArchiveContents:
         UnknownEncodingError: the name of a class folder is in an unknown encoding.
         ArchiveLayoutError: all images lie too deep, or folders such as `train` and `val` do not fit together.
     """
-    entries: list[FoundEntry] = []
+    entries: list[FoundFile | FoundFolder] = []
     size_bytes = 0
     for relative, found in _walk(path):
         facts = found.stat(follow_symlinks=False)
         size_bytes += facts.st_size if stat.S_ISREG(facts.st_mode) else 0
-        entries.append(_found_entry(relative, found, facts, limits))
+        entries.append(_found_on_disk(relative, found, facts, limits))
         if len(entries) > limits.max_archive_entries:
             refuse_entries(f"more in {printable(str(path))!r}", limits)
         if size_bytes > limits.max_unpacked_bytes:
@@ -113,13 +113,13 @@ def read_folder(path: Path, limits: Limits = DEFAULT_LIMITS) -> ArchiveContents:
     return sort_into_classes(entries, folder_parts)
 
 
-def _found_entry(relative: str, found: os.DirEntry[str], facts: os.stat_result, limits: Limits) -> FoundEntry:
+def _found_on_disk(relative: str, found: os.DirEntry[str], facts: os.stat_result, limits: Limits) -> FoundFile | FoundFolder:
     if found.is_dir():
         # A link to a folder counts as a folder, so that its class is missed and not silently left out.
         problem = not_a_file(relative, "a link to another folder") if found.is_symlink() else None
-        return FoundEntry(f"{relative}/", partial(_no_content, relative), problem)
+        return FoundFolder(f"{relative}/", problem)
     read = partial(_read_file, Path(found.path), relative, limits)
-    return FoundEntry(relative, read, entry_problem(relative, facts.st_mode, facts.st_size, limits))
+    return FoundFile(relative, read, entry_problem(relative, facts.st_mode, facts.st_size, limits))
 
 
 def _walk(top: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
@@ -155,7 +155,3 @@ def _read_file(path: Path, name: str, limits: Limits) -> bytes:
             expected="a readable file", got=f"{printable(name)!r} ({error.strerror})", remedy="Check its permissions"
         ) from error
     return checked_content(content, name, limits)
-
-
-def _no_content(name: str) -> bytes:
-    raise AssertionError(f"{name!r} is a folder")

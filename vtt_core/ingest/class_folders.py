@@ -62,11 +62,21 @@ class ArchiveContents:
 
 
 @dataclass(frozen=True)
-class FoundEntry:
-    """One entry as it stands in an archive or folder."""
+class FoundFolder:
+    """One folder as it stands in an archive or folder."""
 
     path: str
-    """Parts separated by `/`; a folder's ends with it."""
+    """Parts separated by `/`, with one at the end."""
+    problem: VttError | None = None
+    """Why it cannot be used, where that is known without looking at its path."""
+
+
+@dataclass(frozen=True)
+class FoundFile:
+    """One file as it stands in an archive or folder."""
+
+    path: str
+    """Parts separated by `/`."""
     read: Callable[[], bytes]
     problem: VttError | None = None
     """Why it cannot be used, where that is known without looking at its path."""
@@ -74,13 +84,13 @@ class FoundEntry:
 
 @dataclass(frozen=True)
 class _Placed:
-    entry: FoundEntry
+    file: FoundFile
     parts: tuple[str, ...]
 
     def below(self, folder: str) -> _Placed:
-        """Return the same entry as seen from inside the folder."""
+        """Return the same file as seen from inside the folder."""
         is_inside = len(self.parts) > 1 and self.parts[0] == folder
-        return _Placed(self.entry, self.parts[1:]) if is_inside else self
+        return _Placed(self.file, self.parts[1:]) if is_inside else self
 
 
 @dataclass
@@ -136,7 +146,7 @@ def folder_parts(path: str) -> tuple[str, ...]:
 
 
 def sort_into_classes(
-    entries: Iterable[FoundEntry], split_path: Callable[[str], tuple[str, ...]] = path_parts
+    entries: Iterable[FoundFile | FoundFolder], split_path: Callable[[str], tuple[str, ...]] = path_parts
 ) -> ArchiveContents:
     """Return the files by class, the class folders, and what fits nowhere.
 
@@ -156,7 +166,9 @@ def sort_into_classes(
     return _by_split(tree, splits, rejections)
 
 
-def _plant(entries: Iterable[FoundEntry], split_path: Callable[[str], tuple[str, ...]]) -> tuple[_Tree, list[Rejection]]:
+def _plant(
+    entries: Iterable[FoundFile | FoundFolder], split_path: Callable[[str], tuple[str, ...]]
+) -> tuple[_Tree, list[Rejection]]:
     rejections: list[Rejection] = []
     tree = _Tree([], set())
     for entry in entries:
@@ -166,13 +178,14 @@ def _plant(entries: Iterable[FoundEntry], split_path: Callable[[str], tuple[str,
         except ArchiveError as error:
             rejections.append(Rejection(None, printable(entry.path), error))
             continue
-        parents = parts if entry.path.endswith("/") else parts[:-1]
+        parents = parts if isinstance(entry, FoundFolder) else parts[:-1]
         if any(map(_is_left_behind, parents)):
             continue
         tree.folders.update(parents[: depth + 1] for depth in range(len(parents)))
-        if entry.problem is not None and entry.path.endswith("/"):
-            rejections.append(Rejection(None, printable(entry.path.removesuffix("/")), entry.problem))
-        if len(parents) < len(parts) and not _is_left_behind(parts[-1]):
+        if isinstance(entry, FoundFolder):
+            if entry.problem is not None:
+                rejections.append(Rejection(None, printable(entry.path.removesuffix("/")), entry.problem))
+        elif not _is_left_behind(parts[-1]):
             tree.files.append(_Placed(entry, parts))
     return tree, rejections
 
@@ -256,11 +269,11 @@ def _by_class(tree: _Tree, rejections: list[Rejection]) -> ArchiveContents:
         name = printable("/".join(placed.parts))
         label = placed.parts[0] if len(placed.parts) > 1 else None
         seen[placed.parts] += 1
-        error = placed.entry.problem or _layout_error(placed, name, is_repeated=seen[placed.parts] > 1)
+        error = placed.file.problem or _layout_error(placed, name, is_repeated=seen[placed.parts] > 1)
         if error is not None or label is None:
             rejected.append(Rejection(label, name, error or _no_class_folder(name)))
         else:
-            kept.append(LabelledFile(label, name, placed.entry.read))
+            kept.append(LabelledFile(label, name, placed.file.read))
     return ArchiveContents(
         files=tuple(sorted(kept, key=lambda file: (file.label, file.name))),
         folders=tuple(sorted(tree.labels())),

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from app.cli.adapt import resolve_device
-from app.cli.bench.commands import BackboneOption, JsonOption, ThreadsOption, load_for_bench, use_threads
+from app.cli.bench.common import BackboneOption, JsonOption, ThreadsOption, load_for_bench, use_threads
 from app.cli.bench.diagnose_plots import AttentionRow, check_matplotlib, plot_attention, plot_lost_layers
 from app.cli.bench.logged_run import open_run
 from app.cli.bench.open_data import DataOption, NamesOption, PatientOption, open_data

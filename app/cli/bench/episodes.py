@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli.adapt import resolve_device
-from app.cli.bench.commands import load_for_bench, use_threads
+from app.cli.bench.common import load_for_bench, use_threads
 from app.cli.bench.logged_run import open_run
 from app.cli.bench.open_data import DataOption, NamesOption, PatientOption, open_data
 from app.cli.bench.plots import plot_methods
 from app.cli.console import stderr_console, write_json
+from app.cli.renamed import renamed_part, warn_of_old_preset
 from vtt_core.contract.errors import InputError
 
 if TYPE_CHECKING:
@@ -45,7 +46,7 @@ class EpisodesRequest:
     iterations: int | None
     device: str
     threads: int
-    part: str | None = None
+    shard: str | None = None
     """Of the classes, as in 1/2; None for all."""
 
     @property
@@ -56,7 +57,9 @@ class EpisodesRequest:
     @property
     def cache_folder(self) -> Path:
         """Where the log is kept when no folder was named."""
-        canonical = json.dumps(vars(self), sort_keys=True)
+        # Folders that are there already are named after a hash with the field called `part`.
+        fields = {"part" if name == "shard" else name: value for name, value in vars(self).items()}
+        canonical = json.dumps(fields, sort_keys=True)
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         return base / "vtt-service" / "episodes" / hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
@@ -76,9 +79,10 @@ def episodes(
     episodes: Annotated[int, typer.Option(metavar="N", min=1, help="Episodes.")] = 200,
     seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the episodes, and of what methods draw in them.")] = 1,
     by_patient: PatientOption = False,
-    part: Annotated[
-        str | None, typer.Option(metavar="K/N", help="Only part K of N of the classes, so that choices can be made on others.")
+    shard: Annotated[
+        str | None, typer.Option(metavar="K/N", help="Only shard K of N of the classes; choose on one, measure on another.")
     ] = None,
+    part: Annotated[str | None, typer.Option(metavar="K/N", hidden=True)] = None,
     iterations: Annotated[int | None, typer.Option(metavar="N", min=1, help="Optimiser steps of every recipe.")] = None,
     together: Annotated[int, typer.Option(metavar="N", min=1, help="Episodes that a method is given at once.")] = 1,
     distributed: Annotated[bool, typer.Option("--distributed", help="Let the service's workers compute the episodes.")] = False,
@@ -93,6 +97,7 @@ def episodes(
 
     Every finished episode is a line of a log; the same command run again after a kill goes on behind the last one.
     """
+    warn_of_old_preset(methods)
     request = EpisodesRequest(
         data=_absolute(data),
         names=str(names.absolute()) if names else None,
@@ -107,7 +112,7 @@ def episodes(
         iterations=iterations,
         device=resolve_device(device),
         threads=use_threads(threads),
-        part=part,
+        shard=renamed_part(part) if part is not None else shard,
     )
     folder = out or request.cache_folder
     result = run_request(request, folder, together, distributed=distributed)
@@ -165,7 +170,7 @@ def open_benchmark(request: EpisodesRequest, load_device: str) -> Iterator[Bench
     from vtt_core.contract.method_spec import parse_specs  # noqa: PLC0415
 
     specs = parse_specs(request.methods, FROZEN, request.recipe_changes, backbone_id=request.backbone)
-    with open_data(request.data, request.names, by_patient=request.by_patient, part=request.part) as images:
+    with open_data(request.data, request.names, by_patient=request.by_patient, shard=request.shard) as images:
         frozen = load_for_bench(request.backbone, load_device)
         protocol = Protocol(request.way, request.shot, request.query, request.episodes, request.seed)
         yield Benchmark(ImageBank(images, frozen), protocol, specs, request.threads, request.device.partition(":")[0])

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.cli.adapt import resolve_device
-from app.cli.bench.commands import JsonOption, ThreadsOption, conditions, load_for_bench, use_threads
+from app.cli.bench.common import JsonOption, ThreadsOption, conditions, load_for_bench, use_threads
 from app.cli.console import FAILURE_EXIT, stderr_console, write_json
 from vtt_core.contract.errors import InputError
 
@@ -66,9 +66,9 @@ def hosts(
 def _run(names: Sequence[str], iterations: int, device: str) -> Iterator[HostCell]:
     """Run all cells of the backbones, each of which is loaded first, so that a wrong name costs no time."""
     from vtt_core.bench.hosts.host_cells import run_cells  # noqa: PLC0415
-    from vtt_core.bench.speed.synthetic_images import draw_learnable_support_set  # noqa: PLC0415  (see hosts)
+    from vtt_core.bench.speed.synthetic_images import learnable_support_set  # noqa: PLC0415  (see hosts)
 
-    support_set = draw_learnable_support_set(WAY, SHOT)
+    support_set = learnable_support_set(WAY, SHOT)
     for backbone in [_load(name, device) for name in names]:
         for cell in run_cells(backbone, support_set, iterations, time.perf_counter):
             stderr_console().print(f"{cell.backbone_id} {cell.method}: {'failed' if cell.failures else 'done'}", markup=False)

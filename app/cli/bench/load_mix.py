@@ -12,7 +12,7 @@ from typing import Any, Literal, get_args
 import httpx
 from PIL import Image
 
-from app.cli.synthetic_images import PAINTERS, draw_image
+from app.cli.synthetic_images import PAINTERS, make_image
 from app.domain.errors import ServiceRefusedError
 from vtt_core.contract.errors import InputError
 
@@ -110,13 +110,13 @@ def job_request(support_set_id: str, random: Random) -> dict[str, Any]:
     return {"support_set_id": support_set_id, "recipe": {"iterations": ITERATIONS}, "seed": random.randrange(2**31)}
 
 
-def draw_images() -> dict[int, dict[str, list[bytes]]]:
+def make_images() -> dict[int, dict[str, list[bytes]]]:
     """Return JPEG files by their side and class."""
     random = Random(0)
     drawn: dict[int, dict[str, list[bytes]]] = {side: {label: [] for label in PAINTERS} for side in SIDES_PIXELS}
     for label in PAINTERS:
         for _ in range(NUM_DRAWN):
-            image = draw_image(label, random)
+            image = make_image(label, random)
             for side, by_label in drawn.items():
                 by_label[label].append(_encode(image, side))
     return drawn
@@ -139,7 +139,7 @@ def prepare_mix(http: httpx.Client, weights: dict[Kind, float], num_models: int)
     Raises:
         ServiceRefusedError: the service refused something, or a job did not succeed in time.
     """
-    mix = Mix(weights, [], deque(maxlen=NUM_RECENT_SETS), draw_images())
+    mix = Mix(weights, [], deque(maxlen=NUM_RECENT_SETS), make_images())
     upload = http.post("/v1/support-sets", files=mix.support_parts())
     mix.learn("upload", _checked(upload))
     if "predict" not in weights:

@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from app.cli.adapt import resolve_device
-from app.cli.bench.commands import load_for_bench, use_threads
+from app.cli.bench.common import load_for_bench, use_threads
 from app.cli.bench.episodes import EpisodesRequest, run_request
-from app.cli.bench.synthetic_datasets import draw_target_domains
+from app.cli.bench.synthetic_datasets import write_target_domains
 from app.cli.console import stderr_console, write_json
 from vtt_core.bench.datasets.registry import DATASETS, TARGET_DOMAINS
 from vtt_core.bench.episodes.published import NUM_QUERIES, ROWS, WAY, Comparison, Measured, PublishedRow, compare, find_row
@@ -123,7 +123,7 @@ def reproduce(
     )
     with ExitStack() as stack:
         if dry_run and data_root is None:
-            plan = replace(plan, data_root=stack.enter_context(_drawn_data(found)))
+            plan = replace(plan, data_root=stack.enter_context(_synthetic_data(found)))
         if dry_run and out is None:
             out = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         check_requirements(plan)
@@ -190,9 +190,9 @@ def _parse_domains(text: str) -> tuple[str, ...]:
 
 
 @contextmanager
-def _drawn_data(row: PublishedRow) -> Iterator[Path]:
+def _synthetic_data(row: PublishedRow) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
-        draw_target_domains(Path(folder), row.shot + NUM_QUERIES)
+        write_target_domains(Path(folder), row.shot + NUM_QUERIES)
         yield Path(folder)
 
 

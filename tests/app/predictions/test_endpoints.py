@@ -96,7 +96,7 @@ def test_a_full_line_refuses_a_prediction_before_its_form_is_read(api: Api, monk
     model_id = api.publish()
     api.client.post(f"/v1/models/{model_id}/predict", files=[IMAGE])
     monkeypatch.setattr(form.SpooledForm, "__init__", None)  # nothing may come so far
-    api.context.bounds.predictions.num_pieces = 10_000
+    api.context.bounds.predictions.num_units = 10_000
     for path in (f"/v1/models/{model_id}/predict", "/predict"):
         answer = api.client.post(path, files=[IMAGE])
         assert (answer.status_code, answer.json()["code"]) == (503, "service.overloaded")

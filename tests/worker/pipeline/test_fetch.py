@@ -1,7 +1,7 @@
 import pytest
 
 from app.domain.errors import BlobMissingError, NotFoundError
-from tests.worker.conftest import add_job, draw_images
+from tests.worker.conftest import add_job, make_images
 from worker.context import WorkerContext
 from worker.pipeline.fetch import fetch_support_set, read_job_spec
 
@@ -21,7 +21,7 @@ def test_classes_and_images_come_in_the_order_of_their_arrival(context: WorkerCo
     assert support_set.labels == ("red square", "blue square")
     assert [image.name for image in support_set.classes[1].images] == ["1.png", "3.png"]
     assert [image.encoded for image in support_set.classes[0].images] == [
-        encoded for label, encoded in draw_images() if label == "red square"
+        encoded for label, encoded in make_images() if label == "red square"
     ]
 
 

@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from app.cli.bench import distributed_episodes as episodes_by_workers
-from app.cli.bench.commands import use_threads
+from app.cli.bench.common import use_threads
 from app.cli.bench.episodes import EpisodesRequest, run_request
 from app.cli.bench.logged_run import LOG_FILE
 from app.cli.synthetic_images import write_folders

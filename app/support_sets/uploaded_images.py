@@ -1,4 +1,4 @@
-"""Take the images of one request in: check each on its own, store the good ones, name the others."""
+"""Check the images of one upload one by one, store the good ones, and say why each of the others is refused."""
 
 from __future__ import annotations
 
@@ -15,24 +15,34 @@ from app.infra.object_store import ObjectStore
 from app.infra.outages import DATABASE_AWAY
 from app.infra.tables import SupportImageRow
 from app.support_sets.admission import Admission
+from app.support_sets.form_files import EmptyFolder, FormFile
 from app.uploads.results import ImageResult, group_by_cause
 from vtt_core.contract.errors import EmptyClassError, SupportSetError, TooManyClassesError, TooManyShotsError, VttError
 from vtt_core.contract.limits import Limits
 from vtt_core.contract.support_set import clean_label
-from vtt_core.ingest.strip_metadata import clean_image
+from vtt_core.ingest.strip_metadata import CleanImage, clean_image
 
 
 @dataclass(frozen=True)
-class Candidate:
-    """A good image whose bytes are in the store, and that no row knows yet."""
+class NewImage:
+    """A good image whose bytes are in the store, and that no row in the database names yet."""
 
-    slot: int
-    """Its place among the results."""
+    position: int
+    """Of its result among the results."""
     row: SupportImageRow
 
 
-class Intake:
-    """The images of one request on their way into one support set."""
+class UploadedImages:
+    """The images of one request on their way into one support set.
+
+    Args:
+        support_set_id: of the set.
+        blob_prefix: of its images in the store.
+        store: takes the good images.
+        limits: the bounds in force.
+        admission: what is in the set so far.
+        now: the present moment.
+    """
 
     def __init__(
         self,
@@ -49,129 +59,125 @@ class Intake:
         self._limits = limits
         self._admission = admission
         self._now = now
-        self._candidates: list[Candidate] = []
+        self._new_images: list[NewImage] = []
         self._named_labels: dict[str, None] = {}
-        self._archive_slots: set[int] = set()
+        self._in_archive: set[int] = set()
         self.results: list[ImageResult] = []
+        """One for each file, and for each class that is refused as a whole."""
 
     @property
     def grouped_results(self) -> list[ImageResult]:
-        """What became of each image; many files of an archive that were refused for one cause are told together."""
-        return group_by_cause(self.results, self._archive_slots)
+        """What became of each file; many files of an archive that were refused for one cause share one result."""
+        return group_by_cause(self.results, self._in_archive)
 
     @property
-    def has_candidates(self) -> bool:
+    def has_images(self) -> bool:
         """Whether at least one image is good."""
-        return bool(self._candidates)
+        return bool(self._new_images)
 
-    def offer(self, label: str, file_name: str, read: Callable[[], bytes]) -> None:
-        """Check one image and, if it is good, store it without its metadata.
-
-        `sha256` is of what was sent, so that sending it again is noticed; `size_bytes` is what is stored, which quotas count.
-        """
-        shown = shown_file_name(file_name)
-        cleaned: str | None = None
-        try:
-            cleaned = self.name_class(label)
-            encoded = read()
-            digest = hashlib.sha256(encoded).hexdigest()
-            self._admission.check(cleaned, digest)
-            clean = clean_image(encoded, self._limits)
-        except VttError as error:
-            self.refuse(shown, cleaned if cleaned is not None else label, error)
+    def add(self, file: FormFile | EmptyFolder) -> None:
+        """Check one file and, if it is a good image, store it without its metadata."""
+        if isinstance(file, EmptyFolder):
+            self._add_empty_folder(file.label)
             return
+        if file.in_archive:
+            self._in_archive.add(len(self.results))
+        label = file.label
+        try:
+            if isinstance(file.content, VttError) and (label is None or file.in_archive):
+                raise file.content  # and names no class: a folder without any file to read comes as an EmptyFolder
+            label = self._name_class(label or "")
+            sha256, image = self._checked(label, file.content)
+        except VttError as error:
+            self._refuse(shown_file_name(file.name), label, error)
+            return
+        self._keep(label, shown_file_name(file.name), sha256, image)
+
+    def _checked(self, label: str, content: Callable[[], bytes] | VttError) -> tuple[str, CleanImage]:
+        """Return the digest of a file as it was sent, by which a second copy is noticed, and the image to store."""
+        if isinstance(content, VttError):
+            raise content
+        encoded = content()
+        sha256 = hashlib.sha256(encoded).hexdigest()
+        self._admission.check(label, sha256)
+        return sha256, clean_image(encoded, self._limits)
+
+    def _keep(self, label: str, file_name: str, sha256: str, image: CleanImage) -> None:
         image_id = new_id(IMAGE_PREFIX)
         row = SupportImageRow(
             id=image_id,
             support_set_id=self._support_set_id,
-            label=cleaned,
-            file_name=shown,
-            sha256=digest,
-            size_bytes=len(clean.content),
-            width=clean.facts.width,
-            height=clean.facts.height,
-            image_format=clean.facts.image_format,
+            label=label,
+            file_name=file_name,
+            sha256=sha256,
+            size_bytes=len(image.content),
+            width=image.facts.width,
+            height=image.facts.height,
+            image_format=image.facts.image_format,
             blob_key=f"{self._blob_prefix}/{image_id}",
             created_at=self._now,
         )
-        self._candidates.append(Candidate(len(self.results), row))
-        self._store.put(row.blob_key, clean.content)
-        self._admission.admit(cleaned, digest)
-        self.results.append(ImageResult.kept(shown, cleaned, image_id))
+        self._new_images.append(NewImage(len(self.results), row))
+        self._store.put(row.blob_key, image.content)
+        self._admission.admit(label, sha256)
+        self.results.append(ImageResult.kept(file_name, label, image_id))
 
-    def refuse(self, file_name: str | None, label: str | None, error: VttError) -> None:
-        """Note why an image, a class or an archive is left out."""
-        shown = shown_file_name(file_name) if file_name is not None else None
-        self.results.append(ImageResult.refused(shown, _shortened(label), error))
+    def _refuse(self, file_name: str | None, label: str | None, error: VttError) -> None:
+        self.results.append(ImageResult.refused(file_name, _shortened(label), error))
         if isinstance(error, TooManyClassesError) and label is not None:
             self._named_labels.pop(label, None)
 
-    def name_class(self, label: str) -> str:
-        """Remember that the request means this class to exist, and return its label as it will be used.
-
-        Raises:
-            BadLabelError: the label cannot be used.
-            SameTokensError: the text encoder reads it as the label of another class.
-        """
+    def _name_class(self, label: str) -> str:
+        """Remember that the request means this class to exist, and return its label as it will be used."""
         cleaned = clean_label(label, self._limits)
-        self._admission.name_class(cleaned)
+        self._admission.add_class(cleaned)
         self._named_labels[cleaned] = None
         return cleaned
 
-    def name_folder(self, label: str) -> None:
-        """Remember the class of a folder that holds no image."""
+    def _add_empty_folder(self, label: str) -> None:
         try:
             self._admission.check_room(clean_label(label, self._limits))
-            self.name_class(label)
+            self._name_class(label)
         except TooManyShotsError:
             return
         except SupportSetError as error:
-            self.refuse(None, label, error)
-
-    @contextmanager
-    def archive(self) -> Iterator[None]:
-        """Take what is offered or refused inside the `with` block as files of one archive."""
-        start = len(self.results)
-        try:
-            yield
-        finally:
-            self._archive_slots.update(range(start, len(self.results)))
+            self._refuse(None, label, error)
 
     def admit_rows(self, admission: Admission, next_position: int) -> list[SupportImageRow]:
-        """Return the rows to add, judged again by what is in the set under lock; the blobs of the others are removed.
+        """Return the rows to add, checked again against the set under its lock; the blobs of all others are removed.
 
         Args:
             admission: what is in the set now.
             next_position: position of the first new image.
         """
         rows: list[SupportImageRow] = []
-        for candidate in self._candidates:
-            row = candidate.row
+        for image in self._new_images:
+            row = image.row
             try:
-                admission.name_class(row.label)
+                admission.add_class(row.label)
                 admission.check(row.label, row.sha256)
             except VttError as error:
-                self.results[candidate.slot] = ImageResult.refused(row.file_name, row.label, error)
+                self.results[image.position] = ImageResult.refused(row.file_name, row.label, error)
                 self._store.delete(row.blob_key)
                 continue
             admission.admit(row.label, row.sha256)
             row.position = next_position + len(rows)
             rows.append(row)
-        self._named_labels = {label: None for label in self._named_labels if self._is_named(label, admission)}
+        self._named_labels = {label: None for label in self._named_labels if self._can_exist(label, admission)}
         return rows
 
-    def _is_named(self, label: str, admission: Admission) -> bool:
+    def _can_exist(self, label: str, admission: Admission) -> bool:
         """Tell whether the class can exist beside what is in the set now; where it cannot, say why."""
         try:
-            admission.name_class(label)
+            admission.add_class(label)
         except VttError as error:
-            if not any(candidate.row.label == label for candidate in self._candidates):
-                self.refuse(None, label, error)
+            if not any(image.row.label == label for image in self._new_images):
+                self._refuse(None, label, error)
             return False
         return True
 
     def note_empty_classes(self, shots: dict[str, int], known_empty: Iterable[str]) -> list[str]:
-        """Return the labels that were named now or before and have no image, and name the new ones among the results."""
+        """Return the labels that were named now or before and have no image, and add a result for each new one."""
         known = list(known_empty)
         for label in self._named_labels:
             if not shots.get(label):
@@ -188,8 +194,8 @@ class Intake:
             raise
         except BaseException:
             with suppress(StoreUnavailableError, DiskFullError):
-                for candidate in self._candidates:
-                    self._store.delete(candidate.row.blob_key)
+                for image in self._new_images:
+                    self._store.delete(image.row.blob_key)
             raise
 
 
