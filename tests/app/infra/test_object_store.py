@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from app.domain.errors import BlobMissingError, DiskFullError, StoreUnavailableError
 from app.infra.object_store import ObjectStore
@@ -184,7 +185,7 @@ def test_a_store_that_does_not_answer_has_one_name(
 
     store = ObjectStore(f"memory://{tmp_path.name}")
     for name in ("pipe_file", "cat_file", "cat_ranges", "info", "rm_file", "rm", "ls", "find"):
-        monkeypatch.setattr(store._filesystem, name, fail)
+        monkeypatch.setattr(MemoryFileSystem, name, fail)
     with pytest.raises(StoreUnavailableError, match="ConnectionLostError"):
         act(store)
 

@@ -43,8 +43,8 @@ def test_what_a_newer_worker_tells_besides_is_passed_over(broker_url: str) -> No
     registry = WorkerRegistry(broker_url)
     registry.announce(LiveWorker("machine:1:a", "cpu", "mini", None, cached_backbone_ids=("a/b",)))
     key = "vtt:worker:machine:1:a"
-    told = json.loads(registry._redis.get(key)) | {"news": 1}
-    registry._redis.set(key, json.dumps(told))
+    with connect_redis(broker_url) as client:
+        client.set(key, json.dumps(json.loads(client.get(key)) | {"news": 1}))  # type: ignore[arg-type]
     (worker,) = registry.live_workers()
     assert worker.cached_backbone_ids == ("a/b",)
     registry.close()
