@@ -15,7 +15,8 @@ from PIL import Image
 
 from app.domain.errors import OverloadedError, TooManyAtOnceError
 from app.infra.workers import LiveWorker
-from app.overload.request_limit import PlaceBounds, PlaceKind, RequestLimit, address_group, client_of, kind_of
+from app.overload.request_limit import PlaceBounds, PlaceKind, RequestLimit
+from app.overload.request_limit_middleware import address_group, client_of, kind_of
 from tests.app.access.conftest import MakeCaller
 from tests.fixtures.http_api import Api, FakeEngine, MakeApi, encode_image
 from vtt_core.contract.serving import Prediction
