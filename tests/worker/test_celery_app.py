@@ -56,7 +56,7 @@ def test_a_worker_waits_for_a_database_that_starts_after_it(context: WorkerConte
     assert WorkerProcess.context is context
 
 
-def test_a_worker_that_cannot_start_ends_and_takes_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_cannot_start_ends_without_taking_messages(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: Settings) -> WorkerContext:
         raise RuntimeError("no such device")
 

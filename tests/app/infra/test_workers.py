@@ -22,7 +22,7 @@ def test_a_worker_is_alive_from_its_announcement_to_its_withdrawal(broker_url: s
 
 
 @pytest.mark.services
-def test_a_worker_that_falls_silent_is_forgotten(broker_url: str) -> None:
+def test_the_announcement_of_a_silent_worker_expires(broker_url: str) -> None:
     registry = WorkerRegistry(broker_url)
     registry.announce(WORKER)
     with connect_redis(broker_url) as client:
@@ -39,7 +39,7 @@ def test_a_broker_out_of_reach_is_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.services
-def test_what_a_newer_worker_tells_besides_is_passed_over(broker_url: str) -> None:
+def test_unknown_fields_of_a_newer_worker_are_ignored(broker_url: str) -> None:
     registry = WorkerRegistry(broker_url)
     registry.announce(LiveWorker("machine:1:a", "cpu", "mini", None, cached_backbone_ids=("a/b",)))
     key = "vtt:worker:machine:1:a"

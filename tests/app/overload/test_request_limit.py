@@ -189,7 +189,7 @@ def test_the_wait_that_is_asked_for_follows_the_work_and_not_the_clients_slownes
         ("DELETE", "/v1/models/mdl_1", {}, PlaceKind.WRITING),
     ],
 )
-def test_a_head_tells_what_a_request_does(method: str, path: str, headers: dict[str, str], kind: PlaceKind) -> None:
+def test_the_head_of_a_request_tells_its_kind(method: str, path: str, headers: dict[str, str], kind: PlaceKind) -> None:
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
     assert kind_of({"type": "http", "method": method, "path": path, "headers": raw}) is kind
 

@@ -36,7 +36,7 @@ def call_publish(
     return publish(context, finetune, support_set, spec, lease, OutageRetry(5, heartbeat.check))
 
 
-def test_what_is_published_can_be_loaded_and_has_its_row(
+def test_a_published_adapter_can_be_loaded_and_has_its_row(
     context: WorkerContext, finetune: Finetune, support_set: SupportSet, spec: JobSpec, lease: Lease, heartbeat: Heartbeat
 ) -> None:
     model_id = call_publish(context, finetune, support_set, spec, lease, heartbeat)

@@ -17,7 +17,7 @@ from worker.pipeline.run import open_finetune, run_steps
 from worker.progress import ProgressWriter
 
 
-def test_checkpoints_come_every_so_many_steps_but_not_after_the_last(
+def test_checkpoints_are_stored_every_few_steps_but_not_after_the_last(
     context: WorkerContext,
     spec: JobSpec,
     support_set: SupportSet,
