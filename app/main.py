@@ -20,7 +20,7 @@ from app.lifespan import MakeEngine, make_lifespan
 from app.openapi import document_answers
 from app.overload.body_pace import BodyPaceMiddleware
 from app.overload.bounds import pace_bounds
-from app.overload.request_limit import RequestLimitMiddleware
+from app.overload.request_limit_middleware import RequestLimitMiddleware
 from app.request_log import RequestLogMiddleware
 from app.router import make_router
 from app.uploads.body_limit import BodyLimitMiddleware

@@ -1,4 +1,4 @@
-"""Run the migrations on the caller's connection, or on the one that VTT_DATABASE_URL names."""
+"""Run the migrations on the connection of the caller, or on the database that VTT_DATABASE_URL names."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from app.infra.tables import Base, UtcDateTime
 
 
 def render_item(kind: str, item: Any, _context: Any) -> str | Literal[False]:
-    """Write plain types, so that a migration stands without the application's classes."""
+    """Write plain types, so that a migration does not depend on classes of the application."""
     return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(item, UtcDateTime) else False
 
 

@@ -1,1 +1,1 @@
-"""Who may ask what."""
+"""Who may send which requests."""

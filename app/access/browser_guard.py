@@ -1,4 +1,4 @@
-"""Apply the rules for browsers to every request, before anything of its body is read."""
+"""Apply the rules for browsers to every request, before its body is read."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ from app.domain.errors import AccessError
 from app.error_handlers import ProblemResponse, problem_of, status_of
 
 ALWAYS_ANSWERED = "/livez"
-"""It says only that the process lives, and who restarts the process may ask by any name."""
+"""It only says that the process is alive, and a supervisor may ask by any host name."""
 
 
 class BrowserGuardMiddleware:
     """Answers 403 to requests that a foreign web page may have caused.
 
     Args:
-        app: what answers the others.
-        rules: of the process.
+        app: the application that answers other requests.
+        rules: the rules of the process.
     """
 
     def __init__(self, app: ASGIApp, rules: BrowserRules) -> None:

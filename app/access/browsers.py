@@ -1,9 +1,9 @@
-"""Keep the web pages of others from using the service through the browser of somebody who can reach it.
+"""Keep foreign web pages from using the service through the browser of a user who can reach it.
 
-Two attacks need no key on a service that asks for none. A page can send a form to this service (cross-site request
-forgery). And a page can point its own host name at this machine, so that the browser takes the service for a part of the
-page (DNS rebinding). The first shows in the headers `Origin` and `Sec-Fetch-Site`, the second in `Host`. Browsers set all
-three by themselves; pages cannot change them. Tools such as curl send no `Origin`, so these rules do not touch them.
+Two attacks are possible on a service without keys. A page can send a form to this service (cross-site request forgery). And a
+page can point its own host name at this machine, so that the browser treats the service as part of the page (DNS rebinding).
+The first shows in the headers `Origin` and `Sec-Fetch-Site`, the second in `Host`. Browsers set all three by themselves, and
+pages cannot change them. Tools such as curl send no `Origin`, so these rules do not affect them.
 
 Source: OWASP "Cross-Site Request Forgery Prevention"; W3C "Fetch Metadata Request Headers".
 """
@@ -22,7 +22,7 @@ from app.domain.errors import ForeignHostError, ForeignOriginError
 from app.infra.settings import Settings
 
 SAFE_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
-"""Methods that change nothing here; a test walks all GET endpoints."""
+"""Methods that change nothing; a test checks this for all GET endpoints."""
 ANY = "*"
 DEFAULT_PORTS: Mapping[str, int] = {"http": 80, "https": 443}
 _HOST_AND_PORT = re.compile(r"(?P<host>\[[0-9A-Fa-f:.]+\]|[^:\[\]\s@/]+)(?::(?P<port>[0-9]{1,5}))?")
@@ -31,13 +31,13 @@ _SHOWN_CHARACTERS = 100
 
 @dataclass(frozen=True)
 class BrowserRules:
-    """What one process lets browsers do."""
+    """What one process allows browsers to do."""
 
     bind_host: str
     """Address or name that the process listens on."""
     requires_keys: bool
     allowed_hosts: tuple[str, ...] = ()
-    """More host names; `*` allows all, `*.lab.example` or `.lab.example` all names below `lab.example`."""
+    """More host names of the service; `*` allows all, `*.lab.example` or `.lab.example` all names below `lab.example`."""
     allowed_origins: tuple[str, ...] = ()
     """Origins of other sites whose pages may send requests; `*` allows all."""
     machine_name: str = ""
@@ -58,17 +58,17 @@ def browser_rules(settings: Settings) -> BrowserRules:
 def check_request(rules: BrowserRules, method: str, headers: Mapping[str, str]) -> None:
     """Refuse a request that a foreign web page may have caused.
 
-    A key in the header `Authorization` proves intent, because a browser never adds it by itself. So a service that asks for
-    keys checks only requests that carry a cookie and no key.
+    A key in the header `Authorization` proves intent, because a browser never adds it by itself. So a service that requires
+    keys checks only requests with a cookie and without a key.
 
     Args:
-        rules: of the process.
-        method: of the request.
-        headers: of the request, names in lower case.
+        rules: the rules of the process.
+        method: method of the request.
+        headers: headers of the request, with names in lower case.
 
     Raises:
-        ForeignHostError: no key is asked for, and the request names a host that is not this service's.
-        ForeignOriginError: the request would change something, and it comes from a page of another site.
+        ForeignHostError: no key is required, and the Host header does not name this service.
+        ForeignOriginError: the request would change data, and it comes from a page of another site.
     """
     if not rules.requires_keys:
         _check_host(rules, headers.get("host"))
@@ -81,12 +81,12 @@ def check_request(rules: BrowserRules, method: str, headers: Mapping[str, str]) 
 def is_own_host(rules: BrowserRules, host: str) -> bool:
     """Return whether a `Host` header names this service.
 
-    Own names are those of loopback and the address that the process listens on. A process that other machines reach also
-    answers to every IP address and to the name of its machine, because DNS rebinding needs a name that belongs to the
-    attacker. The port does not matter.
+    The names of the service are those of loopback and the address that the process listens on. If other machines can reach the
+    process, every IP address and the name of its machine are allowed too, because DNS rebinding needs a name that belongs to
+    the attacker. The port does not matter.
 
     Args:
-        rules: of the process.
+        rules: the rules of the process.
         host: the header, with or without a port.
     """
     if ANY in rules.allowed_hosts:
@@ -105,12 +105,12 @@ def is_own_host(rules: BrowserRules, host: str) -> bool:
 
 
 def _check_host(rules: BrowserRules, host: str | None) -> None:
-    if host is None or is_own_host(rules, host):  # HTTP/1.0 may come without, browsers never do
+    if host is None or is_own_host(rules, host):  # HTTP/1.0 needs no Host header, but browsers always send one
         return
     raise ForeignHostError(
         expected="a Host header with a name of this service, such as localhost",
         got=_shown(host),
-        remedy="Use http://localhost with the port of the service. To allow this name, whoever runs the service adds it to "
+        remedy="Use http://localhost with the port of the service. To allow this name, the operator adds it to "
         "VTT_ALLOWED_HOSTS (names, separated by commas)",
     )
 
@@ -125,15 +125,15 @@ def _check_origin(rules: BrowserRules, headers: Mapping[str, str]) -> None:
     elif _is_same_site(origin, headers.get("host", "")):
         return
     raise ForeignOriginError(
-        expected="a request of this service's own pages, or of a tool that is no browser",
-        got="one of another web site" if origin is None else f"one of a page with the origin {_shown(origin)}",
-        remedy="If you trust the site, whoever runs the service adds its origin to VTT_CORS_ORIGINS (such as "
-        "https://lab.example, separated by commas)",
+        expected="a request from this service's own pages, or from a tool that is not a browser",
+        got="one from another web site" if origin is None else f"one from a page with the origin {_shown(origin)}",
+        remedy="If the site can be trusted, the operator adds its origin to VTT_CORS_ORIGINS (such as https://lab.example, "
+        "separated by commas)",
     )
 
 
 def _is_same_site(origin: str, host: str) -> bool:
-    """Whether host and port are equal. Schemes are not compared: a proxy may end TLS in front of this process."""
+    """Return whether host and port are equal. Schemes are not compared, since a proxy may terminate TLS."""
     parts = _HOST_AND_PORT.fullmatch(host.strip())
     try:
         page = urlsplit(origin)

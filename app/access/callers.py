@@ -1,4 +1,4 @@
-"""Find out who asks, by the key in the request's `Authorization` header."""
+"""Identify the caller by the key in the `Authorization` header of a request."""
 
 from __future__ import annotations
 
@@ -9,23 +9,21 @@ from app.domain.errors import KeyRefusedError, KeyRequiredError, MissingScopeErr
 from app.infra.access_repository import AccessRepository
 from app.infra.tenancy import Sessions
 
-REMEDY = (
-    "Send the header `Authorization: Bearer KEY` with a valid key; whoever runs the service makes keys with `vtt keys create`"
-)
+REMEDY = "Send the header `Authorization: Bearer KEY` with a valid key. The operator creates keys with `vtt keys create`"
 
 
 def identify(key: str | None, readers: Sessions, now: datetime, *, is_required: bool) -> Caller:
-    """Return who asks.
+    """Return the caller.
 
     Args:
-        key: what came after `Bearer`, None without such a header.
-        readers: sessions bound to no tenant.
-        now: the present moment.
-        is_required: whether nobody may ask without a key.
+        key: the key after `Bearer`; None without such a header.
+        readers: sessions that are bound to no tenant.
+        now: the current time.
+        is_required: whether every request needs a key.
 
     Raises:
-        KeyRequiredError: no key came.
-        KeyRefusedError: the key lets nobody in.
+        KeyRequiredError: there is no key.
+        KeyRefusedError: the key is not valid.
     """
     if key is None:
         if is_required:
@@ -37,22 +35,22 @@ def identify(key: str | None, readers: Sessions, now: datetime, *, is_required: 
         with readers() as session:
             caller = AccessRepository(session).authenticate(parts[1], parts[2], now)
     if caller is None:
-        # The same words whatever is wrong; the key itself never appears in an answer or a log.
+        # The same text whatever is wrong. The key itself never appears in an answer or a log.
         raise KeyRefusedError(expected="a valid key", got="a key that is unknown, expired, revoked or mistyped", remedy=REMEDY)
     return caller
 
 
 def check_scope(caller: Caller, scopes: frozenset[Scope]) -> None:
-    """Refuse a caller whose key allows none of these.
+    """Refuse a caller whose key has none of these scopes.
 
     Raises:
-        MissingScopeError: it does not.
+        MissingScopeError: the key has none of them.
     """
     if caller.scopes.isdisjoint(scopes):
         raise MissingScopeError(
             expected=f"a key with the scope {' or '.join(sorted(scopes))}",
             got=f"a key with {_named(caller.scopes)}",
-            remedy="Send a key that has this scope, or ask whoever runs the service for one",
+            remedy="Send a key with this scope, or ask the operator of the service for one",
         )
 
 

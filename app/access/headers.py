@@ -1,4 +1,4 @@
-"""Tell browsers to take answers as what they are, and to put them into no page of others."""
+"""Add headers that tell browsers not to guess the type of an answer and not to show it inside other web pages."""
 
 from __future__ import annotations
 
@@ -17,12 +17,12 @@ DOCS_POLICY = (
     "default-src 'none'; connect-src 'self'; img-src 'self' data: https://fastapi.tiangolo.com; frame-ancestors 'none'; "
     "script-src 'unsafe-inline' https://cdn.jsdelivr.net; style-src 'unsafe-inline' https://cdn.jsdelivr.net"
 )
-"""For the interactive documentation, which FastAPI loads from there."""
+"""For the interactive documentation, whose scripts FastAPI loads from these addresses."""
 DOCS_PATHS = frozenset({"/docs", "/redoc", "/docs/oauth2-redirect"})
 
 
 class SecureHeadersMiddleware:
-    """Adds the headers to every answer that does not have them."""
+    """Adds the headers to every answer, unless they are set already."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app

@@ -1,4 +1,4 @@
-"""Refuse to listen to the network while no key is asked for."""
+"""Refuse to listen on an address that other machines reach, while no key is required."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ def check_host(host: str, *, requires_keys: bool, allows_unauthenticated: bool) 
 
     Args:
         host: the address or name that the server will listen on.
-        requires_keys: whether nobody is answered without a key.
+        requires_keys: whether every request needs a key.
         allows_unauthenticated: whether the operator accepts that anybody who reaches the port may use the service.
 
     Raises:
@@ -21,7 +21,7 @@ def check_host(host: str, *, requires_keys: bool, allows_unauthenticated: bool) 
     if requires_keys or allows_unauthenticated or is_loopback(host):
         return
     raise UnsafeHostError(
-        expected="a loopback address such as '127.0.0.1', since this service asks for no key",
+        expected="a loopback address such as '127.0.0.1', since this service requires no key",
         got=repr(host),
         remedy="Set VTT_REQUIRE_KEYS=1 and make keys with `vtt keys create`. On a network you trust, you can set "
         "VTT_ALLOW_UNAUTHENTICATED=1 instead",
@@ -29,7 +29,7 @@ def check_host(host: str, *, requires_keys: bool, allows_unauthenticated: bool) 
 
 
 def is_loopback(host: str) -> bool:
-    """Return whether only this machine reaches the host."""
+    """Return whether only this machine can reach the host."""
     if host == "localhost":
         return True
     try:

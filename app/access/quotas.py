@@ -11,15 +11,15 @@ from app.infra.tenancy import Sessions
 
 
 def check_room_for_upload(readers: Sessions, caller: Caller, announced_bytes: int) -> None:
-    """Refuse an upload that cannot fit, before its body is read.
+    """Refuse an upload that would exceed a quota, before its body is read.
 
     Args:
-        readers: of the caller.
-        caller: who uploads.
-        announced_bytes: length of the body as its header says, 0 where it does not.
+        readers: sessions of the caller.
+        caller: the sender of the upload.
+        announced_bytes: length of the body according to its header; 0 if it has none.
 
     Raises:
-        QuotaExceededError: the tenant is full, or would be.
+        QuotaExceededError: the upload would exceed a quota.
     """
     quotas = caller.quotas
     if quotas.max_images is None and quotas.max_bytes is None:
@@ -33,10 +33,10 @@ def check_room_for_upload(readers: Sessions, caller: Caller, announced_bytes: in
 
 
 def check_storage(session: Session, caller: Caller) -> None:
-    """Refuse what this transaction has added if it is too much; two uploads at once cannot pass together.
+    """Refuse what this transaction has added if it exceeds a quota; locks the tenant, so that two uploads cannot pass together.
 
     Raises:
-        QuotaExceededError: the tenant has more images or bytes than it may.
+        QuotaExceededError: the tenant has more images or bytes than its quotas allow.
     """
     quotas = caller.quotas
     if quotas.max_images is None and quotas.max_bytes is None:
@@ -50,10 +50,10 @@ def check_storage(session: Session, caller: Caller) -> None:
 
 
 def check_jobs(session: Session, caller: Caller) -> None:
-    """Refuse a job that this transaction has added if too many have not ended.
+    """Refuse a job that this transaction has added if the tenant has too many unfinished ones.
 
     Raises:
-        QuotaExceededError: they are more than the tenant may have.
+        QuotaExceededError: the tenant has more unfinished jobs than its quota allows.
     """
     if caller.quotas.max_unfinished_jobs is None:
         return
@@ -67,5 +67,5 @@ def _check(what: str, bound: int, wanted: int) -> None:
         raise QuotaExceededError(
             expected=f"at most {bound} {what}",
             got=f"{wanted}, counting this request",
-            remedy="Delete what you no longer need, wait until jobs have ended, or ask whoever runs the service for more",
+            remedy="Delete what you no longer need, wait until jobs have ended, or ask the operator of the service for more",
         )

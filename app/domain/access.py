@@ -1,7 +1,7 @@
-"""Say who asks: tenants, keys and what a key allows.
+"""Define callers: tenants, keys and what a key allows.
 
-A key reads `vtt_<key id>_<secret>`. Only a digest of the secret is stored. The secret has 256 random bits, so a plain
-SHA-256 is enough: there is nothing to guess that a slow hash would protect.
+A key has the form `vtt_<key id>_<secret>`. Only a digest of the secret is stored. The secret has 256 random bits and cannot be
+guessed, so a plain SHA-256 is enough and a slow hash is not needed.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 DEFAULT_TENANT_ID = "default"
-"""Owner of everything where no key is asked for."""
+"""Owner of everything if no key is required."""
 KEY_PATTERN = re.compile(r"vtt_(key[0-9a-f]{24})_([A-Za-z0-9_-]{43})")
 
 
@@ -29,20 +29,20 @@ class Scope(StrEnum):
 
 @dataclass(frozen=True)
 class Quotas:
-    """What a tenant may have; None is without bound."""
+    """How much a tenant may have; None means no limit."""
 
     max_unfinished_jobs: int | None = None
     max_images: int | None = None
     """Support images in all of its sets."""
     max_bytes: int | None = None
-    """Support images and adapters."""
+    """Size of its support images and adapters."""
     max_predictions_per_minute: int | None = None
-    """Query images."""
+    """Query images in a minute."""
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Who asks."""
+    """The sender of a request."""
 
     tenant_id: str
     key_id: str | None = None
@@ -51,24 +51,24 @@ class Caller:
 
 
 ANYBODY = Caller(DEFAULT_TENANT_ID)
-"""Who asks where no key is asked for."""
+"""The caller if no key is required."""
 
 
 @dataclass(frozen=True)
 class NewKey:
-    """A key as its user gets it, once."""
+    """A key with its secret, which its user sees once."""
 
     key_id: str
     secret: str
 
     @property
     def text(self) -> str:
-        """What goes into the header."""
+        """The key as it is sent in the header."""
         return f"vtt_{self.key_id}_{self.secret}"
 
 
 def blob_folder(tenant_id: str) -> str:
-    """Return the folder of a tenant's blobs in the store, with a slash at its end; that of `default` is the store itself."""
+    """Return the folder of a tenant's blobs in the store, with a slash at its end; for `default` it is the root."""
     return "" if tenant_id == DEFAULT_TENANT_ID else f"tenants/{tenant_id}/"
 
 
@@ -78,10 +78,10 @@ def draw_key() -> NewKey:
 
 
 def hash_secret(secret: str) -> str:
-    """Return the digest that is stored."""
+    """Return the digest of a secret; only the digest is stored."""
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
 def is_secret(secret: str, stored_sha256: str) -> bool:
-    """Whether the secret has this digest; takes the same time whatever differs."""
+    """Return whether the secret has this digest; takes the same time whether it has or not."""
     return hmac.compare_digest(hash_secret(secret), stored_sha256)

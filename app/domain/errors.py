@@ -1,9 +1,9 @@
-"""Errors of the service. Those of the method itself are in vtt_core/contract/errors.py.
+"""Define the errors of the service, besides those of the method itself.
 
 VttError
 ├── NotFoundError                  not_found: no such support set, job, model, image or alias
 ├── GoneError                      gone: it has been deleted
-├── ConflictError                  conflict: it is not in a state that allows this
+├── ConflictError                  conflict: its state does not allow this
 │   ├── SupportSetFrozenError      support_set.frozen
 │   ├── SupportSetInUseError       support_set.in_use
 │   ├── JobTransitionError         job.illegal_transition
@@ -11,32 +11,32 @@ VttError
 │   └── IdempotencyConflictError   idempotency.conflict
 ├── StaleLeaseError                job.stale_lease: the worker no longer holds the job
 ├── QueueUnavailableError          queue.unavailable
-├── OverloadedError                service.overloaded: more was asked than can be answered in time
+├── OverloadedError                service.overloaded: too many requests to answer in time
 ├── PredictorNotReadyError         predictions.not_ready: the backbone is still being loaded
 ├── DataFolderInUseError           data_folder.in_use
-├── ServiceNotUpError              service.not_up: the command line started it and it did not get ready
-├── ServiceRefusedError            service.refused: what the service answered to the command line
-├── BlobMissingError               store.missing: a row names bytes that the store does not have
-├── StoreUnavailableError          store.unavailable: it does not answer, or refuses for now
-├── DiskFullError                  disk.full: too little space is left to take more
+├── ServiceNotUpError              service.not_up: the command line started the service, which did not become ready
+├── ServiceRefusedError            service.refused: the service refused a request of the command line
+├── BlobMissingError               store.missing: a row names bytes that are not in the store
+├── StoreUnavailableError          store.unavailable: the store does not answer
+├── DiskFullError                  disk.full: too little disk space
 ├── RequestTooLargeError           request.too_large
 ├── RequestTooSlowError            request.too_slow: head or body did not arrive in time
 ├── InputError
 │   ├── BadCursorError             cursor.invalid
-│   ├── SettingsError              settings.invalid: a variable of the process environment
-│   ├── DataFolderUnusableError    data_folder.unusable: it cannot be made or written to
-│   ├── NamesFileError             names.invalid: class names for folders, given to the command line
+│   ├── SettingsError              settings.invalid: an environment variable has an invalid value
+│   ├── DataFolderUnusableError    data_folder.unusable: it cannot be created or written to
+│   ├── NamesFileError             names.invalid: the command line cannot use the file of class names
 │   ├── AdapterExistsError         adapter.exists: the command line would overwrite it
 │   ├── InvalidRequestError        request.invalid: a field, parameter or header is wrong
 │   ├── MalformedRequestError      request.malformed: the body cannot be parsed
 │   ├── UnsupportedMediaTypeError  request.unsupported_media_type
-│   ├── NothingUsableError         images.nothing_usable: every image was refused; it names each
+│   ├── NothingUsableError         images.nothing_usable: every image was refused, each with its own error
 │   └── BackupError                backup.invalid: `vtt backup` or `vtt restore` cannot use what was named
 │       ├── NothingToBackUpError   backup.nothing
 │       ├── BackupDamagedError     backup.damaged
 │       ├── BackupTooNewError      backup.too_new
 │       └── NotEmptyError          backup.not_empty
-├── UnsafeHostError                access.unsafe_host: an open address without keys
+├── UnsafeHostError                access.unsafe_host: an address that others reach, without keys
 ├── AccessError                    access.refused: the caller may not do this
 │   ├── KeyRequiredError           access.key_required
 │   ├── KeyRefusedError            access.key_refused: unknown, expired, revoked
@@ -44,10 +44,10 @@ VttError
 │   ├── QuotaExceededError         access.quota_exceeded
 │   ├── ForeignHostError           access.foreign_host: the Host header names another service
 │   └── ForeignOriginError         access.foreign_origin: a page of another web site sent the request
-├── RateLimitedError               access.rate_limited: it says when to come back
-│   ├── TooManyAtOnceError         access.too_many_at_once: one client has used up its share of the open requests
-│   └── TooManyFollowersError      access.too_many_followers: one tenant has used up its event streams
-└── JobFailureError                job.failed: why a job ended without a model, beside errors of its input
+├── RateLimitedError               access.rate_limited: it says when to try again
+│   ├── TooManyAtOnceError         access.too_many_at_once: one client has its share of open requests or connections
+│   └── TooManyFollowersError      access.too_many_followers: one tenant has as many event streams as it may
+└── JobFailureError                job.failed: a job ended without a model, although its input was right
     ├── WorkerLostError            job.worker_lost
     ├── OutOfMemoryError           job.out_of_memory
     └── JobCrashedError            job.crashed
@@ -62,7 +62,7 @@ from typing import Any
 from vtt_core.contract.errors import InputError, VttError
 
 LONGEST_RETRY_SECONDS = 120
-"""A client is never asked to wait longer than this."""
+"""Longest time that a client is asked to wait before it tries again."""
 
 
 class NotFoundError(VttError):
@@ -73,14 +73,14 @@ class NotFoundError(VttError):
 
 
 class GoneError(VttError):
-    """It was deleted."""
+    """It has been deleted."""
 
     code = "gone"
     title = "Deleted"
 
 
 class ConflictError(VttError):
-    """Its state does not allow what was asked."""
+    """Its state does not allow the request."""
 
     code = "conflict"
     title = "Not possible in this state"
@@ -115,10 +115,10 @@ class ModelNotReadyError(ConflictError):
 
 
 class IdempotencyConflictError(ConflictError):
-    """The same Idempotency-Key came with another request."""
+    """The same Idempotency-Key was used for a different request."""
 
     code = "idempotency.conflict"
-    title = "Idempotency-Key was used for another request"
+    title = "Idempotency-Key was used for a different request"
 
 
 class StaleLeaseError(VttError):
@@ -129,21 +129,21 @@ class StaleLeaseError(VttError):
 
 
 class QueueUnavailableError(VttError):
-    """The broker cannot be reached; the job row is kept and will be sent later."""
+    """The broker cannot be reached; the job is kept, and its message is sent later."""
 
     code = "queue.unavailable"
     title = "Queue unavailable"
 
 
 class SettingsError(InputError):
-    """A variable of the process environment has a value that it cannot have."""
+    """An environment variable has an invalid value."""
 
     code = "settings.invalid"
-    title = "Wrong setting"
+    title = "Invalid setting"
 
 
 class DataFolderUnusableError(InputError):
-    """The data folder cannot be made or written to."""
+    """The data folder cannot be created or written to."""
 
     code = "data_folder.unusable"
     title = "Unusable data folder"
@@ -157,7 +157,7 @@ class NamesFileError(InputError):
 
 
 class AdapterExistsError(InputError):
-    """A command would overwrite an adapter."""
+    """A command would overwrite an existing adapter."""
 
     code = "adapter.exists"
     title = "Adapter exists already"
@@ -171,17 +171,17 @@ class DataFolderInUseError(VttError):
 
 
 class ServiceNotUpError(VttError):
-    """A service that the command line started did not get ready."""
+    """A service that the command line started did not become ready."""
 
     code = "service.not_up"
     title = "The service did not start"
 
 
 class ServiceRefusedError(VttError):
-    """The service answered the command line with a problem document."""
+    """The service refused a request of the command line."""
 
     code = "service.refused"
-    title = "The service refused"
+    title = "The service refused the request"
 
 
 class RequestTooLargeError(VttError):
@@ -199,12 +199,12 @@ class RequestTooSlowError(VttError):
 
 
 class OverloadedError(VttError):
-    """The process has more requests than it can answer in time; no work on this one was started.
+    """The process has too many requests to answer this one in time; it has not begun to work on it.
 
     Args:
         expected: as in VttError.
         got: as in VttError.
-        retry_after_seconds: estimated time until there is room again.
+        retry_after_seconds: estimate of when to try again.
     """
 
     code = "service.overloaded"
@@ -217,28 +217,28 @@ class OverloadedError(VttError):
 
 
 class PredictorNotReadyError(VttError):
-    """The process has not yet loaded what predictions need."""
+    """The process has not loaded the backbone yet."""
 
     code = "predictions.not_ready"
     title = "Predictions are not ready"
 
 
 class BlobMissingError(VttError):
-    """The store has nothing under a key that a row names."""
+    """A row names a key under which the store has nothing."""
 
     code = "store.missing"
     title = "Stored bytes are missing"
 
 
 class StoreUnavailableError(VttError):
-    """The store of images and adapters does not answer; trying again later may help."""
+    """The store of images and adapters does not answer; a later try may succeed."""
 
     code = "store.unavailable"
     title = "Store unavailable"
 
 
 class DiskFullError(VttError):
-    """Too little disk space is left; what is stored already is safe."""
+    """Too little disk space is left; stored data is safe."""
 
     code = "disk.full"
     title = "Too little disk space"
@@ -266,7 +266,7 @@ class MalformedRequestError(InputError):
 
 
 class UnsupportedMediaTypeError(InputError):
-    """The body is of another media type than the endpoint reads."""
+    """The endpoint does not read bodies of this media type."""
 
     code = "request.unsupported_media_type"
     title = "Unsupported media type"
@@ -276,7 +276,7 @@ class NothingUsableError(InputError):
     """Every image of the request was refused, each with its own reason.
 
     Args:
-        results: what became of each image, as the answer would have listed it.
+        results: the result for each image, in the form of the answer.
         expected: as in VttError.
         got: as in VttError.
         remedy: as in VttError.
@@ -291,7 +291,7 @@ class NothingUsableError(InputError):
 
 
 class BackupError(InputError):
-    """A backup cannot be written from, or restored to, what was named."""
+    """A backup cannot be written or restored with what was named."""
 
     code = "backup.invalid"
     title = "Backup cannot be used"
@@ -305,28 +305,28 @@ class NothingToBackUpError(BackupError):
 
 
 class BackupDamagedError(BackupError):
-    """The archive was not written by `vtt backup`, is truncated, or its bytes have changed."""
+    """The archive was not written by `vtt backup`, is incomplete, or has changed since."""
 
     code = "backup.damaged"
     title = "Backup is damaged"
 
 
 class BackupTooNewError(BackupError):
-    """The backup was made by a newer version than this one."""
+    """The backup was written by a newer version than this one."""
 
     code = "backup.too_new"
-    title = "Backup was made by a newer version"
+    title = "Backup is from a newer version"
 
 
 class NotEmptyError(BackupError):
-    """A restore needs an empty installation, and this one holds data."""
+    """A restore would add to existing data."""
 
     code = "backup.not_empty"
     title = "The installation is not empty"
 
 
 class UnsafeHostError(VttError):
-    """The service would listen on the network, and nothing would keep strangers out."""
+    """The service would listen on an address that other machines reach, although it requires no key."""
 
     code = "access.unsafe_host"
     title = "Open address without keys"
@@ -357,38 +357,38 @@ class MissingScopeError(AccessError):
     """The key does not allow this kind of request."""
 
     code = "access.missing_scope"
-    title = "Key lacks the scope"
+    title = "Key without this scope"
 
 
 class QuotaExceededError(AccessError):
-    """The tenant has reached its quota."""
+    """The tenant would have more than its quota."""
 
     code = "access.quota_exceeded"
     title = "Quota exceeded"
 
 
 class ForeignHostError(AccessError):
-    """The request names a host that is not this service's, as after DNS rebinding."""
+    """The Host header does not name this service, as happens after DNS rebinding."""
 
     code = "access.foreign_host"
     title = "Foreign host name"
 
 
 class ForeignOriginError(AccessError):
-    """A page of another web site sent a request that would change something."""
+    """A page of another web site sent a request that would change data."""
 
     code = "access.foreign_origin"
     title = "Foreign origin"
 
 
 class RateLimitedError(VttError):
-    """Too many requests came in too short a time.
+    """The caller sent too many requests in too short a time.
 
     Args:
         expected: as in VttError.
         got: as in VttError.
         remedy: as in VttError.
-        retry_after_seconds: when the client may try again.
+        retry_after_seconds: when to try again.
     """
 
     code = "access.rate_limited"
@@ -400,49 +400,49 @@ class RateLimitedError(VttError):
 
 
 class TooManyAtOnceError(RateLimitedError):
-    """One client has used up its share of open requests or connections; others are still answered."""
+    """One client has its share of open requests or connections; other clients are still answered."""
 
     code = "access.too_many_at_once"
     title = "Too many requests at once"
 
 
 class TooManyFollowersError(RateLimitedError):
-    """One tenant has used up its event streams."""
+    """One tenant has as many open event streams as it may."""
 
     code = "access.too_many_followers"
     title = "Too many event streams"
 
 
 class JobFailureError(VttError):
-    """A job ended without a model; the cause lies with the service, not with the images."""
+    """A job ended without a model because of the service, not because of its images."""
 
     code = "job.failed"
     title = "Job failed"
 
 
 class WorkerLostError(JobFailureError):
-    """The worker vanished in the middle of every attempt."""
+    """The worker was lost in every attempt."""
 
     code = "job.worker_lost"
     title = "Worker lost"
 
 
 class OutOfMemoryError(JobFailureError):
-    """The device or the machine had too little memory for the fine-tuning."""
+    """The device or the machine has too little memory for the fine-tuning."""
 
     code = "job.out_of_memory"
     title = "Out of memory"
 
 
 class JobCrashedError(JobFailureError):
-    """The last attempt failed with an unexpected exception."""
+    """The last attempt ended with an unexpected error."""
 
     code = "job.crashed"
     title = "Unexpected failure"
 
 
 def error_facts(error: VttError) -> dict[str, str]:
-    """Return the fields of an error that rows and problem documents hold."""
+    """Return the fields of an error in a row or a problem document."""
     return {
         "code": error.code,
         "title": error.title,

@@ -1,4 +1,4 @@
-"""Make opaque, prefixed ids that sort by nothing and cannot be guessed."""
+"""Create random ids that cannot be guessed; a prefix tells what they belong to."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Name the states of a job and the transitions between them.
+"""Define the states of a job and the transitions between them.
 
 queued ──claim──> running ──> verifying ──> succeeded
   │                 │  ^          │
@@ -14,11 +14,11 @@ from enum import StrEnum
 from app.domain.errors import JobTransitionError
 
 MAX_ATTEMPTS = 3
-"""Claims of one job before it fails as poisonous."""
+"""Attempts after which a job fails that has crashed or lost its worker every time."""
 
 
 class JobState(StrEnum):
-    """Where a job stands."""
+    """State of a job."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -29,14 +29,14 @@ class JobState(StrEnum):
 
     @property
     def is_final(self) -> bool:
-        """Whether nothing changes any more."""
+        """Whether the job has ended."""
         return self in FINAL_STATES
 
 
 FINAL_STATES = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
 
 HELD_STATES = frozenset({JobState.RUNNING, JobState.VERIFYING})
-"""States in which a worker holds the job by a lease."""
+"""States in which a worker holds a lease on the job."""
 
 TRANSITIONS: dict[JobState, frozenset[JobState]] = {
     JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED, JobState.FAILED}),
@@ -49,12 +49,12 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
 
 
 def sources_of(target: JobState) -> frozenset[JobState]:
-    """Return the states that may go to the target."""
+    """Return the states from which a job can go to the target."""
     return frozenset(state for state, targets in TRANSITIONS.items() if target in targets)
 
 
 def check_transition(current: JobState, target: JobState) -> None:
-    """Refuse a transition that the drawing above does not have.
+    """Refuse a transition that is not in the drawing above.
 
     Raises:
         JobTransitionError: the target cannot follow the current state.
@@ -64,5 +64,5 @@ def check_transition(current: JobState, target: JobState) -> None:
         raise JobTransitionError(
             expected=f"one of the states after {current.value!r} ({allowed})",
             got=repr(target.value),
-            remedy="Ask for the job again and look at its state",
+            remedy="Read the job again and check its state",
         )

@@ -1,4 +1,4 @@
-"""Name what travels through the queue: hints, never the truth."""
+"""Define the messages in the queue: they are hints, never the truth."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ class FinetuneMessage:
 
 @dataclass(frozen=True)
 class EpisodesMessage:
-    """Hint that a chunk of a benchmark's episodes may be waiting; what the store holds decides."""
+    """Hint that a chunk of a benchmark's episodes may be waiting; the files in the store decide."""
 
     task_name: ClassVar[str] = "episodes.run"
     queue_name: ClassVar[str] = "measurements"
-    """Behind the other one in alphabetical order, in which workers look for messages: jobs of users go first."""
+    """Workers read queues in alphabetical order, so jobs of users go first."""
     benchmark_id: str
     chunk: int
 
     @property
     def work_id(self) -> str:
-        """What a worker announces while it has the chunk in hand."""
+        """What a worker announces while it computes the chunk."""
         return f"{self.benchmark_id}/{self.chunk}"
 
 

@@ -1,4 +1,4 @@
-"""Read what every process tells alike at each scrape: rows, queue, workers, and this process's engine."""
+"""Read the metrics that are not counted but looked up at each scrape: rows, queue, workers, disks and the engine."""
 
 from __future__ import annotations
 
@@ -31,14 +31,14 @@ _log = structlog.get_logger(__name__)
 
 
 class StateCollector(Collector):
-    """Yields metrics of what is written down, not of what this process remembers."""
+    """Yields metrics that describe the present state."""
 
     def __init__(self, context: AppContext, clock: Callable[[], datetime] = utc_now) -> None:
         self._context = context
         self._clock = clock
 
     def collect(self) -> Iterator[Metric]:
-        """Yield what can be read; a part that is down is left out, and /readyz says so."""
+        """Yield the metrics that can be read; a part that is down is left out, and /readyz reports it."""
         for read in (self._rows, self._queue, self._workers, self._sweeps, self._adapters, self._admission_queues, self._disks):
             try:
                 yield from list(read())
@@ -53,10 +53,10 @@ class StateCollector(Collector):
         for state, count in jobs.by_state.items():
             by_state.add_metric([state], count)
         yield by_state
-        waited, silent = "How long the job that waits longest has waited", "Longest time without news of a job in hand"
+        waited, silent = "How long the oldest queued job has waited", "Longest time that a running job has made no progress"
         yield GaugeMetricFamily("vtt_oldest_queued_job_age_seconds", waited, value=jobs.waited_seconds)
         yield GaugeMetricFamily("vtt_running_job_silence_seconds", silent, value=jobs.silent_seconds)
-        yield GaugeMetricFamily("vtt_queue_stalled", "1 where jobs wait and nobody takes them", value=jobs.is_stalled)
+        yield GaugeMetricFamily("vtt_queue_stalled", "1 if jobs wait and no worker takes them", value=jobs.is_stalled)
         yield GaugeMetricFamily("vtt_models", "Published models", value=num_models)
 
     def _queue(self) -> Iterator[GaugeMetricFamily]:
@@ -67,9 +67,9 @@ class StateCollector(Collector):
 
     def _sweeps(self) -> Iterator[CounterMetricFamily]:
         if (reaper := self._context.reaper) is not None:
-            help_text = "Jobs taken from workers that fell silent"
+            help_text = "Jobs taken from lost workers"
             yield CounterMetricFamily("vtt_expired_leases", help_text, value=reaper.num_expired)
-            yield CounterMetricFamily("vtt_resent_messages", "Messages sent again since they vanished", value=reaper.num_resent)
+            yield CounterMetricFamily("vtt_resent_messages", "Lost messages that were sent again", value=reaper.num_resent)
 
     def _adapters(self) -> Iterator[Metric]:
         if self._context.predictor is not None and self._context.predictor.loaded is not None:
@@ -77,7 +77,9 @@ class StateCollector(Collector):
 
     def _admission_queues(self) -> Iterator[Metric]:
         waiting = GaugeMetricFamily("vtt_wait_seconds", "How long a new request would wait, by estimate", labels=["line"])
-        refused = CounterMetricFamily("vtt_refused_requests", "Requests refused because too much was to do", labels=["line"])
+        refused = CounterMetricFamily(
+            "vtt_refused_requests", "Requests refused because the process was overloaded", labels=["line"]
+        )
         refused.add_metric(["any"], self._context.bounds.requests.num_refused)
         refused.add_metric(["connections"], self._context.bounds.connections.num_refused)
         for name, queue in (("predict", self._context.bounds.predictions), ("upload", self._context.bounds.uploads)):
@@ -100,10 +102,10 @@ def _engine_metrics(engine: PredictionEngine) -> Iterator[Metric]:
     size_bytes = sum(adapter.size_bytes for adapter in resident)
     yield GaugeMetricFamily("vtt_resident_adapter_bytes", "Memory of these adapters", value=size_bytes)
     num_pinned = sum(adapter.is_pinned for adapter in resident)
-    yield GaugeMetricFamily("vtt_pinned_adapters", "Adapters in this process's memory that stay", value=num_pinned)
+    yield GaugeMetricFamily("vtt_pinned_adapters", "Pinned adapters in this process's memory", value=num_pinned)
     yield CounterMetricFamily("vtt_adapter_hits", "Adapters found in memory", value=adapters.hits)
     yield CounterMetricFamily("vtt_adapter_misses", "Adapters that had to be read", value=adapters.loads)
-    yield CounterMetricFamily("vtt_adapter_evictions", "Adapters that left for want of room", value=adapters.evictions)
+    yield CounterMetricFamily("vtt_adapter_evictions", "Adapters dropped to make room for others", value=adapters.evictions)
     yield SummaryMetricFamily("vtt_adapter_load_seconds", "Reading adapters", adapters.loads, adapters.load_seconds)
     yield HistogramMetricFamily("vtt_batch_images", "Images in a batch", _buckets(batches.sizes), batches.images)
     yield SummaryMetricFamily("vtt_batch_seconds", "Duration of a batch", batches.batches, batches.seconds)

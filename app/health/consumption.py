@@ -1,4 +1,4 @@
-"""See whether jobs are taken: signs of life tell of processes, this tells of work."""
+"""See whether jobs make progress; that a worker process is alive does not prove it."""
 
 from __future__ import annotations
 
@@ -11,32 +11,32 @@ from app.domain.jobs import HELD_STATES, JobState
 from app.infra.job_repository import JobRepository
 
 STALL_SECONDS = 120.0
-"""How long a job may wait while no worker has any; longer than a worker takes to start."""
+"""How long a job may wait while no worker has a job; longer than a worker takes to start."""
 
 
 @dataclass(frozen=True)
 class Consumption:
-    """How jobs come forward, by their rows."""
+    """How jobs make progress, according to their rows."""
 
     by_state: dict[JobState, int]
     waited_seconds: float
-    """How long the job that waits longest has waited; 0 where none waits."""
+    """How long the oldest queued job has waited; 0 if none waits."""
     silent_seconds: float
-    """Longest time without news of a job in hand; 0 where none is."""
+    """Longest time that a running job has made no progress; 0 if none runs."""
 
     @property
     def num_held(self) -> int:
-        """Jobs in hand."""
+        """Jobs that a worker holds."""
         return sum(self.by_state[state] for state in HELD_STATES)
 
     @property
     def is_stalled(self) -> bool:
-        """Whether jobs wait and nobody takes them. Where workers are busy, a long wait only means too few of them."""
+        """Whether jobs wait and no worker takes them. While workers are busy, a long wait only means that they are too few."""
         return self.waited_seconds > STALL_SECONDS and self.num_held == 0
 
 
 def look_at_jobs(session: Session, now: datetime) -> Consumption:
-    """Return how jobs come forward."""
+    """Return how jobs make progress."""
     jobs = JobRepository(session)
 
     def seconds_since(moment: datetime | None) -> float:

@@ -17,15 +17,15 @@ router = APIRouter(tags=["health"])
 
 @router.get("/livez")
 async def livez() -> Liveness:
-    """Say that the process lives; restart it if this does not answer."""
+    """Say that the process is alive. Restart it if this does not answer."""
     return Liveness(status="alive")
 
 
 @router.get("/readyz", responses={503: {"model": Readiness, "description": "A required part is missing"}})
 async def readyz(context: AppContextDep, response: Response) -> Readiness:
-    """Say whether this process can do its work, and name every part: database, store, disk, queue, worker, jobs, backbone.
+    """Say whether this process can do its work, and list every part: database, store, disk, queue, worker, jobs, backbone.
 
-    503 where a required part is missing. A job that is sent while the queue is down is kept all the same, and starts later.
+    The answer is 503 if a required part is missing. A job that is sent while the queue is down is kept and starts later.
     """
     answer = await to_thread.run_sync(service.readiness, context, utc_now(), limiter=context.bounds.health_threads)
     response.status_code = 200 if answer.is_ready else 503
@@ -38,6 +38,6 @@ async def readyz(context: AppContextDep, response: Response) -> Readiness:
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus text"}},
 )
 async def metrics(counted: MetricsDep, process: AppContextDep) -> Response:
-    """Give jobs, the queue's age, workers, adapters, images, requests and latencies to Prometheus; a worker tells its own."""
+    """Metrics for Prometheus: jobs, waiting times, workers, adapters, images, requests, latencies. Workers serve their own."""
     rendered = await to_thread.run_sync(counted.render, limiter=process.bounds.health_threads)
     return Response(rendered, media_type=CONTENT_TYPE_LATEST)

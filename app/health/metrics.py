@@ -1,4 +1,4 @@
-"""Count what the service does, in the words of its domain, for Prometheus."""
+"""Count what this process does, for Prometheus."""
 
 from __future__ import annotations
 
@@ -14,21 +14,17 @@ LATENCY_BUCKETS_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.
 
 
 class RequestMetrics:
-    """What this process has counted since its start."""
+    """Counts since the start of the process."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self.predicted_images = Counter(
-            "vtt_predicted_images", "Query images by what became of them", ["outcome"], registry=registry
-        )
+        self.predicted_images = Counter("vtt_predicted_images", "Query images by result", ["outcome"], registry=registry)
         self.predict_seconds = Histogram(
             "vtt_predict_seconds",
             "Duration of prediction requests, from the parsed form to the answer",
             buckets=LATENCY_BUCKETS_SECONDS,
             registry=registry,
         )
-        self.received_images = Counter(
-            "vtt_received_images", "Support images by what became of them", ["outcome"], registry=registry
-        )
+        self.received_images = Counter("vtt_received_images", "Support images by result", ["outcome"], registry=registry)
         self.http_requests = Counter(
             "vtt_http_requests", "Requests by route, method and status", ["route", "method", "status"], registry=registry
         )
@@ -43,7 +39,7 @@ class RequestMetrics:
 
 
 class Metrics:
-    """The registry of one application; several may live in one test process."""
+    """The metrics of one application."""
 
     def __init__(self, context: AppContext) -> None:
         self._registry = CollectorRegistry()
@@ -51,7 +47,7 @@ class Metrics:
         self._registry.register(StateCollector(context))
 
     def render(self) -> bytes:
-        """Return everything in the text format of Prometheus."""
+        """Return all metrics in the text format of Prometheus."""
         return generate_latest(self._registry)
 
 

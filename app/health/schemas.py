@@ -1,4 +1,4 @@
-"""What health answers look like from outside."""
+"""Bodies of the health endpoints."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from enum import StrEnum
 from pydantic import BaseModel, Field
 
 PROBES = frozenset({"/livez", "/readyz", "/metrics"})
-"""Paths that machines ask every few seconds: always answered, and no news in a log."""
+"""Paths that machines request every few seconds: always answered, and not logged."""
 
 
 class Condition(StrEnum):
-    """How one part stands."""
+    """Condition of one part."""
 
     OK = "ok"
     MISSING = "missing"
@@ -19,7 +19,7 @@ class Condition(StrEnum):
 
 
 class Part(BaseModel):
-    """One part that the service stands on."""
+    """One part that the service depends on."""
 
     condition: Condition
     is_required: bool = Field(description="Whether this process is not ready without it")
@@ -27,7 +27,7 @@ class Part(BaseModel):
 
 
 class Liveness(BaseModel):
-    """The process lives."""
+    """The process is alive."""
 
     status: str = Field(examples=["alive"])
 

@@ -1,4 +1,4 @@
-"""Look at each part that the service stands on."""
+"""Check each part that the service depends on."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from vtt_core.contract.errors import VttError
 
 
 def readiness(context: AppContext, now: datetime) -> Readiness:
-    """Return how every part of this process's role stands.
+    """Return the condition of every part that this process needs for its role.
 
-    In role `all` one machine does everything, so a worker is required; behind role `control` workers come and go.
+    In role `all` one machine does everything, so a worker is required. With role `control` workers come and go.
     `jobs` and `disk` are not required: other requests are answered while jobs wait or disk space is low.
     """
     role = context.settings.role
@@ -75,7 +75,7 @@ def _worker(context: AppContext, *, is_required: bool) -> Part:
         workers = context.workers.live_workers()
     except VttError as error:
         return Part(condition=Condition.MISSING, is_required=is_required, detail=error.got)
-    detail = ", ".join(f"{worker.holder} on {worker.device}" for worker in workers) or "none has shown a sign of life lately"
+    detail = ", ".join(f"{worker.holder} on {worker.device}" for worker in workers) or "no worker is alive"
     return Part(condition=_condition(bool(workers)), is_required=is_required, detail=detail)
 
 
@@ -85,7 +85,7 @@ def _jobs(context: AppContext, now: datetime) -> Part:
             jobs = look_at_jobs(session, now)
     except SQLAlchemyError as error:
         return Part(condition=Condition.MISSING, is_required=False, detail=f"{type(error).__name__}: {error}"[:500])
-    detail = f"{jobs.by_state[JobState.QUEUED]} queued, the oldest for {jobs.waited_seconds:.0f} s; {jobs.num_held} in hand"
+    detail = f"{jobs.by_state[JobState.QUEUED]} queued, the oldest for {jobs.waited_seconds:.0f} s; {jobs.num_held} running"
     return Part(condition=Condition.DEGRADED if jobs.is_stalled else Condition.OK, is_required=False, detail=detail)
 
 

@@ -16,7 +16,7 @@ from app.domain.jobs import FINAL_STATES
 from app.infra.tables import ApiKeyRow, AuditRow, JobRow, ModelRow, SupportImageRow, SupportSetRow, TenantRow
 
 NO_DIGEST = hash_secret("")
-"""What a secret is compared with where no key has its id, so that the answer takes as long."""
+"""Compared with the secret if no key has its id, so that the answer takes as long."""
 
 
 class AccessRepository:
@@ -26,7 +26,7 @@ class AccessRepository:
         self._session = session
 
     def authenticate(self, key_id: str, secret: str, now: datetime) -> Caller | None:
-        """Return whose key this is, None where it lets nobody in: unknown, expired, revoked, or another secret."""
+        """Return whose key this is, or None if it is not valid: unknown, expired, revoked, or with a wrong secret."""
         statement = select(ApiKeyRow, TenantRow).join(TenantRow, ApiKeyRow.tenant_id == TenantRow.id)
         found = self._session.execute(statement.where(ApiKeyRow.id == key_id)).one_or_none()
         is_right = is_secret(secret, found[0].secret_sha256 if found is not None else NO_DIGEST)
@@ -47,14 +47,14 @@ class AccessRepository:
         return row
 
     def ensure_tenant(self, name: str, now: datetime) -> TenantRow:
-        """Return the tenant of this name, new or old."""
+        """Return the tenant of this name; create it if there is none."""
         if (known := self._find_tenant(name)) is not None:
             return known
         row = TenantRow(id=new_id(TENANT_PREFIX), name=name, created_at=now)
         try:
             with self._session.begin_nested():
                 self._session.add(row)
-        except IntegrityError:  # somebody else has just made it
+        except IntegrityError:  # another process has just created it
             return self.tenant(name)
         return row
 
@@ -77,10 +77,10 @@ class AccessRepository:
         return key
 
     def rotate_key(self, key_id: str, grace: timedelta, now: datetime) -> NewKey:
-        """Add a key like an old one, which ends after the grace.
+        """Add a key with the rights of an old one, which stays valid for the grace period.
 
         Raises:
-            NotFoundError: no key has this id, or it lets nobody in any more.
+            NotFoundError: no key has this id, or it is not valid any more.
         """
         row = self.key(key_id)
         if not _is_valid(row, now):
@@ -92,7 +92,7 @@ class AccessRepository:
         return key
 
     def revoke_key(self, key_id: str, now: datetime) -> ApiKeyRow:
-        """Let a key in no more, from now on; raises NotFoundError."""
+        """Make a key invalid from now on; raises NotFoundError."""
         row = self.key(key_id)
         row.revoked_at = row.revoked_at or now
         self._session.flush()
@@ -106,7 +106,7 @@ class AccessRepository:
         return row
 
     def keys(self, tenant: str | None = None) -> list[tuple[ApiKeyRow, str]]:
-        """Return the keys with the names of their tenants, oldest first, of one tenant or of all."""
+        """Return the keys of one tenant or of all, each with the name of its tenant, oldest first."""
         statement = select(ApiKeyRow, TenantRow.name).join(TenantRow, ApiKeyRow.tenant_id == TenantRow.id)
         if tenant is not None:
             statement = statement.where(TenantRow.name == tenant)
@@ -119,11 +119,11 @@ class AccessRepository:
         self._session.flush()
 
     def note(self, tenant_id: str, command: str, subject: str, created_ids: list[str], now: datetime) -> None:
-        """Write into the audit log what was done on the command line."""
+        """Add a line to the audit log for a command."""
         self._session.add(AuditRow(at=now, tenant_id=tenant_id, action=command, path=subject, created_ids=created_ids))
 
     def audit_events(self, tenant: str | None, limit: int) -> list[tuple[AuditRow, str]]:
-        """Return the last lines of the audit log with the names of their tenants, newest first."""
+        """Return the last lines of the audit log, each with the name of its tenant, newest first."""
         statement = select(AuditRow, TenantRow.name).join(TenantRow, AuditRow.tenant_id == TenantRow.id)
         if tenant is not None:
             statement = statement.where(TenantRow.name == tenant)
@@ -135,13 +135,13 @@ class AccessRepository:
 
 
 class UsageRepository:
-    """What a tenant has; in a session of its own, which sees no other's rows."""
+    """Counts what a tenant has; the session must be bound to that tenant."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
     def lock_tenant(self, tenant_id: str) -> None:
-        """Let nobody else add to the tenant's rows under a quota until the transaction ends."""
+        """Lock the tenant until the transaction ends, so that two requests do not pass its quota together."""
         self._session.execute(select(TenantRow.id).where(TenantRow.id == tenant_id).with_for_update())
 
     def unfinished_jobs(self) -> int:

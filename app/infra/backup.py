@@ -1,7 +1,7 @@
-"""Write everything that cannot be made again into one file: rows of one moment, then the bytes that they name.
+"""Write everything that cannot be recreated into one file: the rows of one moment, then the blobs that they name.
 
-Rows first: what a blob key means never changes, so bytes that are read later are still those that the rows meant. What has
-been deleted between is noted, and a restore leaves it out.
+Rows come first: the bytes under a key never change their meaning, so bytes that are read later still fit the rows. Blobs that
+were deleted in between are noted, and a restore leaves their rows out.
 """
 
 from __future__ import annotations
@@ -30,13 +30,13 @@ ROWS_AT_ONCE = 500
 
 
 def write_backup(path: Path, database_url: str, store: ObjectStore, now: datetime) -> Manifest:
-    """Write a backup to the file, which appears only once it is whole.
+    """Write a backup to a file, which appears only once it is complete.
 
     Args:
-        path: the file; one that is there is replaced.
-        database_url: what to read, at whatever revision it is.
-        store: where the blobs are.
-        now: the present moment.
+        path: the file; an existing one is replaced.
+        database_url: the database to read, at any revision.
+        store: the store with the blobs.
+        now: the current time.
 
     Raises:
         NothingToBackUpError: the database has no tables of this service.
@@ -61,7 +61,7 @@ def write_backup(path: Path, database_url: str, store: ObjectStore, now: datetim
 
 @contextmanager
 def _snapshot(database_url: str) -> Iterator[Connection]:
-    """Give a connection that sees all tables as they are at one moment."""
+    """Yield a connection that sees all tables as they are at one moment."""
     engine = make_engine(database_url)
     is_sqlite = engine.dialect.name == "sqlite"
     options = {"sqlite_begin": "DEFERRED"} if is_sqlite else {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
@@ -77,7 +77,7 @@ def _revision_of(connection: Connection) -> str:
     if revision is None:
         raise NothingToBackUpError(
             expected="a database that this service has used",
-            got=f"none in {connection.engine.url.render_as_string()!r}",
+            got=f"no such tables in {connection.engine.url.render_as_string()!r}",
             remedy="Check VTT_DATABASE_URL and VTT_DATA_DIR",
         )
     return revision
@@ -96,7 +96,7 @@ def _write_tables(writer: ArchiveWriter, connection: Connection) -> Iterator[tup
 
 
 def _write_blob_keys(keys: IO[bytes], connection: Connection) -> None:
-    """Note (table, id, key) of every row that names blobs and was not deleted."""
+    """Write (table, id, key) of every row that names blobs and was not deleted."""
     images = select(SupportImageRow.id, SupportImageRow.blob_key)
     models = select(ModelRow.id, ModelRow.adapter_key).where(ModelRow.deleted_at.is_(None))
     for table, statement in ((SupportImageRow.__tablename__, images), (ModelRow.__tablename__, models)):

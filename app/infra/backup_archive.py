@@ -1,11 +1,11 @@
-"""The file that a backup is: a tar of tables, blobs, a checksum of each, and a manifest at its end.
+"""Read and write the file of a backup: a tar of tables, blobs, their checksums, and a manifest at its end.
 
     tables/<name>.jsonl   the rows of a table, one a line
-    blobs/<key>           the bytes that rows name
-    checksums             sha256 and name of every member before it, in their order
-    manifest.json         what it is, its revision, and the sha256 of `checksums`; an archive that was cut short has none
+    blobs/<key>           the blobs that rows name
+    checksums             sha256 and name of every member before it, in the same order
+    manifest.json         format, revision and more, and the sha256 of `checksums`; an archive that was cut short has none
 
-Nothing is held as a whole but one blob.
+At most one blob is in memory at a time.
 """
 
 from __future__ import annotations
@@ -32,28 +32,28 @@ BLOBS = "blobs/"
 
 @dataclass(frozen=True)
 class Manifest:
-    """What an archive says about itself."""
+    """The description of an archive."""
 
     format: int
     revision: str
-    """Of the tables, by which a restore knows what it can take."""
+    """Revision of the tables; a restore takes those that it knows."""
     service_version: str
     created_at: str
     tables: dict[str, int]
     """Rows by table."""
     num_blobs: int
     missing: list[list[str]]
-    """(table, id) of images and models whose bytes were gone: deleted while the backup was written, or lost before."""
+    """(table, id) of images and models without their bytes: deleted while the backup was written, or lost before."""
     checksums_sha256: str = ""
 
 
 class ArchiveWriter:
-    """Adds members to a tar, noting the checksum of each.
+    """Adds members to a tar and notes the checksum of each.
 
     Args:
-        stream: where the tar goes.
-        checksums: an empty file, in which they gather until the end.
-        moment: of the members, in seconds since 1970.
+        stream: receives the tar.
+        checksums: an empty file that holds the checksums until the end.
+        moment: time of the members, in seconds since 1970.
     """
 
     def __init__(self, stream: IO[bytes], checksums: IO[bytes], moment: float) -> None:
@@ -62,12 +62,12 @@ class ArchiveWriter:
         self._moment = moment
 
     def add(self, name: str, content: IO[bytes]) -> None:
-        """Add what the seekable stream holds."""
+        """Add a member with the content of a seekable stream."""
         digest = self._add(name, content)
         self._checksums.write(f"{digest}  {name}\n".encode())
 
     def finish(self, manifest: Manifest) -> Manifest:
-        """Write checksums and manifest, and end the archive."""
+        """Add checksums and manifest, and close the archive."""
         digest = self._add(CHECKSUMS, self._checksums)
         whole = Manifest(**{**asdict(manifest), "checksums_sha256": digest})
         self._add(MANIFEST, io.BytesIO(json.dumps(asdict(whole), indent=1).encode()))
@@ -87,7 +87,7 @@ class ArchiveWriter:
 
 
 def members_of(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
-    """Yield name and content of every member in its order; only of an archive that has been verified."""
+    """Yield the name and content of every member in order; only for an archive that has been verified."""
     with tarfile.open(path, mode="r:") as tar:
         while (info := tar.next()) is not None:
             content = tar.extractfile(info)
@@ -98,7 +98,7 @@ def members_of(path: Path) -> Iterator[tuple[str, IO[bytes]]]:
 
 
 def _forget_members(tar: tarfile.TarFile) -> None:
-    """Keep a tar of many members from filling the memory with their headers."""
+    """Free the headers of past members, which would fill the memory in a large tar."""
     vars(tar)["members"].clear()
 
 
@@ -106,7 +106,7 @@ def verify_archive(path: Path) -> Manifest:
     """Read the whole archive once and return its manifest.
 
     Raises:
-        BackupDamagedError: it is not whole, or not as it was written.
+        BackupDamagedError: it is incomplete or has changed since it was written.
     """
     with TemporaryFile() as found, TemporaryFile() as noted:
         try:
@@ -129,7 +129,7 @@ def verify_archive(path: Path) -> Manifest:
 
 
 def _take_checksums(path: Path, found: IO[bytes], noted: IO[bytes]) -> Manifest | None:
-    """Write down the checksums of what is there and those that stand in the archive; return the manifest, if there is one."""
+    """Write the computed checksums to `found` and the stored ones to `noted`; return the manifest, if there is one."""
     manifest = None
     for name, content in members_of(path):
         if name == CHECKSUMS:

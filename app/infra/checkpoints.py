@@ -1,4 +1,4 @@
-"""Know where the checkpoints lie, and remove those that nobody goes on from."""
+"""Know where checkpoints are stored, and remove those of ended jobs."""
 
 from __future__ import annotations
 
@@ -18,20 +18,20 @@ _IDS_IN_STATEMENT = 500
 
 
 def checkpoint_key(job_id: str) -> str:
-    """Return where the job's checkpoint is."""
+    """Return the key of the job's checkpoint."""
     return f"{_JOBS}/{job_id}/checkpoint.safetensors"
 
 
 def note_draft(store: ObjectStore, job_id: str, model_id: str, adapter_key: str) -> None:
-    """Say, before the files of an adapter are put, where they will lie: who dies between them and the row leaves no trace."""
+    """Note where the files of an adapter will be, so that they are found if the worker dies before it adds the model row."""
     store.put(f"{_drafts(job_id)}/{model_id}/{_DRAFT}", adapter_key.encode())
 
 
 def clear_job(store: ObjectStore, job_id: str, published_id: str | None) -> None:
-    """Remove what an ended job has left: its checkpoint, and files of models that were never published.
+    """Remove the checkpoint of an ended job, and the files of models that it never published.
 
     Raises:
-        StoreUnavailableError: the store does not answer; calling it again goes on.
+        StoreUnavailableError: the store does not answer. Calling again removes the rest.
     """
     for model_id in store.folders(_drafts(job_id)):
         if model_id != published_id:
@@ -41,17 +41,17 @@ def clear_job(store: ObjectStore, job_id: str, published_id: str | None) -> None
 
 
 def clear_ended_jobs(session_factory: SessionFactory, store: ObjectStore) -> list[str]:
-    """Remove what ended jobs have left in the store, where their workers could not do so any more.
+    """Remove the files that ended jobs have left in the store because their workers could not remove them.
 
-    Only unfinished jobs have anything there, so the listing is short.
+    Only unfinished jobs have files there, so the listing is short.
 
     Returns:
-        Ids of the jobs that something was removed for.
+        Ids of the jobs whose files were removed.
 
     Raises:
         StoreUnavailableError: the store does not answer.
     """
-    # Listed before the rows are read: what an unfinished job puts meanwhile is not looked at.
+    # Listed before the rows are read, so that files which an unfinished job adds meanwhile are left alone.
     found = store.folders(_JOBS)
     statement = select(JobRow.id, ModelRow.id).outerjoin(ModelRow, ModelRow.job_id == JobRow.id)
     cleared = []

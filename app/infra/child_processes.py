@@ -1,4 +1,4 @@
-"""Let child processes end with their parent, even when it is killed."""
+"""End child processes together with their parent, even when it is killed."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ PR_SET_PDEATHSIG = 1
 
 
 def die_with_parent() -> Callable[[], None] | None:
-    """Return what a child runs before its program (`preexec_fn`), or None where the system has no such thing.
+    """Return the function that a child runs before its program (`preexec_fn`), or None on systems other than Linux.
 
-    Start the child from the main thread: the kernel counts the end of the starting thread as the parent's.
+    Start the child from the main thread: for the kernel, the parent ends when the thread that started the child ends.
     """
     if not sys.platform.startswith("linux"):
         return None
-    # Loaded here, not in the child: between fork and exec only a few calls are safe.
+    # Loaded before the fork, since only a few calls are safe between fork and exec.
     libc = ctypes.CDLL(None, use_errno=True)
     parent = os.getpid()
 

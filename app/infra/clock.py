@@ -1,4 +1,4 @@
-"""Read the clock in one place, so that what depends on time takes it as an argument."""
+"""Read the clock in one place; other functions take the time as an argument."""
 
 from __future__ import annotations
 
@@ -6,5 +6,5 @@ from datetime import UTC, datetime
 
 
 def utc_now() -> datetime:
-    """Return the present moment, aware."""
+    """Return the current time as an aware datetime in UTC."""
     return datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""Make sure that the data folder can be written to, before anything fails in the middle for want of it."""
+"""Check at the start that the data folder can be written to."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from app.infra.settings import SQLITE_FILE, Settings, load_settings
 
 
 def load_local_settings() -> Settings:
-    """Return the settings of this process, with a data folder that is there and can be written to.
+    """Return the settings of this process, and make sure that its data folder can be written to.
 
-    Where database, store and broker are all on other machines nothing lies in the folder, and it is not looked at.
+    If database, store and broker are all elsewhere, the folder is not used and not checked.
 
     Raises:
-        SettingsError: a variable of the environment has a value that it cannot have.
-        DataFolderUnusableError: the folder cannot be made or written to.
+        SettingsError: an environment variable has an invalid value.
+        DataFolderUnusableError: the folder cannot be created or written to.
     """
     settings = load_settings()
     if not (settings.database_url and settings.store_url and settings.broker_url):
@@ -26,10 +26,10 @@ def load_local_settings() -> Settings:
 
 
 def make_writable(folder: Path) -> None:
-    """Make the folder if it is not there, and try to write to it.
+    """Create the folder if it does not exist, and try to write to it.
 
     Raises:
-        DataFolderUnusableError: one of the two cannot be done.
+        DataFolderUnusableError: it cannot be created or written to.
     """
     reason = why_unwritable(folder)
     if reason is not None:
@@ -41,7 +41,7 @@ def make_writable(folder: Path) -> None:
 
 
 def why_unwritable(folder: Path) -> str | None:
-    """Make the folder if it is not there, try to write to it, and say what hinders that, if anything does."""
+    """Create the folder if it does not exist, try to write to it, and return the reason if that fails."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -51,10 +51,10 @@ def why_unwritable(folder: Path) -> str | None:
 
 
 def check_in_use(settings: Settings) -> None:
-    """Refuse a data folder that no service has used, for commands that look after what is there and make nothing.
+    """Refuse a data folder that no service has used; for commands that need existing data.
 
     Raises:
-        DataFolderUnusableError: the SQLite file of the settings is not there.
+        DataFolderUnusableError: the folder has no SQLite file, and the settings name no other database.
     """
     if not settings.database_url and not (settings.data_dir / SQLITE_FILE).is_file():
         raise DataFolderUnusableError(

@@ -1,8 +1,8 @@
 """Open the database, SQLite or PostgreSQL, and bring its tables up to date.
 
-SQLite locks the whole file for one writer. A transaction that reads first and writes later fails at
-once when another has written in between, whatever the busy timeout says; so transactions begin with
-the write lock (`BEGIN IMMEDIATE`) and wait for it. Those that only read say so and never wait.
+SQLite locks the whole file for one writer. A transaction that reads first and writes later fails at once if another one has
+written in between, whatever the busy timeout is. So transactions begin by waiting for the write lock (`BEGIN IMMEDIATE`).
+Those that only read begin without it and never wait.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ BUSY_TIMEOUT_SECONDS = 30.0
 MIGRATION_LOCK = 0x5674_5400
 """Key of the PostgreSQL advisory lock that lets one process migrate at a time."""
 MIGRATION_LOCK_TIMEOUT = "5s"
-"""How long a migration may wait for a table lock, and so hold up every statement behind it."""
+"""How long a migration may wait for a table lock. Every later statement on that table waits behind it."""
 
 LIBPQ_OPTIONS = {
     "connect_timeout": 5,
@@ -37,20 +37,20 @@ LIBPQ_OPTIONS = {
     "keepalives_count": 3,
     "tcp_user_timeout": 15_000,
 }
-"""So that a server whose machine vanished is given up in seconds and not in hours."""
+"""With these, a server whose machine has vanished is noticed in seconds and not in hours."""
 IDLE_IN_TRANSACTION_TIMEOUT = "20s"
-"""When PostgreSQL ends the transaction of a process that stands still in it, and with it the row locks that others wait for."""
+"""When PostgreSQL ends the transaction of a process that hangs in it, and frees the row locks that others wait for."""
 
 SessionFactory = sessionmaker[Session]
 
 
 def make_engine(url: str, *, enforces_foreign_keys: bool = True) -> Engine:
-    """Open an engine with the pragmas and checks that this service relies on.
+    """Return an engine with the options that this service relies on.
 
     Args:
-        url: `sqlite:///path` or `postgresql://...` (psycopg 3 is used for the latter).
-        enforces_foreign_keys: of SQLite; migrations are without, since they copy a table and drop the old one, and dropping
-            would take along the rows that refer to it.
+        url: `sqlite:///path` or `postgresql://...` (with psycopg 3).
+        enforces_foreign_keys: for SQLite. Migrations switch this off, since they copy a table and drop the old one, which
+            would delete the rows that refer to it.
     """
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
@@ -73,27 +73,27 @@ def make_engine(url: str, *, enforces_foreign_keys: bool = True) -> Engine:
 
 
 def make_session_factory(engine: Engine) -> SessionFactory:
-    """Return a factory of sessions that may write; messages of their outbox leave after the commit."""
+    """Return a factory of sessions that may write; the messages in their outbox are sent after the commit."""
     return install_outbox(install_tenancy(sessionmaker(engine, expire_on_commit=False)))
 
 
 def make_reader_factory(engine: Engine) -> SessionFactory:
-    """Return a factory of sessions that only read, and so never wait for a SQLite writer."""
+    """Return a factory of sessions that only read, so they never wait for a SQLite writer."""
     return install_tenancy(sessionmaker(engine.execution_options(sqlite_begin="DEFERRED"), expire_on_commit=False))
 
 
 def migrate(url: str) -> None:
-    """Bring the tables to the newest revision; safe while other processes do the same."""
+    """Bring the tables to the newest revision. Several processes may call this at the same time."""
     with open_for_migration(url) as connection:
         command.upgrade(alembic_config(connection), "head")
 
 
 @contextmanager
 def open_for_migration(url: str) -> Iterator[Connection]:
-    """Give one transaction in which tables may change, while no other process changes them.
+    """Yield one transaction in which tables may change, while no other process changes them.
 
-    SQLite changes a table by a copy that takes its place, and dropping the old one deletes what refers to its rows. So
-    foreign keys are off meanwhile, and all of them are checked in the end.
+    To change a table, SQLite copies it and drops the old one, which would delete the rows that refer to it. So foreign keys
+    are not enforced meanwhile, and all of them are checked at the end.
     """
     engine = make_engine(url, enforces_foreign_keys=False)
     is_sqlite = engine.dialect.name == "sqlite"
@@ -108,7 +108,7 @@ def open_for_migration(url: str) -> Iterator[Connection]:
 
 
 def alembic_config(connection: Connection) -> Config:
-    """Return what alembic's commands take, to run in the connection's transaction."""
+    """Return the configuration with which alembic's commands run in the connection's transaction."""
     config = Config()
     config.set_main_option("script_location", str(files("migrations")))
     config.attributes["connection"] = connection
@@ -116,7 +116,7 @@ def alembic_config(connection: Connection) -> Config:
 
 
 def hold_migration_lock(connection: Connection) -> None:
-    """Wait until no other process migrates; SQLite's write lock has done so already."""
+    """Wait until no other process migrates. On SQLite the transaction has already waited for the write lock."""
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
         connection.execute(text(f"SET LOCAL lock_timeout = '{MIGRATION_LOCK_TIMEOUT}'"))
@@ -125,7 +125,7 @@ def hold_migration_lock(connection: Connection) -> None:
 def _create_wal_file(path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with closing(sqlite3.connect(path, timeout=BUSY_TIMEOUT_SECONDS, isolation_level=None)) as connection:
-        # The switch to WAL needs the file alone and does not wait for it; the mode then stays with the file.
+        # The switch to WAL needs an exclusive lock but does not wait for one, so wait here. The file keeps the mode.
         if connection.execute("PRAGMA journal_mode").fetchone()[0] != "wal":
             connection.execute("BEGIN EXCLUSIVE")
             connection.execute("COMMIT")
@@ -133,7 +133,7 @@ def _create_wal_file(path: Path) -> None:
 
 
 def _limit_idle_transactions(dbapi_connection: Any, _record: object) -> None:
-    # A statement, because poolers between us and the server refuse most options of the connection.
+    # By a statement, since connection poolers refuse most options of a connection.
     dbapi_connection.execute(f"SET idle_in_transaction_session_timeout = '{IDLE_IN_TRANSACTION_TIMEOUT}'")
     dbapi_connection.commit()
 

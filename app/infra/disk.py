@@ -1,7 +1,7 @@
 """Watch the free space of the disks that the service writes to, and refuse new work before they are full.
 
-A full disk stops a database in the middle of its work, so some space is kept back: running jobs go on, and
-a user can still delete things. Only what would need more space is refused.
+A full disk stops a database in the middle of its work, so some space is kept back. Running jobs go on, users can still delete
+things, and only requests that need more space are refused.
 """
 
 from __future__ import annotations
@@ -19,18 +19,18 @@ from app.domain.errors import DiskFullError
 from app.infra.settings import Settings
 
 FULL = frozenset({errno.ENOSPC, errno.EDQUOT})
-"""Numbers of the system's errors that mean a full disk."""
+"""Error numbers of the system that mean a full disk."""
 MAX_RESERVED_SHARE = 0.05
-"""Share of a disk that is kept back at most, so that a small one is of use too."""
-REMEDY = "Delete support sets or models that nobody needs, or ask whoever runs the service for more disk space"
+"""Largest share of a disk that is kept back, so that a small disk can be used too."""
+REMEDY = "Delete support sets or models that nobody needs, or ask the operator of the service for more disk space"
 
 
 @dataclass(frozen=True)
 class Volume:
-    """The disk that a folder lies on."""
+    """The disk that a folder is on."""
 
     name: str
-    """What lies there: `database`, `store` or `temporary`."""
+    """What the folder holds: `database`, `store` or `temporary`."""
     folder: Path
     free_bytes: int
     reserve_bytes: int
@@ -38,7 +38,7 @@ class Volume:
 
     @property
     def is_low(self) -> bool:
-        """Whether the reserve is touched."""
+        """Whether less space is free than is kept back."""
         return self.free_bytes < self.reserve_bytes
 
 
@@ -46,8 +46,8 @@ class DiskSpace:
     """The disks of one process.
 
     Args:
-        folders: by what lies there; a folder need not be there yet.
-        reserve_bytes: what is kept back on each, at most a twentieth of it.
+        folders: folder by what it holds; it need not exist yet.
+        reserve_bytes: space that is kept back on each disk, at most a twentieth of it.
     """
 
     def __init__(self, folders: Mapping[str, Path], reserve_bytes: int) -> None:
@@ -55,17 +55,17 @@ class DiskSpace:
         self._reserve_bytes = reserve_bytes
 
     def volumes(self) -> list[Volume]:
-        """Return the disks as they stand; none where everything lies on other machines."""
+        """Return the disks as they are now."""
         return [self._look(name, folder) for name, folder in self._folders.items()]
 
     def check_room(self, num_bytes: int = 0) -> None:
-        """Refuse what needs more space than there is above the reserve.
+        """Refuse a request that needs more space than is free above the reserve.
 
         Args:
-            num_bytes: that are about to be written, as far as it is known.
+            num_bytes: size of what will be written, as far as it is known.
 
         Raises:
-            DiskFullError: there is not that much.
+            DiskFullError: too little space is free.
         """
         for volume in self.volumes():
             if volume.free_bytes - num_bytes < volume.reserve_bytes:
@@ -81,7 +81,7 @@ class DiskSpace:
 
 
 def make_disk_space(settings: Settings) -> DiskSpace:
-    """Return the disks of this machine that a process with these settings writes to."""
+    """Return the local disks that a process with these settings writes to."""
     folders = {"temporary": Path(tempfile.gettempdir())}
     database = make_url(settings.resolved_database_url)
     if database.get_backend_name() == "sqlite" and database.database:
@@ -92,7 +92,7 @@ def make_disk_space(settings: Settings) -> DiskSpace:
 
 
 def disk_full_error(error: BaseException) -> DiskFullError | None:
-    """Return the error of a full disk if this is one, of the system's or of SQLite's."""
+    """Return a DiskFullError if this error of the system or of SQLite means a full disk."""
     is_full = isinstance(error, OSError) and error.errno in FULL
     if is_full or "database or disk is full" in str(error):
         return DiskFullError(expected="room on the disk to write to", got="a full disk", remedy=REMEDY)

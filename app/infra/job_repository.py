@@ -1,4 +1,4 @@
-"""Accept, read and recover jobs; the row is the truth, queue messages are only hints."""
+"""Create, read and recover jobs; the row is the truth, queue messages are only hints."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ class NewJob:
     recipe: FinetuneRecipe
     seed: int
     request_sha256: str
-    """Digest of the request, by which a repeated Idempotency-Key is judged."""
+    """Digest of the request; the same Idempotency-Key must come with the same one."""
     name: str = ""
     idempotency_key: str | None = None
     request_id: str | None = None
-    """Of the request that asks for it."""
+    """Id of the request that creates the job."""
     traceparent: str | None = None
     """Trace context of that request."""
 
@@ -44,13 +44,13 @@ class JobRepository:
         self._session = session
 
     def create(self, new_job: NewJob, now: datetime) -> tuple[JobRow, bool]:
-        """Add a queued job, or return the one that this Idempotency-Key has already made.
+        """Add a queued job, or return the one that was created with the same Idempotency-Key.
 
         Returns:
             The row, and whether it is new. Only a new one needs a message.
 
         Raises:
-            IdempotencyConflictError: the key came before with another request.
+            IdempotencyConflictError: the key was used for a different request.
         """
         if (known := self._find_same_request(new_job)) is not None:
             return known, False
@@ -104,8 +104,8 @@ class JobRepository:
         """Return the events of many jobs with one statement, oldest first.
 
         Args:
-            last_ids: job id -> id of the event after which its events are wanted; at least one job.
-            limit: number of events of all jobs together.
+            last_ids: for each job, the id of the event after which to read; at least one job.
+            limit: largest number of events, of all jobs together.
         """
         seen = (
             values(column("job_id", String), column("last_id", Integer), name="seen").data(list(last_ids.items())).cte("seen")
@@ -119,12 +119,12 @@ class JobRepository:
         return self._session.scalar(statement.limit(1))
 
     def has_unfinished_for(self, support_set_id: str) -> bool:
-        """Return whether a job that has not ended needs the support set."""
+        """Return whether a job that has not ended uses the support set."""
         statement = select(JobRow.id).where(JobRow.support_set_id == support_set_id, JobRow.state.not_in(FINAL_STATES))
         return self._session.scalar(statement.limit(1)) is not None
 
     def request_cancel(self, job_id: str, now: datetime) -> JobRow:
-        """Cancel a waiting job at once; tell the worker of a running one. Asking twice changes nothing.
+        """Cancel a queued job at once, or ask the worker of a running one to stop. Repeating this changes nothing.
 
         Raises:
             NotFoundError: no job has this id.
@@ -148,7 +148,7 @@ class JobRepository:
         return row
 
     def release_expired(self, now: datetime) -> list[str]:
-        """Take jobs from holders that fell silent: queued again, cancelled if asked for, or failed after the last attempt.
+        """Take jobs from workers whose lease has expired: queue them again, or end them if cancelled or out of attempts.
 
         Returns:
             Ids of those that are queued again and need a message.
@@ -173,16 +173,8 @@ class JobRepository:
         statement = select(JobRow.id).where(JobRow.state == JobState.QUEUED, is_old)
         return list(self._session.scalars(statement.order_by(JobRow.created_at)))
 
-    def queued_like(self, job_id: str, limit: int) -> list[str]:
-        """Return at most `limit` other queued jobs on this job's backbone, oldest first."""
-        backbone_id = select(JobRow.backbone_id).where(JobRow.id == job_id).scalar_subquery()
-        statement = select(JobRow.id).where(
-            JobRow.state == JobState.QUEUED, JobRow.backbone_id == backbone_id, JobRow.id != job_id
-        )
-        return list(self._session.scalars(statement.order_by(JobRow.created_at).limit(limit)))
-
     def mark_sent(self, job_ids: list[str], now: datetime) -> None:
-        """Remember that messages leave for these jobs now."""
+        """Note that messages for these jobs are sent now."""
         self._session.execute(
             update(JobRow).where(JobRow.id.in_(job_ids), JobRow.state == JobState.QUEUED).values(enqueued_at=now)
         )
@@ -193,10 +185,10 @@ class JobRepository:
         return {state: 0 for state in JobState} | {JobState(state): count for state, count in counted}
 
     def unchanged_since(self, states: frozenset[JobState]) -> datetime | None:
-        """Return when the job in these states that has been without an event for longest had its last one, or None.
+        """Return the last event's time of the job in these states whose last event is the oldest, or None without such a job.
 
-        For queued jobs that is when the one that waits longest began to wait, also after a lost worker; for held ones
-        it is the latest sign that the longest silent one comes forward.
+        For queued jobs, this is since when the oldest one has waited, also if it was queued again. For running jobs, it is
+        when the slowest one last made progress.
         """
         last_event = select(JobEventRow.created_at).where(JobEventRow.job_id == JobRow.id).order_by(JobEventRow.id.desc())
         moments = select(last_event.limit(1).scalar_subquery().label("moment")).where(JobRow.state.in_(states)).subquery()
@@ -209,8 +201,8 @@ class JobRepository:
         row = self._session.scalar(select(JobRow).where(JobRow.idempotency_key == new_job.idempotency_key))
         if row is not None and row.request_sha256 != new_job.request_sha256:
             raise IdempotencyConflictError(
-                expected="the request that this Idempotency-Key came with first",
-                got=f"another request with the key {new_job.idempotency_key!r}",
+                expected="the request for which this Idempotency-Key was used first",
+                got=f"a different request with the key {new_job.idempotency_key!r}",
                 remedy="Use a new key for a new request",
             )
         return row

@@ -1,4 +1,4 @@
-"""Change a job row and tell its followers, in the order that both sides need."""
+"""Change a job row and add the event that tells its followers."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ from app.domain.jobs import FINAL_STATES, MAX_ATTEMPTS, JobState, check_transiti
 from app.infra.tables import JobEventRow, JobRow
 
 FRESH = {"populate_existing": True}
-"""Execution options of statements that must not answer from the session's memory."""
+"""Execution options of statements that must read from the database, not from the session's memory."""
 
 
 def lock_job(session: Session, job_id: str) -> JobRow | None:
-    """Return the row, which nobody else can change until the transaction ends, or None."""
+    """Return the row, locked until the transaction ends, or None."""
     statement = select(JobRow).where(JobRow.id == job_id).with_for_update()
     return session.scalar(statement, execution_options=FRESH)
 
 
 def end_if_hopeless(session: Session, row: JobRow, now: datetime) -> bool:
-    """Cancel a job that nobody holds if its user asked for it, fail it if its attempts are used up; return whether it ended."""
+    """End a job that no worker holds if it was cancelled or has used up its attempts; return whether it has ended."""
     if row.is_cancel_requested:
         end_job(session, row, JobState.CANCELLED, now)
     elif row.attempt >= MAX_ATTEMPTS:
         lost = WorkerLostError(
             expected=f"a worker that finishes within {MAX_ATTEMPTS} attempts",
-            got=f"{row.attempt} workers that vanished, the last one at step {row.step} of {row.num_steps}",
+            got=f"{row.attempt} lost workers, the last one at step {row.step} of {row.num_steps}",
             remedy="Look at the worker's log and at the memory of its machine, then create the job again",
         )
         end_job(session, row, JobState.FAILED, now, error=error_facts(lost))
@@ -37,7 +37,7 @@ def end_if_hopeless(session: Session, row: JobRow, now: datetime) -> bool:
 
 
 def end_job(session: Session, row: JobRow, target: JobState, now: datetime, error: dict[str, Any] | None = None) -> None:
-    """Put a locked row into a final state, whoever held it."""
+    """Put a locked row into a final state, whoever holds the job."""
     check_transition(JobState(row.state), target)
     row.state = target
     row.fencing_token += 1
@@ -46,7 +46,7 @@ def end_job(session: Session, row: JobRow, target: JobState, now: datetime, erro
 
 
 def add_state_event(session: Session, row: JobRow, now: datetime, **more: Any) -> None:
-    """Tell the followers the state that the row has now."""
+    """Add an event with the state that the row has now."""
     payload = {"state": str(row.state), "attempt": row.attempt, **more}
     if row.error is not None:
         payload["error"] = row.error
@@ -57,8 +57,8 @@ def add_state_event(session: Session, row: JobRow, now: datetime, **more: Any) -
 def add_event(session: Session, job_id: str, kind: str, payload: dict[str, Any], now: datetime) -> None:
     """Add an event to a job whose row this transaction has locked or written.
 
-    That order makes a job's event ids grow as their commits do, so that a follower who asks for what came
-    after an id misses nothing.
+    Thanks to the lock, the event ids of a job grow in the order of their commits, so a follower who asks for the events after
+    an id misses none.
     """
     session.add(JobEventRow(job_id=job_id, kind=kind, payload=payload, created_at=now))
     session.flush()

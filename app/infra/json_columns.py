@@ -1,4 +1,4 @@
-"""Write JSON columns that every reader understands: NaN and infinity are no JSON, and PostgreSQL refuses them."""
+"""Write JSON columns without NaN and infinity, which are not JSON and which PostgreSQL refuses."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Any
 
 
 def dump_json(value: Any) -> str:
-    """Return the value as JSON, with null in place of numbers that JSON does not have."""
+    """Return the value as JSON, with null in place of NaN and infinity."""
     try:
         return json.dumps(value, allow_nan=False)
     except ValueError:

@@ -1,4 +1,4 @@
-"""Write the log in a thread of its own, so that a slow terminal or a long traceback never holds up the event loop."""
+"""Write the log in a thread of its own, so that a slow terminal or a long traceback never blocks the event loop."""
 
 from __future__ import annotations
 
@@ -12,16 +12,16 @@ import structlog
 from structlog.typing import EventDict, WrappedLogger
 
 MAX_WAITING = 10_000
-"""Records that wait for the thread. More are dropped and counted: memory stays bounded where nobody reads the log."""
+"""Records that may wait for the thread. More are dropped and counted, so that memory stays bounded if nobody reads the log."""
 CLOSE_SECONDS = 5.0
-"""How long the end of the process waits for a log that nobody reads."""
+"""How long an ending process waits for the log to be written."""
 
 
 class LogThreadHandler(logging.Handler):
-    """Hands records to a thread that writes them.
+    """Passes records to a thread that writes them.
 
-    Differs from the standard library's QueueHandler and QueueListener: these format a traceback before they hand it
-    on, and cannot be stopped while their queue is full.
+    The standard library's QueueHandler and QueueListener do not fit: they format a traceback in the calling thread, and they
+    cannot be stopped while their queue is full.
 
     Args:
         writer: formats and writes a record.
@@ -31,14 +31,14 @@ class LogThreadHandler(logging.Handler):
         super().__init__()
         self.writer = writer
         self.num_dropped = 0
-        """Records that found no room, and that no line has told of yet."""
+        """Records that were dropped since the last line about dropped records."""
         self._waiting: queue.Queue[logging.LogRecord | None] = queue.Queue(MAX_WAITING)
         self._thread = threading.Thread(target=self._write, name="log", daemon=True)
         self._thread.start()
         atexit.register(self.close)
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Queue a record with the context of its request, or drop it where the queue is full."""
+        """Queue a record with the context of its request, or drop it if the queue is full."""
         record.bound_context = structlog.contextvars.get_contextvars()
         try:
             self._waiting.put_nowait(record)
@@ -46,13 +46,13 @@ class LogThreadHandler(logging.Handler):
             self.num_dropped += 1
 
     def flush(self) -> None:
-        """Wait until everything that came so far is written."""
+        """Wait until all records so far are written."""
         if self._thread.is_alive():
             self._waiting.join()
         self.writer.flush()
 
     def close(self) -> None:
-        """Write what waits and end the thread; closing again does nothing."""
+        """Write the waiting records and end the thread; closing again does nothing."""
         atexit.unregister(self.close)
         if self._thread.is_alive():
             with suppress(queue.Full):
@@ -73,6 +73,6 @@ class LogThreadHandler(logging.Handler):
 
 
 def add_bound_context(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Add what was bound where the record was made; the thread that writes has no such context."""
+    """Add the context of the thread that made the record, which the writing thread does not have."""
     record = event.get("_record")
     return {**getattr(record, "bound_context", {}), **event}

@@ -42,12 +42,12 @@ class ModelRepository:
         return row
 
     def resolve(self, reference: str) -> ModelRow:
-        """Return the model that an id, an alias, or the id of a succeeded job means.
+        """Return the model for its id, an alias, or the id of the job that published it.
 
         Raises:
             NotFoundError: nothing has this id or alias.
             GoneError: the model was deleted.
-            ModelNotReadyError: it is a job that has not published a model.
+            ModelNotReadyError: the job has not published a model.
         """
         if reference.startswith(JOB_PREFIX):
             return self._published_by(reference)
@@ -59,7 +59,7 @@ class ModelRepository:
         return fetch_page(self._session, select(ModelRow).where(ModelRow.deleted_at.is_(None)), cursor, limit)
 
     def ids_by_job(self, job_ids: Iterable[str]) -> dict[str, str]:
-        """Return the ids of the models that the jobs have published, deleted ones too."""
+        """Return the ids of the models that the jobs have published, including deleted ones."""
         statement = select(ModelRow.job_id, ModelRow.id).where(ModelRow.job_id.in_(list(job_ids)))
         return {job_id: model_id for job_id, model_id in self._session.execute(statement).all()}
 
@@ -72,7 +72,7 @@ class ModelRepository:
         return names
 
     def delete(self, model_id: str, now: datetime) -> ModelRow:
-        """Mark a model as deleted; aliases keep pointing to it and say so. Its blobs are the caller's.
+        """Mark a model as deleted. Its aliases stay and report that it was deleted; the caller deletes its files.
 
         Raises:
             NotFoundError: there was never one with this id.
@@ -100,7 +100,7 @@ class ModelRepository:
         return row
 
     def set_pinned(self, model_id: str, is_pinned: bool) -> ModelRow:
-        """Pin a model or let it go.
+        """Pin or unpin a model.
 
         Raises:
             NotFoundError: there was never a model with this id.

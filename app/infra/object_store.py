@@ -1,4 +1,4 @@
-"""Keep blobs under keys, on disk or in any object store that fsspec speaks to."""
+"""Store blobs under keys, on disk or in any object store that fsspec supports."""
 
 from __future__ import annotations
 
@@ -18,28 +18,28 @@ from app.domain.errors import BlobMissingError, StoreUnavailableError
 from app.infra.disk import disk_full_error
 
 LASTING = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
-"""Errors of the system that trying again does not mend."""
+"""Error numbers of the system that a retry does not fix."""
 S3_OPTIONS: dict[str, Any] = {
-    # One request a blob: a second one would ask for its size first, to read a large one in pieces.
+    # Else s3fs first asks for the size of a blob, to read a large one in parts.
     "max_concurrency": 1,
-    # Beside these two attempts s3fs itself tries five times where an answer breaks off or does not come.
+    # Besides these two attempts, s3fs itself retries five times if an answer breaks off or does not come.
     "config_kwargs": {"connect_timeout": 3, "read_timeout": 10, "retries": {"mode": "standard", "total_max_attempts": 2}},
 }
-"""Endpoint, keys and region come from AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and so on, or from wherever botocore finds them."""
+"""Endpoint, keys and region come from AWS_ENDPOINT_URL, AWS_ACCESS_KEY_ID and so on, or where else botocore looks."""
 _KEY = re.compile(r"[A-Za-z0-9_-][A-Za-z0-9._-]*(/[A-Za-z0-9_-][A-Za-z0-9._-]*)*")
 
 
 class ObjectStore:
-    """Blobs by key; a reader sees a whole blob or none.
+    """Blobs by key; a reader sees a complete blob or none.
 
-    Every method raises StoreUnavailableError while the store does not answer, and DiskFullError where it has no room.
+    Every method raises StoreUnavailableError if the store does not answer, and DiskFullError if it is full.
 
     Args:
         url: fsspec URL of the folder or bucket: `file:///path`, `s3://bucket/prefix`.
     """
 
     def __init__(self, url: str) -> None:
-        # Other processes write as well, so a listing that is kept would be outdated.
+        # Other processes write too, so a cached listing would be outdated.
         options: dict[str, Any] = {"use_listings_cache": False, "skip_instance_cache": True}
         if url.startswith("s3://"):
             options |= S3_OPTIONS
@@ -47,7 +47,7 @@ class ObjectStore:
         self._root = str(root).rstrip("/")
 
     def ping(self) -> None:
-        """Check that the store answers and, where it has buckets, that ours is there."""
+        """Check that the store answers and, on S3, that the bucket exists."""
         if not hasattr(self._filesystem, "call_s3"):
             self.exists("health/probe")
             return
@@ -56,7 +56,7 @@ class ObjectStore:
             self._filesystem.call_s3("head_bucket", Bucket=bucket)
 
     def put(self, key: str, content: bytes) -> None:
-        """Store the bytes, replacing what was there at once."""
+        """Store the bytes; a blob under the same key is replaced at once."""
         path = self._path(key)
         with _naming_outages(key, may_be_missing=False):
             if isinstance(self._filesystem, LocalFileSystem):
@@ -78,7 +78,7 @@ class ObjectStore:
             raise _missing(key) from error
 
     def get_many(self, keys: Iterable[str]) -> dict[str, bytes]:
-        """Return the bytes of every key, fetched side by side where the store can.
+        """Return the bytes of every key, fetched in parallel if the store can.
 
         Raises:
             BlobMissingError: nothing is stored under one of the keys.
@@ -87,7 +87,7 @@ class ObjectStore:
         if not paths:
             return {}
         with _naming_outages(next(iter(paths))):
-            # Not `cat`, which takes brackets and stars in the root for a pattern.
+            # Not `cat`, which reads brackets and stars in the root as a pattern.
             fetched = self._filesystem.cat_ranges(list(paths.values()), None, None, on_error="return")
         contents: dict[str, bytes] = {}
         for key, content in zip(paths, fetched, strict=True):
@@ -104,7 +104,7 @@ class ObjectStore:
         path = self._path(key)
         with _naming_outages(key):
             try:
-                # Not `isfile`, which takes every failure for an absence.
+                # Not `isfile`, which returns False for every error.
                 return str(self._filesystem.info(path)["type"]) == "file"
             except FileNotFoundError:
                 return False
@@ -117,19 +117,19 @@ class ObjectStore:
         return sorted(key for key in found if _KEY.fullmatch(key) and key.startswith(f"{prefix}/"))
 
     def delete(self, key: str) -> None:
-        """Remove the blob; one that is not there is no error."""
+        """Remove the blob, if there is one."""
         path = self._path(key)
         with suppress(FileNotFoundError), _naming_outages(key):
             self._filesystem.rm_file(path)
 
     def delete_prefix(self, prefix: str) -> None:
-        """Remove every blob whose key begins with the prefix and a slash; none is no error."""
+        """Remove every blob whose key begins with the prefix and a slash."""
         path = self._path(prefix)
         with suppress(FileNotFoundError), _naming_outages(prefix):
             self._filesystem.rm(path, recursive=True)
 
     def folders(self, prefix: str) -> list[str]:
-        """Return the names right below a prefix that have blobs below them."""
+        """Return the names of the folders directly below a prefix."""
         path = self._path(prefix)
         with _naming_outages(prefix):
             try:
@@ -146,12 +146,12 @@ class ObjectStore:
 
 @contextmanager
 def _naming_outages(key: str, *, may_be_missing: bool = True) -> Iterator[None]:
-    """Give every way in which a store may fail to answer one name; what is missing or lasting keeps its own."""
+    """Turn errors of the store into StoreUnavailableError, except missing blobs and errors that a retry does not fix."""
     try:
         yield
     except (MemoryError, TypeError):
         raise
-    # File systems of fsspec raise what their clients raise: OSError here, errors of botocore or aiohttp there.
+    # fsspec lets the errors of its clients through: OSError, or those of botocore and aiohttp.
     except Exception as error:
         if may_be_missing and isinstance(error, FileNotFoundError):
             raise
@@ -162,7 +162,7 @@ def _naming_outages(key: str, *, may_be_missing: bool = True) -> Iterator[None]:
         raise StoreUnavailableError(
             expected=f"a store that answers for {key!r}",
             got=f"{type(error).__name__}: {str(error)[:300]}",
-            remedy="Try again in a moment; check VTT_STORE_URL if it stays",
+            remedy="Try again in a moment. If the error stays, check VTT_STORE_URL",
         ) from error
 
 

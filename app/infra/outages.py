@@ -1,4 +1,4 @@
-"""Name what is raised while the database, the store or the queue is away: trouble that passes, and nobody's fault."""
+"""List the errors that are raised while the database, the store or the queue is away, and that pass by themselves."""
 
 from __future__ import annotations
 
@@ -8,6 +8,6 @@ from sqlalchemy.exc import TimeoutError as NoConnectionInTimeError
 from app.domain.errors import DiskFullError, QueueUnavailableError, StoreUnavailableError
 
 DATABASE_AWAY = (OperationalError, InterfaceError, NoConnectionInTimeError)
-"""What a database that restarts, or cannot be reached, makes SQLAlchemy raise."""
+"""Errors of SQLAlchemy while the database restarts or cannot be reached."""
 OUTAGES = (*DATABASE_AWAY, StoreUnavailableError, QueueUnavailableError, DiskFullError)
-"""What may go well when it is tried again a little later."""
+"""Errors after which a later try may succeed."""

@@ -1,4 +1,4 @@
-"""Send messages only once the transaction that speaks of them has been committed."""
+"""Send messages only after their transaction has been committed."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ _log = structlog.get_logger(__name__)
 
 
 class Sender(Protocol):
-    """What takes the messages: the queue, or a list in a test."""
+    """Sends messages: the queue, or a list in a test."""
 
     def send(self, message: FinetuneMessage) -> None:
-        """Hand the message over."""
+        """Send the message."""
 
 
 def send_after_commit(session: Session, sender: Sender, message: FinetuneMessage) -> None:
-    """Keep the message until the session commits; a rollback drops it.
+    """Send the message when the session commits; a rollback drops it.
 
-    A broker that is out of reach at that moment fails nothing: the row is kept, and the reaper sends later.
+    If the broker cannot be reached then, the row is kept and the reaper sends the message later.
     """
     session.info.setdefault(_WAITING, []).append((sender, message))
 
 
 def install_outbox(factory: sessionmaker[Session]) -> sessionmaker[Session]:
-    """Make the factory's sessions send what waits in them after each commit."""
+    """Let the factory's sessions send their waiting messages after each commit."""
     event.listen(factory, "after_commit", _send_waiting)
     event.listen(factory, "after_rollback", _drop_waiting)
     return factory

@@ -1,4 +1,4 @@
-"""Page through rows, newest first, by a cursor that survives inserts and deletions."""
+"""Page through rows, newest first, by a cursor that stays valid when rows are added or deleted."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def fetch_page(session: Session, statement: Select[Row], cursor: str | None, lim
     """Return up to `limit` rows after the cursor, and the cursor of the next page or None.
 
     Args:
-        session: where to read.
+        session: the session to read with.
         statement: `select(SomeRow)` with its filters; the row has `created_at` and `id`.
-        cursor: what the page before gave, None for the first page.
+        cursor: the cursor that the page before returned; None for the first page.
         limit: rows on a page.
 
     Raises:

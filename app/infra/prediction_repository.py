@@ -1,4 +1,4 @@
-"""Keep what images were taken for, for a time; never the images."""
+"""Keep predictions for a time, but never their images."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from app.domain.ids import PREDICTION_PREFIX, new_id
 from app.infra.tables import PredictionRow
 
 PURGED_AT_ONCE = 10_000
-"""Rows of one transaction, so that none is long after the time was shortened."""
+"""Rows that one transaction deletes at most, so that none takes long after the retention was shortened."""
 
 
 @dataclass(frozen=True)
 class KeptPrediction:
-    """What is written down about one image."""
+    """What is kept of the prediction for one image."""
 
     image_sha256: str
     label: str
@@ -39,7 +39,7 @@ class PredictionRepository:
         *,
         request_id: str | None,
     ) -> None:
-        """Write down what one request was answered."""
+        """Keep the predictions of one request."""
         self._session.add_all(
             PredictionRow(
                 id=new_id(PREDICTION_PREFIX),
@@ -54,7 +54,7 @@ class PredictionRepository:
         )
 
     def purge(self, now: datetime, days: float, limit: int = PURGED_AT_ONCE) -> int:
-        """Delete what is older than the days, at most `limit` rows, and return how many."""
+        """Delete predictions older than `days`, at most `limit` rows, and return how many were deleted."""
         oldest = now - timedelta(days=days)
         old = select(PredictionRow.id).where(PredictionRow.created_at <= oldest).order_by(PredictionRow.created_at)
         ids = list(self._session.scalars(old.limit(limit)))

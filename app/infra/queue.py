@@ -16,19 +16,19 @@ from app.domain.messages import FinetuneMessage, Message
 
 QUEUE_NAME = FinetuneMessage.queue_name
 VISIBILITY_TIMEOUT_SECONDS = 6 * 3600
-"""When Redis gives an unacknowledged message to another worker; longer than any job, since leases find lost ones sooner."""
+"""When Redis gives an unacknowledged message to another worker. Longer than any job, since leases find lost jobs sooner."""
 CONNECT_TIMEOUT_SECONDS = 2.0
 
 
 def connect_redis(broker_url: str) -> redis.Redis:
-    """Return a client of the broker's Redis, from a URL as celery takes it."""
+    """Return a client of the broker's Redis for a URL in celery's format."""
     parts = urlsplit(broker_url)
     url = f"unix://{parts.path}" if parts.scheme == "redis+socket" else broker_url
     return redis.Redis.from_url(
         url,
         socket_timeout=CONNECT_TIMEOUT_SECONDS,
         socket_connect_timeout=CONNECT_TIMEOUT_SECONDS,
-        # Once, for a connection that a restart of the server has cut; the client's default waits for seconds.
+        # One retry, for a connection that a restart of the server has cut. The client's default waits for seconds.
         retry=Retry(NoBackoff(), 1),
     )
 
@@ -52,7 +52,7 @@ class JobQueue:
         )
 
     def send(self, message: Message) -> None:
-        """Tell the workers that something may be waiting.
+        """Tell the workers that there may be work.
 
         Raises:
             QueueUnavailableError: Redis cannot be reached.

@@ -1,6 +1,6 @@
-"""Count what callers do in a minute, in Redis, so that all processes count together.
+"""Limit what callers may do in a minute, with counters in Redis that all processes share.
 
-Where Redis is away each process counts for itself: a rate then holds for each of them, and nobody is shut out.
+While Redis is away each process counts for itself, and the limit holds for each process.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ _log = structlog.get_logger(__name__)
 
 
 class RateLimits:
-    """Counters of one broker.
+    """The rate limits of one service.
 
     Args:
-        broker_url: as celery takes it.
+        broker_url: URL of the Redis, in celery's format.
     """
 
     def __init__(self, broker_url: str) -> None:
@@ -34,16 +34,16 @@ class RateLimits:
         self._own = SlidingWindowCounterRateLimiter(storage_from_string("memory://"))
 
     def count(self, what: str, caller: str, per_minute: int | None, amount: int = 1) -> None:
-        """Count, and refuse what is over the rate; None is without bound.
+        """Count a request, or refuse it if it is over the limit.
 
         Args:
-            what: kind of thing, in plural.
-            caller: who does it.
-            per_minute: how many are allowed.
-            amount: how many are done now.
+            what: the things that are counted, in the plural.
+            caller: who sent the request.
+            per_minute: how many are allowed in a minute; None for no limit.
+            amount: how many this request has.
 
         Raises:
-            RateLimitedError: it is over the rate; nothing was counted.
+            RateLimitedError: the request is over the limit; it was not counted.
         """
         if per_minute is None:
             return

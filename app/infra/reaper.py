@@ -1,4 +1,4 @@
-"""Bring lost jobs back: expired leases, and queued jobs whose message has vanished; delete what is no longer wanted."""
+"""Queue the jobs of lost workers again, resend lost messages, and delete files and rows that are no longer needed."""
 
 from __future__ import annotations
 
@@ -24,12 +24,12 @@ from app.infra.queue import JobQueue
 from app.infra.settings import Settings
 
 SWEEPS_PER_CLEARING = 12
-"""Each look for what ended jobs and forgotten benchmarks have left in the store costs two listings."""
+"""Sweeps between two deletions of files that ended jobs and forgotten benchmarks have left; each lists the store twice."""
 _log = structlog.get_logger(__name__)
 
 
 def release_expired(session_factory: SessionFactory, queue: JobQueue, now: datetime) -> list[str]:
-    """Queue the jobs of workers that fell silent again, and return their ids; Redis need not answer."""
+    """Queue the jobs with an expired lease again and return their ids; Redis need not answer."""
     with session_factory.begin() as session:
         released = JobRepository(session).release_expired(now)
         for job_id in released:
@@ -39,11 +39,11 @@ def release_expired(session_factory: SessionFactory, queue: JobQueue, now: datet
 
 
 def resend_vanished(session_factory: SessionFactory, queue: JobQueue, now: datetime, after_seconds: float) -> list[str]:
-    """Send queued jobs whose message has vanished again, and return their ids; raises QueueUnavailableError."""
+    """Resend the lost messages of queued jobs and return the jobs' ids; raises QueueUnavailableError."""
     depth = queue.depth()
     with session_factory.begin() as session:
         jobs = JobRepository(session)
-        # A long queue is no loss: messages are missing only where fewer wait than jobs do.
+        # An old message may only be waiting in a long queue. Messages are lost if there are fewer of them than queued jobs.
         vanished = jobs.unsent(now, after_seconds) if depth < jobs.count_by_state()[JobState.QUEUED] else []
         jobs.mark_sent(vanished, now)
         for job_id in vanished:
@@ -53,17 +53,17 @@ def resend_vanished(session_factory: SessionFactory, queue: JobQueue, now: datet
 
 
 class Reaper(threading.Thread):
-    """Sweeps every few seconds until it is stopped; outages of database, broker and store are waited out.
+    """Sweeps every few seconds until it is stopped, and goes on after outages of database, broker and store.
 
-    While the database was away nobody could renew a lease: holders get the time of one lease to do so before
-    expired ones are taken from them. So they do when the thread starts, since it cannot know what was before.
+    While the database is away no worker can renew its lease. So after an outage the reaper waits for the time of one lease
+    before it takes jobs with an expired one. It does the same when it starts, since an outage may just have ended.
 
     Args:
         settings: its pauses, and how long leases last.
-        session_factory: where the jobs are.
-        queue: takes the messages.
-        store: where the checkpoints are.
-        clock: gives the present moment, for the rows.
+        session_factory: opens the database with the jobs.
+        queue: sends the messages.
+        store: holds the checkpoints.
+        clock: returns the current time, for the rows.
     """
 
     def __init__(
@@ -84,7 +84,7 @@ class Reaper(threading.Thread):
         self._spares_until = self._clears_at = 0.0
         self._outage: type[Exception] | None = None
         self.num_expired = 0
-        """Jobs taken from silent workers since the start."""
+        """Expired leases since the start."""
         self.num_resent = 0
         """Messages sent again since the start."""
 
@@ -104,13 +104,13 @@ class Reaper(threading.Thread):
             self._stopped.wait(self._settings.reaper_seconds)
 
     def sweep(self, elapsed: float) -> None:
-        """Do once what is due.
+        """Do what is due now.
 
         Args:
             elapsed: monotonic seconds.
 
         Raises:
-            OUTAGES: something is away.
+            OUTAGES: database, broker or store is away.
         """
         try:
             if elapsed >= self._spares_until:
@@ -135,6 +135,6 @@ class Reaper(threading.Thread):
             _log.info("predictions_purged", num_rows=purged)
 
     def stop(self) -> None:
-        """End the thread after the sweep it is in."""
+        """End the thread after the current sweep."""
         self._stopped.set()
         self.join()

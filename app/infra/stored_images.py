@@ -1,7 +1,7 @@
-"""Take the metadata out of images that lie in the store from before it was done at upload.
+"""Remove the metadata of stored images that were uploaded by a version that did not remove it.
 
-May be interrupted and repeated at any point, and run beside the service: a blob is replaced while its row is locked, so an
-image that is being deleted does not come back.
+This may be interrupted and repeated at any point, and run while the service runs. A blob is replaced while its row is locked,
+so an image that is being deleted does not come back.
 """
 
 from __future__ import annotations
@@ -24,18 +24,18 @@ _IDS_AT_ONCE = 500
 
 @dataclass(frozen=True)
 class CleanedImage:
-    """What became of one stored image."""
+    """The result for one stored image."""
 
     image_id: str
     blob_key: str
     bytes_removed: int = 0
     has_changed: bool = False
     error: VttError | None = None
-    """Why it could not be cleaned; it is as it was."""
+    """Why the image could not be cleaned; it was left unchanged."""
 
 
 def count_images(session_factory: SessionFactory) -> int:
-    """Return how many images rows name, of all tenants."""
+    """Return the number of images of all tenants."""
     with session_factory() as session:
         return session.scalar(select(func.count()).select_from(SupportImageRow)) or 0
 
@@ -43,16 +43,16 @@ def count_images(session_factory: SessionFactory) -> int:
 def clean_stored_images(
     session_factory: SessionFactory, store: ObjectStore, limits: Limits, *, is_dry_run: bool = False
 ) -> Iterator[CleanedImage]:
-    """Clean the images of all tenants one by one, and say of each what became of it.
+    """Clean the images of all tenants one by one, and yield the result for each.
 
     Args:
-        session_factory: where the rows are.
-        store: where the bytes are.
-        limits: bounds on one image, as for uploads.
-        is_dry_run: look, but change nothing.
+        session_factory: opens the database with the rows.
+        store: holds the bytes.
+        limits: limits on one image, as for uploads.
+        is_dry_run: read the images, but change nothing.
 
     Raises:
-        StoreUnavailableError: the store does not answer; running it again goes on.
+        StoreUnavailableError: the store does not answer. Running this again cleans the rest.
     """
     for image_id, blob_key in _images(session_factory):
         try:
@@ -75,7 +75,7 @@ def _is_about_the_image(error: VttError) -> bool:
 
 
 def _images(session_factory: SessionFactory) -> Iterator[tuple[str, str]]:
-    """Yield (id, blob key) in the order of the ids, some at a time, so that no transaction stays open."""
+    """Yield (id, blob key) in the order of the ids, read in batches so that no transaction stays open."""
     last_id = ""
     while True:
         statement = select(SupportImageRow.id, SupportImageRow.blob_key).where(SupportImageRow.id > last_id)
@@ -94,9 +94,9 @@ def _still_there(session_factory: SessionFactory, image_id: str) -> bool:
 
 
 def _replace(session_factory: SessionFactory, store: ObjectStore, image_id: str, stored: bytes, clean: CleanImage) -> bool:
-    """Put the clean bytes and correct the row; return False where the image was deleted meanwhile.
+    """Store the clean bytes and correct the row; return False if the image has been deleted meanwhile.
 
-    Whoever deletes an image removes its row first and its blob behind it, so while this holds the row, the blob stays.
+    To delete an image, the service removes its row first and then its blob. So the blob stays while the row is locked here.
     """
     with session_factory.begin() as session:
         row = session.scalar(select(SupportImageRow).where(SupportImageRow.id == image_id).with_for_update())
@@ -104,6 +104,6 @@ def _replace(session_factory: SessionFactory, store: ObjectStore, image_id: str,
             return False
         if clean.content != stored:
             store.put(row.blob_key, clean.content)
-        # Also where nothing was put: a run that ended between the two left the row as it was.
+        # Also if the bytes are clean already: an earlier run may have ended before it corrected the row.
         row.size_bytes, row.image_format = len(clean.content), clean.facts.image_format
         return True

@@ -26,9 +26,9 @@ class SupportSetRepository:
         """Add a support set without images.
 
         Args:
-            name: what its user calls it.
-            now: the present moment.
-            support_set_id: an id from `new_id`, where blobs were stored under it before.
+            name: name that the user chose.
+            now: the current time.
+            support_set_id: an id from `new_id`, if blobs have been stored under it already.
         """
         row = SupportSetRow(id=support_set_id or new_id(SUPPORT_SET_PREFIX), name=name, empty_labels=[], created_at=now)
         self._session.add(row)
@@ -47,7 +47,7 @@ class SupportSetRepository:
         return row
 
     def lock(self, support_set_id: str) -> SupportSetRow:
-        """Return the support set, deleted or not, and let nobody else change it until the transaction ends.
+        """Return the support set, deleted or not, and lock it until the transaction ends.
 
         Raises:
             NotFoundError: there was never one with this id.
@@ -56,7 +56,7 @@ class SupportSetRepository:
         return _check_found(self._session.scalar(statement, execution_options=_FRESH), support_set_id)
 
     def lock_open(self, support_set_id: str) -> SupportSetRow:
-        """Lock a support set that may still change.
+        """Return a support set that may still change, and lock it until the transaction ends.
 
         Raises:
             SupportSetFrozenError: a job has used it.
@@ -73,14 +73,14 @@ class SupportSetRepository:
         return fetch_page(self._session, select(SupportSetRow).where(SupportSetRow.deleted_at.is_(None)), cursor, limit)
 
     def images(self, support_set_id: str) -> list[SupportImageRow]:
-        """Return the images of a set by class, classes in the order of their first image."""
+        """Return the images of a set grouped by class, the classes in the order of their first image."""
         statement = select(SupportImageRow).where(SupportImageRow.support_set_id == support_set_id)
         rows = list(self._session.scalars(statement.order_by(SupportImageRow.position)))
         first = {row.label: row.position for row in reversed(rows)}
         return sorted(rows, key=lambda row: (first[row.label], row.position))
 
     def shots(self, support_set_ids: Iterable[str]) -> dict[str, dict[str, int]]:
-        """Return the number of images by support set and label, labels in class order."""
+        """Return the number of images by support set and label, the labels in the order of their first image."""
         statement = (
             select(SupportImageRow.support_set_id, SupportImageRow.label, func.count())
             .where(SupportImageRow.support_set_id.in_(list(support_set_ids)))
@@ -113,14 +113,14 @@ class SupportSetRepository:
         return row
 
     def remove_images(self, support_set_id: str, image_ids: Iterable[str] | None = None) -> None:
-        """Remove some or all image rows of the set; their blobs are the caller's."""
+        """Remove some or all image rows of the set; the caller removes the blobs."""
         statement = delete(SupportImageRow).where(SupportImageRow.support_set_id == support_set_id)
         if image_ids is not None:
             statement = statement.where(SupportImageRow.id.in_(list(image_ids)))
         self._session.execute(statement)
 
     def freeze(self, row: SupportSetRow, now: datetime) -> None:
-        """Let a locked set change no more; freezing twice keeps the first time."""
+        """Freeze a locked set; a frozen one keeps its first time."""
         row.frozen_at = row.frozen_at or now
         self._session.flush()
 

@@ -1,4 +1,4 @@
-"""Define the tables; alembic's migrations must give exactly these."""
+"""Define the tables; the migrations must create exactly these."""
 
 from __future__ import annotations
 
@@ -23,31 +23,31 @@ NAMING = {
 
 
 class UtcDateTime(TypeDecorator[datetime]):
-    """Store aware datetimes; SQLite would drop the zone."""
+    """A column of aware datetimes; SQLite would drop the time zone."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Refuse naive datetimes on the way in."""
+        """Convert to UTC, and refuse naive datetimes."""
         if value is not None and value.tzinfo is None:
             raise ValueError(f"expected an aware datetime, got {value!r}")
         return value.astimezone(UTC) if value is not None else None
 
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
-        """Give the zone back on the way out."""
+        """Add the time zone that SQLite does not store."""
         return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
 
 
 class Base(DeclarativeBase):
-    """Root of the tables."""
+    """Base class of the tables."""
 
     metadata = MetaData(naming_convention=NAMING)
     type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, list[str]: JSON}
 
 
 class TenantRow(Base):
-    """Who owns support sets, jobs and models, and how much of them it may have; None is without bound."""
+    """An owner of support sets, jobs and models, with its quotas; None means no limit."""
 
     __tablename__ = "tenants"
 
@@ -61,7 +61,7 @@ class TenantRow(Base):
 
 
 class ApiKeyRow(Base):
-    """What lets a tenant's callers in; the secret itself is nowhere."""
+    """A key of a tenant; only the digest of its secret is stored."""
 
     __tablename__ = "api_keys"
 
@@ -76,7 +76,7 @@ class ApiKeyRow(Base):
 
 
 class AuditRow(Base):
-    """Who changed what, written in the transaction of the change."""
+    """A line of the audit log: who changed what; written in the transaction of the change."""
 
     __tablename__ = "audit_events"
 
@@ -84,7 +84,7 @@ class AuditRow(Base):
     at: Mapped[datetime] = mapped_column(index=True)
     tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id"), index=True)
     key_id: Mapped[str | None] = mapped_column(String(40))
-    """None where no key was asked for, and for the command line."""
+    """None if no key was required, and for the command line."""
     action: Mapped[str] = mapped_column(String(100))
     """Method and route, such as `DELETE /v1/models/{model}`, or a command."""
     path: Mapped[str] = mapped_column(String(400))
@@ -93,20 +93,20 @@ class AuditRow(Base):
 
 
 class TenantOwned:
-    """Rows of one tenant; sessions that are bound to a tenant see no others."""
+    """Base of rows that belong to a tenant; a session that is bound to another tenant does not see them."""
 
     tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id"), server_default=DEFAULT_TENANT_ID)
 
 
 class SupportSetRow(TenantOwned, Base):
-    """Labelled images that a user sent; frozen by the first job that uses it."""
+    """Labelled images of a user; frozen by the first job that uses them."""
 
     __tablename__ = "support_sets"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     name: Mapped[str] = mapped_column(String(200), default="")
     empty_labels: Mapped[list[str]] = mapped_column(default=list)
-    """Classes that were named but hold no usable image; a job is refused until there are none."""
+    """Classes without a usable image; as long as there are any, a job with this set is refused."""
     created_at: Mapped[datetime]
     frozen_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
@@ -115,7 +115,7 @@ class SupportSetRow(TenantOwned, Base):
 
 
 class SupportImageRow(Base):
-    """One usable image of a support set; its bytes lie in the store under `blob_key`."""
+    """One usable image of a support set; its bytes are in the store under `blob_key`."""
 
     __tablename__ = "support_images"
 
@@ -123,12 +123,12 @@ class SupportImageRow(Base):
     support_set_id: Mapped[str] = mapped_column(ForeignKey("support_sets.id", ondelete="CASCADE"), index=True)
     label: Mapped[str] = mapped_column(String(400))
     position: Mapped[int]
-    """Order of arrival within the support set; classes and images follow it."""
+    """Order of upload within the support set; classes and images keep it."""
     file_name: Mapped[str] = mapped_column(String(400))
     sha256: Mapped[str] = mapped_column(String(64))
-    """Of the file as it was sent; what is stored has no metadata, and so another digest."""
+    """Digest of the file as it was uploaded; the stored bytes have no metadata, so theirs is different."""
     size_bytes: Mapped[int]
-    """Of what is stored."""
+    """Size of the stored bytes."""
     width: Mapped[int]
     height: Mapped[int]
     image_format: Mapped[str] = mapped_column(String(20))
@@ -154,22 +154,22 @@ class JobRow(TenantOwned, Base):
     holder: Mapped[str | None] = mapped_column(String(200))
     lease_expires_at: Mapped[datetime | None]
     fencing_token: Mapped[int] = mapped_column(Integer, default=0)
-    """Grows with every claim; each write of a worker names the one it was given."""
+    """Grows with every claim; each write of a worker names the token of its claim."""
     is_cancel_requested: Mapped[bool] = mapped_column(default=False)
     enqueued_at: Mapped[datetime | None]
-    """When a message was last sent; a queued job with an old one is sent again."""
+    """When a message for the job was last sent."""
     step: Mapped[int] = mapped_column(Integer, default=0)
     num_steps: Mapped[int]
     progress: Mapped[dict[str, Any] | None]
     """Latest step report: losses, conflict cosine, is_absorbing, seconds_left."""
     error: Mapped[dict[str, Any] | None]
-    """code, title, expected, got, remedy of what ended it."""
+    """code, title, expected, got and remedy of the error that ended the job."""
     idempotency_key: Mapped[str | None] = mapped_column(String(200))
     request_sha256: Mapped[str] = mapped_column(String(64))
     request_id: Mapped[str | None] = mapped_column(String(100))
-    """Of the request that made it; the worker's lines carry it too."""
+    """Id of the request that created the job; it is also in the worker's log lines."""
     traceparent: Mapped[str | None] = mapped_column(String(55))
-    """W3C trace context of that request, which attempts go on with."""
+    """W3C trace context of that request; attempts belong to the same trace."""
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
@@ -181,7 +181,7 @@ class JobRow(TenantOwned, Base):
 
 
 class JobEventRow(Base):
-    """One thing that happened to a job; the id is the SSE event id."""
+    """One event of a job; the id is the id of the server-sent event."""
 
     __tablename__ = "job_events"
 
@@ -194,7 +194,7 @@ class JobEventRow(Base):
 
 
 class ModelRow(TenantOwned, Base):
-    """A published adapter; immutable but for its pin and its deletion."""
+    """A published adapter; only its pin and its deletion change."""
 
     __tablename__ = "models"
 
@@ -210,7 +210,7 @@ class ModelRow(TenantOwned, Base):
     """Prefix of the adapter's files in the store."""
     adapter_bytes: Mapped[int]
     is_pinned: Mapped[bool] = mapped_column(default=False, server_default=sql_false())
-    """Whether it stays in the memory of every process that predicts with it."""
+    """Whether the adapter stays in the memory of every process that predicts with it."""
     created_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
 
@@ -218,7 +218,7 @@ class ModelRow(TenantOwned, Base):
 
 
 class AliasRow(TenantOwned, Base):
-    """A name that points to a model and may be moved; every tenant has its own."""
+    """A name for a model, which may be moved to another one; every tenant has its own."""
 
     __tablename__ = "aliases"
 
@@ -230,7 +230,7 @@ class AliasRow(TenantOwned, Base):
 
 
 class PredictionRow(TenantOwned, Base):
-    """What an image was taken for; kept only where VTT_PREDICTION_RETENTION_DAYS says so, and never the image."""
+    """The prediction for one image; kept only if VTT_PREDICTION_RETENTION_DAYS is set, and without the image."""
 
     __tablename__ = "predictions"
 
@@ -240,7 +240,7 @@ class PredictionRow(TenantOwned, Base):
     image_sha256: Mapped[str] = mapped_column(String(64))
     label: Mapped[str] = mapped_column(String(400))
     probability: Mapped[float] = mapped_column(Float)
-    """Of the label."""
+    """Probability of the label."""
     created_at: Mapped[datetime] = mapped_column(index=True)
 
 

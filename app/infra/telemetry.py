@@ -1,4 +1,4 @@
-"""Log one event a line, with what it is about bound to it, for people or for machines."""
+"""Set up the log: one event a line, with the ids it belongs to, for people or for machines."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from app.infra.tracebacks import format_page
 
 
 def _catch_exception(_logger: WrappedLogger, _method: str, event: EventDict) -> EventDict:
-    """Take hold of the exception that is being handled: only this thread knows it."""
+    """Store the exception that is being handled, since only this thread can see it."""
     if event.get("exc_info") is True:
         event["exc_info"] = sys.exc_info()
     return event
@@ -30,13 +30,13 @@ _SHARED: tuple[Processor, ...] = (
 
 
 def configure_logging(log_format: str, level: str = "INFO", *, in_thread: bool = False) -> None:
-    """Send this process's log, that of libraries too, to standard error.
+    """Send the log of this process and its libraries to standard error.
 
-    Tracebacks are at most a page long and hold no values of variables.
+    Tracebacks are at most a page long and contain no values of variables.
 
     Args:
         log_format: `console` or `json`.
-        level: lowest level that is shown.
+        level: lowest level that is written.
         in_thread: write from a thread of its own, for a process with an event loop.
     """
     console = structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
@@ -60,12 +60,12 @@ def configure_logging(log_format: str, level: str = "INFO", *, in_thread: bool =
 
 
 def bound_request_id() -> str | None:
-    """Return the id of the request that this thread or task answers, or None outside of one."""
+    """Return the id of the request that this thread or task answers, or None."""
     return _bound("request_id")
 
 
 def bind_job(job_id: str, **more: Any) -> None:
-    """Add the job's id to every event of this thread."""
+    """Add the job's id to every log line of this thread."""
     structlog.contextvars.bind_contextvars(job_id=job_id, **more)
 
 
@@ -75,5 +75,5 @@ def _bound(name: str) -> str | None:
 
 
 def unbind_job() -> None:
-    """Forget what was bound."""
+    """Remove the ids that were bound."""
     structlog.contextvars.clear_contextvars()

@@ -1,7 +1,7 @@
-"""Bind sessions to a tenant: they see its rows alone, and what they add is its own.
+"""Bind sessions to a tenant: they see only its rows, and the rows they add belong to it.
 
-The rule is in the session and not in each statement, so that no endpoint can forget it. Sessions that are bound to nobody
-(the worker's, the reaper's) see every row.
+The rule is part of the session and not of each statement, so no endpoint can forget it. Sessions that are bound to no tenant
+(those of the worker and the reaper) see every row.
 
 Source: SQLAlchemy 2.0, `with_loader_criteria`, "Adding global WHERE / ON criteria".
 """
@@ -24,37 +24,37 @@ MAX_PATH_CHARACTERS = 400
 
 
 def install_tenancy(factory: sessionmaker[Session]) -> sessionmaker[Session]:
-    """Make the factory's sessions keep to their tenant, where they have one."""
+    """Let the factory's sessions see only the rows of their tenant, if they have one."""
     event.listen(factory, "do_orm_execute", _add_criteria)
     event.listen(factory, "before_flush", _own_new_rows)
     return factory
 
 
 def tenant_of(session: Session) -> str | None:
-    """Return whose rows the session sees, None for everybody's."""
+    """Return the tenant whose rows the session sees; None for all tenants."""
     tenant_id: str | None = session.info.get(_TENANT)
     return tenant_id
 
 
 class Sessions(Protocol):
-    """Where sessions come from."""
+    """A factory of sessions."""
 
     def __call__(self, **options: Any) -> Session:
-        """Return a session; closing it is the caller's."""
+        """Return a session, which the caller closes."""
 
     def begin(self) -> AbstractContextManager[Session]:
-        """Give a session whose changes are committed at the end."""
+        """Yield a session whose changes are committed at the end."""
 
 
 class TenantSessions:
-    """Sessions of one caller, in the place of a factory.
+    """A factory of sessions that are bound to one caller.
 
     Args:
-        factory: where they come from.
+        factory: creates the sessions.
         caller: whose rows they see.
-        action: what is written to the audit log with every change, `POST /v1/jobs`; None for sessions that only read.
-        path: the path that was asked.
-        address: where the request came from.
+        action: what the audit log says about changes, such as `POST /v1/jobs`; None for sessions that only read.
+        path: path of the request.
+        address: address that the request came from.
     """
 
     def __init__(
@@ -72,12 +72,12 @@ class TenantSessions:
         self._address = address
 
     def __call__(self, **options: Any) -> Session:
-        """Return a session; closing it is the caller's."""
+        """Return a session, which the caller closes."""
         return self._factory(**options, info={_TENANT: self._caller.tenant_id})
 
     @contextmanager
     def begin(self) -> Iterator[Session]:
-        """Give a session whose changes are committed at the end, together with the line of the audit log that tells of them."""
+        """Yield a session whose changes are committed at the end, together with their line in the audit log."""
         with self() as session, session.begin():
             yield session
             session.flush()

@@ -1,6 +1,6 @@
-"""Write a traceback that fits on a page and holds no values.
+"""Format a traceback that fits on a page and contains no values.
 
-Values of variables can be keys, images or whole request bodies, so none is written.
+Values of variables can be keys, images or whole request bodies, so they are left out.
 """
 
 from __future__ import annotations
@@ -9,11 +9,11 @@ import traceback
 from types import TracebackType
 
 MAX_LINES = 60
-"""Lines of a traceback with all its causes."""
+"""Lines of a traceback together with all its causes."""
 MAX_LINE_CHARACTERS = 300
-"""Characters of a line; the message of an error can be as long as what a user sent."""
+"""Characters of a line; an error message can be as long as what a user sent."""
 _FIRST_LINES = 12
-"""Lines that stay at the top where some are left out: the first cause. The others stay at the end: the last error."""
+"""If lines are left out, this many stay at the top, with the first cause, and the others at the end, with the last error."""
 
 ExcInfo = tuple[type[BaseException], BaseException, TracebackType | None]
 
@@ -22,7 +22,7 @@ def format_page(exc_info: ExcInfo) -> str:
     """Return the traceback of an exception and its causes, at most a page long.
 
     Args:
-        exc_info: as `sys.exc_info()` gives it.
+        exc_info: as returned by `sys.exc_info()`.
     """
     trace = traceback.TracebackException(*exc_info, limit=-MAX_LINES, capture_locals=False, compact=True)
     lines = [_shorten(line) for block in trace.format() for line in block.splitlines()]

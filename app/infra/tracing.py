@@ -1,7 +1,7 @@
-"""Trace requests and attempts with OpenTelemetry where its own variables say where to; else import and do nothing.
+"""Trace requests and attempts with OpenTelemetry if its own variables name an endpoint; else do nothing and import nothing.
 
-A request is a span, which FastAPI makes itself once there is a provider. The job that it makes keeps its trace context in a
-column, and each attempt is a span in the same trace, whichever process and whenever.
+A request is a span, which FastAPI creates by itself once there is a provider. A job row stores the trace context of its
+request, and each attempt is a span of the same trace, in whichever process it runs.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from app.domain.errors import SettingsError
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
-# The packages are the extra `otel`, and importing them takes time: only in processes that trace.
+# The packages come with the extra `otel` and take time to import, so only processes that trace import them.
 # ruff: noqa: PLC0415
 
 
@@ -26,14 +26,14 @@ class _Process:
 
 
 def start_tracing(service_name: str, environment: Mapping[str, str] = os.environ) -> bool:
-    """Begin to trace this process if an endpoint is set, and return whether it does.
+    """Start tracing in this process if an endpoint is set, and return whether it is.
 
     Args:
-        service_name: what OTEL_SERVICE_NAME overrides.
-        environment: OpenTelemetry reads the rest of its variables itself.
+        service_name: name in the traces, unless OTEL_SERVICE_NAME is set.
+        environment: the environment; OpenTelemetry reads its other variables itself.
 
     Raises:
-        SettingsError: an endpoint is set, and the packages are not installed.
+        SettingsError: an endpoint is set, but the packages are not installed.
     """
     endpoint = next((name for name in ENDPOINTS if environment.get(name)), None)
     if endpoint is None or environment.get("OTEL_SDK_DISABLED", "").lower() == "true":
@@ -53,13 +53,13 @@ def start_tracing(service_name: str, environment: Mapping[str, str] = os.environ
     named = {} if environment.get("OTEL_SERVICE_NAME") else {"service.name": service_name}
     provider = TracerProvider(resource=Resource.create(named))
     provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter()))
-    trace.set_tracer_provider(provider)  # at the end of the process it sends what is left
+    trace.set_tracer_provider(provider)  # sends what is left when the process ends
     _Process.is_tracing = True
     return True
 
 
 def current_traceparent() -> str | None:
-    """Return the W3C trace context of what goes on, or None where nothing is traced."""
+    """Return the W3C trace context of the current span, or None if this process does not trace."""
     if not _Process.is_tracing:
         return None
     from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
@@ -71,14 +71,14 @@ def current_traceparent() -> str | None:
 
 @contextmanager
 def attempt_span(traceparent: str | None, **facts: str | int | None) -> Iterator[Callable[[str, str], Any]]:
-    """Make what the context holds a span of the trace that the job's request began.
+    """Run the context as a span in the trace of the job's request.
 
     Args:
-        traceparent: of that request; None begins a trace.
-        facts: attributes of the span; None is left out.
+        traceparent: trace context of that request; None starts a new trace.
+        facts: attributes of the span, without those that are None.
 
     Yields:
-        What sets further attributes.
+        A function that sets further attributes.
     """
     if not _Process.is_tracing:
         yield lambda name, value: None

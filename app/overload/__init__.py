@@ -1,1 +1,1 @@
-"""Refuse in time what a process could not answer in time."""
+"""Refuse requests that a process could not answer in time."""

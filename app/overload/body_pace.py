@@ -1,8 +1,8 @@
-"""Bound the time that a request body may take to arrive, so that slow clients free their places.
+"""Limit the time that a request body may take to arrive, so that slow clients do not occupy the service.
 
-Only the time that the service waits for the client counts, not the time that it works on what has come. A body may pause
-for some seconds, and on the whole it must keep a minimum rate. Once the body is complete, nothing here ends the request:
-an event stream listens for its client to leave, for hours if need be.
+Only the time that the service waits for the client counts, not the time that it works on what has arrived. A body may pause
+for some seconds, and on average it must keep a minimum rate. There is no limit once the body is complete, since an event
+stream may stay open for hours.
 """
 
 from __future__ import annotations
@@ -22,18 +22,18 @@ class PaceBounds:
     """How slow a body may be."""
 
     pause_seconds: float
-    """Longest pause; also what a body may fall behind the minimum rate."""
+    """Longest pause, and how far a body may fall behind the minimum rate."""
     bytes_per_second: float
     """Minimum rate."""
     total_seconds: float
-    """Of waiting for the whole body."""
+    """Longest time to wait for the whole body."""
 
 
 class BodyPace:
     """How much longer the service waits for one body.
 
-    A body starts with an allowance of `pause_seconds`. Waiting uses it up, and bytes fill it again, never beyond its first
-    size: so a client that was fast cannot save up for a long pause.
+    A body starts with an allowance of `pause_seconds`. Waiting reduces it, and bytes increase it, up to the same size. So a
+    fast client cannot save time for a long pause.
 
     Args:
         bounds: how slow the body may be.
@@ -47,7 +47,7 @@ class BodyPace:
 
     @property
     def seconds_left(self) -> float:
-        """How long to wait for the next bytes, at least 0."""
+        """How long to wait for the next bytes; at least 0."""
         return max(0.0, min(self._allowance_seconds, self._bounds.total_seconds - self._waited_seconds))
 
     def note(self, waited_seconds: float, num_bytes: int) -> None:
@@ -58,7 +58,7 @@ class BodyPace:
         self._allowance_seconds = min(self._bounds.pause_seconds, self._allowance_seconds - waited_seconds + earned_seconds)
 
     def error(self) -> RequestTooSlowError:
-        """Return what is raised when the patience is over."""
+        """Return the error to raise when no time is left."""
         bounds = self._bounds
         return RequestTooSlowError(
             expected=f"a body of at least {bounds.bytes_per_second:g} bytes a second, without a pause of more than "
@@ -72,9 +72,9 @@ class BodyPaceMiddleware:
     """Answers 408 to a request whose body arrives too slowly.
 
     Args:
-        app: what answers.
+        app: the application that answers.
         bounds: how slow a body may be.
-        stopwatch: gives monotonic seconds.
+        stopwatch: returns monotonic seconds.
     """
 
     def __init__(self, app: ASGIApp, bounds: PaceBounds, stopwatch: Callable[[], float]) -> None:
@@ -83,7 +83,7 @@ class BodyPaceMiddleware:
         self._stopwatch = stopwatch
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer the request, or give up waiting for its body."""
+        """Answer the request, or stop waiting for its body."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return

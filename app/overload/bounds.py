@@ -1,4 +1,4 @@
-"""Build the bounds on what a process accepts, from its settings."""
+"""Create the limits of a process from its settings."""
 
 from __future__ import annotations
 
@@ -15,31 +15,31 @@ from app.overload.request_limit import PlaceBounds, RequestLimit
 
 HEALTH_THREADS = 4
 UPLOAD_BYTES_PER_SECOND = 8e6
-"""Estimate of how fast uploads are checked until some have been measured: JPEG files of cameras on one slow core."""
+"""How fast uploads are checked, until it has been measured: a guess for photographs in JPEG on one slow core."""
 CALIBRATION_BYTES = 32e6
-"""Weight of this estimate, in bytes of real uploads."""
+"""How many bytes of real uploads the guess counts as."""
 
 
 @dataclass(frozen=True)
 class Bounds:
-    """What one process accepts; the same object for all its requests."""
+    """The limits of one process, shared by all its requests."""
 
     requests: RequestLimit
     predictions: AdmissionQueue
     uploads: AdmissionQueue
     connections: ConnectionTable
     health_threads: CapacityLimiter
-    """Threads of health checks, so that these are answered however much else waits."""
+    """Threads for health checks, so that they are answered however busy the process is."""
 
 
 def make_bounds(settings: Settings, stopwatch: Callable[[], float]) -> Bounds:
-    """Return the bounds of a process.
+    """Return the limits of a process.
 
     Args:
         settings: of the process.
-        stopwatch: gives monotonic seconds.
+        stopwatch: returns monotonic seconds.
     """
-    # One batch that is computed, and one that is collected meanwhile, of requests with one image each.
+    # Enough for two batches of requests with one image: one that is computed, and one that fills meanwhile.
     num_threads = 2 * settings.batch_max_images
     prediction_bounds = QueueBounds(num_threads, settings.predict_max_wait_seconds, settings.predict_max_waiting_images)
     upload_bounds = QueueBounds(settings.upload_threads, settings.upload_max_wait_seconds)

@@ -1,8 +1,8 @@
-"""Bound the open connections of a process, in all and for each client, so that its file descriptors do not run out.
+"""Limit the open connections of a process, in total and for each client, so that file descriptors do not run out.
 
-A connection without a request in work only waits: for the head of a request, or between two requests. Where there are too
-many, the one that has waited longest is closed to make room. So a client that opens many connections and sends nothing
-closes its own, and a new client that sends its request at once is answered.
+A connection is idle while it waits for the head of a request. If there are too many connections, the one that has been idle
+longest is closed to make room. So a client that opens many connections and sends nothing loses its own, and a new client that
+sends its request at once is answered.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from typing import Protocol
 from app.domain.errors import OverloadedError, TooManyAtOnceError
 
 RETRY_SECONDS = 5
-"""After a refused connection."""
+"""Retry-After of a refused connection."""
 RESERVED_FILES = 256
 """File descriptors for the database, Redis, the store and the libraries."""
 FILES_OF_REQUEST = 2
-"""An upload has a spool, and reads the store's files."""
+"""For an upload: its temporary file, and a file of the store."""
 LARGEST_FILE_LIMIT = 65_536
 LEAST_CONNECTIONS = 64
 
 
 class Connection(Protocol):
-    """What the table knows of a connection."""
+    """A connection in the table."""
 
     def make_room(self) -> None:
-        """Close; no request is in work."""
+        """Close the connection, which is idle."""
 
 
 @dataclass(frozen=True)
@@ -54,23 +54,23 @@ class ConnectionTable:
         self._waiting: dict[Connection, None] = {}
         self._waiting_of_client: defaultdict[str, dict[Connection, None]] = defaultdict(dict)
         self.num_refused = 0
-        """Connections since the start."""
+        """Refused connections since the start."""
         self.num_closed = 0
-        """Waiting connections that were closed to make room, since the start."""
+        """Idle connections that were closed to make room, since the start."""
 
     def __len__(self) -> int:
         return len(self._clients)
 
     def admit(self, connection: Connection, client: str | None) -> None:
-        """Count a new connection, which waits for its first request.
+        """Add a new connection, which is idle until its first request.
 
         Args:
-            connection: the new one.
-            client: whose it is; None for a trusted proxy, which speaks for many.
+            connection: the new connection.
+            client: the client that opened it; None for a trusted proxy, which serves many clients.
 
         Raises:
-            TooManyAtOnceError: the client has its share, and every one of them is in work.
-            OverloadedError: there are as many as may be, and every one is in work.
+            TooManyAtOnceError: the client has its share of connections, and none of them is idle.
+            OverloadedError: there are as many connections as allowed, and none of them is idle.
         """
         if client is not None and self._num_of_client[client] >= self._bounds.max_of_client:
             if not self._close_first(self._waiting_of_client[client]):
@@ -94,7 +94,7 @@ class ConnectionTable:
         self.note(connection, is_waiting=True)
 
     def note(self, connection: Connection, *, is_waiting: bool) -> None:
-        """Say whether a connection has no request in work; nothing happens to one that is not in the table."""
+        """Note whether a connection is idle; does nothing if it is not in the table."""
         if connection not in self._clients or (connection in self._waiting) is is_waiting:
             return
         client = self._clients[connection]
@@ -105,7 +105,7 @@ class ConnectionTable:
                 waiting.pop(connection, None)
 
     def remove(self, connection: Connection) -> None:
-        """Count a connection no longer; nothing happens to one that is not in the table."""
+        """Remove a connection; does nothing if it is not in the table."""
         self.note(connection, is_waiting=False)
         client = self._clients.pop(connection, None)
         if client is None:
@@ -126,12 +126,12 @@ class ConnectionTable:
 
 
 def connection_bounds(max_connections: int, client_share: float, max_requests: int) -> ConnectionBounds:
-    """Return bounds that the process's file descriptors suffice for.
+    """Return limits for which the file descriptors of the process suffice.
 
     Args:
-        max_connections: as the settings say.
-        client_share: part of them that one client may have.
-        max_requests: of the settings.
+        max_connections: the limit in the settings.
+        client_share: share of the connections that one client may have.
+        max_requests: the limit on open requests in the settings.
     """
     soft_limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
     room = soft_limit - RESERVED_FILES - FILES_OF_REQUEST * max_requests
@@ -140,7 +140,7 @@ def connection_bounds(max_connections: int, client_share: float, max_requests: i
 
 
 def raise_file_limit() -> None:
-    """Let this process open as many files as its hard limit allows; the usual soft limit of 1024 is made for `select`."""
+    """Let this process open as many files as its hard limit allows; the usual soft limit of 1024 is meant for `select`."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     wanted = LARGEST_FILE_LIMIT if hard == resource.RLIM_INFINITY else min(hard, LARGEST_FILE_LIMIT)
     if soft != resource.RLIM_INFINITY and soft < wanted:

@@ -1,7 +1,7 @@
-"""Give uvicorn's HTTP protocol the time limits that it lacks, and a bound of connections.
+"""Add time limits and a limit on connections to uvicorn's HTTP protocol.
 
-uvicorn limits only the time between two requests. Here the head of a request, the rest of a body that was refused, and a
-client that does not read its answer have limits too. The limits of a body that is wanted are in `body_pace.py`.
+uvicorn limits only the time between two requests. This protocol also limits the time for the head of a request, for the rest
+of a refused body, and for a client to read its answer. `body_pace.py` limits the time for other bodies.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from app.domain.errors import OverloadedError, RequestTooSlowError, TooManyAtOnceError
 from app.error_handlers import ProblemResponse, headers_of, problem_of, status_of
 from app.overload.connections import ConnectionTable
-from app.overload.request_limit import address_group
+from app.overload.request_limit_middleware import address_group
 from vtt_core.contract.errors import VttError
 
 
 @dataclass(frozen=True)
 class ConnectionTimes:
-    """How slow a client may be, beside the body of its request."""
+    """How slow a client may be, apart from the body of its request."""
 
     head_seconds: float
-    """For the whole head, from the start of the connection or the first byte of a further request."""
+    """Time for the whole head, from the start of the connection or the first byte of a further request."""
     refused_body_seconds: float
-    """In which the rest of a refused body is read and thrown away, so that its sender gets to the answer."""
+    """Time in which the rest of a refused body is read and thrown away, so that its sender reads the answer."""
     answer_seconds: float
-    """In which a client that is behind must read something of its answer."""
+    """Time in which a client must read at least a part of a waiting answer."""
     answer_bytes_per_second: float
-    """What counts as something: this rate over `answer_seconds`."""
+    """Size of that part: this rate over `answer_seconds`."""
 
 
 class _Wait(Enum):
-    """What a connection without a request in work waits for."""
+    """What an idle connection waits for."""
 
     HEAD = auto()
     REFUSED_BODY = auto()
@@ -48,7 +48,7 @@ class _Wait(Enum):
 
 
 class GuardedProtocol(H11Protocol):
-    """One connection; `make_protocol` sets the attributes of the class."""
+    """One connection; `make_protocol` sets the class attributes."""
 
     times: ConnectionTimes
     find_table: Callable[[], ConnectionTable]
@@ -59,7 +59,7 @@ class GuardedProtocol(H11Protocol):
     _answer_timer: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Take the connection, or refuse it."""
+        """Accept or refuse the connection."""
         super().connection_made(transport)
         self._table = type(self).find_table()
         address = self.client[0] if self.client else ""
@@ -70,7 +70,7 @@ class GuardedProtocol(H11Protocol):
         self._watch()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Forget the connection."""
+        """Remove the connection from the table."""
         self._table.remove(self)
         for timer in (self._wait_timer, self._answer_timer):
             if timer is not None:
@@ -78,7 +78,7 @@ class GuardedProtocol(H11Protocol):
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
-        """Read on."""
+        """Read data of the client."""
         if not self.transport.is_closing():
             super().data_received(data)
             self._watch()
@@ -89,29 +89,29 @@ class GuardedProtocol(H11Protocol):
         self._watch()
 
     def timeout_keep_alive_handler(self) -> None:
-        """Close after a pause between two requests."""
+        """Close the connection after a long pause between two requests."""
         super().timeout_keep_alive_handler()
         self._watch()
 
     def pause_writing(self) -> None:
-        """Notice that the client is behind in reading its answer."""
+        """Start to time a client that does not keep up with reading its answer."""
         super().pause_writing()
         self._await_reading()
 
     def resume_writing(self) -> None:
-        """Notice that the client has caught up."""
+        """Stop timing a client that has caught up."""
         super().resume_writing()
         if self._answer_timer is not None:
             self._answer_timer.cancel()
             self._answer_timer = None
 
     def make_room(self) -> None:
-        """Close this connection, which waits, for another one."""
+        """Close this idle connection to make room for another one."""
         self.transport.close()
         self._watch()
 
     def _watch(self) -> None:
-        """Start and stop the timer of what the connection waits for."""
+        """Start or stop the timer for what the connection waits for."""
         wait = self._what_it_waits_for()
         self._table.note(self, is_waiting=self.cycle is None or self.cycle.response_complete)
         if wait is self._wait:
@@ -149,7 +149,7 @@ class GuardedProtocol(H11Protocol):
         self._watch()
 
     def _refuse(self, error: VttError) -> None:
-        """Answer outside of any request, and close."""
+        """Send an error without a request, and close the connection."""
         response = ProblemResponse(problem_of(error), headers=headers_of(error) | {"Connection": "close"})
         status = HTTPStatus(status_of(type(error)))
         head = h11.Response(status_code=status, headers=response.raw_headers, reason=status.phrase.encode())
@@ -174,11 +174,11 @@ class GuardedProtocol(H11Protocol):
 def _num_unread(transport: asyncio.Transport) -> int:
     """Return how many bytes of answers the client's machine has not acknowledged.
 
-    The kernel's queue counts too: it may hold megabytes, and takes more from us only after a large part of it has left.
+    This includes the kernel's queue, which may hold megabytes and takes more only after a large part of it has been sent.
     """
     try:
         queued = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
-    except OSError:  # closed, or a kernel that does not tell
+    except OSError:  # the socket is closed, or the kernel does not support this
         queued = bytes(4)
     return transport.get_write_buffer_size() + int.from_bytes(queued, sys.byteorder)
 
@@ -186,12 +186,12 @@ def _num_unread(transport: asyncio.Transport) -> int:
 def make_protocol(
     times: ConnectionTimes, find_table: Callable[[], ConnectionTable], is_proxy: Callable[[str], bool]
 ) -> type[GuardedProtocol]:
-    """Return the protocol of one server, as uvicorn takes it.
+    """Return the protocol class of one server, for uvicorn.
 
     Args:
         times: how slow a client may be.
-        find_table: returns the process's connections; asked once the application has started.
-        is_proxy: whether an address is a trusted proxy's.
+        find_table: returns the table of connections; called once the application has started.
+        is_proxy: returns whether an address is that of a trusted proxy.
     """
     attributes = {"times": times, "find_table": staticmethod(find_table), "is_proxy": staticmethod(is_proxy)}
     return type("ServerProtocol", (GuardedProtocol,), attributes)

@@ -1,40 +1,30 @@
-"""Bound the requests that a process has open, in all and for each client, so that no client can shut out the others.
+"""Limit the open requests of a process, in total and for each client, so that no client can shut out the others.
 
-Requests are counted by what they do. Those whose body is still arriving cost little and may be slow. Those that read (GET,
-HEAD) are counted apart from those that change something, so that the service can be looked at while uploads fill it.
-Followers of jobs stay for hours and have places of their own. Health is not counted.
+Requests are counted by kind. Those whose body is still arriving cost little and may be slow. Those that read are counted apart
+from those that change data, so that the service can still be read while uploads fill it. Event streams stay open for hours and
+have a limit of their own. Health checks are not counted.
 
-A client is known by its address until its key has been checked, then by its key.
+A client is identified by its address until its key has been checked, then by its key.
 
-Many clients together can still fill all places of arriving bodies. Then a new request takes the place of the body that arrives
-most slowly, so slow clients keep nobody out, however many they are.
+Many slow clients together can still reach the limit of arriving bodies. Then a new request takes the place of the body that
+arrives most slowly, so slow clients keep nobody out, however many there are.
 """
 
 from __future__ import annotations
 
 import asyncio
-import ipaddress
 import math
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import StrEnum
 
-from starlette.datastructures import Headers
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from app.domain.errors import LONGEST_RETRY_SECONDS, OverloadedError, TooManyAtOnceError
 
-from app.domain.errors import LONGEST_RETRY_SECONDS, OverloadedError, RateLimitedError, TooManyAtOnceError
-from app.error_handlers import BodyRefusedSignal, ProblemResponse, headers_of, problem_of, status_of
-from app.health.schemas import PROBES
-
-STREAM_END = "/events"
-READING_METHODS = frozenset({"GET", "HEAD", "OPTIONS"})
 DISPLACED_AFTER_SECONDS = 1.0
-"""How long a body has at least, before another request may take its place."""
+"""How long a body may arrive before another request can take its place."""
 SMOOTHING = 0.1
 """Weight of the newest request in the estimate of a request's seconds."""
-IPV6_NETWORK_BITS = 64
-"""What a single IPv6 customer gets at least; its addresses count as one client."""
 
 
 class PlaceKind(StrEnum):
@@ -47,7 +37,7 @@ class PlaceKind(StrEnum):
 
 
 CHANGING = (PlaceKind.ARRIVING, PlaceKind.WRITING)
-"""The two parts of one request's life; a client's share bounds both together."""
+"""The two stages of one request; the share of a client limits both together."""
 
 
 @dataclass(frozen=True)
@@ -55,13 +45,13 @@ class PlaceBounds:
     """How many requests may be open."""
 
     max_requests: int
-    """Of each kind."""
+    """Open requests of each kind."""
     client_share: float
-    """Part of them that one client may have, above 0, at most 1."""
+    """Share of them that one client may have; above 0, at most 1."""
 
     @property
     def max_of_client(self) -> int:
-        """How many one client may have, at least one."""
+        """How many requests one client may have; at least one."""
         return math.ceil(self.max_requests * self.client_share)
 
 
@@ -69,9 +59,9 @@ class Place:
     """One open request.
 
     Args:
-        limit: where it is counted.
-        kind: what it does.
-        client: whose it is.
+        limit: the limit that counts it.
+        kind: what the request does.
+        client: the client that sent it.
         since: when the work on it began, by the stopwatch of the limit.
     """
 
@@ -81,28 +71,28 @@ class Place:
         self.client = client
         self.since = since
         self.num_bytes = 0
-        """Of the body, so far."""
+        """Bytes of the body so far."""
         self.is_displaced = False
         """Whether another request has taken this place."""
         self.wait: asyncio.Timeout | None = None
-        """Of the task that waits for more of the body."""
+        """Timeout of the task that waits for more of the body."""
 
     def displace(self) -> None:
-        """Give the place up: whoever waits for the body gets no more of it."""
+        """Give the place up and stop waiting for the body."""
         self.is_displaced = True
         if self.wait is not None:
             self.wait.reschedule(asyncio.get_running_loop().time())
 
     def note_complete_body(self) -> None:
-        """Count the request among those that are worked on."""
+        """Count the request as one whose body has arrived."""
         if self.kind is PlaceKind.ARRIVING:
             self._limit.begin_work(self)
 
     def give_to(self, client: str) -> None:
-        """Count the request for another client, once it is known whose it is.
+        """Count the request for another client, once its key has been checked.
 
         Raises:
-            TooManyAtOnceError: that client has its share already.
+            TooManyAtOnceError: that client already has its share.
         """
         if client != self.client:
             self._limit.check_client(self.kind, client)
@@ -114,7 +104,7 @@ class RequestLimit:
 
     Args:
         bounds: how many may be open.
-        stopwatch: gives monotonic seconds.
+        stopwatch: returns monotonic seconds.
     """
 
     def __init__(self, bounds: PlaceBounds, stopwatch: Callable[[], float]) -> None:
@@ -125,10 +115,10 @@ class RequestLimit:
         self._arriving: set[Place] = set()
         self._request_seconds = 0.0
         self.num_refused = 0
-        """Requests since the start."""
+        """Refused requests since the start."""
 
     def check_client(self, kind: PlaceKind, client: str) -> None:
-        """Refuse one more request of a client beyond its share.
+        """Check that a client may open one more request.
 
         Raises:
             TooManyAtOnceError: the client has its share.
@@ -142,7 +132,7 @@ class RequestLimit:
             expected=f"at most {self._bounds.max_of_client} {what} at once from one client",
             got=f"{num_open} open ones, and this one",
             remedy="Wait until some of your requests have been answered, or send fewer at once. A client is a key, or an "
-            "address where no key is sent. Whoever runs the service can change VTT_MAX_REQUESTS and VTT_CLIENT_SHARE",
+            "address where no key is sent. The operator can change VTT_MAX_REQUESTS and VTT_CLIENT_SHARE",
             retry_after_seconds=min(LONGEST_RETRY_SECONDS, max(1, math.ceil(self._request_seconds))),
         )
 
@@ -151,7 +141,7 @@ class RequestLimit:
 
         Raises:
             TooManyAtOnceError: the client has its share.
-            OverloadedError: all clients together have as many as may be.
+            OverloadedError: all clients together have as many as allowed.
         """
         self.check_client(kind, client)
         if kind is PlaceKind.ARRIVING and self._open[kind] >= self._bounds.max_requests:
@@ -162,7 +152,7 @@ class RequestLimit:
         return place
 
     def release(self, place: Place) -> None:
-        """Count a request no longer."""
+        """Stop counting a request."""
         if place.is_displaced:
             return
         self._count(place, -1)
@@ -170,7 +160,7 @@ class RequestLimit:
             self._request_seconds += SMOOTHING * (self._stopwatch() - place.since - self._request_seconds)
 
     def begin_work(self, place: Place) -> None:
-        """Count a request whose body has arrived among those that are worked on."""
+        """Count an arriving request as one that is worked on, since its body is complete."""
         place.since = self._stopwatch()
         self.move(place, PlaceKind.WRITING, place.client)
 
@@ -185,7 +175,7 @@ class RequestLimit:
         return self._open[kind]
 
     def _displace_slowest(self) -> None:
-        """Free the place of the body that arrives most slowly, if one has had its time."""
+        """Free the place of the body that arrives most slowly, if one has arrived for long enough."""
         now = self._stopwatch()
         slow = [place for place in self._arriving if now - place.since >= DISPLACED_AFTER_SECONDS]
         if slow:
@@ -194,7 +184,7 @@ class RequestLimit:
             slowest.displace()
 
     def _check_all(self, kind: PlaceKind) -> None:
-        # What has no body, or has it already, is not kept out by bodies that are still arriving.
+        # Bodies that are still arriving do not keep out requests without a body.
         for each in CHANGING if kind is PlaceKind.ARRIVING else (kind,):
             if self._open[each] >= self._bounds.max_requests:
                 self.num_refused += 1
@@ -213,94 +203,5 @@ class RequestLimit:
             del self._open_of_client[place.kind, place.client]
 
 
-class RequestLimitMiddleware:
-    """Refuses requests beyond the process's bounds, before anything of them is read.
-
-    Args:
-        app: what answers.
-    """
-
-    def __init__(self, app: ASGIApp) -> None:
-        self._app = app
-
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer 503 beyond the bound of all clients, 429 beyond that of one."""
-        if scope["type"] != "http" or scope["path"] in PROBES:
-            await self._app(scope, receive, send)
-            return
-        limit: RequestLimit = scope["app"].state.context.bounds.requests
-        try:
-            place = limit.take(kind_of(scope), client_of(scope))
-        except (OverloadedError, RateLimitedError) as error:
-            headers = headers_of(error) | {"Connection": "close"}
-            response = ProblemResponse(problem_of(error, scope["path"]), status_code=status_of(type(error)), headers=headers)
-            await response(scope, receive, send)
-            return
-        try:
-            scope.setdefault("state", {})["place"] = place
-            await self._app(scope, _noticing_body(receive, place), send)
-        finally:
-            limit.release(place)
-
-
-def kind_of(scope: Scope) -> PlaceKind:
-    """Return what a request does, as far as its head tells."""
-    if scope["path"].endswith(STREAM_END):
-        return PlaceKind.FOLLOWING
-    if scope["method"] in READING_METHODS:
-        return PlaceKind.READING
-    headers = Headers(scope=scope)
-    has_body = "transfer-encoding" in headers or headers.get("content-length", "0").strip("0 ") != ""
-    return PlaceKind.ARRIVING if has_body else PlaceKind.WRITING
-
-
-def client_of(scope: Scope) -> str:
-    """Return whose request it is by its address; uvicorn puts there what a trusted proxy says."""
-    client = scope.get("client")
-    return address_group(client[0]) if client else "unknown"
-
-
-def address_group(address: str) -> str:
-    """Return the name under which an address is counted: its /64 network for IPv6, else the address."""
-    try:
-        parsed = ipaddress.ip_address(address)
-    except ValueError:
-        return address
-    if isinstance(parsed, ipaddress.IPv4Address):
-        return str(parsed)
-    if parsed.ipv4_mapped is not None:
-        return str(parsed.ipv4_mapped)
-    return str(ipaddress.ip_network((int(parsed), IPV6_NETWORK_BITS), strict=False))
-
-
 def _counted_with(kind: PlaceKind) -> tuple[PlaceKind, ...]:
     return CHANGING if kind in CHANGING else (kind,)
-
-
-def _noticing_body(receive: Receive, place: Place) -> Receive:
-    async def receive_and_note() -> Message:
-        if place.kind is not PlaceKind.ARRIVING:
-            return await receive()
-        message = await _receive_unless_displaced(receive, place)
-        place.num_bytes += len(message.get("body", b""))
-        if message["type"] == "http.request" and not message.get("more_body", False):
-            place.note_complete_body()
-        return message
-
-    return receive_and_note
-
-
-async def _receive_unless_displaced(receive: Receive, place: Place) -> Message:
-    try:
-        async with asyncio.timeout(0 if place.is_displaced else None) as place.wait:
-            return await receive()
-    except TimeoutError as error:
-        raise BodyRefusedSignal(
-            OverloadedError(
-                expected="a body that arrives faster, while so many requests are waiting to be received",
-                got=f"{place.num_bytes} bytes, the slowest of all",
-                retry_after_seconds=1,
-            )
-        ) from error
-    finally:
-        place.wait = None

@@ -1,4 +1,4 @@
-"""Keep tenants apart: keys, quotas, an audit log, and an owner for every row; what is there belongs to `default`."""
+"""Keep tenants apart: keys, quotas, an audit log, and an owner for every row. Existing rows belong to `default`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Note the request that made a job, and keep predictions for a time where asked to."""
+"""Store the request that created a job, and keep predictions for a time if the settings say so."""
 
 from __future__ import annotations
 

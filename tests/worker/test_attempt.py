@@ -1,10 +1,9 @@
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
-import safetensors.torch
 import torch
 from sqlalchemy import select
 from sqlalchemy.exc import OperationalError
@@ -18,18 +17,13 @@ from app.infra.leases import Lease, LeaseRepository
 from app.infra.object_store import ObjectStore
 from app.infra.tables import JobRow, ModelRow
 from tests.worker.conftest import SentMessages, add_job, add_support_set
-from vtt_core.backbones.towers import VisionTower
 from vtt_core.contract.progress import StepReport
-from vtt_core.training.fast import train_together
-from vtt_core.training.fast.job_gradients import GradientsOfJobs, JobRows
 from vtt_core.training.finetune import Finetune
-from vtt_core.training.gradients import StepGradients
 from worker import attempt, outage_retry
-from worker.attempt import attempt_job, attempt_with_others
+from worker.attempt import attempt_job
 from worker.context import WorkerContext
 
 ReadJob = Callable[[str], JobRow]
-RunRows = Callable[[JobRows], StepGradients]
 
 
 def models(context: WorkerContext) -> list[ModelRow]:
@@ -45,8 +39,8 @@ def after_step(monkeypatch: pytest.MonkeyPatch, step: int, action: Callable[[], 
     """Do something once, when a fine-tuning has finished this step."""
     steps, done = Finetune.steps, []
 
-    def steps_with_action(self: Finetune, run: RunRows | None = None) -> Iterator[StepReport]:
-        for report in steps(self, run):
+    def steps_with_action(self: Finetune) -> Iterator[StepReport]:
+        for report in steps(self):
             if report.step == step and not done:
                 done.append(action())
             yield report
@@ -116,7 +110,9 @@ def test_a_message_about_no_job_ends_at_once(context: WorkerContext) -> None:
     attempt_job(context, "job_none")
 
 
-def test_what_the_user_can_act_on_fails_the_job_at_once(context: WorkerContext, read_job: ReadJob, sent: SentMessages) -> None:
+def test_an_error_that_the_user_can_correct_fails_the_job_at_once(
+    context: WorkerContext, read_job: ReadJob, sent: SentMessages
+) -> None:
     job_id = add_job(context.session_factory, backbone_id="no-such/backbone")
     attempt_job(context, job_id)
     row = read_job(job_id)
@@ -183,7 +179,7 @@ def test_a_running_job_is_cancelled_at_its_next_step(
     assert not context.store.exists(f"jobs/{job_id}/checkpoint.safetensors")
 
 
-def test_a_job_handed_back_goes_on_elsewhere_and_ends_with_the_same_bytes(
+def test_a_requeued_job_goes_on_elsewhere_and_ends_with_the_same_bytes(
     context: WorkerContext, read_job: ReadJob, sent: SentMessages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attempt_job(context, add_job(context.session_factory, iterations=5))
@@ -245,50 +241,6 @@ def test_a_store_that_refuses_the_adapter_leaves_no_model(
     assert (read_job(job_id).state, models(context)) == (JobState.QUEUED, [])
 
 
-def weights(context: WorkerContext, job_id: str) -> dict[str, torch.Tensor]:
-    [model] = [model for model in models(context) if model.job_id == job_id]
-    return safetensors.torch.load(adapter_files(context, model)["adapter.safetensors"])
-
-
-def test_queued_jobs_of_one_backbone_are_trained_together_and_become_the_same(
-    context: WorkerContext, read_job: ReadJob, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    seeds = [1, 2, 3]
-    alone = [add_job(context.session_factory, seed=seed) for seed in seeds]
-    for job_id in alone:
-        attempt_with_others(context, job_id)
-    together = [add_job(context.session_factory, seed=seed) for seed in seeds]
-    elsewhere = add_job(context.session_factory, backbone_id="other/backbone")
-    of_three = replace(context, settings=context.settings.model_copy(update={"jobs_together": 3}))
-    sizes: list[int] = []
-    make = train_together.make_gradients_of_jobs
-
-    def make_noted(tower: VisionTower) -> GradientsOfJobs:
-        run = make(tower)
-
-        def noted(jobs: Sequence[JobRows]) -> list[StepGradients]:
-            sizes.append(len(jobs))
-            return run(jobs)
-
-        return noted
-
-    monkeypatch.setattr(train_together, "make_gradients_of_jobs", make_noted)
-    attempt_with_others(of_three, together[0])
-    assert [read_job(job_id).state for job_id in (*together, elsewhere)] == [*[JobState.SUCCEEDED] * 3, JobState.QUEUED]
-    assert max(sizes) > 1
-    assert sum(sizes) == 9
-    for one, other in zip(alone, together, strict=True):
-        expected, got = weights(context, one), weights(context, other)
-        for name, matrix in expected.items():
-            torch.testing.assert_close(got[name], matrix, rtol=1e-3, atol=1e-4)
-
-
-def test_jobs_beside_each_other_fail_each_for_itself(context: WorkerContext, read_job: ReadJob) -> None:
-    job_ids = [add_job(context.session_factory, backbone_id="no-such/backbone") for _ in range(2)]
-    attempt_with_others(replace(context, settings=context.settings.model_copy(update={"jobs_together": 2})), job_ids[0])
-    assert [read_job(job_id).state for job_id in job_ids] == [JobState.FAILED, JobState.FAILED]
-
-
 AWAY = {
     "database": OperationalError("SELECT", {}, ConnectionResetError()),
     "store": StoreUnavailableError(expected="a", got="b", remedy="c"),
@@ -323,7 +275,7 @@ def fail_at_first(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, error
         (ObjectStore, "delete_prefix", "store"),
     ],
 )
-def test_what_is_away_for_a_moment_costs_neither_the_job_nor_an_attempt(
+def test_a_short_outage_costs_neither_the_job_nor_an_attempt(
     context: WorkerContext, read_job: ReadJob, monkeypatch: pytest.MonkeyPatch, owner: type, name: str, part: str
 ) -> None:
     job_id = add_job(context.session_factory, iterations=2)
@@ -336,8 +288,8 @@ def test_what_is_away_for_a_moment_costs_neither_the_job_nor_an_attempt(
     assert (row.state, row.attempt, len(models(context))) == (JobState.SUCCEEDED, 1, 1)
 
 
-@pytest.mark.parametrize("name", ["cancel_by_worker", "fail", "hand_back"])
-def test_the_end_of_a_job_is_written_after_a_moment_s_outage(
+@pytest.mark.parametrize("name", ["cancel_by_worker", "fail", "requeue"])
+def test_the_end_of_a_job_is_written_after_a_short_outage(
     context: WorkerContext, read_job: ReadJob, sent: SentMessages, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     backbone_id = "no-such/backbone" if name == "fail" else "mini"
@@ -347,13 +299,13 @@ def test_the_end_of_a_job_is_written_after_a_moment_s_outage(
         with context.session_factory.begin() as session:
             JobRepository(session).request_cancel(job_id, utc_now())
 
-    after_step(monkeypatch, 1, context.stop.set if name == "hand_back" else cancel)
+    after_step(monkeypatch, 1, context.stop.set if name == "requeue" else cancel)
     monkeypatch.setattr(outage_retry, "PAUSE_SECONDS", 0.01)
     fail_at_first(monkeypatch, LeaseRepository, name, AWAY["database"])
     attempt_job(context, job_id)
-    expected = {"cancel_by_worker": JobState.CANCELLED, "fail": JobState.FAILED, "hand_back": JobState.QUEUED}
+    expected = {"cancel_by_worker": JobState.CANCELLED, "fail": JobState.FAILED, "requeue": JobState.QUEUED}
     assert read_job(job_id).state == expected[name]
-    assert sent.job_ids == ([job_id] if name == "hand_back" else [])
+    assert sent.job_ids == ([job_id] if name == "requeue" else [])
 
 
 def test_an_outage_that_outlasts_a_lease_hands_the_job_back_and_does_not_count(
@@ -372,7 +324,7 @@ def test_an_outage_that_outlasts_a_lease_hands_the_job_back_and_does_not_count(
     assert read_job(job_id).state == JobState.SUCCEEDED
 
 
-def test_a_claim_whose_answer_got_lost_is_made_again_in_the_same_attempt(
+def test_a_claim_whose_answer_got_lost_is_repeated_in_the_same_attempt(
     context: WorkerContext, read_job: ReadJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = add_job(context.session_factory, iterations=1)

@@ -48,14 +48,14 @@ def test_a_benchmark_is_opened_once(blobs: BenchmarkBlobs, backbone: Backbone) -
     assert cache.get("b2", blobs, SPEC, backbone).bank.labels == first.bank.labels
 
 
-def test_another_backbone_opens_it_anew(blobs: BenchmarkBlobs, backbone: Backbone) -> None:
+def test_another_backbone_opens_the_benchmark_again(blobs: BenchmarkBlobs, backbone: Backbone) -> None:
     cache = BenchmarkCache()
     cache.get("b1", blobs, SPEC, backbone)
     other = load_backbone("mini")
     assert cache.get("b1", blobs, SPEC, other).bank.backbone is other
 
 
-def test_other_conditions_are_refused(blobs: BenchmarkBlobs, backbone: Backbone) -> None:
+def test_different_conditions_are_refused(blobs: BenchmarkBlobs, backbone: Backbone) -> None:
     spec = EpisodesSpec(**{**vars(SPEC), "conditions": {"device": "cuda", "threads": 1}})
     with pytest.raises(InputError, match="expected a worker with device cuda, got device cpu"):
         BenchmarkCache().get("b1", blobs, spec, backbone)

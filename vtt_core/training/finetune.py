@@ -29,8 +29,7 @@ from vtt_core.ingest.decode import decode_image
 from vtt_core.labels.prompts import class_prompts
 from vtt_core.training.checkpoint import Belonging, read_checkpoint, write_checkpoint
 from vtt_core.training.fast.fast_gradients import FastGradients, can_go_fast
-from vtt_core.training.fast.job_gradients import JobRows
-from vtt_core.training.gradients import StepGradients, plain_gradients
+from vtt_core.training.gradients import plain_gradients
 from vtt_core.training.seeding import make_generator, seeded
 from vtt_core.training.step import TrainingState, apply_gradients, make_optimisers, train_step
 from vtt_core.training.views import Views, stack_views
@@ -89,20 +88,10 @@ class Finetune:
         """Whether no step is left."""
         return self.state.step >= self.recipe.iterations
 
-    def steps(self, run: Callable[[JobRows], StepGradients] | None = None) -> Iterator[StepReport]:
-        """Run the remaining steps, giving a report after each.
-
-        Args:
-            run: gives the gradients of a batch where they are computed together with those of others; only for one that
-                can take its steps together with them.
-        """
+    def steps(self) -> Iterator[StepReport]:
+        """Run the remaining steps, giving a report after each."""
         while not self.has_finished:
-            yield self.take(run(self.next_rows()) if run is not None else self._run_alone())
-
-    @property
-    def can_share_steps(self) -> bool:
-        """Whether its steps can be taken together with those of others on its backbone."""
-        return can_go_fast(self.backbone, self.state.host)
+            yield self._take_step()
 
     @cached_property
     def _fast(self) -> FastGradients:
@@ -114,18 +103,9 @@ class Finetune:
         """Hashed at the first checkpoint; a benchmark takes none."""
         return Belonging(self.recipe.to_json(), self.seed, self.backbone.weight_sha256, self.data.sha256())
 
-    def _run_alone(self) -> StepGradients:
-        gradients_of = self._fast if self.can_share_steps else plain_gradients
-        return gradients_of(self.data, self.state.host, self.state.fusion, self.recipe, self.next_batch())
-
-    def next_rows(self) -> JobRows:
-        """Return the next step's batch and what is trained with it, for a run with others."""
-        assert self.can_share_steps, "only a fine-tuning that goes the fast way shares its steps"
-        state = self.state
-        return JobRows(self.data, self._fast.prompt, state.lora, state.fusion, self.recipe, self.next_batch())
-
-    def take(self, gradients: StepGradients) -> StepReport:
-        """Finish a step with the gradients of its batch."""
+    def _take_step(self) -> StepReport:
+        gradients_of = self._fast if can_go_fast(self.backbone, self.state.host) else plain_gradients
+        gradients = gradients_of(self.data, self.state.host, self.state.fusion, self.recipe, self.next_batch())
         return apply_gradients(self.state, self.recipe, gradients)
 
     def next_batch(self) -> Batch:

@@ -113,8 +113,8 @@ def _write_table(cells: Sequence[HostCell], iterations: int) -> None:
     console.print(table)
     failed = sum(bool(cell.failures) for cell in cells)
     console.print(
-        f"{len(cells)} fine-tunings of {iterations} steps on {WAY} synthetic classes of {SHOT} images, {failed} failed. Losses are "
-        "those of all views without dropout, before the first step and after the last, of absorption up to its end; "
+        f"{len(cells)} fine-tunings of {iterations} steps on {WAY} synthetic classes of {SHOT} images, {failed} failed. Losses "
+        "are those of all views without dropout, before the first step and after the last, of absorption up to its end; "
         "fusion is stripped.",
         markup=False,
     )

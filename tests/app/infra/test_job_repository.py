@@ -13,7 +13,7 @@ from app.infra.leases import LeaseRepository
 LATER = timedelta(seconds=31)
 
 
-def test_a_new_job_is_queued_and_has_said_so(session_factory: SessionFactory, job_id: str, now: datetime) -> None:
+def test_a_new_job_is_queued_with_an_event(session_factory: SessionFactory, job_id: str, now: datetime) -> None:
     with session_factory() as session:
         row = JobRepository(session).get(job_id)
         events = JobRepository(session).events_after(job_id, 0)
@@ -40,7 +40,7 @@ def test_the_same_idempotency_key_gives_the_same_job(session_factory: SessionFac
     assert made[1] == (made[0][0], False)
 
 
-def test_an_idempotency_key_of_another_request_is_refused(
+def test_an_idempotency_key_of_a_different_request_is_refused(
     session_factory: SessionFactory, new_job: NewJob, now: datetime
 ) -> None:
     with session_factory.begin() as session:
@@ -196,16 +196,3 @@ def test_a_support_set_is_needed_until_its_job_ends(session_factory: SessionFact
         assert JobRepository(session).has_unfinished_for("set_1")
         JobRepository(session).request_cancel(job_id, now)
         assert not JobRepository(session).has_unfinished_for("set_1")
-
-
-def test_other_queued_jobs_of_the_backbone_come_oldest_first(
-    session_factory: SessionFactory, new_job: NewJob, job_id: str, now: datetime
-) -> None:
-    with session_factory.begin() as session:
-        jobs = JobRepository(session)
-        older, newer, running = (jobs.create(new_job, now + timedelta(seconds=seconds))[0].id for seconds in (1, 2, 3))
-        jobs.create(replace(new_job, backbone_id="another"), now)
-        assert LeaseRepository(session).claim(running, "worker", 30, now) is not None
-        assert jobs.queued_like(job_id, 5) == [older, newer]
-        assert jobs.queued_like(job_id, 1) == [older]
-        assert jobs.queued_like("job_none", 5) == []

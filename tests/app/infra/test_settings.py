@@ -51,7 +51,7 @@ def test_a_wrong_origin_is_refused_at_the_start(value: str, monkeypatch: pytest.
 def test_an_allowed_host_is_a_name_and_nothing_else(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VTT_ALLOWED_HOSTS", value)
     load_settings.cache_clear()
-    with pytest.raises(SettingsError, match="VTT_ALLOWED_HOSTS to be right .a host name has no scheme, port or path") as wrong:
+    with pytest.raises(SettingsError, match="VTT_ALLOWED_HOSTS to be valid .a host name has no scheme, port or path") as wrong:
         load_settings()
     assert wrong.value.remedy == "Correct VTT_ALLOWED_HOSTS"
     load_settings.cache_clear()

@@ -33,7 +33,7 @@ def next_batches(finetune: Finetune) -> list[Batch]:
     """Return what every step would learn from, without learning."""
     batches = []
     while not finetune.has_finished:
-        batches.append(finetune.next_rows().batch)
+        batches.append(finetune.next_batch())
         finetune.state.step += 1
     return batches
 

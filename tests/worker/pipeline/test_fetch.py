@@ -13,7 +13,7 @@ def test_a_spec_holds_what_the_job_asks_for(context: WorkerContext) -> None:
     assert (spec.backbone_id, spec.seed, spec.recipe.iterations, len(spec.images)) == ("mini", 11, 4, 4)
 
 
-def test_classes_and_images_come_in_the_order_of_their_arrival(context: WorkerContext) -> None:
+def test_classes_and_images_keep_the_order_of_their_upload(context: WorkerContext) -> None:
     job_id = add_job(context.session_factory)
     with context.session_factory() as session:
         spec = read_job_spec(session, job_id)

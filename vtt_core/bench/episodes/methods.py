@@ -99,7 +99,7 @@ def finetune_all(
         for images in episodes
     ]
     cosines: list[list[float]] = [[] for _ in episodes]
-    for reports in train_all(finetunes, num_threads):
+    for reports in train_all(finetunes):
         for report, seen in zip(reports, cosines, strict=True):
             if report is not None and report.conflict_cosine is not None:
                 seen.append(report.conflict_cosine)

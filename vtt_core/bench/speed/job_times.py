@@ -1,4 +1,4 @@
-"""Compare the time of whole fine-tunings, from encoded images to the last step: one after another, and together.
+"""Compare the time of whole fine-tunings, from encoded images to the last step: one by one, and stacked.
 
 Source: METHOD.md, "One training step".
 """
@@ -16,7 +16,7 @@ from vtt_core.backbones.backbone import Backbone
 from vtt_core.bench.speed.interleaved import Spread, ratio_in_turn, time_in_turn
 from vtt_core.bench.speed.synthetic_images import synthetic_support_set
 from vtt_core.contract.recipe import FinetuneRecipe
-from vtt_core.training.fast.train_together import train_together
+from vtt_core.training.fast.stacked import train_many
 from vtt_core.training.finetune import Finetune
 
 SECONDS_AN_HOUR = 3600
@@ -57,23 +57,23 @@ def compare_jobs(
             pass
         return finetune.state.lora.lora_A.detach()
 
-    def one_after_another() -> None:
+    def one_by_one() -> None:
         learnt["alone"] = [run_alone(start(seed)) for seed in range(num_jobs)]
 
-    def together() -> None:
+    def stacked() -> None:
         finetunes = [start(seed) for seed in range(num_jobs)]
-        for _ in train_together(finetunes, num_threads):
+        for _ in train_many(finetunes):
             pass
-        learnt["together"] = [finetune.state.lora.lora_A.detach() for finetune in finetunes]
+        learnt["stacked"] = [finetune.state.lora.lora_A.detach() for finetune in finetunes]
 
-    times = time_in_turn({"one_after_another": one_after_another, "together": together}, repeats, stopwatch)
-    ratio = ratio_in_turn(times["one_after_another"], times["together"])
-    differences = [(one - other).abs().max().item() for one, other in zip(learnt["alone"], learnt["together"], strict=True)]
+    times = time_in_turn({"one_by_one": one_by_one, "stacked": stacked}, repeats, stopwatch)
+    ratio = ratio_in_turn(times["one_by_one"], times["stacked"])
+    differences = [(one - other).abs().max().item() for one, other in zip(learnt["alone"], learnt["stacked"], strict=True)]
     return {
-        "together_over_one_after_another": ratio.median,
-        "ratio_quartiles": {"together_over_one_after_another": [ratio.lower, ratio.upper]},
+        "stacked_over_one_by_one": ratio.median,
+        "ratio_quartiles": {"stacked_over_one_by_one": [ratio.lower, ratio.upper]},
         "seconds": {name: asdict(Spread.of(values)) for name, values in times.items()},
         "jobs_per_hour": {name: SECONDS_AN_HOUR * num_jobs / median(values) for name, values in times.items()},
-        "seconds_per_job_alone": median(times["one_after_another"]) / num_jobs,
+        "seconds_per_job_alone": median(times["one_by_one"]) / num_jobs,
         "largest_difference": max(differences),
     }

@@ -1,8 +1,7 @@
 """Run many fine-tunings of one shape as one: their tensors are stacked, and each operation of a step is one for all of them.
 
 This is how a benchmark fills a GPU with a small backbone. Every fine-tuning keeps its own images, classes, order of batches,
-dropout and DGSO, so that it becomes what it would have become alone, but for rounding. `train_together.py` runs fine-tunings
-of different shapes, and shares the vision tower's passes alone.
+dropout and DGSO, so that it becomes what it would have become alone, but for rounding.
 
 Shapes: E fine-tunings, B images of a batch of each, C classes, L layers, D joint size.
 Source: METHOD.md, "One training step".

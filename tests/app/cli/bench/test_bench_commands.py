@@ -49,7 +49,7 @@ def parts(_: Path) -> None:
 
 def jobs(_: Path) -> None:
     printed = bench("jobs", *TINY, "--number", "2", "--iterations", "2", "--shot", "1", "--repeats", "1")
-    assert printed["together_over_one_after_another"] > 0
+    assert printed["stacked_over_one_by_one"] > 0
     assert printed["largest_difference"] < 1e-4
 
 
