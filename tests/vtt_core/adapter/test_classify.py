@@ -4,9 +4,9 @@ import pytest
 import torch
 from PIL import Image
 
+from vtt_core.adapter import classify as classify_module
 from vtt_core.adapter.classify import classify, image_features, logits, unprojected_features, zero_shot_prototypes
 from vtt_core.adapter.files import Adapter
-from vtt_core.adapter import classify as classify_module
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.preprocess import preprocess
 from vtt_core.contract.errors import BackboneMismatchError
