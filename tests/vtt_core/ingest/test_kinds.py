@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image
 
-from tests.fixtures.pictures import difference, encode, known_alpha, known_grey, known_rgb, on_white
+from tests.fixtures.noise_images import encode
+from tests.fixtures.pictures import difference, known_alpha, known_grey, known_rgb, on_white
 from tests.fixtures.png_writer import png_chunk, write_png
 from tests.fixtures.tiff_writer import BLACK_IS_ZERO, CMYK, PALETTE, RGB, WHITE_IS_ZERO, Page, write_tiff
 from vtt_core.contract.errors import ImageError, UnsupportedKindError

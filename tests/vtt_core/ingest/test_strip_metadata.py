@@ -13,7 +13,7 @@ from hypothesis import given
 from PIL import Image
 
 from tests.fixtures import planted_metadata as planted
-from tests.hostile.drawn import encode, frames, noise
+from tests.fixtures.noise_images import encode, frames, noise
 from tests.hostile.mutations import FUZZ, bounded_memory, mutated
 from vtt_core.contract.errors import ImageError, MetadataNotRemovableError
 from vtt_core.contract.limits import DEFAULT_LIMITS

@@ -99,12 +99,12 @@ def train_styled(task: FewShotTask, seed: int) -> tuple[StyledClassifier, Tensor
             classification_loss(styled.linear(features_VD[views_B]), task.labels_V[views_B]).backward()
             internal.step()
         external.zero_grad()
-        losses.append(_add_style_gradients(styled, task))
+        losses.append(add_style_gradients(styled, task))
         external.step()
     return styled, torch.stack(losses)
 
 
-def _add_style_gradients(styled: StyledClassifier, task: FewShotTask) -> Tensor:
+def add_style_gradients(styled: StyledClassifier, task: FewShotTask) -> Tensor:
     """Backpropagate the loss of the plain support images to the style prompt. Memory does not grow with their number."""
     total = torch.zeros((), device=task.labels_V.device)
     for images_B3HW, labels_B in zip(task.plain_S3HW.split(CHUNK_IMAGES), task.labels_S.split(CHUNK_IMAGES), strict=True):
