@@ -1,4 +1,4 @@
-"""Each image's install steps work in a clean environment, and the control image gets what its role imports and no torch."""
+"""Each image installs in a clean environment, and the control image gets exactly what its role imports, without torch."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from tests.deploy.compose_file import ROOT
 DOCKERFILE = ROOT / "deploy" / "Dockerfile"
 REQUIREMENTS = ROOT / "deploy" / "control-requirements.txt"
 BY_NAME = {"psycopg", "s3fs"}
-"""Distributions that SQLAlchemy and fsspec import by the name in a URL."""
+"""Distributions that SQLAlchemy and fsspec import because of a URL."""
 
 
 def stage(name: str) -> str:
@@ -46,7 +46,7 @@ def install_steps(name: str) -> list[list[str]]:
 
 
 def copied(name: str, into: Path) -> Path:
-    """Lay out what a stage copies, as its working directory."""
+    """Copy a stage's files into its working directory."""
     into.mkdir()
     for line in re.findall(r"^COPY ([^-].*)$", stage(name), flags=re.MULTILINE):
         *sources, target = line.split()
@@ -65,7 +65,7 @@ def control_requirements() -> list[Requirement]:
 
 
 def declared() -> dict[str, set[str]]:
-    """Return what pyproject.toml asks for in a cluster, with the extras of each distribution."""
+    """Return the distributions that a cluster needs by pyproject.toml, with their extras."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     parsed = [Requirement(line) for line in [*project["dependencies"], *extras["postgres"], *extras["s3"]]]
@@ -116,7 +116,7 @@ def test_the_build_context_holds_what_the_images_copy() -> None:
     assert not any(fnmatch(".env", pattern) for pattern in kept)
 
 
-def test_every_image_ends_as_another_user_than_root_and_without_pip() -> None:
+def test_every_image_runs_without_root_and_without_pip() -> None:
     for name in ("control", "predict", "worker"):
         assert re.findall(r"^USER (\S+)$", stage(name), flags=re.MULTILINE) == ["10001"]
     assert "pip uninstall --yes pip setuptools wheel" in stage("runtime")
@@ -124,7 +124,7 @@ def test_every_image_ends_as_another_user_than_root_and_without_pip() -> None:
     assert re.search(r"^ARG PYTHON=python:[\d.]+-slim-bookworm@sha256:[0-9a-f]{64}$", DOCKERFILE.read_text(), re.MULTILINE)
 
 
-def test_what_is_compiled_and_fetched_has_a_place_that_a_user_without_a_home_may_write_to() -> None:
+def test_a_user_without_a_home_can_write_compiled_and_downloaded_files() -> None:
     variables = dict(re.findall(r"(\w+)=(\S+)", stage("runtime").split("ENV ")[1].split("\n")[0]))
     assert variables["NUMBA_CACHE_DIR"].startswith("/tmp/")
     assert variables["TRITON_CACHE_DIR"].startswith("/tmp/")
@@ -171,12 +171,12 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_packages_of_the_other_images_can_be_found_and_fit_each_other(tmp_path: Path) -> None:
-    """Resolved, not downloaded: the wheels are several gigabytes."""
+    """Only resolved, not downloaded: the wheels are several gigabytes."""
     source = copied("build-compute", tmp_path / "source")
     first, second = install_steps("build-compute")
     assert first[0] == second[0] == "install"
     report = tmp_path / "report.json"
-    # Beside an empty target, so that what this environment has counts for nothing.
+    # Into an empty target, so that installed packages do not count.
     options = ["--dry-run", "--quiet", "--ignore-installed", "--report", str(report)]
     done = subprocess.run(
         [sys.executable, "-m", "pip", "install", *options, *first[1:]], cwd=source, capture_output=True, text=True, check=False

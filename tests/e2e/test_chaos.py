@@ -1,4 +1,4 @@
-"""Fifty jobs while all that they stand on is killed: none is lost, none done twice, each adapter right to the byte."""
+"""Fifty jobs while every service is killed repeatedly: none is lost or done twice, and every adapter has the right bytes."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ SEED = int(os.environ.get("CHAOS_SEED", "1"))
 NUM_JOBS, NUM_SETS, NUM_SEEDS, NUM_CLIENTS = 50, 2, 3, 2
 RECIPE = {"iterations": 12, "batch_size": 2, "num_views": 1}
 NUM_AFTER_FAULTS = 6
-"""Jobs that are left when the last fault comes."""
+"""Jobs that are left at the last fault."""
 FILES = ("manifest.json", "adapter.safetensors")
 
 
@@ -63,14 +63,14 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
 
 @dataclass
 class Clients:
-    """Users who want fifty models, and send a request again until it is answered."""
+    """Users who want fifty models, and repeat each request until it is answered."""
 
     urls: list[str]
     job_ids: dict[int, str] = field(default_factory=dict)
     answers: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
     num_allowed: int = 8
-    """Jobs that may be asked for yet: they come as others end, so that requests meet every fault."""
+    """Jobs that may be requested now: new ones come as others end, so that requests meet every fault."""
 
     def request(self, client: httpx.Client, choice: random.Random, method: str, path: str, **how: object) -> httpx.Response:
         while True:
@@ -98,7 +98,7 @@ class Clients:
         return str(answer.json()["id"])
 
     def ask_for_jobs(self, number: int, set_ids: list[str]) -> None:
-        """Ask for every second job, look around meanwhile, and sometimes repeat a request that was answered."""
+        """Request every second job, read other resources meanwhile, and sometimes repeat a request that was answered."""
         choice = random.Random(SEED * 1000 + number)
         with httpx.Client(timeout=10.0) as client:
             for place in range(number, NUM_JOBS, NUM_CLIENTS):
@@ -129,7 +129,7 @@ def read_jobs(cluster: Cluster) -> list[JobRow]:
 
 
 def run_through(cluster: Cluster, faults: Faults, clients: Clients, threads: list[threading.Thread]) -> None:
-    """Inject the faults while the jobs come in, then wait until all have ended."""
+    """Inject faults while jobs are requested, then wait until all have ended."""
     deadline = time.monotonic() + 1500
     while True:
         faults.thaw()
@@ -151,7 +151,7 @@ def run_through(cluster: Cluster, faults: Faults, clients: Clients, threads: lis
 
 
 def undisturbed_files(cluster: Cluster, job_id: str) -> dict[str, bytes]:
-    """Fine-tune in this process what the job asked for."""
+    """Run the job's fine-tuning in this process."""
     with cluster.readers() as session:
         order = read_job_spec(session, job_id)
     finetune = Finetune(load_backbone("mini", device="cpu"), fetch_support_set(order, cluster.store), order.recipe, order.seed)
@@ -160,13 +160,13 @@ def undisturbed_files(cluster: Cluster, job_id: str) -> dict[str, bytes]:
 
 
 def compare_adapters(cluster: Cluster, jobs: list[JobRow]) -> int:
-    """Check that each job's one model has the bytes of an undisturbed run; return how many were compared."""
+    """Check that each job's only model has the bytes of an undisturbed run, and return how many were compared."""
     with cluster.readers() as session:
         models = {model.job_id: model for model in session.scalars(select(ModelRow))}
     assert sorted(models) == sorted(job.id for job in jobs)
     assert cluster.store.folders("models") == sorted(model.id for model in models.values())
     num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as in the workers: with others, sums come in another order
+    torch.set_num_threads(1)  # as in the workers: other numbers change the order of sums
     try:
         alike = sorted(jobs, key=lambda job: (job.support_set_id, job.seed))
         for _, group in itertools.groupby(alike, key=lambda job: (job.support_set_id, job.seed)):
@@ -186,7 +186,7 @@ def change(writer: str, old_holder: str | None, holder: str | None, **more: Any)
     return Change(at=now, writer=writer, job_id="job_1", old_holder=old_holder, holder=holder, attempt=1, **(facts | more))
 
 
-def test_the_log_tells_what_only_a_holder_may_do() -> None:
+def test_the_log_shows_writes_that_only_a_holder_may_do() -> None:
     past = datetime(2029, 1, 1, tzinfo=UTC)
     allowed = [
         change("worker-1", "vm:11:a", "vm:11:a"),
@@ -208,7 +208,7 @@ def test_the_log_tells_what_only_a_holder_may_do() -> None:
     assert wrong_changes([*allowed, *wrong], {"worker-1": 11, "worker-2": 22}) == wrong
 
 
-def test_fifty_jobs_survive_kills_of_everything_they_stand_on(cluster: Cluster) -> None:
+def test_fifty_jobs_survive_kills_of_every_service(cluster: Cluster) -> None:
     started_at = time.monotonic()
     clients = Clients(cluster.urls)
     set_ids = [clients.upload(number) for number in range(NUM_SETS)]

@@ -1,4 +1,4 @@
-"""The README's walk through the API is run as it stands there."""
+"""The README's API walk-through runs as it is written."""
 
 import os
 import re
@@ -12,16 +12,16 @@ pytestmark = [pytest.mark.services, pytest.mark.slow]
 
 
 def walk_of(readme: Path) -> str:
-    """Return the shell blocks of the walk, in their order."""
+    """Return the shell blocks of the walk-through, in order."""
     section = readme.read_text(encoding="utf-8").split("### A walk through the API")[1].split("\n## ")[0]
     return "\n".join(re.findall(r"```sh\n(.*?)```", section, flags=re.DOTALL))
 
 
-def test_the_walk_works_word_for_word(service_url: str, root: Path, tmp_path: Path) -> None:
+def test_the_walk_through_works_word_for_word(service_url: str, root: Path, tmp_path: Path) -> None:
     script = walk_of(root / "README.md")
     assert script.count("curl ") >= 10
     (tmp_path / ".venv").symlink_to(sys.prefix)
-    # Only here: an error status of any call fails the walk.
+    # Only in this test: an error status of any call fails it.
     (tmp_path / ".curlrc").write_text("fail-with-body\n")
     environment = os.environ | {"SERVICE": service_url, "HOME": str(tmp_path), "CURL_HOME": str(tmp_path)}
     result = subprocess.run(

@@ -34,7 +34,7 @@ from vtt_core.training.step import TrainingState, make_optimisers, train_step
 
 TOLERANCE = 1e-8
 PLAIN, FAST = "plain", "fast"
-"""The two paths; what only one of them has is replayed once."""
+"""The two implementations. What they share is replayed once."""
 
 Line = tuple[str, float]
 """A quantity and its relative error."""

@@ -1,6 +1,6 @@
-"""The LoRA's part of a block's forward and backward pass by hand: `vision_pass.py` runs the frozen rest.
+"""The hand-written forward and backward pass of a block's LoRA. `vision_pass.py` runs the frozen rest.
 
-A group of rows has one LoRA, or a stack of them, each for as many images as the others: then each product is a batched one.
+A group of rows has one LoRA, or a stack of LoRAs for equally many images each. A stack uses batched products.
 
 Shapes: B images, T tokens, W tower width, L layers, K cotangents, P = 3 projections, R rank, N = B T rows of a matrix,
     E stacked LoRAs.
@@ -23,42 +23,42 @@ from vtt_core.lora.stacked import StackedLora
 
 @dataclass(frozen=True)
 class LoraRows:
-    """Some rows of the batch, and the LoRA that they go through, or the LoRAs one after another."""
+    """Some rows of the batch with their LoRA, or with their stack of LoRAs in order."""
 
     rows: slice
     lora: TowerLora | StackedLora
     dropout: Dropout | None
-    """Of these rows only."""
+    """For these rows only."""
 
     def matrices(self, index: int) -> tuple[Tensor, Tensor, float]:
-        """Return A and B of block `index` with the projections first, (P, R, W) and (P, W, R), or (P, E, ...) of a stack."""
+        """Return A and B of block `index`, projections first: (P, R, W) and (P, W, R), or (P, E, ...) for a stack."""
         layer = self.lora.layer(index)
         if isinstance(self.lora, StackedLora):
             return layer[0].transpose(0, 1), layer[1].transpose(0, 1), layer[2]
         return layer[0], layer[1], layer[2]
 
     def layer_dropout(self, index: int) -> LayerDropout | None:
-        """Return what block `index` keeps."""
+        """Return the dropout of block `index`."""
         return None if self.dropout is None else self.dropout.layer(index)
 
 
 @dataclass(frozen=True)
 class LoraGradients:
-    """Gradients of one group's LoRA for every cotangent; of a stack (K, L, P, E, R, W) and (K, L, P, E, W, R)."""
+    """Gradients of one group's LoRA for every cotangent; for a stack (K, L, P, E, R, W) and (K, L, P, E, W, R)."""
 
     A_KLPRW: Tensor
     B_KLPWR: Tensor
 
     @classmethod
     def zeros(cls, group: LoraRows, num_layers: int, num_cotangents: int) -> LoraGradients:
-        """Return gradients to be entered block by block."""
+        """Return zeros to be filled in block by block."""
         A, B, _ = group.matrices(0)
         return cls(A.new_zeros(num_cotangents, num_layers, *A.shape), B.new_zeros(num_cotangents, num_layers, *B.shape))
 
 
 @dataclass
 class LoraTrace:
-    """What a projection leaves for its backward pass."""
+    """What the backward pass of a projection needs."""
 
     kept_NW: Tensor
     """Input of A, after dropout."""
@@ -67,7 +67,7 @@ class LoraTrace:
 
 
 def add_lora(group: LoraRows, index: int, normed_BTW: Tensor, projected: tuple[Tensor, ...]) -> list[LoraTrace]:
-    """Add a group's change to its rows of q, k and v."""
+    """Add a group's LoRA to its rows of q, k and v."""
     A_PRW, B_PWR, scaling = group.matrices(index)
     dropout, traces = group.layer_dropout(index), []
     for projection, output_BTW in enumerate(projected):
@@ -87,7 +87,7 @@ def lora_backward(
     gradients: LoraGradients,
     normed_KBTW: Tensor | None,
 ) -> None:
-    """Enter the gradients of A and B, and add that of the LoRA's input where it is wanted."""
+    """Fill in the gradients of A and B, and add the gradient of the LoRA's input if it is wanted."""
     A_PRW, B_PWR, scaling = group.matrices(index)
     dropout = group.layer_dropout(index)
     for projection, (trace, output_KBTW) in enumerate(zip(traces, projected, strict=True)):
@@ -103,7 +103,7 @@ def lora_backward(
 
 
 def _times(rows: Tensor, matrix: Tensor) -> Tensor:
-    """Return the rows times their matrix; of a stack, each part of them times its own."""
+    """Return the rows times the matrix. For a stack, each part of the rows has its own."""
     if matrix.ndim == 2:
         return rows @ matrix
     return torch.bmm(rows.unflatten(0, (len(matrix), -1)), matrix).flatten(0, 1)
@@ -119,7 +119,7 @@ def _add_product(total: Tensor, rows: Tensor, matrix: Tensor, scaling: float) ->
 
 
 def _transposed_times(left: Tensor, right: Tensor, stack: Sequence[int]) -> Tensor:
-    """Return the product over the rows, of a stack one for each part of them."""
+    """Return the product over the rows. For a stack, there is one for each part of the rows."""
     if not stack:
         return left.t() @ right
     left, right = (rows.unflatten(0, (stack[0], -1)) for rows in (left, right))
@@ -127,6 +127,6 @@ def _transposed_times(left: Tensor, right: Tensor, stack: Sequence[int]) -> Tens
 
 
 def _as_matrix(rows_BTW: Tensor) -> Tensor:
-    """Return the (N, W) view of a part of the columns of packed rows."""
+    """View one projection's columns of packed rows as a matrix (N, W)."""
     num_images, num_tokens, width = rows_BTW.shape
     return rows_BTW.as_strided((num_images * num_tokens, width), (rows_BTW.stride(1), 1))

@@ -1,12 +1,12 @@
-"""Run the vision tower forward once and backward for several cotangents at once, by hand: the fast path of training.
+"""A hand-written forward pass of the vision tower, and a backward pass for several cotangents at once, for fast training.
 
-`ClipVisionTower.layer_features` with autograd gives the same numbers. What is saved here:
-- the cotangents of all losses go back stacked, so slopes and attention weights are computed once for all of them;
-- no gradient of a frozen weight is computed, and none of what enters the first block;
-- of the last block only the class token is computed;
+`ClipVisionTower.layer_features` with autograd gives the same numbers. This pass saves work:
+- the cotangents of all losses are stacked, so slopes and attention weights are computed once for all;
+- gradients of frozen weights and of the first block's input are not computed;
+- the last block computes only the class token;
 - the backward pass ends at the first block's LoRA.
 
-Rows of the batch may have LoRAs of their own: each group of them says which rows (`lora_pass.py`).
+Groups of rows may have different LoRAs (`lora_pass.py`).
 
 Shapes: B images, T tokens, R tokens that are read (all, or the class token alone), W tower width, H heads, E width of a head,
     L layers, K cotangents, P = 3 projections.
@@ -29,24 +29,24 @@ from vtt_core.backbones.lora_pass import LoraGradients, LoraRows, LoraTrace, add
 from vtt_core.backbones.towers import VisionTower
 
 _softmax_backward = torch.ops.aten._softmax_backward_data.out
-"""Derivative of a softmax in one pass, which may write where it reads."""
+"""Derivative of a softmax, which can work in place."""
 
 
 class VisionPass:
-    """Forward and backward passes over one frozen vision tower of CLIP's own kind."""
+    """Forward and backward passes of one frozen vision tower of CLIP's own kind."""
 
     def __init__(self, tower: VisionTower) -> None:
-        """Take the tower's weights; they are not copied, but for a block with layer scale."""
+        """Take the tower's weights. They are copied only for blocks with layer scale."""
         assert isinstance(tower, ClipVisionTower), "other towers are trained with autograd"
         self._tower = tower
         self._blocks = [_Block.of(block) for block in tower.blocks]
 
     def forward(self, images_B3HW: Tensor, groups: Sequence[LoraRows]) -> tuple[Tensor, Trace]:
-        """Return the class token after every block and what the backward pass needs.
+        """Return the class token after every block, and the trace for the backward pass.
 
         Args:
             images_B3HW: preprocessed images.
-            groups: covers every row once.
+            groups: contain every row once.
         """
         with torch.no_grad():
             x_BTW = self._tower.embed(images_B3HW)
@@ -59,7 +59,7 @@ class VisionPass:
             return torch.stack(class_tokens, dim=1), Trace(list(groups), traces)
 
     def backward(self, trace: Trace, cotangents_KBLW: Tensor) -> list[LoraGradients]:
-        """Return the gradients of every group's LoRA; the trace is used up.
+        """Return the gradients of every group's LoRA. The trace cannot be used again.
 
         Args:
             trace: of the forward pass.
@@ -82,7 +82,7 @@ class VisionPass:
 
 @dataclass
 class Trace:
-    """What a forward pass leaves for its backward pass."""
+    """What the backward pass needs from the forward pass."""
 
     groups: list[LoraRows]
     blocks: list[_BlockTrace]
@@ -174,7 +174,7 @@ class _Block:
     def backward(
         self, trace: _BlockTrace, gradient_KBRW: Tensor, index: int, groups: list[LoraRows], gradients: list[LoraGradients]
     ) -> Tensor:
-        """Enter the LoRAs' gradients and return that of the block's input (of the first block: anything)."""
+        """Fill in the LoRAs' gradients and return that of the block's input (undefined for the first block)."""
         width = gradient_KBRW.shape[-1]
         inner = (gradient_KBRW @ self.down_weight).mul_(trace.slope)
         gradient_y_KBRW = _norm_backward(self.norm2, inner @ self.up_weight, trace.y_BRW, trace.mean2, trace.deviation2)
@@ -242,7 +242,7 @@ def _heads(rows: Tensor, num_heads: int) -> Tensor:
 
 
 def _unheads(*parts: Tensor) -> Tensor:
-    """Turn P times (K, B, H, T, E) into (K, B, T, P W)."""
+    """Turn P tensors (K, B, H, T, E) into (K, B, T, P W)."""
     num_cotangents, num_images, num_heads, num_tokens, head_width = parts[0].shape
     packed = parts[0].new_empty(num_cotangents, num_images, num_tokens, len(parts), num_heads, head_width)
     for index, part in enumerate(parts):

@@ -1,9 +1,8 @@
 """Read labelled images from an untrusted zip or folder: one folder for each class.
 
 Nothing is unpacked to disk. Limits are checked on what the zip declares before anything is read, and
-again on what really comes out, because the declared sizes may lie. An archive is refused as a whole if it is
-dangerous, cannot be read, or would give labels that are a guess. A single bad entry is rejected by name and the
-others are kept.
+again while reading, because the declared sizes may lie. A whole archive is refused if it is dangerous or unreadable,
+or if its labels would be guesses. A single bad entry is rejected by name, and the others are kept.
 """
 
 from __future__ import annotations
@@ -19,16 +18,8 @@ from zipfile import ZipInfo
 
 from vtt_core.contract.errors import ArchiveError, SourcePathError
 from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
-from vtt_core.ingest.class_folders import (
-    ArchiveContents,
-    FoundFile,
-    FoundFolder,
-    LabelledFile,
-    Rejection,
-    counts_as_image,
-    folder_parts,
-    sort_into_classes,
-)
+from vtt_core.ingest.archive_contents import ArchiveContents, FoundFile, FoundFolder, LabelledFile, Rejection
+from vtt_core.ingest.class_folders import counts_as_image, folder_parts, sort_into_classes
 from vtt_core.ingest.entry_checks import checked_content, entry_problem, not_a_file, refuse_entries, refuse_size
 from vtt_core.ingest.printable import printable
 from vtt_core.ingest.zip_methods import check_methods
@@ -40,10 +31,10 @@ __all__ = ["ArchiveContents", "LabelledFile", "Rejection", "open_images", "read_
 
 @contextmanager
 def open_images(path: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[ArchiveContents]:
-    """Open a folder or a zip, whichever the path is; files can be read inside the `with` block.
+    """Open the folder or zip at a path. Its files can be read inside the `with` block.
 
     Raises:
-        ArchiveError: as read_zip and read_folder, or there is nothing at the path.
+        ArchiveError: see read_zip and read_folder; or nothing is at the path.
     """
     if path.is_dir():
         yield read_folder(path, limits)
@@ -54,19 +45,19 @@ def open_images(path: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[Archive
 
 @contextmanager
 def read_zip(source: Path | BinaryIO, limits: Limits = DEFAULT_LIMITS) -> Iterator[ArchiveContents]:
-    """Open a zip; its files can be read, from any thread, inside the `with` block.
+    """Open a zip. Any thread can read its files inside the `with` block.
 
     Args:
-        source: path, or an open seekable file, which stays open.
+        source: path, or an open seekable file. The file stays open.
         limits: bounds on bytes, entries and ratio.
 
     Raises:
         SourcePathError: there is no readable file at the path.
-        NotAZipError: the bytes are no zip, or its directory is damaged.
-        ArchiveTooLargeError: the archive, its entry count, unpacked size or a compression ratio is over its limit.
-        UnsupportedMethodError: a file is encrypted, or compressed by a method that is not read here.
+        NotAZipError: the bytes are not a zip, or its directory is damaged.
+        ArchiveTooLargeError: the size, entry count, unpacked size or a compression ratio is over its limit.
+        UnsupportedMethodError: a file is encrypted, or compressed by an unsupported method.
         UnknownEncodingError: the name of a class folder is in an unknown encoding.
-        ArchiveLayoutError: all images lie too deep, or folders such as `train` and `val` do not fit together.
+        ArchiveLayoutError: all images are nested too deeply, or folders such as `train` and `val` do not match.
     """
     if isinstance(source, Path):
         try:
@@ -92,13 +83,13 @@ def _found_in_zip(reader: ZipReader, path: str, info: ZipInfo, limits: Limits) -
 
 
 def read_folder(path: Path, limits: Limits = DEFAULT_LIMITS) -> ArchiveContents:
-    """List a folder by the same rules as a zip; links inside it are rejected, never followed.
+    """List a folder by the rules for a zip. Links inside it are rejected, never followed.
 
     Raises:
         SourcePathError: the path is not a folder that can be listed.
         ArchiveTooLargeError: more entries or bytes than allowed.
         UnknownEncodingError: the name of a class folder is in an unknown encoding.
-        ArchiveLayoutError: all images lie too deep, or folders such as `train` and `val` do not fit together.
+        ArchiveLayoutError: all images are nested too deeply, or folders such as `train` and `val` do not match.
     """
     entries: list[FoundFile | FoundFolder] = []
     size_bytes = 0
@@ -115,7 +106,7 @@ def read_folder(path: Path, limits: Limits = DEFAULT_LIMITS) -> ArchiveContents:
 
 def _found_on_disk(relative: str, found: os.DirEntry[str], facts: os.stat_result, limits: Limits) -> FoundFile | FoundFolder:
     if found.is_dir():
-        # A link to a folder counts as a folder, so that its class is missed and not silently left out.
+        # A link to a folder counts as a folder, so that its missing class is reported.
         problem = not_a_file(relative, "a link to another folder") if found.is_symlink() else None
         return FoundFolder(f"{relative}/", problem)
     read = partial(_read_file, Path(found.path), relative, limits)

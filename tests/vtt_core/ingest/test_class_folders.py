@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from vtt_core.contract.errors import ArchiveLayoutError, NotAZipError, UnknownEncodingError, UnsafePathError
-from vtt_core.ingest.class_folders import ArchiveContents, FoundFile, FoundFolder, folder_parts, path_parts, sort_into_classes
+from vtt_core.ingest.archive_contents import ArchiveContents, FoundFile, FoundFolder
+from vtt_core.ingest.class_folders import folder_parts, path_parts, sort_into_classes
 
 
 def arranged(*paths: str) -> ArchiveContents:
