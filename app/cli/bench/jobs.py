@@ -33,7 +33,7 @@ def jobs(
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
 ) -> None:
-    """Time whole fine-tunings: one after another, and together on one backbone."""
+    """Time whole fine-tunings on one backbone: one by one, and stacked."""
     import torch  # noqa: PLC0415  (see load_for_bench)
 
     from vtt_core.bench.speed.job_times import compare_jobs  # noqa: PLC0415
@@ -63,7 +63,7 @@ def jobs(
         write_json(result)
         return
     console = Console(highlight=False, emoji=False)
-    table = Table("order", "median s", "jobs an hour", box=None, header_style="bold")
+    table = Table("way", "median s", "jobs an hour", box=None, header_style="bold")
     for name, spread in result["seconds"].items():
         table.add_row(name, f"{spread['median']:.1f}", f"{result['jobs_per_hour'][name]:.0f}")
     console.print(table)
