@@ -1,6 +1,6 @@
-"""Say in the API's description which answer leads to which operation, by OpenAPI links.
+"""OpenAPI links for the API's description: which operation takes a value of which answer.
 
-A client generator or a tester follows them: the id in an answer is the parameter of the next request.
+Generators of clients and tests follow them: the id in an answer is the parameter of the next request.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _ID, _FIRST_ID, _NEXT = "$response.body#/id", "$response.body#/items/0/id", "$re
 
 @dataclass(frozen=True)
 class Link:
-    """One way from an answer to an operation."""
+    """A link from an answer to an operation."""
 
     target: str
     """Method and path of the operation."""
@@ -101,7 +101,7 @@ LINKS: dict[tuple[str, str], dict[str, Link]] = {
 
 
 def add_links(document: dict[str, Any]) -> None:
-    """Put the links into an API's description; those whose two ends it does not have are passed over."""
+    """Add the links to an API's description, except those from or to operations that it lacks."""
     operations = {f"{method} {path}": item for path, methods in document["paths"].items() for method, item in methods.items()}
     for (source, status), links in LINKS.items():
         if source in operations:

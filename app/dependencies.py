@@ -1,4 +1,4 @@
-"""Hand each request what it works with."""
+"""What endpoints depend on: the context of their request, the caller, and the parameters of pages."""
 
 from __future__ import annotations
 
@@ -60,23 +60,23 @@ class AppContext:
     """Set once the process is asked to end."""
 
 
-async def _process(request: Request) -> AppContext:
+async def _app_context(request: Request) -> AppContext:
     context = request.app.state.context
     assert isinstance(context, AppContext)
     return context
 
 
-AppContextDep = Annotated[AppContext, Depends(_process)]
-"""What the process shares, bound to nobody: for health, never for what tenants own."""
+AppContextDep = Annotated[AppContext, Depends(_app_context)]
+"""What all requests of the process share; it is bound to no tenant: for health, never for what tenants own."""
 _bearer = HTTPBearer(auto_error=False, scheme_name="key", description="A key as `vtt keys create` prints it")
 
 
 async def _caller(
-    request: Request, process: AppContextDep, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
+    request: Request, shared: AppContextDep, sent: Annotated[HTTPAuthorizationCredentials | None, Depends(_bearer)]
 ) -> Caller:
-    settings = process.settings
+    settings = shared.settings
     key = sent.credentials if sent is not None else None
-    let_in = partial(identify, key, process.readers, utc_now(), is_required=settings.require_keys)
+    let_in = partial(identify, key, shared.readers, utc_now(), is_required=settings.require_keys)
     # A thread only for what waits for the database or Redis.
     caller = let_in() if key is None else await run_in_threadpool(let_in)
     bind_contextvars(tenant_id=caller.tenant_id, key_id=caller.key_id)
@@ -85,7 +85,7 @@ async def _caller(
         place.give_to(f"key {caller.key_id}")
     if settings.requests_per_minute is not None:
         name = caller.key_id or caller.tenant_id
-        await run_in_threadpool(process.rates.count, "requests", name, settings.requests_per_minute)
+        await run_in_threadpool(shared.rates.count, "requests", name, settings.requests_per_minute)
     return caller
 
 
@@ -101,22 +101,22 @@ def require_scope(*scopes: Scope) -> Any:
     return Depends(check)
 
 
-async def _resources(request: Request, process: AppContextDep, caller: CallerDep) -> AppContext:
+async def _request_context(request: Request, shared: AppContextDep, caller: CallerDep) -> AppContext:
     path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     route = request.scope["route"].path
     # A prediction changes nothing, though it may be kept for some days.
     action = None if route.endswith("/predict") else f"{request.method} {route}"
     address = request.client.host if request.client is not None else None
     return replace(
-        process,
+        shared,
         caller=caller,
-        sessions=TenantSessions(process.sessions, caller, action, path, address),
-        readers=TenantSessions(process.readers, caller),
+        sessions=TenantSessions(shared.sessions, caller, action, path, address),
+        readers=TenantSessions(shared.readers, caller),
     )
 
 
-RequestContextDep = Annotated[AppContext, Depends(_resources)]
-"""What the process shares, as far as it is the caller's: sessions that see its tenant's rows alone."""
+RequestContextDep = Annotated[AppContext, Depends(_request_context)]
+"""The context of one request: its sessions see only the rows of the caller's tenant."""
 
 
 def _read_session(context: RequestContextDep) -> Iterator[Session]:

@@ -1,4 +1,4 @@
-"""Make names that users send fit to be stored and shown."""
+"""Names that users send, checked or cleaned so that they can be stored and shown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turn every error into a problem document (RFC 9457); the only place that knows HTTP statuses of errors."""
+"""Turn every error into a problem document (RFC 9457); the only place that knows the HTTP status of an error."""
 
 from __future__ import annotations
 
@@ -73,10 +73,10 @@ STATUS: dict[type[VttError], int] = {
     RateLimitedError: 429,
     VttError: 500,
 }
-"""Status of an error class and of those below it that are not named themselves."""
+"""Status of an error class, and of its subclasses that are not listed themselves."""
 
 RETRY_SECONDS = 5
-"""What a client is asked to wait where nothing better is known."""
+"""`Retry-After` if nothing better is known."""
 
 _METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 _log = structlog.get_logger(__name__)
@@ -88,7 +88,7 @@ class ProblemResponse(JSONResponse):
     media_type = PROBLEM_MEDIA_TYPE
 
     def render(self, content: Any) -> bytes:
-        """Encode as JSON; lone surrogates, which JSON input can hold and UTF-8 cannot, stay escaped."""
+        """Encode as JSON; lone surrogates, which JSON can hold and UTF-8 cannot, stay escaped."""
         try:
             return super().render(content)
         except UnicodeEncodeError:
@@ -113,7 +113,7 @@ def status_of(error_class: type[VttError]) -> int:
 
 
 def headers_of(error: VttError) -> dict[str, str]:
-    """Return the headers that an error's answer has besides: how to prove who one is, or when to come again."""
+    """Return the additional headers of an error's answer: how to authenticate, or when to try again."""
     if isinstance(error, KeyRequiredError | KeyRefusedError):
         return {"WWW-Authenticate": "Bearer"}
     if isinstance(error, RateLimitedError | OverloadedError):
@@ -178,7 +178,7 @@ def _respond_plain(
 
 async def _handle_vtt_error(request: Request, error: Exception) -> ProblemResponse:
     assert isinstance(error, VttError)
-    # Refusals come by the hundred, and the metrics count them.
+    # There may be hundreds of refusals, and the metrics count them.
     if status_of(type(error)) >= 500 and not isinstance(error, OverloadedError):
         _log.error("request_failed", path=request.url.path, code=error.code, got=error.got)
     return _respond(request, error)
@@ -266,9 +266,9 @@ async def _handle_crash(request: Request, error: Exception) -> ProblemResponse:
     facts = {
         "expected": "no failure inside the service",
         "got": type(error).__name__,
-        "remedy": "Try again; if it stays, give the operator the X-Request-ID of this answer",
+        "remedy": "Try again; if it happens again, give the operator the X-Request-ID of this answer",
     }
-    # This answer passes by every middleware, also the one that gives the id to the others.
+    # This answer passes no middleware, and so not the one that adds the id.
     return _respond_plain(request, 500, "internal", facts, {"X-Request-ID": request.state.request_id})
 
 

@@ -1,4 +1,4 @@
-"""Open what the requests of one process share, and close it in the end."""
+"""Open what the requests of one process share, and close it when the process ends."""
 
 from __future__ import annotations
 
@@ -24,14 +24,15 @@ from app.infra.workers import WorkerRegistry
 from app.jobs.hub import EventHub
 from app.models.service import load_pinned
 from app.overload.bounds import make_bounds
-from app.predictions.predictor import PredictionEngine, Predictor
+from app.predictions.predictor import Predictor
 from app.shutdown import noticing_shutdown
+from vtt_core.contract.serving import PredictionEngine
 
 STOP_SECONDS = 30.0
-"""How long a backbone that is being loaded may hold up the end of the process."""
+"""How long the loading of a backbone may delay the end of the process."""
 
 CALIBRATION_IMAGES = 16
-"""What the measurement at the start counts for beside the images of requests."""
+"""Weight of the measurement at the start, in images of requests."""
 
 MakeEngine = Callable[[Settings], PredictionEngine]
 
@@ -41,11 +42,11 @@ def make_lifespan(settings: Settings, make_prediction_engine: MakeEngine) -> Cal
 
     Args:
         settings: of the process.
-        make_prediction_engine: builds what answers predictions, in roles that do.
+        make_prediction_engine: builds the engine, in roles that predict.
     """
 
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        opened = open_resources(settings, make_prediction_engine)
+        opened = open_context(settings, make_prediction_engine)
         context = await run_in_threadpool(opened.__enter__)
         try:
             app.state.context = context
@@ -59,14 +60,14 @@ def make_lifespan(settings: Settings, make_prediction_engine: MakeEngine) -> Cal
 
 
 def _once_warm(context: AppContext, engine: PredictionEngine, image_seconds: float) -> None:
-    """Tell the waiting line how fast this process is, and bring the pinned adapters into memory."""
+    """Tell the queue of predictions how fast this process is, and load the pinned adapters."""
     context.bounds.predictions.calibrate(image_seconds, CALIBRATION_IMAGES)
     load_pinned(context, engine)
 
 
 @contextmanager
-def open_resources(settings: Settings, make_prediction_engine: MakeEngine) -> Iterator[AppContext]:
-    """Bring the tables up to date, connect, and start the threads of the role: the reaper, the loading of the backbone."""
+def open_context(settings: Settings, make_prediction_engine: MakeEngine) -> Iterator[AppContext]:
+    """Migrate the database, connect, and start the threads of the role: the reaper, and the loading of the backbone."""
     migrate(settings.resolved_database_url)
     engine = make_engine(settings.resolved_database_url)
     sessions = make_session_factory(engine)

@@ -1,4 +1,4 @@
-"""Assemble the HTTP application of one process."""
+"""Build the HTTP application of one process."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ from app.lifespan import MakeEngine, make_lifespan
 from app.openapi import document_answers
 from app.overload.body_pace import BodyPaceMiddleware
 from app.overload.bounds import pace_bounds
-from app.overload.request_limit import RequestLimitMiddleware
-from app.predictions.predictor import PredictionEngine
+from app.overload.request_limit_middleware import RequestLimitMiddleware
 from app.request_log import RequestLogMiddleware
 from app.router import make_router
 from app.uploads.body_limit import BodyLimitMiddleware
+from vtt_core.contract.serving import PredictionEngine
 
 DESCRIPTION = """
 Adapts a CLIP model to your images from a handful of labelled ones, and serves the result.
@@ -42,10 +42,10 @@ def create_app(settings: Settings | None = None, make_prediction_engine: MakeEng
 
     Args:
         settings: None reads the environment.
-        make_prediction_engine: None takes the one that imports torch, in the roles that predict.
+        make_prediction_engine: builds the engine in roles that predict; None for the real one, which imports torch.
 
     Raises:
-        UnsafeHostError: the settings would open the service to the network.
+        UnsafeHostError: the settings would open the service to the network without keys.
     """
     settings = settings or load_settings()
     check_host(settings.host, requires_keys=settings.require_keys, allows_unauthenticated=settings.allow_unauthenticated)
@@ -63,7 +63,7 @@ def create_app(settings: Settings | None = None, make_prediction_engine: MakeEng
     app.add_middleware(SecureHeadersMiddleware)
     if settings.cors_origins:
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"])
-    app.add_middleware(RequestLogMiddleware)  # the last one added stands around the others
+    app.add_middleware(RequestLogMiddleware)  # the last one added is the outermost
     install_error_handlers(app)
     app.include_router(make_router(settings.role))
     document_answers(app)

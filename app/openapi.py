@@ -1,4 +1,4 @@
-"""Put the schema of problem documents, and the links between operations, into the API's description."""
+"""Add the schema of problem documents, and links between operations, to the API's description."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _REF = "#/components/schemas/{model}"
 
 
 def document_answers(app: FastAPI) -> None:
-    """Make `app.openapi()` name the schemas of problem answers in place of FastAPI's own, and which answer leads where."""
+    """Make `app.openapi()` have the schemas of problem documents instead of FastAPI's own, and links between operations."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:

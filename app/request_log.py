@@ -1,4 +1,4 @@
-"""Give every request an id, bind it to what is logged meanwhile, and write and count one line a request."""
+"""Give every request an id that all its log lines carry, and log and count each request once."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from app.health.schemas import PROBES
 
 REQUEST_ID_HEADER = "X-Request-ID"
 UNMATCHED = "unmatched"
-"""Route of requests whose path the service does not have: their paths are not ours, and without end."""
+"""Route of requests to unknown paths, of which there is no end."""
 CLIENT_GONE = 499
-"""Status of requests whose client left before an answer, as other servers log it."""
+"""Status of requests whose client disconnected before the answer, as other servers log it."""
 _GIVEN_ID = re.compile(r"[A-Za-z0-9._:+/=-]{1,100}")
 _log = structlog.get_logger(__name__)
 
 
 class RequestLogMiddleware:
-    """Stands around all others, so that what they refuse is logged and counted too.
+    """The outermost middleware, so that what the others refuse is logged and counted too.
 
-    An id that came is kept where it is harmless in a log, so that a line here can be found from a proxy's. What others
-    bind with `structlog.contextvars` in the request's own task is in its line as well.
+    An id that came with the request is kept if it is harmless in a log, so that it matches a proxy's log. What others bind
+    with `structlog.contextvars` in the task of the request is in its line as well.
     """
 
     def __init__(self, app: ASGIApp) -> None:
@@ -41,7 +41,7 @@ class RequestLogMiddleware:
             return
         request_id = choose_request_id(Headers(scope=scope).get(REQUEST_ID_HEADER))
         scope.setdefault("state", {})["request_id"] = request_id
-        # Never taken back: the task ends with the request, and the server logs a crash only after this returns.
+        # Never unbound: the task ends with the request, and the server logs a crash only after this returns.
         structlog.contextvars.clear_contextvars()
         structlog.contextvars.bind_contextvars(request_id=request_id)
         exchange = _Exchange(scope, receive, send, request_id)
@@ -55,12 +55,12 @@ class RequestLogMiddleware:
 
 
 def choose_request_id(given: str | None) -> str:
-    """Return the id that came with the request, or a new one where none came or it is no plain word."""
+    """Return the id that came with the request, or a new one if none came or it has other characters than an id."""
     return given if given is not None and _GIVEN_ID.fullmatch(given) else new_id(REQUEST_PREFIX)
 
 
 class _Exchange:
-    """One request and its answer while they pass."""
+    """One request and its answer."""
 
     def __init__(self, scope: Scope, receive: Receive, send: Send, request_id: str) -> None:
         self._scope, self._receive, self._send, self._request_id = scope, receive, send, request_id

@@ -1,4 +1,4 @@
-"""Choose what a process answers by its role."""
+"""Choose the endpoints of a process by its role."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Configure the HTTP server of one process; `vtt api` and the tests of real connections start the same."""
+"""Configure the HTTP server of one process, for `vtt api` and for tests with real connections."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from app.overload.connections import ConnectionTable, raise_file_limit
 from app.overload.protocol import ConnectionTimes, make_protocol
 
 GRACE_SECONDS = 5
-"""How long requests in flight may take once the process is asked to end; event streams end then."""
+"""How long open requests may take once the process is asked to end; event streams end at once."""
 IDLE_SECONDS = 5
 """How long a connection may pause between two requests."""
 REFUSED_BODY_HEADS = 3.0
-"""How long the rest of a refused body may take, in times of a head: 30 s by default."""
+"""How long the rest of a refused body may take, as a multiple of `head_seconds`: 30 s by default."""
 TRUSTED_PROXIES = "FORWARDED_ALLOW_IPS"
-"""Variable that names the proxies; uvicorn believes what they say of a client's address."""
+"""Variable that names the proxies; uvicorn trusts what they say about the address of a client."""
 
 
 def serve(app: FastAPI, settings: Settings, listening: socket.socket | None = None) -> None:
@@ -29,7 +29,7 @@ def serve(app: FastAPI, settings: Settings, listening: socket.socket | None = No
     Args:
         app: what answers.
         settings: of the process.
-        listening: an open socket; None opens one at the host and port of the settings.
+        listening: an open socket; None opens one at the host and port in the settings.
     """
     raise_file_limit()
     server = uvicorn.Server(make_server_config(app, settings))
@@ -44,7 +44,7 @@ def make_server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
         answer_seconds=settings.answer_pause_seconds,
         answer_bytes_per_second=settings.body_bytes_per_second,
     )
-    # Without the variable uvicorn trusts loopback, where the clients of a single machine are as well: they have bounds.
+    # Without the variable uvicorn would trust loopback. Clients on this machine are there too, and they have bounds.
     proxies = os.environ.get(TRUSTED_PROXIES, "")
     is_proxy = ProxyHeadersMiddleware(app, proxies).trusted_hosts.__contains__  # type: ignore[arg-type]
 

@@ -1,4 +1,4 @@
-"""Notice that the process is asked to end before the server waits for its open requests."""
+"""Learn that the process is asked to end before the server waits for open requests."""
 
 from __future__ import annotations
 
@@ -11,11 +11,10 @@ from types import FrameType
 
 @contextmanager
 def noticing_shutdown(stopping: threading.Event) -> Iterator[None]:
-    """Set the flag at SIGINT and SIGTERM, then do what was done before.
+    """Set the flag at SIGINT and SIGTERM, then call the handlers from before.
 
-    The server waits for open requests before it ends the lifespan, and a stream of events stays open for
-    as long as its job runs: the flag lets it end. Outside the main thread, where Python allows no
-    handlers, nothing is changed.
+    The server waits for open requests before it ends the lifespan, and an event stream stays open for as long as its job
+    runs; the flag ends it. Outside the main thread, where Python allows no handlers, this does nothing.
     """
     if threading.current_thread() is not threading.main_thread():
         yield

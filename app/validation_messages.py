@@ -1,4 +1,4 @@
-"""Say what is wrong with a field, parameter, header or JSON body in words, where pydantic says it for programmers."""
+"""Put pydantic's messages about fields, parameters, headers and JSON bodies into plain words."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ from app.domain.errors import InvalidRequestError, MalformedRequestError, Unsupp
 from vtt_core.contract.errors import VttError
 
 MAX_MISTAKES = 50
-"""Mistakes that one answer lists."""
+"""Most mistakes that one answer lists."""
 _PLACES = {"body": "field", "query": "parameter", "path": "part of the path", "header": "header", "cookie": "cookie"}
 _IN_WORDS = {
     r"^[^\x00-\x1f\x7f]+$": "Input should be without control characters",
     r"^[a-z0-9][a-z0-9.-]*$": "Input should be of small letters, digits, dots and hyphens",
 }
-"""Patterns that the API asks for -> what they mean."""
+"""Patterns in the API -> what they mean."""
 _NOT_AN_OBJECT = frozenset({"model_attributes_type", "model_type", "dict_type"})
 
 
 def body_error_of(mistake: Mapping[str, Any], content_type: str | None) -> VttError | None:
-    """Return what is wrong with the body as a whole, or None where a part of it is wrong.
+    """Return what is wrong with the body as a whole, or None if only a part of it is wrong.
 
     Args:
         mistake: the first one that pydantic found.
@@ -108,6 +108,6 @@ def _is_json(content_type: str | None) -> bool:
 
 
 def _shown(value: object) -> str:
-    """Return a value as JSON has it."""
+    """Return a value as JSON writes it."""
     is_constant = value is None or isinstance(value, bool)
     return json.dumps(value) if is_constant else repr(value)[:200]

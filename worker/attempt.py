@@ -1,4 +1,4 @@
-"""Make one attempt at a job: claim it, run the pipeline, and leave the row in the state that follows."""
+"""Make one attempt at a job: claim it, run the pipeline, and write how it ended."""
 
 from __future__ import annotations
 
@@ -31,16 +31,16 @@ _log = structlog.get_logger(__name__)
 
 
 def attempt_job(context: WorkerContext, job_id: str) -> None:
-    """Claim the job and bring it as far as this worker can; end at once where there is nothing to do.
+    """Claim the job and run it; return at once if it cannot be claimed.
 
     Args:
-        context: what this process works with.
-        job_id: what a message has hinted at.
+        context: connections and state of this process.
+        job_id: the job in a message.
 
     Raises:
         OUTAGES: the database is away for longer than a lease; the reaper will queue the job again.
     """
-    lease = _patience(context).wait_for(lambda: _claim(context, job_id))
+    lease = _retry(context).wait_for(lambda: _claim(context, job_id))
     if lease is None:
         _log.info("nothing_to_do", job_id=job_id)
         return
@@ -67,7 +67,7 @@ def _claim(context: WorkerContext, job_id: str) -> Lease | None:
 
 
 def _run_and_settle(context: WorkerContext, lease: Lease) -> Outcome:
-    """Run the pipeline and write what became of it; only here do errors turn into states."""
+    """Run the pipeline and write its outcome; this is the only place where errors become states."""
     outcome, model_id = Outcome.SUCCEEDED, None
     try:
         model_id = _run_pipeline(context, lease)
@@ -79,12 +79,12 @@ def _run_and_settle(context: WorkerContext, lease: Lease) -> Outcome:
         _settle(context, lambda leases: leases.cancel_by_worker(lease, context.clock()))
     except StopRequestedError:
         _log.info("handed_back")
-        _hand_back(context, lease, None)
+        _requeue(context, lease, None)
         return Outcome.HANDED_BACK
     except OUTAGES as error:
-        # Another worker may reach what this one cannot, and it is not the job's fault: the attempt does not count.
+        # The job did not cause the outage, and another worker may not have it: the attempt does not count.
         _log.warning("handed_back_in_an_outage", reason=str(error)[:300])
-        _hand_back(context, lease, None)
+        _requeue(context, lease, None)
         return Outcome.HANDED_BACK
     except VttError as error:
         outcome = Outcome.FAILED
@@ -94,12 +94,12 @@ def _run_and_settle(context: WorkerContext, lease: Lease) -> Outcome:
     except (MemoryError, torch.OutOfMemoryError) as error:
         outcome = Outcome.CRASHED
         _log.exception("out_of_memory")
-        if _hand_back(context, lease, _out_of_memory(error, context)) == JobState.QUEUED:
+        if _requeue(context, lease, _out_of_memory(error, context)) == JobState.QUEUED:
             return outcome
     except Exception as error:
         outcome = Outcome.CRASHED
         _log.exception("crashed")
-        if _hand_back(context, lease, _crashed(error)) == JobState.QUEUED:
+        if _requeue(context, lease, _crashed(error)) == JobState.QUEUED:
             return outcome
     _clear(context, lease.job_id, model_id)
     return outcome
@@ -115,31 +115,22 @@ def _run_pipeline(context: WorkerContext, lease: Lease) -> str:
         stop=context.stop,
         clock=context.clock,
     ) as heartbeat:
-        patience = OutageRetry(settings.lease_seconds, heartbeat.check)
-        order = patience.wait_for(lambda: _read_job_spec(context, lease.job_id))
-        support_set = patience.wait_for(lambda: fetch_support_set(order, context.store))
-        backbone = context.backbones.get(order.backbone_id)
-        finetune = patience.wait_for(lambda: open_finetune(order, backbone, support_set, context.store, settings.limits))
+        retry = OutageRetry(settings.lease_seconds, heartbeat.check)
+        spec = retry.wait_for(lambda: _read_job_spec(context, lease.job_id))
+        support_set = retry.wait_for(lambda: fetch_support_set(spec, context.store))
+        backbone = context.backbones.get(spec.backbone_id)
+        finetune = retry.wait_for(lambda: open_finetune(spec, backbone, support_set, context.store, settings.limits))
         progress = ProgressWriter(
             context.session_factory, lease, context.clock, time.monotonic, context.metrics.step_seconds.observe
         )
-        run_steps(finetune, order, context.store, heartbeat, progress, settings.checkpoint_steps)
-        model_id = publish(
-            finetune,
-            support_set,
-            order,
-            lease=lease,
-            retry=patience,
-            session_factory=context.session_factory,
-            store=context.store,
-            clock=context.clock,
-        )
-        context.metrics.job_seconds.observe((context.clock() - order.created_at).total_seconds())
+        run_steps(finetune, spec.job_id, context.store, heartbeat, progress, settings.checkpoint_steps)
+        model_id = publish(context, finetune, support_set, spec, lease, retry)
+        context.metrics.job_seconds.observe((context.clock() - spec.created_at).total_seconds())
         return model_id
 
 
 def _clear(context: WorkerContext, job_id: str, model_id: str | None) -> None:
-    """Remove the checkpoint of a job that has ended one way or another, so that nobody goes on from it."""
+    """Remove the checkpoint of a job that has ended, however it ended."""
     try:
         clear_job(context.store, job_id, model_id)
     except OUTAGES as error:
@@ -151,15 +142,15 @@ def _read_job_spec(context: WorkerContext, job_id: str) -> JobSpec:
         return read_job_spec(session, job_id)
 
 
-def _hand_back(context: WorkerContext, lease: Lease, reason: VttError | None) -> JobState:
+def _requeue(context: WorkerContext, lease: Lease, reason: VttError | None) -> JobState:
     def write() -> JobState:
         with context.session_factory.begin() as session:
-            state = LeaseRepository(session).hand_back(lease, context.clock(), reason=reason)
+            state = LeaseRepository(session).requeue(lease, context.clock(), reason=reason)
             if state == JobState.QUEUED:
                 send_after_commit(session, context.queue, FinetuneMessage(lease.job_id))
             return state
 
-    return _patience(context).wait_for(write)
+    return _retry(context).wait_for(write)
 
 
 def _settle(context: WorkerContext, write: Callable[[LeaseRepository], None]) -> None:
@@ -167,11 +158,11 @@ def _settle(context: WorkerContext, write: Callable[[LeaseRepository], None]) ->
         with context.session_factory.begin() as session:
             write(LeaseRepository(session))
 
-    _patience(context).wait_for(write_once)
+    _retry(context).wait_for(write_once)
 
 
-def _patience(context: WorkerContext) -> OutageRetry:
-    """Return the patience of writes outside the pipeline: after a lease without one, the reaper sees to the job."""
+def _retry(context: WorkerContext) -> OutageRetry:
+    """Return how to retry writes outside the pipeline: for the time of a lease, after which the reaper takes the job."""
     return OutageRetry(context.settings.lease_seconds, lambda: None)
 
 
@@ -185,7 +176,7 @@ def _out_of_memory(error: BaseException, context: WorkerContext) -> OutOfMemoryE
 
 def _crashed(error: Exception) -> JobCrashedError:
     return JobCrashedError(
-        expected="an attempt that ends without a failure",
+        expected="an attempt without an unexpected error",
         got=f"{type(error).__name__}: {str(error)[:500]}",
-        remedy="Look for the job's id in the worker's log and report it",
+        remedy="Find the job's id in the worker's log and report the error",
     )

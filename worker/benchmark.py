@@ -30,7 +30,7 @@ def run_chunk(context: WorkerContext, message: EpisodesMessage) -> None:
     A worker that is asked to stop finishes the method it is at. The command then sends the chunk again.
 
     Args:
-        context: what this process works with.
+        context: connections and state of this process.
         message: names the chunk.
 
     Raises:

@@ -24,7 +24,7 @@ class Outcome(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     HANDED_BACK = "handed_back"
-    """The worker was asked to stop; the attempt does not count."""
+    """The job was queued again because the worker had to stop or an outage lasted; the attempt does not count."""
     CRASHED = "crashed"
     """Something unexpected was raised, too little memory included."""
     LEASE_LOST = "lease_lost"
@@ -57,7 +57,7 @@ class WorkerMetrics:
             buckets=STEP_BUCKETS_SECONDS,
             registry=self.registry,
         )
-        self.jobs_in_hand = Gauge("vtt_worker_jobs_in_hand", "Jobs that this worker works on", registry=self.registry)
+        self.running_jobs = Gauge("vtt_worker_jobs_in_hand", "Jobs that this worker works on", registry=self.registry)
         for outcome in Outcome:  # so that Prometheus can compute a rate from the first one on
             self.attempts.labels(outcome)
             self.attempt_seconds.labels(outcome)
@@ -67,11 +67,11 @@ class WorkerMetrics:
         """Count the attempt that the context holds, and time it."""
         attempt = Attempt()
         started_at = self._stopwatch()
-        self.jobs_in_hand.inc()
+        self.running_jobs.inc()
         try:
             yield attempt
         finally:
-            self.jobs_in_hand.dec()
+            self.running_jobs.dec()
             self.attempts.labels(attempt.outcome).inc()
             self.attempt_seconds.labels(attempt.outcome).observe(self._stopwatch() - started_at)
 

@@ -105,7 +105,7 @@ def is_own_host(rules: BrowserRules, host: str) -> bool:
 
 
 def _check_host(rules: BrowserRules, host: str | None) -> None:
-    if host is None or is_own_host(rules, host):  # HTTP/1.0 may come without, browsers never do
+    if host is None or is_own_host(rules, host):  # HTTP/1.0 needs no Host header, but browsers always send one
         return
     raise ForeignHostError(
         expected="a Host header with a name of this service, such as localhost",

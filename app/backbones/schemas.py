@@ -1,4 +1,4 @@
-"""What backbones look like from outside."""
+"""Schemas of backbones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from vtt_core.contract.backbones import Weights
 class BackboneAnswer(BaseModel):
     """A frozen CLIP that can be adapted."""
 
-    id: str = Field(description="What `backbone` of a job takes", examples=["ViT-B-16-quickgelu/openai"])
+    id: str = Field(description="The value for `backbone` of a job", examples=["ViT-B-16-quickgelu/openai"])
     image_side_pixels: int = Field(description="Images are scaled to this side")
     joint_size: int = Field(description="Size of the embedding that images and texts share")
     num_vision_layers: int
@@ -20,7 +20,7 @@ class BackboneAnswer(BaseModel):
         description="Where they are: `bundled` with the service, `cached` on a worker, `downloadable` once a job needs them,"
         " `out_of_reach` (a job is refused), or `unknown` while no worker is alive"
     )
-    is_default: bool = Field(description="Whether a job takes it that names none")
+    is_default: bool = Field(description="Whether a job that names no backbone uses it")
     description: str
 
 

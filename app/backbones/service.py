@@ -1,4 +1,4 @@
-"""Tell where the weights of a backbone are, by what the live workers say."""
+"""Tell where the weights of a backbone are, from what the live workers report."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vtt_core.contract.errors import BackboneUnavailableError
 
 
 def live_workers(registry: WorkerRegistry) -> list[LiveWorker]:
-    """Return the workers that can be asked; none while the queue is away, which is then told elsewhere."""
+    """Return the live workers; none while the queue is away, which health reports."""
     try:
         return registry.live_workers()
     except QueueUnavailableError:
@@ -31,7 +31,7 @@ def check_reachable(registry: WorkerRegistry, backbone_id: str) -> None:
     """Refuse a backbone that no live worker has or can get.
 
     Raises:
-        BackboneUnavailableError: every live worker says so.
+        BackboneUnavailableError: every live worker reports that it has not and cannot.
     """
     entry = next((entry for entry in catalogue() if entry.backbone_id == backbone_id), None)
     if entry is None or entry.is_bundled:  # an id that is not in the catalogue is the operator's own default
@@ -44,7 +44,7 @@ def check_reachable(registry: WorkerRegistry, backbone_id: str) -> None:
         raise BackboneUnavailableError(
             expected=f"a backbone whose weights a worker has or can download, such as {', '.join(map(repr, at_hand[:5]))}",
             got=f"{backbone_id!r}, which no live worker has or can get",
-            remedy="Choose one that GET /v1/backbones lists as bundled, cached or downloadable, or ask whoever runs the service"
+            remedy="Choose one that GET /v1/backbones lists as bundled, cached or downloadable, or ask the operator"
             " to put its weights into the workers' cache (HF_HOME)",
         )
 

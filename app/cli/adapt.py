@@ -13,6 +13,7 @@ import typer
 from app.cli.backbones import weights_here
 from app.cli.console import BAD_INPUT_EXIT, FinetuneBar, stderr_console, write_json
 from app.cli.dry_run import advise_on, notices_of, write_dry_run, write_remarks
+from app.cli.renamed import warn_of_old_preset
 from app.cli.selection import LabelledImage, Selection, Survey, survey_images
 from app.domain.errors import AdapterExistsError
 from app.infra.data_folder import why_unwritable
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
 IMAGES_PER_BATCH = 64
 """Query images classified at once."""
 ADAPTER_FILES = ("manifest.json", "adapter.safetensors")
-"""What an adapter's folder holds; torch-free here, and compared with vtt_core/adapter/files.py by a test."""
+"""Files of an adapter, repeated here to import no torch; a test compares them with vtt_core/adapter/files.py."""
 
 
 @dataclass(frozen=True)
@@ -39,13 +40,13 @@ class AdaptReport:
     """What `--json` prints."""
 
     accuracy: float | None
-    """Fraction of the query images classified rightly; None without query images."""
+    """Fraction of the query images that were classified correctly; None without query images."""
     ci95: float | None
     """Half width of its 95 % Wilson interval."""
     zero_shot_accuracy: float | None
-    """The same without any fine-tuning: the backbone and the class prompts alone."""
+    """The same without fine-tuning: the backbone and the class prompts alone."""
     seconds: float
-    """Fine-tuning, from the views of the support set to the stripped adapter."""
+    """Time of the fine-tuning, from the views of the support set to the stripped adapter."""
     iterations: int
     absorption_stopped_at: int | None
     """Step that switched absorption off, or None."""
@@ -72,25 +73,26 @@ def adapt(
     names: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON: folder name to class name.")] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     threads: Annotated[int | None, typer.Option(metavar="N", min=1, help="Cores to use; without it, all that it may.")] = None,
-    force: Annotated[bool, typer.Option("--force", help="Write over an adapter that is in DIR already.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite an adapter that is in DIR already.")] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would be read; train and write nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> None:
     """Adapt a backbone to a folder or zip of labelled images and write the adapter.
 
-    A folder per class, in a folder or a zip; a single enclosing folder is stepped into. Of folders such as `train` and `val`,
-    the classes in `train` are the support set, and the accuracy is measured on `val` first. Images that cannot be used are
-    named and left out, and the next ones take their place. A class that cannot be used stops the command.
+    FOLDER or ZIP has a folder per class, perhaps inside one enclosing folder. Of folders such as `train` and `val`, the classes
+    in `train` are the support set, and accuracy is measured on `val` first. Images that cannot be used are named and left
+    out, and the next ones take their place. A class that cannot be used stops the command.
     """
     changes = {} if iterations is None else {"iterations": iterations}
+    warn_of_old_preset(method)
     recipe = parse_spec(method, (), changes, backbone_id=backbone).recipe
     assert recipe is not None, "only a baseline has none, and none is offered here"
     check_backbone_id(backbone)
     if out is None and not dry_run:
         raise typer.BadParameter("Name the folder that the adapter is written to, or pass --dry-run.", param_hint="--out")
-    hindrances = [error for error in (_out_problem(out, force=force), _weights_problem(backbone)) if error is not None]
-    if hindrances and not dry_run:
-        raise hindrances[0]
+    blockers = [error for error in (_out_problem(out, force=force), _weights_problem(backbone)) if error is not None]
+    if blockers and not dry_run:
+        raise blockers[0]
     reader = LabelReader(backbone, recipe)
     try:
         survey = survey_images(source, shot=shot, query=query, names_path=names, reader=reader)
@@ -99,7 +101,7 @@ def adapt(
             raise
         survey = Survey((), (error,), ())
     if dry_run:
-        survey = replace(survey, problems=(*hindrances, *survey.problems))
+        survey = replace(survey, problems=(*blockers, *survey.problems))
         write_dry_run(survey, recipe.prompt_template, as_json=as_json)
         raise typer.Exit(BAD_INPUT_EXIT if survey.problems else 0)
     assert out is not None, "asked for above"
@@ -128,22 +130,22 @@ def _out_problem(out: Path | None, *, force: bool) -> VttError | None:
 
 
 def _weights_problem(backbone_id: str) -> VttError | None:
-    """Return the error of a published backbone whose weights are not here and cannot come here."""
+    """Return the error of a published backbone whose weights are not here and cannot be downloaded."""
     entry = next((entry for entry in catalogue() if entry.backbone_id == backbone_id), None)
     if entry is None or weights_here(entry) is not Weights.OUT_OF_REACH:
         return None
     return BackboneUnavailableError(
         expected=f"the weights of {backbone_id!r} in the cache that HF_HOME names, or a way to download them",
-        got="neither: they are not there, and HF_HUB_OFFLINE is set",
-        remedy="Copy a filled cache there, unset HF_HUB_OFFLINE, or use the bundled 'mini'",
+        got="neither: the cache lacks them, and HF_HUB_OFFLINE is set",
+        remedy="Copy a cache that has them there, unset HF_HUB_OFFLINE, or use the bundled 'mini'",
     )
 
 
 def make_out(out: Path) -> None:
-    """Make the folder of the adapter before anything is trained.
+    """Create the folder of the adapter before anything is trained.
 
     Raises:
-        InputError: it cannot be made or written to.
+        InputError: it cannot be created or written to.
     """
     reason = why_unwritable(out)
     if reason is not None:
@@ -153,10 +155,10 @@ def make_out(out: Path) -> None:
 
 
 def check_no_adapter(out: Path) -> None:
-    """Refuse a folder that holds an adapter; other files in it do not matter and stay as they are.
+    """Refuse a folder that holds an adapter; other files in it are left alone.
 
     Raises:
-        AdapterExistsError: it holds one, or there is a file in the place of the folder.
+        AdapterExistsError: it holds one, or it is a file.
     """
     if out.exists() and not out.is_dir():
         raise AdapterExistsError(
@@ -167,7 +169,7 @@ def check_no_adapter(out: Path) -> None:
         raise AdapterExistsError(
             expected="a folder without an adapter",
             got=f"{' and '.join(found)} in {str(out)!r}",
-            remedy="Choose another --out, or pass --force to write over it",
+            remedy="Choose another --out, or pass --force to overwrite it",
         )
 
 

@@ -17,7 +17,7 @@ def api(
     data_dir: Annotated[Path | None, typer.Option(help="Data folder; VTT_DATA_DIR, else vtt-data.")] = None,
     fd: Annotated[int | None, typer.Option(hidden=True, help="Listening socket inherited from the parent.")] = None,
 ) -> None:
-    """Run one HTTP process; it needs a broker and, for jobs, a worker beside it."""
+    """Run one HTTP process. It needs a broker and, for jobs, a worker."""
     put_in_environment(host=host, port=port, role=role, data_dir=data_dir)
     # The web stack takes most of a second to import; `vtt --help` does without it.
     from app.infra.data_folder import load_local_settings  # noqa: PLC0415
@@ -33,10 +33,10 @@ def api(
 
 
 def put_in_environment(**options: object) -> None:
-    """Put given options where settings are read from, for this process and its children.
+    """Put options into the environment, from which this process and its children read their settings.
 
     Args:
-        options: values by field name of the settings; None leaves the environment as it is.
+        options: values by the name of the setting; None changes nothing.
     """
     for name, value in options.items():
         if value is not None:

@@ -1,4 +1,4 @@
-"""Start child processes that cannot outlive this one, and stop them."""
+"""Run child processes that end with this one."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from app.infra.child_processes import die_with_parent
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
 HEALTHY_SECONDS = 60.0
-"""A child that lived this long starts again with the first pause."""
+"""A child that lived this long is restarted after the first pause."""
 
 
 class Child:
-    """One supervised process: started again with growing pauses when it dies.
+    """One supervised process: it is restarted with growing pauses when it dies.
 
     Args:
         name: what messages call it.
@@ -62,13 +62,13 @@ class Child:
         return self._process.poll() if self._process else None
 
     def revive(self, now: float) -> str | None:
-        """Start the process again if it died and its pause is over.
+        """Restart the process if it died and its pause is over.
 
         Args:
             now: monotonic seconds.
 
         Returns:
-            A message when something was noticed.
+            A message if there is something to say.
         """
         if self.exit_code is None:
             return None
@@ -91,7 +91,7 @@ class Child:
             self._process.terminate()
 
     def wait(self, timeout_seconds: float) -> bool:
-        """Wait for the end of the process; False when it still runs."""
+        """Wait for the end of the process; return False if it still runs."""
         if self._process is None:
             return True
         try:
@@ -108,12 +108,12 @@ class Child:
 
 
 def stop_all(children: Sequence[Child], grace_seconds: float, is_impatient: Callable[[], bool] = lambda: False) -> list[str]:
-    """Ask every child to end, then end those that do not.
+    """Ask every child to end, then kill those that do not.
 
     Args:
         children: what to stop.
-        grace_seconds: how long they may take together.
-        is_impatient: asked now and then; True cuts the grace short.
+        grace_seconds: how long all of them may take together.
+        is_impatient: asked now and then; True ends the grace period.
 
     Returns:
         Names of the children that had to be killed.
@@ -131,7 +131,7 @@ def stop_all(children: Sequence[Child], grace_seconds: float, is_impatient: Call
 
 
 def describe_exit(code: int | None) -> str:
-    """Return an exit code as words: negative ones are signals."""
+    """Return an exit code in words; negative ones are signals."""
     if code is not None and code < 0:
         return f"signal {signal.Signals(-code).name}"
     return f"exit code {code}"

@@ -1,4 +1,4 @@
-"""Map folder names to the class names that prompts say, from a JSON file."""
+"""Read class names for folders from a JSON file."""
 
 from __future__ import annotations
 
@@ -16,17 +16,16 @@ LAYOUT = 'JSON such as {"folder": "class name"} or {"data set": {"folder": "clas
 def read_names(names_path: Path, source: Path, folders: Sequence[str]) -> dict[str, str]:
     """Return a class name for each folder.
 
-    A file nested by data set is searched by the name of the source first, else by the folders
-    that it names. A folder that the file does not name keeps its own name.
+    In a file with several data sets, the one that names most of the folders is taken, and of equal ones the one that is called
+    like the source. A folder that the file does not name keeps its own name.
 
     Args:
-        names_path: JSON file, flat or nested by data-set name; of a list of names the first counts.
+        names_path: JSON file, flat or nested by data set; of a list of names the first is taken.
         source: the folder or zip that the images come from.
         folders: names of the class folders.
 
     Raises:
-        NamesFileError: the file is no such JSON, names none of the folders, or gives two
-            folders the same name.
+        NamesFileError: the file has another layout, names none of the folders, or gives two folders the same name.
     """
     try:
         content = json.loads(names_path.read_text(encoding="utf-8"))
@@ -48,7 +47,7 @@ def _names_for(content: object, names_path: Path, source: Path, folders: Sequenc
         tables = {"": content}
     elif len(tables) != len(content):
         raise NamesFileError(
-            expected=LAYOUT, got=f"both kinds of entry in {str(names_path)!r}", remedy="Use one of the two layouts throughout"
+            expected=LAYOUT, got=f"both layouts in {str(names_path)!r}", remedy="Use one of the two layouts throughout"
         )
     cleaned = [_key(folder) for folder in folders]
     flat = {key: _flatten(table, names_path) for key, table in tables.items()}
@@ -56,7 +55,7 @@ def _names_for(content: object, names_path: Path, source: Path, folders: Sequenc
     if not any(folder in flat[best] for folder in cleaned):
         raise NamesFileError(
             expected=f"names for the folders {', '.join(map(repr, folders[:5]))}",
-            got=f"names in {str(names_path)!r} for folders that are not there: {', '.join(map(repr, list(flat[best])[:5]))}",
+            got=f"names in {str(names_path)!r} for folders that do not exist: {', '.join(map(repr, list(flat[best])[:5]))}",
             remedy="Pass the file that belongs to these images, or leave --names out",
         )
     return flat[best]
@@ -80,7 +79,7 @@ def _check_distinct(chosen: Mapping[str, str]) -> None:
         key = _key(name)
         if key in first:
             raise NamesFileError(
-                expected="another class name for every folder",
+                expected="a different class name for every folder",
                 got=f"{name!r} for both {first[key]!r} and {folder!r}",
                 remedy="Give them different names",
             )
@@ -88,5 +87,5 @@ def _check_distinct(chosen: Mapping[str, str]) -> None:
 
 
 def _key(name: str) -> str:
-    """Return what makes two spellings of a folder the same, however long it is."""
+    """Return the spelling by which folders are compared."""
     return " ".join(unicodedata.normalize("NFC", name).replace("_", " ").split())

@@ -1,4 +1,4 @@
-"""Write to the terminal: bars and messages on standard error, results on standard output."""
+"""Write to the terminal: progress and messages to standard error, results to standard output."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ from vtt_core.contract.errors import VttError
 from vtt_core.ingest.causes import by_cause, cause_of
 
 BAD_INPUT_EXIT = 2
-"""Exit code when something that was given cannot be used."""
+"""Exit code for input that cannot be used."""
 FAILURE_EXIT = 1
 
 NUM_PLAIN_LINES = 10
-"""Progress lines of a whole fine-tuning where standard error is no terminal."""
+"""Progress lines of a fine-tuning if standard error is no terminal."""
 
 
 def stderr_console() -> Console:
@@ -34,7 +34,7 @@ def write_json(result: Mapping[str, Any]) -> None:
 
 
 def write_error(error: VttError) -> None:
-    """Write what came, what was expected and what to do, each on its line."""
+    """Write what came, what was expected and what to do, a line each."""
     console = stderr_console()
     console.print(f"{error.title} ({error.code})", style="bold red", markup=False)
     for name, text in (("got", error.got), ("expected", error.expected), ("to do", error.remedy)):
@@ -42,12 +42,12 @@ def write_error(error: VttError) -> None:
 
 
 def write_rejection(name: str, error: VttError) -> None:
-    """Name one image that cannot be used, while the others go on."""
+    """Name one image that is left out, and the reason."""
     stderr_console().print(f"left out {name}: {error}", style="yellow", markup=False)
 
 
 def write_rejections(rejections: Sequence[tuple[str, VttError]]) -> None:
-    """Name the images that cannot be used; many with the same cause in one line, with their number and the first name."""
+    """Name the images that are left out; many with the same reason share a line with their number and the first name."""
     for group in by_cause([cause_of(error) for _, error in rejections]):
         name, error = rejections[group[0]]
         write_rejection(name if len(group) == 1 else f"{len(group)} files such as {name}", error)
@@ -58,7 +58,7 @@ def describe_step(report: Mapping[str, Any], *, is_short: bool = False) -> str:
 
     Args:
         report: a step report as JSON.
-        is_short: fit beside a bar in a terminal of 80 columns.
+        is_short: short enough for a line with a bar in a terminal of 80 columns.
     """
     classification, absorption = ("loss", "absorption") if is_short else ("classification loss", "absorption loss")
     parts = [f"{classification} {report['classification_loss']:.3f}"]
@@ -72,7 +72,7 @@ def describe_step(report: Mapping[str, Any], *, is_short: bool = False) -> str:
 
 
 class FinetuneBar:
-    """Progress bar of a fine-tuning with its losses; a few plain lines where there is no terminal."""
+    """Progress bar of a fine-tuning with its losses; a few plain lines if there is no terminal."""
 
     def __init__(self, title: str) -> None:
         self._title = title
@@ -93,7 +93,7 @@ class FinetuneBar:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None) -> None:
-        """Leave the bar as it stands."""
+        """Stop the bar."""
         self._progress.stop()
 
     def show(self, report: Mapping[str, Any]) -> None:

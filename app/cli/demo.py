@@ -1,4 +1,4 @@
-"""`vtt demo`: the whole way once, through the real service: images, job, model, predictions."""
+"""`vtt demo`: take images through the real service once: support set, job, model, predictions."""
 
 from __future__ import annotations
 
@@ -36,20 +36,20 @@ from vtt_core.labels.checks import LabelReader
 SHOT = 5
 QUERY = 10
 START_SECONDS = 120.0
-"""How long the service may take until its worker is ready; the first import of torch is slow."""
+"""How long the service may take to get its worker ready; the first import of torch is slow."""
 STOP_SECONDS = 40.0
 IMAGES_PER_REQUEST = 50
 NUM_SHOWN = 12
-"""Predictions of single images in the table."""
+"""Images in the table of predictions."""
 LOG_LINES = 30
-"""Of the service's output, shown when it does not start."""
+"""Last lines of the service's output that are shown if it does not start."""
 SIGNAL_EXIT = 128
-"""Shells add the number of the signal to it."""
+"""Exit code of a process that a signal ended, less the number of the signal."""
 
 
 def demo(
     images: Annotated[
-        Path | None, typer.Argument(metavar="[FOLDER|ZIP]", help="Images, a folder per class; drawn without it.")
+        Path | None, typer.Argument(metavar="[FOLDER|ZIP]", help="Images, a folder per class; without it, synthetic ones.")
     ] = None,
     names: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON: folder name to class name.")] = None,
     shot: Annotated[int, typer.Option(metavar="K", help="Images of each class to learn from.")] = SHOT,
@@ -57,13 +57,13 @@ def demo(
     iterations: Annotated[int, typer.Option(metavar="N", help="Optimiser steps.")] = FinetuneRecipe().iterations,
     backbone: Annotated[str, typer.Option(metavar="ID", help="A backbone that `vtt backbones` lists.")] = MINI,
 ) -> None:
-    """Start the service in a temporary folder, teach it classes, predict other images, stop it."""
+    """Start the service in a temporary folder, fine-tune on images, predict others, stop it."""
     console = stderr_console()
     # SIGINT too: a shell without job control starts background commands with it ignored.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, _stop)
     with tempfile.TemporaryDirectory(prefix="vtt-demo-") as scratch:
-        source = images or Path(scratch) / "drawn"
+        source = images or Path(scratch) / "images"
         if images is None:
             write_folders(source, num_images=shot + query)
         reader = LabelReader(backbone, FinetuneRecipe())
@@ -77,7 +77,7 @@ def demo(
                 got=f"no image outside the support set in {str(source)!r}",
                 remedy="Add images to predict, or ask for a smaller --shot",
             )
-        origin = str(images) if images else "the project's own drawings"
+        origin = str(images) if images else "the synthetic images"
         console.print(f"support set: {support_set.way} classes x {shot} images from {origin}", markup=False)
         with running_service(Path(scratch) / "data") as url, ServiceClient(url) as client:
             console.print(f"service on {url}", markup=False)
@@ -90,7 +90,7 @@ def walk(client: ServiceClient, selection: Selection, request: dict[str, Any]) -
     Args:
         client: of a running service.
         selection: support set and query images.
-        request: fields of the job beside its support set.
+        request: further fields of the job.
     """
     console = stderr_console()
     set_id = client.upload(selection.support_set)
@@ -126,7 +126,7 @@ def predict_all(client: ServiceClient, model_id: str, query_images: Sequence[Lab
 
 
 def write_results(selection: Selection, predictions: Sequence[dict[str, float]]) -> float:
-    """Print some predictions, the accuracy of each class and of all; return the latter."""
+    """Print some predictions, the accuracy of each class and of all; return the last."""
     console = Console(highlight=False, emoji=False)
     best = [max(probabilities, key=lambda label: probabilities[label]) for probabilities in predictions]
     table = Table("image not in the support set", "truth", "prediction", "share", box=None, header_style="bold")
@@ -140,7 +140,7 @@ def write_results(selection: Selection, predictions: Sequence[dict[str, float]])
     console.print(table)
     total = Counter(query.label for query in selection.query_images)
     correct = Counter(query.label for query, label in zip(selection.query_images, best, strict=True) if label == query.label)
-    classes = Table("class", "right", "of", box=None, header_style="bold")
+    classes = Table("class", "correct", "of", box=None, header_style="bold")
     for label in selection.support_set.labels:
         classes.add_row(Text(label), str(correct[label]), str(total[label]))
     console.print(classes)
@@ -160,13 +160,13 @@ def _stop(number: int, frame: object) -> None:
 
 @contextmanager
 def running_service(data_dir: Path) -> Iterator[str]:
-    """Run `vtt up` on a free port as a child; give its address, and stop it in the end.
+    """Run `vtt up` on a free port as a child process; yield its address, and stop it afterwards.
 
     Args:
         data_dir: folder for everything that the service writes.
 
     Raises:
-        ServiceNotUpError: it ended, or its worker was not ready in time; its last lines are in the message.
+        ServiceNotUpError: it ended, or its worker was not ready in time; the message has its last lines.
     """
     data_dir.mkdir(parents=True, exist_ok=True)
     log_path = data_dir / "up.log"

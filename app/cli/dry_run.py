@@ -1,4 +1,4 @@
-"""Show what `vtt adapt` would read, without torch and without training."""
+"""`vtt adapt --dry-run`: show what would be read, without torch and without training."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 
 from app.cli.console import stderr_console, write_error, write_json, write_rejections
 from app.cli.selection import Survey
-from vtt_core.contract.errors import VttError
+from app.domain.errors import error_facts
 from vtt_core.ingest.causes import by_cause, cause_of
 from vtt_core.labels.advice import Advice, advise
 from vtt_core.labels.prompts import class_prompts
@@ -36,7 +36,7 @@ class DryRun:
 
 
 def look(survey: Survey, template: str) -> DryRun:
-    """Return a survey as numbers and texts.
+    """Return a survey in a form that can be printed.
 
     Args:
         survey: what was found.
@@ -49,7 +49,7 @@ def look(survey: Survey, template: str) -> DryRun:
             {"name": one.name, "label": one.label, "prompt": prompt, "support": len(one.support), "query": len(one.query)}
             for one, prompt in zip(survey.classes, prompts, strict=True)
         ],
-        problems=[_facts(problem) for problem in survey.problems],
+        problems=[error_facts(problem) for problem in survey.problems],
         left_out=_left_out(survey),
         advice=[asdict(advice) for advice in advise_on(survey, template)],
         notices=notices_of(survey),
@@ -72,7 +72,7 @@ def write_dry_run(survey: Survey, template: str, *, as_json: bool) -> None:
 
 
 def write_remarks(survey: Survey, template: str) -> None:
-    """Print on standard error what is left out, what was taken from folders such as `train`, and advice on labels."""
+    """Print to standard error which images are left out, which folders were used, and advice on labels."""
     write_rejections([(left.name, left.error) for left in survey.left_out])
     console = stderr_console()
     for notice in notices_of(survey):
@@ -86,12 +86,12 @@ def write_remarks(survey: Survey, template: str) -> None:
 
 
 def advise_on(survey: Survey, template: str) -> list[Advice]:
-    """Return advice on the names of the classes, as they were found."""
+    """Return advice on the names of the classes."""
     return advise([one.name for one in survey.classes], template)
 
 
 def notices_of(survey: Survey) -> list[str]:
-    """Return what was taken from folders such as `train` and `val`, as sentences."""
+    """Return how folders such as `train` and `val` were used, as sentences."""
     return [] if survey.split is None else [survey.split.sentence(uses_query=True)]
 
 
@@ -103,14 +103,4 @@ def _names_file(found: Sequence[Advice]) -> str:
 def _left_out(survey: Survey) -> list[dict[str, Any]]:
     groups = by_cause([cause_of(left.error) for left in survey.left_out])
     firsts = [(survey.left_out[group[0]], len(group)) for group in groups]
-    return [{"file": left.name, "count": count, **_facts(left.error)} for left, count in firsts]
-
-
-def _facts(error: VttError) -> dict[str, str]:
-    return {
-        "code": error.code,
-        "title": error.title,
-        "expected": error.expected,
-        "got": error.got,
-        "remedy": error.remedy,
-    }
+    return [{"file": left.name, "count": count, **error_facts(left.error)} for left, count in firsts]

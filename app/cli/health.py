@@ -1,4 +1,4 @@
-"""`vtt health`: is this machine's API, or its worker, fit for work? For container health checks."""
+"""`vtt health`: tell whether this machine's API, or its worker, can work; for container health checks."""
 
 from __future__ import annotations
 
@@ -13,19 +13,19 @@ TIMEOUT_SECONDS = 5.0
 
 
 def health(
-    worker: Annotated[bool, typer.Option("--worker", help="Ask for this host's worker instead of its API.")] = False,
+    worker: Annotated[bool, typer.Option("--worker", help="Check this host's worker instead of its API.")] = False,
 ) -> None:
-    """Exit with 0 where this machine's API is ready, with 1 where it is not.
+    """Exit with 0 if this machine's API is ready, else with 1.
 
-    With --worker: whether a worker of this host has shown a sign of life in Redis lately, which it does only while it takes
-    messages or works on a job. Where Redis is away nobody can tell, and the answer is 0.
+    With --worker: exit with 0 if a worker of this host has lately announced itself in Redis, which it does only while it takes
+    messages or works on a job. While Redis is away nobody can tell, and the exit code is 0.
     """
-    is_fit, detail = _look_at_worker() if worker else _look_at_api()
+    is_fit, detail = _check_worker() if worker else _check_api()
     stderr_console().print(detail, markup=False)
     raise typer.Exit(0 if is_fit else FAILURE_EXIT)
 
 
-def _look_at_api() -> tuple[bool, str]:
+def _check_api() -> tuple[bool, str]:
     # Imported here, so that `vtt --help` does without them.
     import httpx  # noqa: PLC0415
 
@@ -43,7 +43,7 @@ def _look_at_api() -> tuple[bool, str]:
     return answer.status_code == httpx.codes.OK, "\n".join(lines)
 
 
-def _look_at_worker() -> tuple[bool, str]:
+def _check_worker() -> tuple[bool, str]:
     from app.domain.errors import QueueUnavailableError  # noqa: PLC0415
     from app.infra.settings import load_settings  # noqa: PLC0415
     from app.infra.workers import WorkerRegistry  # noqa: PLC0415
@@ -53,9 +53,9 @@ def _look_at_worker() -> tuple[bool, str]:
     try:
         ours = [worker for worker in registry.live_workers() if worker.host == host]
     except QueueUnavailableError as error:
-        # Nobody can tell then, and to start all workers again would not bring Redis back.
+        # Nobody can tell, and a restart of all workers would not bring Redis back.
         return True, str(error)
     finally:
         registry.close()
     shown = ", ".join(f"{worker.holder} on {worker.device}, {worker.job_id or 'no job'}" for worker in ours)
-    return bool(ours), shown or f"no worker of {host} has shown a sign of life lately"
+    return bool(ours), shown or f"no worker of {host} has announced itself lately"

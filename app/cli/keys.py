@@ -1,4 +1,4 @@
-"""`vtt keys`: let callers in, keep them within bounds, and see what they did; works on the database of the settings."""
+"""`vtt keys`: create and revoke keys, set quotas, and read the audit log; works on the database of the settings."""
 
 from __future__ import annotations
 
@@ -24,13 +24,15 @@ if TYPE_CHECKING:
 WIDEST_ROW = 1000
 """Characters; a path alone has up to 400."""
 
-keys = typer.Typer(help="Make and end keys, set quotas, read the audit log.", no_args_is_help=True)
+keys = typer.Typer(help="Create and revoke keys, set quotas, read the audit log.", no_args_is_help=True)
 
-TenantOption = Annotated[str, typer.Option("--tenant", metavar="NAME", help="Who owns what is made with the key.")]
+TenantOption = Annotated[
+    str, typer.Option("--tenant", metavar="NAME", help="Who owns everything that is created with the key.")
+]
 AnyTenantOption = Annotated[str | None, typer.Option("--tenant", metavar="NAME", help="Of this tenant only.")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 KeyArgument = Annotated[str, typer.Argument(metavar="KEY_ID", help="As `vtt keys list` shows it, key...")]
-BoundOption = Annotated[int | None, typer.Option(metavar="N", min=0, help="Bound; without it there is none.")]
+BoundOption = Annotated[int | None, typer.Option(metavar="N", min=0, help="Quota; without it there is none.")]
 
 
 @keys.command()
@@ -38,10 +40,10 @@ def create(
     tenant: TenantOption,
     scopes: Annotated[str, typer.Option(metavar="SCOPE,...", help="train, predict or both.")] = "train,predict",
     name: Annotated[str, typer.Option(help="What you call the key.")] = "",
-    days: Annotated[int | None, typer.Option(metavar="N", min=1, help="Days until it ends; without it, never.")] = None,
+    days: Annotated[int | None, typer.Option(metavar="N", min=1, help="Days until it expires; without it, never.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a key, and its tenant if that is new. The key is shown once and stored nowhere."""
+    """Create a key, and its tenant if that is new. The key is shown once and stored nowhere."""
     chosen, now = _scopes(scopes), utc_now()
     with _access() as access:
         owner = access.ensure_tenant(tenant, now)
@@ -53,7 +55,7 @@ def create(
 
 @keys.command(name="list")
 def list_keys(tenant: AnyTenantOption = None, as_json: JsonOption = False) -> None:
-    """List the keys with their tenants, scopes and ends."""
+    """List the keys with their tenants, scopes and expiry."""
     with _access() as access:
         shown = [_facts(row, owner) for row, owner in access.keys(tenant)]
     if as_json:
@@ -68,7 +70,7 @@ def rotate(
     grace_hours: Annotated[float, typer.Option(metavar="N", min=0, help="How long the old key still works.")] = 24.0,
     as_json: JsonOption = False,
 ) -> None:
-    """Make a key like this one, which ends after the grace."""
+    """Create a key like this one, which expires after the grace period."""
     now = utc_now()
     with _access() as access:
         old = access.key(key_id)
@@ -80,7 +82,7 @@ def rotate(
 
 @keys.command()
 def revoke(key_id: KeyArgument) -> None:
-    """End a key now."""
+    """Revoke a key now."""
     now = utc_now()
     with _access() as access:
         row = access.revoke_key(key_id, now)
@@ -92,11 +94,11 @@ def quota(
     tenant: TenantOption,
     jobs: BoundOption = None,
     images: BoundOption = None,
-    size_bytes: Annotated[int | None, typer.Option("--bytes", metavar="N", min=0, help="As above.")] = None,
-    predictions_per_minute: Annotated[int | None, typer.Option(metavar="N", min=1, help="As above.")] = None,
+    size_bytes: Annotated[int | None, typer.Option("--bytes", metavar="N", min=0, help="As --jobs.")] = None,
+    predictions_per_minute: Annotated[int | None, typer.Option(metavar="N", min=1, help="As --jobs.")] = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Say how much a tenant may have: unfinished jobs, support images, bytes, query images a minute."""
+    """Set the quotas of a tenant: unfinished jobs, support images, bytes, query images a minute."""
     now = utc_now()
     with _access() as access:
         row, quotas = access.tenant(tenant), Quotas(jobs, images, size_bytes, predictions_per_minute)
@@ -115,7 +117,7 @@ def audit(
     limit: Annotated[int, typer.Option(metavar="N", min=1, help="Lines.")] = 100,
     as_json: JsonOption = False,
 ) -> None:
-    """Show who changed what, the latest first."""
+    """Show who changed what, newest first."""
     with _access() as access:
         shown = [
             {

@@ -1,4 +1,4 @@
-"""The `vtt` command: one file a subcommand beside this one, errors to exit codes here."""
+"""The `vtt` command: its groups, and the exit codes of errors. Each subcommand has a file of its own."""
 
 from __future__ import annotations
 
@@ -11,12 +11,15 @@ from app.cli.adapt import adapt
 from app.cli.api import api
 from app.cli.backbones import backbones
 from app.cli.backup import backup
-from app.cli.bench.commands import bench
 from app.cli.bench.diagnose import diagnose
 from app.cli.bench.episodes import episodes
+from app.cli.bench.growth import growth
 from app.cli.bench.hosts import hosts
+from app.cli.bench.jobs import jobs
 from app.cli.bench.load import load
 from app.cli.bench.reproduce import reproduce
+from app.cli.bench.serve import serve
+from app.cli.bench.step import parts, step
 from app.cli.bench.table import table
 from app.cli.console import BAD_INPUT_EXIT, FAILURE_EXIT, write_error
 from app.cli.demo import demo
@@ -39,6 +42,7 @@ cli = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
+bench = typer.Typer(help="Compare alternatives in turn, and print ratios with their spread.", no_args_is_help=True)
 GROUPS = {
     "Service": (up, api, worker),
     "Adapt": (adapt, predict, backbones, demo, sample_images),
@@ -48,7 +52,7 @@ for group, commands in GROUPS.items():
     for command in commands:
         cli.command(rich_help_panel=group)(command)
 cli.command(hidden=True)(draw)
-for measurement in (load, episodes, reproduce, hosts, table):
+for measurement in (step, parts, jobs, serve, growth, load, episodes, reproduce, hosts, table):
     bench.command()(measurement)
 cli.add_typer(bench, name="bench", rich_help_panel="Measure")
 cli.add_typer(diagnose, name="diagnose", rich_help_panel="Measure")
@@ -57,7 +61,7 @@ cli.add_typer(store, name="store", rich_help_panel="Operate")
 
 
 def main() -> None:
-    """Run the command line; bad input ends with exit code 2 and says what to do."""
+    """Run the command line; for bad input it says what to do and exits with 2."""
     # Read when torch loads, here and in the processes started from here. Half the cores, since API and worker share them.
     # On 2 cores, a step of `mini`, median: beside one busy process 0.82 s with one thread, 1.9 s with two, 1.1 s with two that
     # sleep while they wait; alone 0.8, 0.6 and 1.6 s. Beside much other work two threads took 12 s.

@@ -21,7 +21,7 @@ def predict(
 ) -> None:
     """Print label probabilities for each image.
 
-    An image that cannot be used is named and the others are classified; the exit code is then 2.
+    Images that cannot be used are named, the others are classified, and the exit code is 2.
     """
     results = run_predict(adapter, images, device=device)
     if as_json:
@@ -36,16 +36,16 @@ def predict(
 
 
 def run_predict(folder: Path, image_paths: list[Path], *, device: str = "auto") -> list[dict[str, Any]]:
-    """Return for each image its probabilities, highest first, or the error that it met.
+    """Return the probabilities of each image, highest first, or the reason why it cannot be used.
 
     Args:
-        folder: where the adapter lies.
-        image_paths: images in any size and format that the limits let through.
+        folder: of the adapter.
+        image_paths: of the images.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
 
     Raises:
         AdapterFormatError: the folder is no readable adapter.
-        BackboneMismatchError: the backbone at hand has other weights than the adapter's.
+        BackboneMismatchError: the backbone has other weights than the adapter was made for.
     """
     # torch takes seconds to import; `vtt --help` and the service's control role do without it.
     from app.cli.adapt import resolve_device  # noqa: PLC0415
@@ -71,7 +71,7 @@ def run_predict(folder: Path, image_paths: list[Path], *, device: str = "auto") 
 
 
 def read_image_file(path: Path) -> bytes:
-    """Read one image file, but no more of it than an image may have."""
+    """Read one image file, and of one that is too large only enough to tell."""
     try:
         with path.open("rb") as file:
             return file.read(DEFAULT_LIMITS.max_image_bytes + 1)

@@ -1,4 +1,4 @@
-"""`vtt restore`: a backup into an empty installation."""
+"""`vtt restore`: read a backup into an empty installation."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ from app.domain.errors import BackupDamagedError
 
 
 def restore(
-    source: Annotated[Path, typer.Argument(help="An archive of `vtt backup`, or a folder: the newest in it.")],
+    source: Annotated[Path, typer.Argument(help="An archive of `vtt backup`, or a folder whose newest archive is taken.")],
     data_dir: Annotated[Path | None, typer.Option(help="Data folder; VTT_DATA_DIR, else vtt-data.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
-    """Fill an installation that holds nothing yet from a backup; stop its API and workers first.
+    """Restore a backup into an empty installation. Stop its API and workers first.
 
-    The kinds of database and store may differ from those of the backup.
+    Database and store may be of another kind than those of the backup.
     """
     put_in_environment(data_dir=data_dir)
     # The database's packages take a while to import; `vtt --help` does without them.
@@ -43,6 +43,6 @@ def _choose(source: Path) -> Path:
     archives = sorted(source.glob("vtt-backup-*.tar")) if source.is_dir() else [source]
     if not archives or not archives[-1].is_file():
         raise BackupDamagedError(
-            expected="an archive of `vtt backup`", got=f"none at {str(source)!r}", remedy="Name the file, or its folder"
+            expected="an archive of `vtt backup`", got=f"none at {str(source)!r}", remedy="Give the file, or its folder"
         )
     return archives[-1]

@@ -1,19 +1,18 @@
-"""Choose from folders of images which ones teach and which ones measure."""
+"""Choose from folders of images a support set and query images."""
 
 from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
 from app.cli.class_names import read_names
+from vtt_core.contract.admission import AdmittedImages
 from vtt_core.contract.backbones import MINI
 from vtt_core.contract.errors import (
     BadLabelError,
-    ConflictingLabelsError,
-    DuplicateImageError,
     EmptyClassError,
     SupportSetError,
     TooFewShotsError,
@@ -31,7 +30,7 @@ from vtt_core.labels.checks import LabelReader, label_problems, raise_problems
 
 @dataclass(frozen=True)
 class LabelledImage:
-    """One image outside the support set, and the class that it truly is."""
+    """One image outside the support set, with its true class."""
 
     label: str
     image: SupportImage
@@ -39,7 +38,7 @@ class LabelledImage:
 
 @dataclass(frozen=True)
 class LeftOut:
-    """One image that is not used, and why."""
+    """One image that is not used, and the reason."""
 
     name: str
     error: VttError
@@ -47,7 +46,7 @@ class LeftOut:
 
 @dataclass(frozen=True)
 class Selection:
-    """What a fine-tuning learns from, and what its accuracy is measured on."""
+    """The support set, and the images that accuracy is measured on."""
 
     support_set: SupportSet
     query_images: tuple[LabelledImage, ...]
@@ -68,58 +67,46 @@ class SurveyedClass:
 
 @dataclass(frozen=True)
 class Survey:
-    """Everything that was found in a folder or zip, usable or not."""
+    """Everything that was found in a folder or zip, whether or not it can be used."""
 
     classes: tuple[SurveyedClass, ...]
     problems: tuple[VttError, ...]
-    """Why the whole cannot be learnt from; empty where it can."""
+    """Why no fine-tuning can start; empty if one can."""
     left_out: tuple[LeftOut, ...]
     split: SplitNotice | None = None
     """Set where folders such as `train` and `val` were found."""
 
     def selection(self) -> Selection:
-        """Return what can be learnt from.
+        """Return the selection.
 
         Raises:
-            VttError: something hinders it; all problems are named at once.
+            VttError: there are problems; the error names all of them.
         """
         raise_problems(self.problems)
         classes = tuple(SupportClass(label=one.label, images=one.support) for one in self.classes)
         return Selection(SupportSet(classes), tuple(image for one in self.classes for image in one.query), self.left_out)
 
 
-@dataclass
 class _Chooser:
-    """Take usable images in order, each content once."""
+    """Take usable images in order, each file once."""
 
-    limits: Limits
-    label_by_sha256: dict[str, str] = field(default_factory=dict)
-    """First label under which each content came."""
-    left_out: list[LeftOut] = field(default_factory=list)
+    def __init__(self, limits: Limits) -> None:
+        self.limits = limits
+        self.left_out: list[LeftOut] = []
+        self._taken = AdmittedImages(limits)
 
     def usable(self, label: str, files: Sequence[LabelledFile]) -> Iterator[SupportImage]:
         for file in files:
             try:
                 encoded = file.read()
+                sha256 = hashlib.sha256(encoded).hexdigest()
+                self._taken.check_new(label, sha256)
                 inspect_image(encoded, self.limits)
-                self._check_new(label, encoded)
             except VttError as error:
                 self.left_out.append(LeftOut(file.name, error))
                 continue
+            self._taken.admit(label, sha256)
             yield SupportImage(name=file.name, encoded=encoded)
-
-    def _check_new(self, label: str, encoded: bytes) -> None:
-        sha256 = hashlib.sha256(encoded).hexdigest()
-        earlier = self.label_by_sha256.get(sha256)
-        if earlier == label:
-            raise DuplicateImageError(
-                expected="each image once", got="the same file twice in this class", remedy="Remove one of them"
-            )
-        if earlier is not None:
-            raise ConflictingLabelsError(
-                expected="each image under one label", got=f"the same file under {earlier!r}", remedy="Keep the right one"
-            )
-        self.label_by_sha256[sha256] = label
 
 
 def select_images(
@@ -134,11 +121,11 @@ def select_images(
     """Read a folder or zip with a folder per class; arguments as of `survey_images`.
 
     Returns:
-        The selection; images that cannot be used are named in it, and the next one is taken.
+        The selection. It names images that cannot be used; the next ones take their place.
 
     Raises:
-        VttError: the source, the names or the support set as a whole cannot be used. Where more than one class has a
-            problem, a SeveralProblemsError names them all.
+        VttError: the source, the names or the support set as a whole cannot be used. A SeveralProblemsError names the
+            problems of several classes.
     """
     return survey_images(source, shot=shot, query=query, names_path=names_path, reader=reader, limits=limits).selection()
 
@@ -152,14 +139,14 @@ def survey_images(
     reader: LabelReader | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Survey:
-    """Look at a folder or zip with a folder per class, and find every problem at once.
+    """Read a folder or zip with a folder per class, and collect every problem.
 
     Args:
         source: folder or zip file; a single enclosing folder is stepped into.
         shot: the first this many usable images of each class, in name order, are the support
             set; None takes all.
-        query: up to this many other images of each class are kept to measure on: those of a folder such as `val`, then
-            the ones after the support set.
+        query: up to this many other images of each class are query images: those of a folder such as `val`, then those
+            after the support set.
         names_path: JSON file with the class name of each folder.
         reader: how the backbone reads labels; None for the bundled backbone and the default recipe.
         limits: the bounds in force.

@@ -1,4 +1,4 @@
-"""Speak to the REST API as any client would; the demo's half of the conversation."""
+"""A client of the REST API, for the demo."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class ServiceClient:
 
     Args:
         url: address that `vtt up` prints.
-        transport: what carries the requests; None for the network.
+        transport: sends the requests; None for the network.
     """
 
     def __init__(self, url: str, transport: httpx.BaseTransport | None = None) -> None:
@@ -45,11 +45,11 @@ class ServiceClient:
         return str(answer["id"])
 
     def start_job(self, request: dict[str, Any]) -> str:
-        """Ask for a fine-tuning; return the job's id."""
+        """Start a fine-tuning; return the job's id."""
         return str(_checked(self._http.post("/v1/jobs", json=request))["id"])
 
     def job(self, job_id: str) -> dict[str, Any]:
-        """Return the job as it stands."""
+        """Return a job."""
         return _checked(self._http.get(f"/v1/jobs/{job_id}"))
 
     def model(self, model_id: str) -> dict[str, Any]:
@@ -57,7 +57,7 @@ class ServiceClient:
         return _checked(self._http.get(f"/v1/models/{model_id}"))
 
     def events(self, job_id: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        """Yield (kind, payload) of each event until the job ends; goes on where a lost connection stopped."""
+        """Yield (kind, payload) of each event until the job ends; reconnects where a lost connection stopped."""
         last_id = ""
         while True:
             headers = {"Last-Event-ID": last_id} if last_id else {}
@@ -74,7 +74,7 @@ class ServiceClient:
                 continue
 
     def predict(self, model_id: str, images: Sequence[SupportImage]) -> list[dict[str, Any]]:
-        """Classify images; return one result each, in their order."""
+        """Classify images; return a result for each, in their order."""
         parts = [("images", (image.name.rsplit("/", 1)[-1], image.encoded)) for image in images]
         return list(_checked(self._http.post(f"/v1/models/{model_id}/predict", files=parts))["predictions"])
 

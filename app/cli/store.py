@@ -1,4 +1,4 @@
-"""`vtt store`: look after what the store holds."""
+"""`vtt store`: maintain stored images."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 IMAGES_A_LINE = 100
 """Images between two lines of progress."""
 
-store = typer.Typer(help="Look after stored images.", no_args_is_help=True)
+store = typer.Typer(help="Maintain stored images.", no_args_is_help=True)
 
 
 @store.callback()
@@ -28,13 +28,13 @@ def _group() -> None:
 @store.command(name="strip-metadata")
 def strip_metadata(
     data_dir: Annotated[Path | None, typer.Option(help="Data folder; VTT_DATA_DIR, else vtt-data.")] = None,
-    is_dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would change, and change nothing.")] = False,
+    is_dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would change; change nothing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object on standard output.")] = False,
 ) -> None:
-    """Take GPS positions, serial numbers and other metadata out of stored images, also while the service runs.
+    """Remove GPS positions, serial numbers and other metadata from stored images; the service may be running.
 
-    Uploads are stored without metadata; this is for images from before. Pixels stay the same. It may be interrupted and run
-    again. Images that cannot be cleaned are named, and the exit code is then 1.
+    New uploads are stored without metadata; this is for images from before. Pixels stay the same. The command may be
+    interrupted and run again. It names images that cannot be cleaned, and the exit code is then 1.
     """
     put_in_environment(data_dir=data_dir)
     # The database's packages take a while to import; `vtt --help` does without them.
@@ -65,7 +65,7 @@ def strip_metadata(
 
 
 class _Counted:
-    """What was done so far, with its progress on standard error."""
+    """Count what was done, and print progress to standard error."""
 
     def __init__(self, num_images: int, is_dry_run: bool) -> None:
         self._num_images, self._is_dry_run = num_images, is_dry_run

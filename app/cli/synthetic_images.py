@@ -1,6 +1,6 @@
-"""Draw labelled images, so that everything can be shown without any image from elsewhere.
+"""Make synthetic labelled images, to try everything out without images from elsewhere.
 
-Each class is a pattern; size, place, angle, colours and noise vary, so that colour tells nothing.
+Each class is a pattern. Size, place, angle, colours and noise vary, so that colour does not tell the class.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from PIL import Image, ImageDraw
 
 SIDE_PIXELS = 96
 NOISE_STRENGTH = 18
-"""Largest change of a channel by noise, of 255."""
+"""Largest change of a channel by noise, out of 255."""
 
 Colour = tuple[int, int, int]
 Painter = Callable[[ImageDraw.ImageDraw, random.Random, Colour], None]
@@ -69,12 +69,12 @@ PAINTERS: dict[str, Painter] = {
 }
 
 
-def draw_image(label: str, rng: random.Random) -> Image.Image:
-    """Draw one image of a class.
+def make_image(label: str, rng: random.Random) -> Image.Image:
+    """Return one image of a class.
 
     Args:
         label: one of the keys of PAINTERS.
-        rng: source of everything that varies.
+        rng: of all that varies.
     """
     paper, ink = _colours(rng)
     canvas = Image.new("RGB", (2 * SIDE_PIXELS, 2 * SIDE_PIXELS), paper)
@@ -107,5 +107,5 @@ def write_folders(folder: Path, *, num_images: int, seed: int = 0) -> None:
         (folder / label).mkdir(parents=True, exist_ok=True)
         for index in range(num_images):
             encoded = BytesIO()
-            draw_image(label, rng).save(encoded, format="PNG")
+            make_image(label, rng).save(encoded, format="PNG")
             (folder / label / f"{index:03}.png").write_bytes(encoded.getvalue())

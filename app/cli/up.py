@@ -1,11 +1,11 @@
-"""`vtt up`: the whole service on this machine, until it is stopped.
+"""`vtt up`: run the whole service on this machine until it is stopped.
 
     vtt up
     ├── redis-server   private, on a socket in the data folder (unless VTT_BROKER_URL is set)
-    ├── vtt api        on a socket that vtt up opened, so that a restart keeps the address
-    └── vtt worker     started again, with growing pauses, when it dies
+    ├── vtt api        on a socket that vtt up opened, so that the address survives a restart
+    └── vtt worker     restarted with growing pauses when it dies
 
-Whatever ends this process, the three end with it.
+However this process ends, the three end with it.
 """
 
 from __future__ import annotations
@@ -39,9 +39,9 @@ URL_FILE = "url"
 """File in the data folder that holds the address while the service is up."""
 LOCK_FILE = "up.lock"
 PAUSE_SECONDS = 0.2
-"""Between two looks at the children."""
+"""Between two checks of the children."""
 GRACE_SECONDS = 20.0
-"""For the worker to hand its job back at its next step, and for requests in flight."""
+"""Time for the worker to hand its job back at its next step, and for open requests to finish."""
 
 
 def up(
@@ -57,7 +57,7 @@ def up(
     put_in_environment(host=host, port=port, data_dir=data_dir, device=device)
     settings = load_local_settings()
     check_host(settings.host, requires_keys=settings.require_keys, allows_unauthenticated=settings.allow_unauthenticated)
-    settings.data_dir.mkdir(parents=True, exist_ok=True)  # of the lock and the address, whatever else lies elsewhere
+    settings.data_dir.mkdir(parents=True, exist_ok=True)  # for the lock and the address, even if all data lies elsewhere
     with ExitStack() as stack:
         stack.enter_context(_only_one(settings.data_dir))
         listener = stack.enter_context(_listen(settings))
@@ -67,7 +67,7 @@ def up(
 
 
 class Supervisor:
-    """Watch over the API and the worker until a signal comes.
+    """Supervise the API and the worker until a signal comes.
 
     Args:
         settings: of this process; the children read the same environment.
@@ -88,7 +88,7 @@ class Supervisor:
         self._is_announced = self._is_ready = False
 
     def run(self) -> int:
-        """Start the children and stay until SIGINT or SIGTERM.
+        """Start the children and wait for SIGINT or SIGTERM.
 
         Returns:
             Exit code: 0 after a signal, else that of an API that could not start.
@@ -104,7 +104,7 @@ class Supervisor:
                 if not self._is_announced and (code := self._api.exit_code) is not None:
                     self._console.print(f"api could not start ({describe_exit(code)})", style="bold red")
                     return code or 1
-                self._look()
+                self._check()
                 time.sleep(PAUSE_SECONDS)
             return 0
         finally:
@@ -114,9 +114,9 @@ class Supervisor:
             stubborn = stop_all(children, GRACE_SECONDS, lambda: self._num_signals > max(signals_before, 1))
             self._console.print("stopped" + (f"; had to kill {', '.join(stubborn)}" if stubborn else ""))
 
-    def _look(self) -> None:
+    def _check(self) -> None:
         if self._redis is not None and self._redis.ensure_running():
-            self._console.print("redis ended; it was started again", style="yellow")
+            self._console.print("redis ended and was restarted", style="yellow")
         for child in (self._api, self._worker):
             message = child.revive(time.monotonic())
             if message:
@@ -135,7 +135,7 @@ class Supervisor:
 
 @contextmanager
 def _only_one(data_dir: Path) -> Iterator[None]:
-    """Hold the data folder's lock, which the kernel frees however this process ends."""
+    """Hold the lock of the data folder; the kernel releases it however this process ends."""
     with (data_dir / LOCK_FILE).open("w") as lock:
         try:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -184,7 +184,7 @@ def _answers(url: str) -> bool:
 
 
 def _write_whole(path: Path, text: str) -> None:
-    """Write a file so that no reader sees half of it."""
+    """Write a file so that no reader sees a part of it."""
     part = path.with_suffix(".part")
     part.write_text(text, encoding="utf-8")
     part.replace(path)

@@ -1,4 +1,4 @@
-"""`vtt worker`: one process that fine-tunes."""
+"""`vtt worker`: run one process that fine-tunes."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def worker(
     """Run one worker; start one per device."""
     put_in_environment(device=device, data_dir=data_dir)
     load_local_settings()
-    # By name, as another program: nothing of app imports the worker.
+    # As another program, since app never imports the worker.
     os.execv(sys.executable, [sys.executable, *worker_arguments()])
 
 

@@ -24,7 +24,7 @@ from app.infra.model_repository import ModelRepository
 from vtt_core.contract.errors import VttError
 
 if TYPE_CHECKING:
-    from app.predictions.predictor import PredictionEngine
+    from vtt_core.contract.serving import PredictionEngine
 
 BATCH_BUCKETS_IMAGES = (1, 2, 4, 8, 16, 32, 64, 128)
 _log = structlog.get_logger(__name__)
@@ -34,19 +34,19 @@ class StateCollector(Collector):
     """Yields metrics that describe the present state."""
 
     def __init__(self, context: AppContext, clock: Callable[[], datetime] = utc_now) -> None:
-        self._resources = context
+        self._context = context
         self._clock = clock
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics that can be read; a part that is down is left out, and /readyz reports it."""
-        for read in (self._rows, self._queue, self._workers, self._sweeps, self._adapters, self._lines, self._disks):
+        for read in (self._rows, self._queue, self._workers, self._sweeps, self._adapters, self._admission_queues, self._disks):
             try:
                 yield from list(read())
             except (SQLAlchemyError, OSError, VttError) as error:
                 _log.warning("metric_unreadable", reason=str(error))
 
     def _rows(self) -> Iterator[GaugeMetricFamily]:
-        with self._resources.readers() as session:
+        with self._context.readers() as session:
             jobs = look_at_jobs(session, self._clock())
             num_models = ModelRepository(session).count()
         by_state = GaugeMetricFamily("vtt_jobs", "Jobs by state", labels=["state"])
@@ -60,37 +60,37 @@ class StateCollector(Collector):
         yield GaugeMetricFamily("vtt_models", "Published models", value=num_models)
 
     def _queue(self) -> Iterator[GaugeMetricFamily]:
-        yield GaugeMetricFamily("vtt_queue_messages", "Messages that wait for a worker", value=self._resources.queue.depth())
+        yield GaugeMetricFamily("vtt_queue_messages", "Messages that wait for a worker", value=self._context.queue.depth())
 
     def _workers(self) -> Iterator[GaugeMetricFamily]:
-        yield GaugeMetricFamily("vtt_live_workers", "Workers alive", value=len(self._resources.workers.live_workers()))
+        yield GaugeMetricFamily("vtt_live_workers", "Workers alive", value=len(self._context.workers.live_workers()))
 
     def _sweeps(self) -> Iterator[CounterMetricFamily]:
-        if (reaper := self._resources.reaper) is not None:
+        if (reaper := self._context.reaper) is not None:
             help_text = "Jobs taken from lost workers"
             yield CounterMetricFamily("vtt_expired_leases", help_text, value=reaper.num_expired)
             yield CounterMetricFamily("vtt_resent_messages", "Lost messages that were sent again", value=reaper.num_resent)
 
     def _adapters(self) -> Iterator[Metric]:
-        if self._resources.predictor is not None and self._resources.predictor.loaded is not None:
-            yield from _engine_metrics(self._resources.predictor.loaded)
+        if self._context.predictor is not None and self._context.predictor.loaded is not None:
+            yield from _engine_metrics(self._context.predictor.loaded)
 
-    def _lines(self) -> Iterator[Metric]:
+    def _admission_queues(self) -> Iterator[Metric]:
         waiting = GaugeMetricFamily("vtt_wait_seconds", "How long a new request would wait, by estimate", labels=["line"])
         refused = CounterMetricFamily(
             "vtt_refused_requests", "Requests refused because the process was overloaded", labels=["line"]
         )
-        refused.add_metric(["any"], self._resources.bounds.requests.num_refused)
-        refused.add_metric(["connections"], self._resources.bounds.connections.num_refused)
-        for name, line in (("predict", self._resources.bounds.predictions), ("upload", self._resources.bounds.uploads)):
-            waiting.add_metric([name], line.wait_seconds)
-            refused.add_metric([name], line.num_refused)
+        refused.add_metric(["any"], self._context.bounds.requests.num_refused)
+        refused.add_metric(["connections"], self._context.bounds.connections.num_refused)
+        for name, queue in (("predict", self._context.bounds.predictions), ("upload", self._context.bounds.uploads)):
+            waiting.add_metric([name], queue.wait_seconds)
+            refused.add_metric([name], queue.num_refused)
         yield from (waiting, refused)
 
     def _disks(self) -> Iterator[GaugeMetricFamily]:
         free = GaugeMetricFamily("vtt_disk_free_bytes", "Free space of the disk that holds these files", labels=["files"])
         kept = GaugeMetricFamily("vtt_disk_reserve_bytes", "Free space below which new work is refused", labels=["files"])
-        for volume in self._resources.disk.volumes():
+        for volume in self._context.disk.volumes():
             free.add_metric([volume.name], volume.free_bytes)
             kept.add_metric([volume.name], volume.reserve_bytes)
         yield from (free, kept)

@@ -16,7 +16,7 @@ def load_local_settings() -> Settings:
     If database, store and broker are all elsewhere, the folder is not used and not checked.
 
     Raises:
-        SettingsError: a variable of the environment has a value that it cannot have.
+        SettingsError: an environment variable has an invalid value.
         DataFolderUnusableError: the folder cannot be created or written to.
     """
     settings = load_settings()

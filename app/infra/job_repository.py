@@ -185,10 +185,10 @@ class JobRepository:
         return {state: 0 for state in JobState} | {JobState(state): count for state, count in counted}
 
     def unchanged_since(self, states: frozenset[JobState]) -> datetime | None:
-        """Return the time of the last event of the job, in these states, that has had no event for the longest time.
+        """Return the last event's time of the job in these states whose last event is the oldest, or None without such a job.
 
-        For queued jobs, that is since when the longest-waiting one has been queued. For running jobs, it is when the one
-        that has been silent for longest last made progress. None if no job is in these states.
+        For queued jobs, this is since when the oldest one has waited, also if it was queued again. For running jobs, it is
+        when the slowest one last made progress.
         """
         last_event = select(JobEventRow.created_at).where(JobEventRow.job_id == JobRow.id).order_by(JobEventRow.id.desc())
         moments = select(last_event.limit(1).scalar_subquery().label("moment")).where(JobRow.state.in_(states)).subquery()

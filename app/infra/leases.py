@@ -1,4 +1,4 @@
-"""Let a worker hold a job: whoever has its newest fencing token may write the row, nobody else."""
+"""Let a worker hold a job: only the holder of its newest fencing token may write the row."""
 
 from __future__ import annotations
 
@@ -20,35 +20,35 @@ from vtt_core.contract.progress import StepReport
 
 @dataclass(frozen=True)
 class Lease:
-    """The right to work on one job until it expires or is taken over."""
+    """The right to work on a job, until it expires or another worker claims the job."""
 
     job_id: str
     holder: str
     fencing_token: int
     attempt: int
     tenant_id: str = DEFAULT_TENANT_ID
-    """Whose job it is."""
+    """Owner of the job."""
     request_id: str | None = None
-    """Of the request that made the job; None for jobs of older versions."""
+    """Id of the request that created the job; None for jobs of older versions."""
     traceparent: str | None = None
-    """Trace context of that request, where it was traced."""
+    """Trace context of that request, if it was traced."""
 
 
 class LeaseRepository:
-    """What a worker may do with a job, in one session; the caller commits."""
+    """What a worker can do with a job, in one session; the caller commits."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
 
     def claim(self, job_id: str, holder: str, lease_seconds: float, now: datetime) -> Lease | None:
-        """Take the job if it waits or its lease has expired.
+        """Claim the job if it is queued or its lease has expired.
 
-        A holder that claims what it holds already was cut off from the database and never learnt the outcome
-        of its first claim or of its end: it goes on in the same attempt.
+        A holder that claims a job again had lost its connection, and did not learn that its first claim had succeeded. It
+        goes on in the same attempt.
 
         Returns:
-            The lease, or None where there is nothing to do: another holds the job, it has ended, it was
-            cancelled, its attempts are used up (it is failed here), or it does not exist.
+            The lease, or None if the job cannot be claimed: another worker holds it, it has ended, it was cancelled, its
+            attempts are used up (then it fails here), or it does not exist.
         """
         row = lock_job(self._session, job_id)
         if row is None or row.state in FINAL_STATES:
@@ -70,7 +70,7 @@ class LeaseRepository:
         return Lease(job_id, holder, row.fencing_token, row.attempt, row.tenant_id, row.request_id, row.traceparent)
 
     def renew(self, lease: Lease, lease_seconds: float, now: datetime) -> bool:
-        """Prolong the lease.
+        """Extend the lease.
 
         Returns:
             Whether the user wants the job cancelled.
@@ -81,7 +81,7 @@ class LeaseRepository:
         return self._write(lease, HELD_STATES, lease_expires_at=now + timedelta(seconds=lease_seconds)).is_cancel_requested
 
     def report_progress(self, lease: Lease, report: StepReport, seconds_left: float | None, now: datetime) -> bool:
-        """Show the latest step.
+        """Write the progress after a step.
 
         Returns:
             Whether the user wants the job cancelled.
@@ -105,21 +105,24 @@ class LeaseRepository:
         add_state_event(self._session, row, now, model_id=model.id)
 
     def fail(self, lease: Lease, error: VttError, now: datetime) -> None:
-        """End the job with what the user can act on; raises StaleLeaseError and JobTransitionError."""
+        """End the job with an error; raises StaleLeaseError and JobTransitionError."""
         self._move(lease, JobState.FAILED, now, error=error_facts(error), **_ended(now))
 
     def cancel_by_worker(self, lease: Lease, now: datetime) -> None:
-        """End the job because its user asked for it; raises StaleLeaseError and JobTransitionError."""
+        """End the job because its user cancelled it; raises StaleLeaseError and JobTransitionError."""
         self._move(lease, JobState.CANCELLED, now, **_ended(now))
 
-    def hand_back(self, lease: Lease, now: datetime, *, reason: VttError | None = None) -> JobState:
-        """Let another worker have the job; the caller sends a message for a queued one.
+    def requeue(self, lease: Lease, now: datetime, *, reason: VttError | None = None) -> JobState:
+        """Give up the lease and queue the job again; the caller sends a message for it.
 
         Args:
-            lease: what is given up.
-            now: the present moment.
-            reason: what went wrong. It spends the attempt, and the last attempt fails the job with it.
-                Without one (the worker is asked to stop) the attempt does not count.
+            lease: the lease to give up.
+            now: the current time.
+            reason: why the attempt failed; after the last attempt the job fails with this error. None if the worker has to
+                stop or cannot reach the database or store: then the attempt does not count.
+
+        Returns:
+            The new state: queued or failed.
 
         Raises:
             StaleLeaseError: the job is no longer this holder's.

@@ -42,7 +42,7 @@ def insert_of(table: Table) -> Insert:
 
 def _encode(value: Any) -> str:
     if isinstance(value, datetime):
-        aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)  # SQLite keeps no zone; it is UTC
+        aware = value if value.tzinfo is not None else value.replace(tzinfo=UTC)  # SQLite stores no time zone; it is UTC
         return aware.astimezone(UTC).isoformat()
     if isinstance(value, bytes):
         return base64.b64encode(value).decode()

@@ -53,7 +53,7 @@ def _known_job_id(job_id: JobId, session: ReadSessionDep) -> str:
     return JobRepository(session).get(job_id).id
 
 
-async def _hold_place(context: RequestContextDep) -> AsyncIterator[None]:
+async def _count_stream(context: RequestContextDep) -> AsyncIterator[None]:
     with context.hub.place(context.caller.tenant_id):
         yield
 
@@ -90,18 +90,17 @@ def create_job(
         Header(
             min_length=1,
             max_length=200,
-            description="A name of yours for this request, so that sending it twice starts one job",
+            description="Any text that identifies this request, so that sending it twice starts one job",
         ),
     ] = None,
 ) -> JobAnswer:
     """Fine-tune a backbone on a support set.
 
-    The answer comes at once (202); `Location` is the job to watch. The support set is frozen by its first job. It needs
-    two classes, and an image in every class that was named. The backbone must read every label in full and as another text
-    than the other labels. `recipe` changes single hyper-parameters, for example
-    `{"iterations": 100}`; without it the preset runs as it is.
+    The answer comes at once (202); `Location` names the job. Its first job freezes a support set. The set needs two classes,
+    and an image in every class that was named. The backbone must be able to read every label in full, and to tell it from the
+    other labels. `recipe` changes single hyper-parameters of the preset, for example `{"iterations": 100}`.
 
-    With an `Idempotency-Key`, the same request sent again gives the same job, and another one with that key is refused (409).
+    With an `Idempotency-Key`, the same request sent again returns the same job; another request with that key is refused (409).
     """
     job, model_id = service.create_job(context, request, idempotency_key, utc_now())
     response.headers["Location"] = f"{router.prefix}/{job.id}"
@@ -118,7 +117,7 @@ def list_jobs(session: ReadSessionDep, cursor: CursorQuery = None, limit: LimitQ
 
 @router.get("/{job_id}", responses=problem_responses(NotFoundError))
 def get_job(job_id: JobId, session: ReadSessionDep) -> JobAnswer:
-    """Show a job: its state, how far it is, and what its losses do.
+    """Show a job: its state, its progress and its losses.
 
     States: `queued`, `running`, `verifying`, then `succeeded` (with `model_id`), `failed` (with `error`) or `cancelled`.
     """
@@ -128,14 +127,14 @@ def get_job(job_id: JobId, session: ReadSessionDep) -> JobAnswer:
 
 @router.post("/{job_id}/cancel", status_code=202, responses=problem_responses(NotFoundError, JobTransitionError))
 def cancel_job(job_id: JobId, context: RequestContextDep) -> JobAnswer:
-    """Cancel a job. One that waits ends at once, one that runs at its next step; one that has ended refuses (409)."""
+    """Cancel a job. A queued one ends at once, a running one at its next step; one that has ended answers 409."""
     return _answer(service.cancel_job(context, job_id, utc_now()), None)
 
 
 @router.get(
     "/{job_id}/events",
     response_class=EventSourceResponse,
-    dependencies=[Depends(_hold_place)],
+    dependencies=[Depends(_count_stream)],
     responses=problem_responses(NotFoundError, TooManyFollowersError),
 )
 async def follow_job(
@@ -147,10 +146,10 @@ async def follow_job(
 ) -> AsyncIterable[ServerSentEvent]:
     """Follow a job as server-sent events, from its beginning or from `Last-Event-ID`.
 
-    `state` events carry `state` and `attempt` (in the end also `model_id` or `error`); `progress` events carry step, losses,
-    the gradients' cosine and the seconds left. The stream ends after the final state; where the connection
-    is lost before, come back with the last id. `curl -N` shows it. With an id beyond the last event, the stream waits for the
-    next one; a job that has ended tells its final state again.
+    `state` events carry `state` and `attempt` (the last one also `model_id` or `error`); `progress` events carry step, losses,
+    the gradients' cosine and the seconds left. The stream ends after the final state. If the connection is lost before that,
+    reconnect with the last id. `curl -N` shows the stream. With an id beyond the last event, the stream waits for the next
+    event; a job that has ended sends its final state again.
     """
     async for event in follow(context, job_id, last_event_id):
         yield event

@@ -1,7 +1,7 @@
 """Stream what happens to a job.
 
-A follower first reads what it has missed, then waits in the hub for what is new. Any API process can answer, and a follower
-that comes back goes on where it was.
+A follower first reads the events that it has missed, then waits in the hub for new ones. Any API process can answer, and a
+follower that reconnects continues where it stopped.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from app.infra.tables import JobEventRow
 from app.infra.tenancy import Sessions
 
 PAGE_EVENTS = 500
-"""Missed events that are read at once."""
+"""Missed events that one query reads."""
 
 
 async def follow(context: AppContext, job_id: str, last_event_id: int) -> AsyncIterator[ServerSentEvent]:
     """Yield the job's events after an id until it has ended; the last one is always the final state.
 
-    A process that is asked to end closes the stream earlier; the follower comes back with the last id. A database
-    that is away for a moment only holds up the stream.
+    A process that is asked to end closes the stream earlier; the follower reconnects with the last id. While the
+    database is away the stream only pauses.
 
     Args:
-        context: where to read, and the hub.
+        context: of the request.
         job_id: of a job that exists and that the caller may see.
         last_event_id: 0 for all events. If it is beyond the job's last event, the follower waits for the next one; a job that
-            has ended tells its end again.
+            has ended sends its final state again.
     """
     hub, last_id = context.hub, last_event_id
     while (page := await hub.read(partial(_missed, context.readers, job_id, last_id))) is not None:
@@ -51,7 +51,7 @@ async def follow(context: AppContext, job_id: str, last_event_id: int) -> AsyncI
 
 
 def _missed(readers: Sessions, job_id: str, last_id: int) -> tuple[list[JobEventRow], int]:
-    """Return the next events after an id, and the id of the last one that the follower then has."""
+    """Return the next events after an id, and the id that the follower has then reached."""
     with readers() as session:
         jobs = JobRepository(session)
         if events := jobs.events_after(job_id, last_id, PAGE_EVENTS):
@@ -59,7 +59,7 @@ def _missed(readers: Sessions, job_id: str, last_id: int) -> tuple[list[JobEvent
         newest = jobs.newest_event(job_id)
     if newest is None:
         return [], 0
-    if newest.id > last_id:  # it came between the two statements, and the hub will hand it out
+    if newest.id > last_id:  # it came between the two queries, and the hub will send it
         return [], last_id
     return [newest] if _is_end(newest) else [], newest.id
 

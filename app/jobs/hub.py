@@ -1,10 +1,10 @@
-"""Look for new job events once for all followers of a process, and hand them out.
+"""Poll the database for new job events, once for all followers of a process.
 
-One task asks the database at each interval, with one statement for all followed jobs, however many followers there are. It
-runs only while somebody follows. A follower that takes its events too slowly holds up nobody: it is let go with what it has,
-and reads the rest from the database itself before it joins again.
+One task runs one query at each interval for all followed jobs, however many followers there are, and only while there are
+any. A follower that takes its events too slowly delays nobody: it is dropped, reads the rest from the database itself, and
+then joins again.
 
-Tenants stay apart, because a follower names the one job that was checked when it came, and gets the events of that job only.
+Tenants stay apart: a follower gets the events of one job, and whether the caller may see that job was checked before.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from app.infra.tenancy import Sessions
 Answer = TypeVar("Answer")
 
 OUTAGE_PAUSE_SECONDS = 1.0
-"""Before the next look into a database that is away."""
+"""Pause between two attempts while the database is away."""
 PAGE_EVENTS = 1000
-"""Events of all jobs that one look returns; the rest comes with the next one, at once."""
+"""Events that one query returns; the next query follows at once where there are more."""
 MAX_WAITING_EVENTS = 200
-"""Events that wait for one follower; one that has more is let go."""
+"""Events that wait for one follower; a follower with more is dropped."""
 RETRY_SECONDS = 5
-"""After a refused follower."""
+"""When a refused follower may try again."""
 
 
 class Follower:
@@ -51,7 +51,7 @@ class Follower:
         self.last_id = last_id
         self.failure: Exception | None = None
         self.is_over = False
-        """Whether nothing more comes: it was too slow, the process ends, or the look has failed."""
+        """Whether nothing more comes: it was too slow, the process ends, or the query failed."""
         self._waiting: deque[JobEventRow] = deque()
         self._changed = asyncio.Event()
 
@@ -64,7 +64,7 @@ class Follower:
         """Yield the events as they come, until nothing more comes.
 
         Raises:
-            Exception: what the look into the database has raised, unless that was an outage.
+            Exception: what the query raised, unless that was an outage.
         """
         while True:
             await self._changed.wait()
@@ -76,8 +76,8 @@ class Follower:
             if self.is_over:
                 return
 
-    def give(self, event: JobEventRow) -> None:
-        """Add an event that it does not have; it is over when too many wait."""
+    def put(self, event: JobEventRow) -> None:
+        """Add an event that it does not have yet; the follower is over when too many wait."""
         if event.id > self.last_id:
             self.last_id = event.id
             self._waiting.append(event)
@@ -85,7 +85,7 @@ class Follower:
             self._changed.set()
 
     def end(self, failure: Exception | None = None) -> None:
-        """Let it go with what it has."""
+        """Send nothing more; the events that wait can still be taken."""
         self.failure, self.is_over = failure, True
         self._changed.set()
 
@@ -95,7 +95,7 @@ class EventHub:
 
     Args:
         readers: sessions bound to no tenant.
-        poll_seconds: pause between two looks.
+        poll_seconds: pause between two queries.
         max_followers: of one tenant.
         stopping: set once the process is asked to end.
     """
@@ -106,7 +106,8 @@ class EventHub:
         self._max_followers = max_followers
         self._stopping = stopping
         self._num_of_tenant: Counter[str] = Counter()
-        self._followers: set[Follower] = set()
+        self.followers: set[Follower] = set()
+        """Open now."""
         self._task: asyncio.Task[None] | None = None
 
     @contextmanager
@@ -134,71 +135,72 @@ class EventHub:
 
     @contextmanager
     def follower(self, job_id: str, last_id: int) -> Iterator[Follower]:
-        """Give a follower of a job that gets the events after an id."""
+        """Yield a follower that gets the events of a job after an id."""
         follower = Follower(job_id, last_id)
-        self._followers.add(follower)
+        self.followers.add(follower)
         if self._task is None or self._task.done():
-            self._task = asyncio.get_running_loop().create_task(self._look_again_and_again())
+            self._task = asyncio.get_running_loop().create_task(self._poll())
         try:
             yield follower
         finally:
-            self._followers.discard(follower)
-            if not self._followers and self._task is not None:
+            self.followers.discard(follower)
+            if not self.followers and self._task is not None:
                 self._task.cancel()
                 self._task = None
 
-    async def read(self, look: Callable[[], Answer]) -> Answer | None:
-        """Look into the database in a thread; while it is away, try again.
+    async def read(self, query: Callable[[], Answer]) -> Answer | None:
+        """Run a query in a thread, and again while the database is away.
 
         Returns:
-            What the look returns; None if the process is asked to end before.
+            What the query returns; None if the process is asked to end before that.
         """
         while not self._stopping.is_set():
             try:
-                return await run_in_threadpool(look)
+                return await run_in_threadpool(query)
             except DATABASE_AWAY:
                 await asyncio.sleep(OUTAGE_PAUSE_SECONDS)
         return None
 
-    async def _look_again_and_again(self) -> None:
+    async def _poll(self) -> None:
         failure = None
         try:
             while True:
                 last_ids = self._last_ids()
-                events = await self.read(partial(self._look, last_ids))
+                events = await self.read(partial(self._query, last_ids))
                 if events is None:
                     break
-                self._hand_out(events, last_ids)
+                self.dispatch(events, last_ids)
                 if len(events) < PAGE_EVENTS:
                     await asyncio.sleep(self._poll_seconds)
         except Exception as error:  # noqa: BLE001
             failure = error
-        for follower in list(self._followers):
+        for follower in list(self.followers):
             follower.end(failure)
 
     def _last_ids(self) -> dict[str, int]:
         last_ids: dict[str, int] = {}
-        for follower in self._followers:
+        for follower in self.followers:
             if not follower.is_over:
                 last_ids[follower.job_id] = min(follower.last_id, last_ids.get(follower.job_id, follower.last_id))
         return last_ids
 
-    def _look(self, last_ids: dict[str, int]) -> list[JobEventRow]:
+    def _query(self, last_ids: dict[str, int]) -> list[JobEventRow]:
         if not last_ids:
             return []
         with self._readers() as session:
             return JobRepository(session).events_after_each(last_ids, PAGE_EVENTS)
 
-    def _hand_out(self, events: list[JobEventRow], last_ids: Mapping[str, int]) -> None:
-        """Give the events to those who follow their jobs.
+    def dispatch(self, events: list[JobEventRow], last_ids: Mapping[str, int]) -> None:
+        """Give the events to the followers of their jobs.
 
-        Not to one that came during the look and has less than what was asked for: it would miss what lies between.
+        A follower that came during the query may have fewer events than the query began after. It gets nothing now, since it
+        would miss those in between.
         """
         ready: dict[str, list[Follower]] = {}
-        for follower in self._followers:
+        for follower in self.followers:
             if follower.last_id >= last_ids.get(follower.job_id, math.inf):
                 ready.setdefault(follower.job_id, []).append(follower)
         for event in events:
             for follower in ready.get(event.job_id, []):
                 if not follower.is_over:
-                    follower.give(event)
+                    follower.put(event)

@@ -1,4 +1,4 @@
-"""What jobs look like from outside."""
+"""Schemas of jobs."""
 
 from __future__ import annotations
 
@@ -29,15 +29,16 @@ class JobRequest(BaseModel):
     )
     preset: Preset = Field(
         default=DEFAULT_PRESET,
-        description="Recipe to start from: the released code's with what was measured to be better on the backbone (`tuned`),"
-        " the released code's as it is, the paper's, or what the host was published with by itself",
+        description="Recipe to start from: `tuned` is the released code's with what was measured to be better on the backbone,"
+        " `released` the released code's as it is, `paper` the paper's, and `original` what the host was published with by"
+        " itself. `own` is the old name of `original`",
     )
     recipe: dict[str, Any] = Field(
         default_factory=dict,
         description="Hyper-parameters that differ from the preset",
         examples=[{"iterations": 100}],
     )
-    seed: int = Field(default=1, ge=0, lt=2**31, description="Same seed, same support set, same machine: same model")
+    seed: int = Field(default=1, ge=0, lt=2**31, description="The same seed, support set and machine give the same model")
     name: DisplayName = Field(default="", description="What you call the job and its model")
 
 
@@ -72,13 +73,13 @@ class JobAnswer(BaseModel):
     method: str
     recipe: dict[str, Any]
     seed: int
-    attempt: int = Field(description="1 for the first worker that took it; a lost worker's job is taken again, twice at most")
+    attempt: int = Field(description="1 at first; a job whose worker is lost is tried again, twice at most")
     step: int = Field(description="Finished optimiser steps")
     num_steps: int
     classification_loss: float | None = Field(description="Of the latest step")
     absorption_loss: float | None = Field(description="Of the latest step; null where nothing is absorbed")
     conflict_cosine: float | None = Field(
-        description="Cosine between the combined gradient and that of the classification loss; negative: the losses disagree"
+        description="Cosine between the combined gradient and that of the classification loss; negative if they disagree"
     )
     is_absorbing: bool | None = Field(
         description="Whether the text encoder still absorbs image features; null before the first step"

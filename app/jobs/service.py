@@ -33,11 +33,11 @@ from vtt_core.labels.checks import LabelReader, label_problems, raise_problems
 def create_job(
     context: AppContext, request: JobRequest, idempotency_key: str | None, now: datetime
 ) -> tuple[JobRow, str | None]:
-    """Queue a fine-tuning and freeze its support set; the message to the workers leaves after the commit.
+    """Queue a fine-tuning and freeze its support set; the message to the workers is sent after the commit.
 
     Returns:
-        The job, and the id of its model: a repeated Idempotency-Key with the same request gives the first job, which may
-        have published one.
+        The job, and the id of its model if it has one: a repeated Idempotency-Key with the same request returns the first job,
+        which may have published a model by now.
 
     Raises:
         UnknownBackboneError: no backbone has the id.
@@ -48,7 +48,7 @@ def create_job(
         SupportSetError: it has an empty class, too few or too many classes or images, or labels that the backbone reads as
             the same or not in full.
         IdempotencyConflictError: the key came before with another request.
-        QuotaExceededError: too many jobs of the tenant have not ended.
+        QuotaExceededError: the tenant has too many unfinished jobs.
         DiskFullError: there is no room for what a job writes.
     """
     backbone_id = request.backbone or context.settings.default_backbone
@@ -68,8 +68,8 @@ def create_job(
     check_reachable(context.workers, backbone_id)
     with context.sessions.begin() as session:
         support_sets = SupportSetRepository(session)
-        # Locked before the insert: its foreign key takes a weaker lock, and two requests that both
-        # wanted to strengthen theirs would wait for each other.
+        # Locked before the insert: the foreign key takes a weaker lock, and two requests that both upgrade theirs would
+        # deadlock.
         row = support_sets.lock(request.support_set_id)
         job, is_new = JobRepository(session).create(new_job, now)
         if is_new:

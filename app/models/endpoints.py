@@ -32,7 +32,7 @@ router = APIRouter(tags=["models"], dependencies=[require_scope(*Scope)])
 
 PREFIX = "/v1/models"
 CHANGES = [require_scope(Scope.TRAIN)]
-"""What changing a model asks for beside what reading it does."""
+"""Scope that changing a model needs; reading one needs any."""
 ModelReference = Annotated[str, id_parameter("Id or alias of a model")]
 ModelId = Annotated[str, id_parameter("Id of a model")]
 AliasName = Annotated[
@@ -59,7 +59,7 @@ PIN_RESPONSES = problem_responses(
 def list_models(
     session: ReadSessionDep, context: RequestContextDep, cursor: CursorQuery = None, limit: LimitQuery = 20
 ) -> ModelPage:
-    """List the models, newest first, a page at a time; `resident` tells whose adapters are in memory."""
+    """List the models, newest first, a page at a time. `resident` says whether the adapter is in memory."""
     found, next_cursor = service.list_models(session, cursor, limit)
     return ModelPage(items=[_answer(context, row, aliases) for row, aliases in found], next_cursor=next_cursor)
 
@@ -77,22 +77,22 @@ def get_model(model: ModelReference, session: ReadSessionDep, context: RequestCo
     responses=problem_responses(NotFoundError, GoneError, StoreUnavailableError),
 )
 def delete_model(model: ModelId, context: RequestContextDep) -> None:
-    """Delete a model by its id; from then on it answers 410. Aliases that point to it do so too, until they are moved."""
+    """Delete a model by its id. From then on it answers 410, and so do aliases that point to it until they are moved."""
     service.delete_model(context, model, utc_now())
 
 
 @router.put(PREFIX + "/{model}/pin", dependencies=CHANGES, responses=PIN_RESPONSES)
 def pin_model(model: ModelId, context: RequestContextDep) -> ModelAnswer:
-    """Keep a model's adapter in memory, whatever else is asked for: its first prediction waits for no file.
+    """Keep a model's adapter in memory, so that no prediction waits for its files.
 
-    Where several processes predict, each of the others learns it with its next prediction or start.
+    Where several processes predict, the others load and keep it from their next prediction with it, or their next start.
     """
     return _answer(context, *service.set_pinned(context, model, True))
 
 
 @router.delete(PREFIX + "/{model}/pin", dependencies=CHANGES, responses=PIN_RESPONSES)
 def unpin_model(model: ModelId, context: RequestContextDep) -> ModelAnswer:
-    """Let a model's adapter leave the memory again when others need the room."""
+    """Let a model's adapter be evicted from memory again when others need the room."""
     return _answer(context, *service.set_pinned(context, model, False))
 
 
@@ -105,9 +105,9 @@ def unpin_model(model: ModelId, context: RequestContextDep) -> ModelAnswer:
     },
 )
 def export_adapter(model: ModelReference, session: ReadSessionDep, context: RequestContextDep) -> Response:
-    """Take a model away as a zip of `manifest.json` and `adapter.safetensors`, the same bytes each time.
+    """Download a model as a zip of `manifest.json` and `adapter.safetensors`, the same bytes each time.
 
-    Unpacked into a folder it is what `vtt predict FOLDER IMAGE...` reads.
+    `vtt predict FOLDER IMAGE...` reads the folder that it unpacks to.
     """
     row, _ = service.find_model(session, model)
     headers = {"Content-Disposition": f'attachment; filename="{row.id}-adapter.zip"'}
@@ -122,7 +122,7 @@ def export_adapter(model: ModelReference, session: ReadSessionDep, context: Requ
     ),
 )
 def point_alias(name: AliasName, request: AliasRequest, context: RequestContextDep) -> AliasAnswer:
-    """Let a name mean a model, or move it to another one; predictions by that name use the new model from then on."""
+    """Create an alias for a model, or move it to another model. Predictions by that name use the new model from then on."""
     row = service.point_alias(context, name, request.model_id, utc_now())
     return AliasAnswer(name=row.name, model_id=row.model_id, updated_at=row.updated_at)
 

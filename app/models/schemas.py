@@ -1,4 +1,4 @@
-"""What models and aliases look like from outside."""
+"""Schemas of models and aliases."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class ModelAnswer(BaseModel):
     aliases: list[str]
     job_id: str
     backbone: str
-    backbone_sha256: str = Field(description="Of the backbone's weights; the adapter fits no others")
+    backbone_sha256: str = Field(description="Hash of the backbone's weights; the adapter fits no others")
     labels: list[str] = Field(description="Classes, in the order of the support set")
     method: str
     recipe: dict[str, Any]
@@ -45,7 +45,7 @@ class ModelPage(BaseModel):
 
 
 class AliasRequest(BaseModel):
-    """Which model an alias means."""
+    """The model that an alias points to."""
 
     model_config = ConfigDict(extra="forbid", protected_namespaces=())
 
@@ -55,7 +55,7 @@ class AliasRequest(BaseModel):
 
 
 class AliasAnswer(BaseModel):
-    """A name that may be moved from model to model."""
+    """A name that points to a model and can be moved to another."""
 
     model_config = ConfigDict(protected_namespaces=())
 

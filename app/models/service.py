@@ -18,7 +18,7 @@ from app.infra.tables import AliasRow, ModelRow
 from vtt_core.contract.errors import VttError
 
 if TYPE_CHECKING:
-    from app.predictions.predictor import PredictionEngine
+    from vtt_core.contract.serving import PredictionEngine
 
 _log = structlog.get_logger(__name__)
 
@@ -37,7 +37,7 @@ def list_models(session: Session, cursor: str | None, limit: int) -> tuple[list[
 
 
 def find_model(session: Session, reference: str) -> tuple[ModelRow, list[str]]:
-    """Return the model that an id, an alias or a job's id means, and its aliases.
+    """Return the model of an id, an alias or a job's id, and its aliases.
 
     Raises:
         NotFoundError: nothing has this id or alias.
@@ -50,7 +50,7 @@ def find_model(session: Session, reference: str) -> tuple[ModelRow, list[str]]:
 
 
 def delete_model(context: AppContext, model_id: str, now: datetime) -> None:
-    """Delete a model and its files, and forget it in this process; others see its row.
+    """Delete a model and its files, and evict it from this process; other processes see its row.
 
     Raises:
         NotFoundError: there was never a model with this id.
@@ -64,7 +64,7 @@ def delete_model(context: AppContext, model_id: str, now: datetime) -> None:
 
 
 def set_pinned(context: AppContext, model_id: str, is_pinned: bool) -> tuple[ModelRow, list[str]]:
-    """Keep a model's adapter in memory, or let it leave again; other processes learn it with their next prediction.
+    """Keep a model's adapter in memory, or let it be evicted again; other processes follow at their next prediction.
 
     Raises:
         NotFoundError: there was never a model with this id.
@@ -86,7 +86,7 @@ def set_pinned(context: AppContext, model_id: str, is_pinned: bool) -> tuple[Mod
 
 
 def load_pinned(context: AppContext, engine: PredictionEngine) -> None:
-    """Bring the pinned models' adapters into memory; one that cannot be read is left to those who ask for it."""
+    """Load the adapters of pinned models; one that cannot be read is only logged."""
     with context.readers() as session:
         rows = ModelRepository(session).pinned()
     for row in rows:

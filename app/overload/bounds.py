@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from anyio import CapacityLimiter
 
 from app.infra.settings import Settings
-from app.overload.admission_queue import AdmissionQueue, LineBounds
+from app.overload.admission_queue import AdmissionQueue, QueueBounds
 from app.overload.body_pace import PaceBounds
 from app.overload.connections import ConnectionTable, connection_bounds
 from app.overload.request_limit import PlaceBounds, RequestLimit
@@ -41,14 +41,14 @@ def make_bounds(settings: Settings, stopwatch: Callable[[], float]) -> Bounds:
     """
     # Enough for two batches of requests with one image: one that is computed, and one that fills meanwhile.
     num_threads = 2 * settings.batch_max_images
-    predictions = LineBounds(num_threads, settings.predict_max_wait_seconds, settings.predict_max_waiting_images)
-    uploads = LineBounds(settings.upload_threads, settings.upload_max_wait_seconds)
-    uploads_line = AdmissionQueue("support images to check", uploads, stopwatch)
-    uploads_line.calibrate(1 / UPLOAD_BYTES_PER_SECOND, CALIBRATION_BYTES)
+    prediction_bounds = QueueBounds(num_threads, settings.predict_max_wait_seconds, settings.predict_max_waiting_images)
+    upload_bounds = QueueBounds(settings.upload_threads, settings.upload_max_wait_seconds)
+    uploads = AdmissionQueue("support images to check", upload_bounds, stopwatch)
+    uploads.calibrate(1 / UPLOAD_BYTES_PER_SECOND, CALIBRATION_BYTES)
     return Bounds(
         requests=RequestLimit(PlaceBounds(settings.max_requests, settings.client_share), stopwatch),
-        predictions=AdmissionQueue("images to classify", predictions, stopwatch),
-        uploads=uploads_line,
+        predictions=AdmissionQueue("images to classify", prediction_bounds, stopwatch),
+        uploads=uploads,
         connections=ConnectionTable(connection_bounds(settings.max_connections, settings.client_share, settings.max_requests)),
         health_threads=CapacityLimiter(HEALTH_THREADS),
     )

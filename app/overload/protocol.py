@@ -21,7 +21,7 @@ from uvicorn.protocols.http.h11_impl import H11Protocol
 from app.domain.errors import OverloadedError, RequestTooSlowError, TooManyAtOnceError
 from app.error_handlers import ProblemResponse, headers_of, problem_of, status_of
 from app.overload.connections import ConnectionTable
-from app.overload.request_limit import address_group
+from app.overload.request_limit_middleware import address_group
 from vtt_core.contract.errors import VttError
 
 

@@ -29,7 +29,8 @@ from app.infra.clock import utc_now
 from app.predictions import service
 from app.predictions.schemas import ANSWERED, PredictAnswer, PredictingModel
 from app.problem_details import problem_responses
-from app.uploads.form import SpooledForm, spool_form
+from app.uploads.form import SpooledForm
+from app.uploads.form_request import form_body, received_form
 from app.uploads.results import MULTI_STATUS
 from vtt_core.contract.errors import BackboneMismatchError, BackboneUnavailableError
 from vtt_core.contract.limits import DEFAULT_LIMITS
@@ -56,31 +57,26 @@ RESPONSES: dict[int | str, dict[str, Any]] = {
 }
 
 
-def _form_body(*text_fields: str) -> dict[str, Any]:
+def _images_and(*text_fields: str) -> dict[str, Any]:
     most = DEFAULT_LIMITS.max_query_images
     images = {"type": "array", "minItems": 1, "maxItems": most, "items": {"type": "string", "format": "binary"}}
     properties = {
         **{name: {"type": "string", "minLength": 1, "examples": ["satellite"]} for name in text_fields},
         service.IMAGES_FIELD: images,
     }
-    schema = {"type": "object", "required": list(properties), "properties": properties, "additionalProperties": False}
-    return {"requestBody": {"required": True, "content": {"multipart/form-data": {"schema": schema}}}}
+    return form_body({"required": list(properties), "properties": properties, "additionalProperties": False})
 
 
 async def _query_form(request: Request, context: RequestContextDep) -> AsyncIterator[SpooledForm]:
     context.bounds.predictions.check()
-    limits = service.predict_limits(context.settings.limits)
-    form = await spool_form(request.headers.get("content-type", ""), request.stream(), limits)
-    try:
+    async with received_form(request, service.predict_limits(context.settings.limits)) as form:
         yield form
-    finally:
-        form.close()
 
 
 QueryFormDep = Annotated[SpooledForm, Depends(_query_form)]
 
 
-@router.post("/v1/models/{model}/predict", responses=RESPONSES, response_model_exclude_none=True, openapi_extra=_form_body())
+@router.post("/v1/models/{model}/predict", responses=RESPONSES, response_model_exclude_none=True, openapi_extra=_images_and())
 async def predict_with_model(
     model: Annotated[str, id_parameter("Id or alias of a model")],
     form: QueryFormDep,
@@ -91,19 +87,19 @@ async def predict_with_model(
     """Classify images with a model, named by its id or an alias.
 
     Send up to 64 images in form fields named `images`: `curl -F images=@a.jpg -F images=@b.jpg ...`. The answer has the
-    probability of every class for each image, the likeliest first. Images that cannot be read are named with the reason,
-    and the others are answered: then the status is 207.
+    probability of every class for each image, the likeliest first. If some images cannot be read, the answer gives the reason
+    for each of them and classifies the others, and the status is 207.
     """
     with counted.requests.predict_seconds.time():
         answer_form = partial(service.predict, context, model, form, utc_now())
         return _answer(await context.bounds.predictions.run(len(form.files), answer_form), counted, response)
 
 
-@router.post("/predict", responses=RESPONSES, response_model_exclude_none=True, openapi_extra=_form_body(service.MODEL_FIELD))
+@router.post("/predict", responses=RESPONSES, response_model_exclude_none=True, openapi_extra=_images_and(service.MODEL_FIELD))
 async def predict(form: QueryFormDep, context: RequestContextDep, counted: MetricsDep, response: Response) -> PredictAnswer:
     """Classify images with the model that the form field `model` names, by its id or an alias.
 
-    `curl -F model=satellite -F images=@a.jpg ...`; else the same as `POST /v1/models/{model}/predict`.
+    `curl -F model=satellite -F images=@a.jpg ...`; otherwise the same as `POST /v1/models/{model}/predict`.
     """
     with counted.requests.predict_seconds.time():
         answer_form = partial(service.predict, context, service.model_named_in(form), form, utc_now())

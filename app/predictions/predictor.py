@@ -1,123 +1,21 @@
-"""Hold the engine that answers predictions, from its first loading on."""
+"""Load the engine that answers predictions in the background, and hold it."""
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Callable
 
 import structlog
 
 from app.domain.errors import PredictorNotReadyError
 from vtt_core.contract.errors import VttError
-from vtt_core.contract.limits import Limits
+from vtt_core.contract.serving import PredictionEngine
 
-LoadFiles = Callable[[], Mapping[str, bytes]]
 _log = structlog.get_logger(__name__)
 
 
-class Probabilities(Protocol):
-    """What the engine says about one image."""
-
-    @property
-    def probabilities(self) -> dict[str, float]:
-        """Probability of every label, the likeliest first."""
-
-
-class ResidentAdapter(Protocol):
-    """An adapter in memory."""
-
-    @property
-    def model_id(self) -> str:
-        """Whose it is."""
-
-    @property
-    def size_bytes(self) -> int:
-        """Memory of its tensors."""
-
-    @property
-    def is_pinned(self) -> bool:
-        """Whether it stays."""
-
-
-class AdapterCounts(Protocol):
-    """What has happened to adapters since the start."""
-
-    @property
-    def hits(self) -> int:
-        """Found in memory."""
-
-    @property
-    def loads(self) -> int:
-        """Read from their files."""
-
-    @property
-    def evictions(self) -> int:
-        """Left for want of room."""
-
-    @property
-    def load_seconds(self) -> float:
-        """Sum over all loads."""
-
-
-class BatchCounts(Protocol):
-    """What has happened in batches since the start."""
-
-    @property
-    def batches(self) -> int:
-        """Number of batches."""
-
-    @property
-    def images(self) -> int:
-        """Images in all of them."""
-
-    @property
-    def seconds(self) -> float:
-        """Sum over all batches."""
-
-    @property
-    def sizes(self) -> Mapping[int, int]:
-        """Batches by their number of images."""
-
-
-class PredictionEngine(Protocol):
-    """The part of `vtt_core.serving.engine.Engine` that is used here."""
-
-    def warm(self, backbone_id: str) -> float:
-        """Load a backbone and return the seconds that one image takes in it."""
-
-    def read_images(self, backbone_id: str, encoded: Sequence[Callable[[], bytes]], limits: Limits) -> Sequence[Any | VttError]:
-        """Return each image as its backbone reads it, or why it cannot be used."""
-
-    def predict(self, model_id: str, backbone_id: str, load_files: LoadFiles, images: Sequence[Any]) -> Sequence[Probabilities]:
-        """Classify images."""
-
-    def adapter(self, model_id: str, backbone_id: str, load_files: LoadFiles) -> object:
-        """Bring an adapter into memory."""
-
-    def set_pinned(self, model_id: str, is_pinned: bool) -> None:
-        """Keep an adapter in memory once it is there, or let it leave again."""
-
-    def evict(self, model_id: str) -> None:
-        """Forget an adapter."""
-
-    def resident(self) -> Sequence[ResidentAdapter]:
-        """Return the adapters in memory."""
-
-    @property
-    def adapter_counts(self) -> AdapterCounts:
-        """How often adapters were found in memory, read and evicted."""
-
-    @property
-    def batch_counts(self) -> BatchCounts:
-        """How many batches there were, and how large."""
-
-    def close(self) -> None:
-        """Finish what is queued."""
-
-
 class Predictor:
-    """The engine, and how far its loading is.
+    """The engine, and the state of its loading.
 
     Torch takes seconds to import and a backbone seconds to load; both happen in a thread, so that the
     process answers `/livez` at once and `/readyz` truly.
@@ -125,7 +23,7 @@ class Predictor:
     Args:
         make_engine: imports torch and builds the engine.
         backbone_id: what to load at the start.
-        then: is called with the engine and the seconds of one image, once the backbone is in memory.
+        then: called with the engine and the seconds of one image, once the backbone is in memory.
     """
 
     def __init__(
@@ -143,11 +41,11 @@ class Predictor:
         self._thread = threading.Thread(target=self._warm, name="warm-backbone", daemon=True)
 
     def start(self) -> None:
-        """Begin to load."""
+        """Start loading."""
         self._thread.start()
 
     def wait(self, timeout_seconds: float | None = None) -> None:
-        """Wait until the loading has ended, well or not."""
+        """Wait until the loading has ended, whether or not it succeeded."""
         if self._thread.is_alive():
             self._thread.join(timeout_seconds)
 
@@ -158,7 +56,7 @@ class Predictor:
 
     @property
     def condition(self) -> str:
-        """How the loading stands, in words."""
+        """The state of the loading, in words."""
         if self._failure is not None:
             return self._failure
         return f"{self._backbone_id} is in memory" if self._is_warm else f"loading {self._backbone_id}"
@@ -175,7 +73,7 @@ class Predictor:
         return self._engine
 
     def evict(self, model_id: str) -> None:
-        """Forget the adapter of a deleted model."""
+        """Remove the adapter of a deleted model from memory."""
         if self._engine is not None:
             self._engine.evict(model_id)
 
@@ -189,7 +87,7 @@ class Predictor:
         return {adapter.model_id for adapter in self._engine.resident()} if self._engine is not None else set()
 
     def close(self, timeout_seconds: float) -> None:
-        """Wait for a loading, then finish what is queued."""
+        """Wait for the loading to end, then finish what is queued."""
         self.wait(timeout_seconds)
         if self._engine is not None and not self._thread.is_alive():
             self._engine.close()

@@ -1,4 +1,4 @@
-"""Write predictions down, where VTT_PREDICTION_RETENTION_DAYS asks for it; by default nothing is kept."""
+"""Record predictions in the database if VTT_PREDICTION_RETENTION_DAYS asks for it; by default nothing is kept."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ _log = structlog.get_logger(__name__)
 def record_predictions(
     context: AppContext, model: ModelRow, form: SpooledForm, predictions: Sequence[ImagePrediction], now: datetime
 ) -> None:
-    """Keep the digest, the label and its probability of each image that was answered, if the settings say so.
+    """Record the digest, the label and its probability for each image that was classified, if the settings say so.
 
-    An answer is never lost for it: a database that refuses is only logged.
+    A failure is only logged, so that the answer is never lost.
     """
     if not context.settings.prediction_retention_days:
         return

@@ -1,4 +1,4 @@
-"""What predictions look like from outside."""
+"""Schemas of predictions."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ REFUSED = 422
 
 
 class ImagePrediction(BaseModel):
-    """What one image was taken for, or why it could not be read."""
+    """The prediction for one image, or why it could not be read."""
 
     file: str = Field(description="Name as sent", examples=["field.jpg"])
     status: int = Field(description="200 classified, 422 refused", examples=[200])
@@ -35,7 +35,7 @@ class ImagePrediction(BaseModel):
 
 
 class PredictingModel(BaseModel):
-    """The model that has answered."""
+    """The model that answered."""
 
     id: str = Field(description="Its version: a model never changes", examples=["mdl_0f1e2d3c4b5a69788796a5b4"])
     name: str
@@ -43,7 +43,7 @@ class PredictingModel(BaseModel):
 
 
 class PredictAnswer(BaseModel):
-    """What each image was taken for, in the order they were sent."""
+    """The prediction for each image, in the order they were sent."""
 
     model: PredictingModel
     predictions: list[ImagePrediction]

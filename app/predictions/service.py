@@ -1,4 +1,4 @@
-"""Answer which class each image shows."""
+"""Classify the images of a form."""
 
 from __future__ import annotations
 
@@ -15,12 +15,13 @@ from app.domain.errors import InvalidRequestError, NothingUsableError, RequestTo
 from app.infra.model_repository import ModelRepository
 from app.infra.tables import ModelRow
 from app.models.service import read_adapter
-from app.predictions.predictor import PredictionEngine, Probabilities
 from app.predictions.record import record_predictions
 from app.predictions.schemas import ANSWERED, ImagePrediction
 from app.uploads.form import FormLimits, FormPart, SpooledForm
-from vtt_core.contract.errors import ImageTooManyBytesError, VttError
+from app.uploads.form_request import image_bytes
+from vtt_core.contract.errors import VttError
 from vtt_core.contract.limits import Limits
+from vtt_core.contract.serving import Prediction, PredictionEngine
 
 IMAGES_FIELD = "images"
 MODEL_FIELD = "model"
@@ -28,7 +29,7 @@ MODEL_FIELD = "model"
 
 @dataclass(frozen=True)
 class Answer:
-    """The model that has answered, and what it says about each image."""
+    """The model that answered, and its prediction for each image."""
 
     model: ModelRow
     predictions: list[ImagePrediction]
@@ -122,7 +123,7 @@ def _described(part: FormPart) -> str:
 
 
 def _answers(context: AppContext, model: ModelRow, form: SpooledForm) -> list[ImagePrediction]:
-    """Return what each image was taken for, or why it could not be read."""
+    """Return the prediction for each image, or why it could not be read."""
     assert context.predictor is not None
     engine, limits = context.predictor.engine, context.settings.limits
     names = [shown_file_name(part.file_name or "") for part in form.files]
@@ -139,7 +140,7 @@ def _answers(context: AppContext, model: ModelRow, form: SpooledForm) -> list[Im
     ]
 
 
-def _classify(context: AppContext, engine: PredictionEngine, model: ModelRow, images: list[Any]) -> Sequence[Probabilities]:
+def _classify(context: AppContext, engine: PredictionEngine, model: ModelRow, images: list[Any]) -> Sequence[Prediction]:
     return engine.predict(model.id, model.backbone_id, lambda: read_adapter(context, model), images)
 
 
@@ -148,9 +149,5 @@ def _answered(name: str, probabilities: dict[str, float]) -> ImagePrediction:
 
 
 def _read(form: SpooledForm, part: FormPart, limits: Limits, spool_lock: Lock) -> bytes:
-    if not part.is_kept:
-        raise ImageTooManyBytesError(
-            expected=f"at most {limits.max_image_bytes} bytes", got=f"{part.size_bytes} bytes", remedy="Save it smaller"
-        )
     with spool_lock:  # the images of a form share one file
-        return form.read(part)
+        return image_bytes(form, part, limits)

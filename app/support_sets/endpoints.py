@@ -31,7 +31,8 @@ from app.health.metrics import Metrics, MetricsDep
 from app.infra.clock import utc_now
 from app.infra.tables import SupportImageRow
 from app.problem_details import problem_responses
-from app.support_sets import service
+from app.support_sets import receive, service
+from app.support_sets.form_files import upload_limits
 from app.support_sets.schemas import (
     ClassSummary,
     LabelAdvice,
@@ -42,7 +43,8 @@ from app.support_sets.schemas import (
     SupportSetSummary,
     UploadAnswer,
 )
-from app.uploads.form import SpooledForm, spool_form
+from app.uploads.form import SpooledForm
+from app.uploads.form_request import form_body, received_form
 from app.uploads.results import CREATED, MULTI_STATUS, overall_status
 from vtt_core.contract.errors import (
     ArchiveLayoutError,
@@ -56,26 +58,18 @@ from vtt_core.labels.advice import advise
 router = APIRouter(prefix="/v1/support-sets", tags=["support sets"], dependencies=[require_scope(Scope.TRAIN)])
 
 UPLOAD_BYTES = 2**20
-"""What an upload takes besides its files (rows, and a file to be synced), as bytes that would take as long. Without it a small
-upload makes each byte look so slow that a large one closes the line."""
+"""Fixed cost of an upload (its rows, and a file to be synced), as the number of bytes that take as long to check. Without it
+a small upload would make each byte look so slow that a large upload fills the queue."""
 SupportSetId = Annotated[str, id_parameter("Id of a support set")]
 
-FORM_BODY: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {
-            "multipart/form-data": {
-                "schema": {
-                    "type": "object",
-                    "description": "Each field is named like a class and holds one image of it; a name may come many times. "
-                    "The field `archive` holds a zip with one folder a class.",
-                    "properties": {"archive": {"type": "string", "format": "binary"}},
-                    "additionalProperties": {"type": "string", "format": "binary"},
-                }
-            }
-        },
+FORM_BODY = form_body(
+    {
+        "description": "Each field is named like a class and holds one image of it; a name may come many times. "
+        "The field `archive` holds a zip with one folder a class.",
+        "properties": {"archive": {"type": "string", "format": "binary"}},
+        "additionalProperties": {"type": "string", "format": "binary"},
     }
-}
+)
 UPLOAD_ERRORS = (
     QuotaExceededError,
     NothingUsableError,
@@ -102,15 +96,11 @@ async def _support_form(request: Request, context: RequestContextDep) -> AsyncIt
     context.bounds.uploads.check()
     announced = request.headers.get("content-length", "")
     num_bytes = int(announced) if announced.isdecimal() else 0
-    await run_in_threadpool(service.check_room, context, num_bytes)
-    limits = service.upload_limits(context.settings.limits)
-    form = await spool_form(request.headers.get("content-type", ""), request.stream(), limits)
-    try:
+    await run_in_threadpool(receive.check_room, context, num_bytes)
+    async with received_form(request, upload_limits(context.settings.limits)) as form:
         if not num_bytes:  # a chunked body, which announces no length
-            await run_in_threadpool(service.check_room, context, form.size_bytes)
+            await run_in_threadpool(receive.check_room, context, form.size_bytes)
         yield form
-    finally:
-        form.close()
 
 
 SupportFormDep = Annotated[SpooledForm, Depends(_support_form)]
@@ -129,22 +119,21 @@ async def create_support_set(
     response: Response,
     name: Annotated[DisplayName, Query(description="What you call the set")] = "",
 ) -> UploadAnswer:
-    """Send labelled images as a new support set.
+    """Create a support set from labelled images.
 
     Send a multipart form. Each field is named like a class, in the words that a caption would use, and holds
     one image: `curl -F 'annual crop=@a.jpg' -F 'forest=@b.jpg' ...`. Or send a zip with one folder a class:
     `curl -F archive=@set.zip ...`. A class needs one image and takes 16; a set takes 200 classes; a job needs two.
 
-    Every image is checked on its own. Those that cannot be used are named in `results` with the reason, and the
-    others are kept: then the status is 207 instead of 201. Where none can be used the status is 422 and nothing is
-    stored. Classes that were named but have no usable image are listed in `empty_classes`.
+    Every image is checked on its own. If some cannot be used, `results` gives the reason for each of them, the others
+    are kept, and the status is 207 instead of 201. If none can be used, the status is 422 and nothing is stored. Classes
+    that were named but have no usable image are listed in `empty_classes`.
 
-    Of an archive with folders such as `train` and `val`, only the classes in `train` are taken; `notices` says so. Where more
-    than a few files of an archive are refused for one cause, one result with a `count` stands for all of them. Two labels
-    that the text encoder reads as the same, such as `Star` and `star`, are refused. `advice` names labels that make poor
-    prompts.
+    Of an archive with folders such as `train` and `val`, only the classes in `train` are taken; `notices` says so. If more
+    than a few files of an archive are refused for the same reason, they share one result with a `count`. Two labels that the
+    text encoder cannot tell apart, such as `Star` and `star`, are refused. `advice` names labels that make poor prompts.
     """
-    take_in = partial(service.create_support_set, context, form, name, utc_now())
+    take_in = partial(receive.create_support_set, context, form, name, utc_now())
     received = await context.bounds.uploads.run(UPLOAD_BYTES + form.size_bytes, take_in)
     response.headers["Location"] = f"{router.prefix}/{received.view.row.id}"
     return _answer(received, counted, response)
@@ -188,9 +177,9 @@ async def add_images(
 ) -> UploadAnswer:
     """Add images to a support set, in the same form that creates one.
 
-    Once a job has used the set it is frozen and answers 409: what a model learnt from stays as it was.
+    Once a job has used the set it is frozen and answers 409, so that what a model learnt from never changes.
     """
-    take_in = partial(service.add_images, context, support_set_id, form, utc_now())
+    take_in = partial(receive.add_images, context, support_set_id, form, utc_now())
     return _answer(await context.bounds.uploads.run(UPLOAD_BYTES + form.size_bytes, take_in), counted, response)
 
 
@@ -204,7 +193,7 @@ def remove_image(
     image_id: Annotated[str, id_parameter("Id of an image of the set")],
     context: RequestContextDep,
 ) -> None:
-    """Take one image out of a support set that no job has used. With its last image a class is gone."""
+    """Remove an image from a support set that no job has used. A class whose last image is removed is gone."""
     service.remove_image(context, support_set_id, image_id)
 
 
@@ -218,11 +207,11 @@ def remove_class(
     label: Annotated[str, Query(max_length=400, description="Label of the class")],
     context: RequestContextDep,
 ) -> None:
-    """Leave a class out of a support set that no job has used, with its images or without any (`empty_classes`)."""
+    """Remove a class from a support set that no job has used, with its images; also one of `empty_classes`."""
     service.remove_class(context, support_set_id, label)
 
 
-def _answer(received: service.Received, counted: Metrics, response: Response) -> UploadAnswer:
+def _answer(received: receive.Received, counted: Metrics, response: Response) -> UploadAnswer:
     response.status_code = overall_status(received.results)
     for result in received.results:
         counted.requests.received_images.labels("kept" if result.status == CREATED else result.code).inc(result.count)

@@ -1,4 +1,4 @@
-"""What support sets look like from outside."""
+"""Schemas of support sets."""
 
 from __future__ import annotations
 

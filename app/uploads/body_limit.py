@@ -1,7 +1,7 @@
-"""Stop reading a request body at its limit, before anything of it is parsed or written to disk.
+"""Refuse request bodies over the limit while they arrive.
 
-FastAPI's own limit answers in plain text where Content-Length is known; this one answers with a problem
-document, and counts the bytes of chunked bodies, which announce no length.
+FastAPI's own limit needs a Content-Length and answers in plain text. This one answers with a problem document, and counts
+the bytes of chunked bodies, which announce no length.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from app.error_handlers import ProblemResponse, problem_of
 
 
 class BodyTooLargeSignal(HTTPException):
-    """Passes through whatever reads the body; FastAPI lets only this kind of exception through its JSON reader."""
+    """Leaves whatever reads the body; FastAPI's JSON reader lets only an HTTPException through."""
 
     def __init__(self) -> None:
         super().__init__(status_code=413)
@@ -25,7 +25,7 @@ class BodyLimitMiddleware:
     """Bounds the bodies of requests.
 
     Args:
-        app: what answers.
+        app: the application.
         max_form_bytes: limit of multipart bodies, which are spooled to disk.
         max_other_bytes: limit of all others, which are held in memory.
     """

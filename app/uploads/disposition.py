@@ -1,4 +1,4 @@
-r"""Read the field name and the file name of a form's part as its client meant them.
+r"""Read the field name and the file name of a part of a form as its client meant them.
 
 Clients write the same name in different ways, and a wrong reading would become a wrong label:
 
@@ -13,8 +13,8 @@ A backslash is read as follows (quoted-pair, RFC 9110, 5.6.4):
 
 - Before a quotation mark or another backslash it is taken off.
 - Before a letter, a digit or a character beyond ASCII it stays. No client writes it there, so it is part of the name.
-- Before any other character it is taken off if no space stands without one, as aiohttp escapes every space. Otherwise the
-  name is refused, because either reading could be meant.
+- Before any other character it is taken off if every space has one too, since aiohttp escapes every space. Otherwise the
+  name is refused, because both readings are possible.
 
 Source: RFC 2183, RFC 8187 (`name*`), RFC 7578, and the WHATWG HTML standard, "multipart/form-data encoding algorithm" (`%22`).
 Differs: RFC 7578, 4.2, forbids `name*`. aiohttp sends it, and nothing else says what such a field is called.

@@ -1,8 +1,7 @@
-"""Read a multipart form into one spool file, each part within its limit.
+"""Read a multipart form into one spool file, with a limit for each part.
 
-Differs from Starlette's parser, which opens a temporary file for each part: a support set of 200 classes
-with 16 images would need 3,200 of them. Here one file holds all, parts are ranges of it, and a part over
-its limit is dropped alone, so that the others can still be used.
+Starlette's parser opens a temporary file for each part: a support set of 200 classes with 16 images would need 3,200 of
+them. Here one file holds all parts. Of a part over its limit only the size is kept, so that the others can still be used.
 """
 
 from __future__ import annotations
@@ -29,9 +28,9 @@ if TYPE_CHECKING:
 MEMORY_BYTES = 2**20
 """Spool size that stays in memory; more goes to a temporary file."""
 MAX_NAME_BYTES = 2**21
-"""Names and text fields of a whole form, which stay in memory: about 600 bytes for each of 3,200 images."""
+"""Limit of the names and text fields of a whole form, which stay in memory: about 600 bytes for each of 3,200 images."""
 WRITE_BYTES = 2**18
-"""Bytes gathered before a thread writes them to the spool."""
+"""Bytes that are collected before a thread writes them to the spool."""
 
 
 @dataclass(frozen=True)
@@ -42,9 +41,9 @@ class FormLimits:
     max_text_bytes: int
     """Size of a text field."""
     max_file_bytes: Callable[[str], int]
-    """Size of a file by the name of its field; a larger one is counted but not kept."""
+    """Limit of a file, by the name of its field; of a larger one only the size is kept."""
     description: str
-    """What a form with too many parts should have held, as in "at most 64 images"."""
+    """What a form may hold, in words, as in "at most 64 images"."""
     example: str
     """How curl sends a file, as in "-F images=@photo.jpg"."""
 
@@ -104,7 +103,7 @@ class SpooledForm:
 
 
 async def spool_form(content_type: str, chunks: AsyncIterator[bytes], limits: FormLimits) -> SpooledForm:
-    """Read a form to its end.
+    """Read a whole form.
 
     Args:
         content_type: the request's header.
@@ -115,8 +114,8 @@ async def spool_form(content_type: str, chunks: AsyncIterator[bytes], limits: Fo
         The form, which the caller closes.
 
     Raises:
-        UnsupportedMediaTypeError: the body is no multipart form.
-        MalformedRequestError: it breaks off or is no valid multipart.
+        UnsupportedMediaTypeError: the body is not a multipart form.
+        MalformedRequestError: it is truncated or not valid.
         RequestTooLargeError: too many parts, or a text over its limit.
     """
     form = SpooledForm(cast("BinaryIO", SpooledTemporaryFile(max_size=MEMORY_BYTES)))
@@ -141,7 +140,7 @@ async def spool_form(content_type: str, chunks: AsyncIterator[bytes], limits: Fo
 
 
 class _Collector:
-    """Follows the parser's events."""
+    """Collects the parts of a form from the parser's events."""
 
     def __init__(self, form: SpooledForm, limits: FormLimits) -> None:
         self._form = form
@@ -193,7 +192,7 @@ class _Collector:
 
     def _on_headers_finished(self) -> None:
         named = read_disposition(self._headers.get(b"content-disposition", b""))
-        self._hold(len(self._headers.get(b"content-disposition", b"")))
+        self._count_held(len(self._headers.get(b"content-disposition", b"")))
         self._part = FormPart(named.field_name, named.file_name, offset=self._offset)
         self._form.parts.append(self._part)
         if len(self._form.parts) > self._limits.max_parts:
@@ -209,7 +208,7 @@ class _Collector:
         part.size_bytes += end - start
         if part.file_name is None:
             self._text += data[start:end]
-            self._hold(end - start)
+            self._count_held(end - start)
             if part.size_bytes > self._limits.max_text_bytes:
                 raise RequestTooLargeError(
                     expected=f"at most {self._limits.max_text_bytes} bytes in the text field {part.field_name[:80]!r}",
@@ -230,7 +229,7 @@ class _Collector:
     def _on_end(self) -> None:
         self.is_complete = True
 
-    def _hold(self, num_bytes: int) -> None:
+    def _count_held(self, num_bytes: int) -> None:
         self._num_name_bytes += num_bytes
         if self._num_name_bytes > MAX_NAME_BYTES:
             raise RequestTooLargeError(

@@ -1,7 +1,7 @@
-"""Say what became of each image of a request.
+"""Results of the images of a request.
 
-Each image has a result of its own, with one exception: where more than a few files of an archive are refused for one cause,
-one result stands for all of them. Its `count` says how many, so the counts of all results add up to the number of files.
+Each image has a result of its own, with one exception: if more than a few files of an archive are refused for the same
+reason, they share one result. Its `count` says how many, so the counts of all results add up to the number of files.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ CREATED = 201
 REFUSED = 422
 MULTI_STATUS = 207
 MAX_NAMED_FILES = 100
-"""Files that one result names."""
+"""Most files that one result names."""
 
 
 class ImageResult(BaseModel):
-    """What became of one image, of one class or archive that was refused as a whole, or of many files with one cause."""
+    """The result of one image, of a class or archive that was refused as a whole, or of many files refused for one reason."""
 
     file: str | None = Field(
         default=None, description="Name as sent; null for a class that came without any", examples=["cat/1.jpg"]
@@ -36,22 +36,22 @@ class ImageResult(BaseModel):
     remedy: str | None = None
     count: int = Field(
         default=1,
-        description="Number of files that this result is about: 1, or more where many files of an archive are refused for one"
-        " cause; then `file` is the first of them",
+        description="Number of files with this result: 1, or more if many files of an archive are refused for the same reason;"
+        " then `file` is the first of them",
         examples=[1],
     )
     files: list[str] | None = Field(
-        default=None, description=f"Where `count` is above 1: the names of the first {MAX_NAMED_FILES} of these files"
+        default=None, description=f"If `count` is above 1: the names of the first {MAX_NAMED_FILES} files"
     )
 
     @classmethod
     def kept(cls, file: str, label: str, image_id: str) -> Self:
-        """Return the result of an image that is in the set now."""
+        """Return the result of an image that was kept."""
         return cls(file=file, label=label, status=CREATED, image_id=image_id)
 
     @classmethod
     def refused(cls, file: str | None, label: str | None, error: VttError) -> Self:
-        """Return the result of an image that was left out."""
+        """Return the result of an image that was refused."""
         return cls(
             file=file,
             label=label,
@@ -69,11 +69,11 @@ def overall_status(results: list[ImageResult]) -> int:
 
 
 def group_by_cause(results: Sequence[ImageResult], archive_slots: Set[int]) -> list[ImageResult]:
-    """Return the results, with one for all files of an archive that were refused for the same cause, if these are many.
+    """Return the results, where many files of an archive that were refused for the same reason share one.
 
     Args:
         results: one for each image.
-        archive_slots: places of the results that may be grouped; the others belong to fields of the form, one each.
+        archive_slots: positions of the results that may be grouped, those of files in archives.
     """
     causes = [
         (result.code, result.expected, result.remedy)

@@ -12,16 +12,16 @@ from app.infra.tenancy import tenant_of
 from tests.fixtures.http_api import Api
 
 
-def test_an_endpoint_gets_resources_and_a_session_that_reads(api: Api) -> None:
+def test_an_endpoint_gets_its_context_and_a_session_that_reads(api: Api) -> None:
     app = api.client.app
     seen: list[AppContext] = []
 
-    def resources_of(context: RequestContextDep) -> AppContext:
+    def context_of(context: RequestContextDep) -> AppContext:
         seen.append(context)
         return context
 
     @app.get("/probe")  # type: ignore[attr-defined, untyped-decorator]
-    def probe(session: ReadSessionDep, _: Annotated[AppContext, Depends(resources_of)]) -> int:
+    def probe(session: ReadSessionDep, _: Annotated[AppContext, Depends(context_of)]) -> int:
         return int(session.scalar(text("SELECT 1")) or 0)
 
     assert isinstance(api.client, TestClient)

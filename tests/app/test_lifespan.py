@@ -7,7 +7,7 @@ import threading
 import pytest
 
 from app.infra.settings import Role, Settings
-from app.lifespan import open_resources
+from app.lifespan import open_context
 from tests.fixtures.http_api import FakeEngine
 
 
@@ -20,7 +20,7 @@ def reapers() -> list[threading.Thread]:
 )
 def test_a_role_starts_its_threads_and_stops_them(settings: Settings, role: Role, num_reapers: int, predicts: bool) -> None:
     engine = FakeEngine()
-    with open_resources(settings.model_copy(update={"role": role}), lambda _: engine) as context:
+    with open_context(settings.model_copy(update={"role": role}), lambda _: engine) as context:
         assert len(reapers()) == num_reapers
         assert (context.predictor is not None) == predicts
     assert reapers() == []
@@ -29,7 +29,7 @@ def test_a_role_starts_its_threads_and_stops_them(settings: Settings, role: Role
 
 def test_tables_are_made_at_the_start(settings: Settings, tmp_path) -> None:
     fresh = settings.model_copy(update={"database_url": f"sqlite:///{tmp_path / 'fresh.sqlite'}", "role": Role.CONTROL})
-    with open_resources(fresh, lambda _: FakeEngine()) as context, context.readers() as session:
+    with open_context(fresh, lambda _: FakeEngine()) as context, context.readers() as session:
         from app.infra.job_repository import JobRepository
 
         assert JobRepository(session).list_page(None, 1) == ([], None)

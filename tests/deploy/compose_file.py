@@ -1,4 +1,4 @@
-"""Read docker-compose.yml as compose does: merged anchors, and variables filled in from an environment."""
+"""Read docker-compose.yml like compose: with anchors merged and variables filled in."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ _VARIABLE = re.compile(r"\$(?:(\$)|\{(\w+)(?::\?([^}]*))?\})")
 
 
 class MissingVariableError(Exception):
-    """A variable that compose would refuse to start without."""
+    """A required variable is missing."""
 
 
 def env_example() -> dict[str, str]:
@@ -26,12 +26,12 @@ def env_example() -> dict[str, str]:
 
 
 def filled_in_env() -> dict[str, str]:
-    """Return deploy/env.example as somebody would fill it in."""
+    """Return deploy/env.example, filled in."""
     return {name: value or f"{name.lower().replace('_', '')}1" for name, value in env_example().items()}
 
 
 def read_compose(env: Mapping[str, str]) -> dict[str, Any]:
-    """Return the file's content; raises MissingVariableError where `${NAME:?...}` finds nothing."""
+    """Return the file's content. Raises MissingVariableError if a `${NAME:?...}` is not set."""
 
     def fill(match: re.Match[str]) -> str:
         dollar, name, message = match.groups()

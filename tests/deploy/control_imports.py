@@ -1,4 +1,4 @@
-"""Run `vtt api` in role control, use it, and print which packages our own code has imported on the way."""
+"""Run `vtt api` in role control, use it, and print the packages that our code imported."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def noting_import(name: str, namespace: Any = None, *rest: Any, **named: Any) ->
 
 
 def _grey_of_16_bits() -> bytes:
-    """Return a picture whose pixels take numpy."""
+    """Return an image that needs numpy to decode."""
     buffer = io.BytesIO()
     Image.new("I;16", (16, 16), 40_000).save(buffer, "PNG")
     return buffer.getvalue()
@@ -56,7 +56,7 @@ def main() -> None:
     from app.cli.main import main as vtt
 
     threading.Thread(target=use, args=[f"http://127.0.0.1:{os.environ['VTT_PORT']}"], daemon=True).start()
-    signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn sends it again once it has ended
+    signal.signal(signal.SIGTERM, lambda *_: None)  # uvicorn sends it again after it has ended
     sys.argv = ["vtt", "api"]
     try:
         vtt()

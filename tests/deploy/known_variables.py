@@ -13,5 +13,5 @@ KNOWN = {f"VTT_{name.upper()}" for name in Settings.model_fields} | {
 
 
 def unknown_settings(names: set[str]) -> set[str]:
-    """Return the names with our prefix that no setting has."""
+    """Return the names with our prefix that are not settings."""
     return {name for name in names if name.startswith("VTT_")} - KNOWN

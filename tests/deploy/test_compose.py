@@ -1,4 +1,4 @@
-"""docker-compose.yml keeps the schema, knows no password, and runs nothing as root that need not be."""
+"""docker-compose.yml follows the schema, contains no password, and runs nothing as root without need."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def seconds(duration: str) -> int:
     return int(duration[:-1])
 
 
-def test_the_file_keeps_the_schema_of_the_compose_specification(compose: dict[str, Any]) -> None:
+def test_the_file_follows_the_schema_of_the_compose_specification(compose: dict[str, Any]) -> None:
     vendored = files("check_jsonschema").joinpath("builtin_schemas", "vendor", "compose-spec.json")
     jsonschema.validate(compose, json.loads(vendored.read_text(encoding="utf-8")))
 
@@ -44,13 +44,13 @@ def test_it_does_not_start_without_a_password_or_an_address(name: str) -> None:
         read_compose({**filled_in_env(), name: ""})
 
 
-def test_the_example_of_the_environment_holds_no_value_and_misses_no_variable() -> None:
+def test_the_example_environment_has_every_variable_and_no_value() -> None:
     used = set(re.findall(r"\$\{(\w+)", COMPOSE.read_text(encoding="utf-8")))
     assert used == set(env_example())
     assert set(env_example().values()) == {""}
 
 
-def test_no_secret_stands_in_the_file() -> None:
+def test_no_secret_is_in_the_file() -> None:
     raw = yaml.safe_load(COMPOSE.read_text(encoding="utf-8"))
     for service in raw["services"].values():
         for name, value in service.get("environment", {}).items():
@@ -73,7 +73,7 @@ def test_every_setting_exists_and_can_have_its_value(compose: dict[str, Any], mo
         assert Settings().store_url.startswith("s3://")
 
 
-def test_images_are_pinned_and_nothing_that_stays_runs_as_root(compose: dict[str, Any]) -> None:
+def test_images_are_pinned_and_no_running_service_is_root(compose: dict[str, Any]) -> None:
     for name, service in services(compose).items():
         if name not in OURS:
             assert re.search(r":[\w.]*\d+[\w.-]*$", service["image"]), name
@@ -84,14 +84,14 @@ def test_images_are_pinned_and_nothing_that_stays_runs_as_root(compose: dict[str
         assert service["security_opt"] == ["no-new-privileges:true"], name
 
 
-def test_what_stays_comes_back_and_is_limited(compose: dict[str, Any]) -> None:
+def test_a_running_service_restarts_and_has_limits(compose: dict[str, Any]) -> None:
     for name, service in services(compose).items():
         assert set(service["deploy"]["resources"]["limits"]) == {"cpus", "memory"}, name
         if name not in ENDING:
             assert service["restart"] == "unless-stopped", name
 
 
-def test_every_part_that_stays_has_a_health_check(compose: dict[str, Any]) -> None:
+def test_every_running_service_has_a_health_check(compose: dict[str, Any]) -> None:
     dockerfile = (ROOT / "deploy" / "Dockerfile").read_text(encoding="utf-8")
     stages = dict(re.findall(r"FROM \S+ AS ([\w-]+)\n(.*?)(?=\nFROM|\Z)", dockerfile, flags=re.DOTALL))
     for name, service in services(compose).items():
@@ -112,7 +112,7 @@ def test_a_service_waits_for_what_it_needs(compose: dict[str, Any]) -> None:
         }
 
 
-def test_only_the_proxy_is_reached_from_outside(compose: dict[str, Any]) -> None:
+def test_only_the_proxy_is_reachable_from_outside(compose: dict[str, Any]) -> None:
     assert [name for name, service in services(compose).items() if "ports" in service] == ["proxy"]
     assert compose["networks"]["back"] == {"internal": True}
     for name in ("postgres", "redis", "minio"):
@@ -133,7 +133,7 @@ def test_gpu_workers_are_a_profile_and_reserve_a_device(compose: dict[str, Any])
     assert [name for name, service in services(compose).items() if "profiles" in service] == ["worker-gpu"]
 
 
-def test_every_mounted_file_and_named_volume_is_there(compose: dict[str, Any]) -> None:
+def test_every_mounted_file_and_named_volume_exists(compose: dict[str, Any]) -> None:
     for service in services(compose).values():
         for volume in service.get("volumes", []):
             source = volume.split(":")[0]

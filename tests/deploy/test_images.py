@@ -1,4 +1,4 @@
-"""Each image's install steps work in a clean environment, and the control image gets what its role imports and no torch."""
+"""Each image installs in a clean environment, and the control image gets exactly what its role imports, without torch."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ DOCKERFILE = ROOT / "deploy" / "Dockerfile"
 REQUIREMENTS = ROOT / "deploy" / "control-requirements.txt"
 UV = Path(sys.executable).with_name("uv")
 BY_NAME = {"psycopg", "s3fs"}
-"""Distributions that SQLAlchemy and fsspec import by the name in a URL."""
+"""Distributions that SQLAlchemy and fsspec import because of a URL."""
 
 
 def stage(name: str) -> str:
@@ -71,7 +71,7 @@ def control_requirements() -> list[Requirement]:
 
 
 def declared() -> dict[str, set[str]]:
-    """Return what pyproject.toml asks for in a cluster, with the extras of each distribution."""
+    """Return the distributions that a cluster needs by pyproject.toml, with their extras."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     extras = project["optional-dependencies"]
     parsed = [Requirement(line) for line in [*project["dependencies"], *extras["postgres"], *extras["s3"]]]
@@ -122,7 +122,7 @@ def test_the_build_context_holds_what_the_images_copy() -> None:
     assert not any(fnmatch(".env", pattern) for pattern in kept)
 
 
-def test_every_image_ends_as_another_user_than_root_and_without_pip() -> None:
+def test_every_image_runs_without_root_and_without_pip() -> None:
     for name in ("control", "predict", "worker"):
         assert re.findall(r"^USER (\S+)$", stage(name), flags=re.MULTILINE) == ["10001"]
     assert "pip uninstall --yes pip setuptools wheel" in stage("runtime")
@@ -130,7 +130,7 @@ def test_every_image_ends_as_another_user_than_root_and_without_pip() -> None:
     assert re.search(r"^ARG PYTHON=python:[\d.]+-slim-bookworm@sha256:[0-9a-f]{64}$", DOCKERFILE.read_text(), re.MULTILINE)
 
 
-def test_what_is_compiled_and_fetched_has_a_place_that_a_user_without_a_home_may_write_to() -> None:
+def test_a_user_without_a_home_can_write_compiled_and_downloaded_files() -> None:
     variables = dict(re.findall(r"(\w+)=(\S+)", stage("runtime").split("ENV ")[1].split("\n")[0]))
     assert variables["NUMBA_CACHE_DIR"].startswith("/tmp/")
     assert variables["TRITON_CACHE_DIR"].startswith("/tmp/")
@@ -175,7 +175,7 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_packages_of_the_other_images_can_be_found_and_fit_each_other(tmp_path: Path) -> None:
-    """Resolved, not downloaded: the wheels are several gigabytes."""
+    """Only resolved, not downloaded: the wheels are several gigabytes."""
     source = copied("build-compute", tmp_path / "source")
     first, second = install_steps("build-compute")
     assert first[:2] == second[:2] == ["pip", "install"]

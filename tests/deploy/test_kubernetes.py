@@ -1,4 +1,4 @@
-"""The manifests keep the API's schemas, harden every pod, and scale workers by what the database says."""
+"""The manifests follow the API's schemas, harden every pod, and scale workers by the jobs in the database."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def named(document: dict[str, Any]) -> str:
 
 @pytest.mark.parametrize("version", KUBERNETES_VERSIONS)
 @pytest.mark.parametrize("manifest", [one for one in manifests() if "keda.sh" not in one["apiVersion"]], ids=named)
-def test_a_manifest_keeps_the_schema_of_its_kind(manifest: dict[str, Any], version: str) -> None:
+def test_a_manifest_follows_the_schema_of_its_kind(manifest: dict[str, Any], version: str) -> None:
     kubernetes_validate.validate(manifest, version, strict=True)
 
 

@@ -1,4 +1,4 @@
-"""Run the cluster of docker-compose.yml without Docker: the same programs with the same variables, other addresses."""
+"""Run the cluster of docker-compose.yml without Docker: the same programs and variables, with local addresses."""
 
 from __future__ import annotations
 
@@ -54,14 +54,14 @@ class Cluster:
         self._wait(f"{self.predict_url}/readyz")
 
     def environment(self, service: str) -> dict[str, str]:
-        """Return a service's variables as compose sets them, with the addresses of this machine."""
+        """Return a service's variables as in compose, with local addresses."""
         return {name: self._moved(value) for name, value in self._compose["services"][service]["environment"].items()}
 
     def vtt(self, *arguments: str) -> list[str]:
         return [sys.executable, "-m", "app.cli.main", *arguments]
 
     def call(self, service: str, command: list[str]) -> subprocess.CompletedProcess[str]:
-        """Run a command as `docker compose exec` would."""
+        """Run a command like `docker compose exec`."""
         environment = {**_bare_environment(), **self.environment(service)}
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
@@ -98,11 +98,11 @@ class Cluster:
         server = ThreadedMotoServer(host, port=int(port), verbose=False)
         server.start()
         self._stack.callback(server.stop)
-        # As the service `bucket` does with MinIO's client, which nobody has on the PATH.
+        # Like the service `bucket`, but without MinIO's client.
         commands = " ".join(self._compose["services"]["bucket"]["command"])
         made = re.search(r"mc mb --ignore-existing minio/(\S+)", commands)
         assert made is not None
-        # Any key may do everything here, so no request needs to be signed.
+        # Any key may do everything here, so requests need no signature.
         httpx.put(f"http://{host}:{port}/{made.group(1)}", trust_env=False).raise_for_status()
 
     def _start_api(self, service: str) -> str:
@@ -158,7 +158,7 @@ class Cluster:
 
 
 def _bare_environment() -> dict[str, str]:
-    """What a container has beside its own variables, and the place of the source."""
+    """The variables that every container has, and the path of the source."""
     kept = {name: os.environ[name] for name in ("PATH", "HOME", "LANG") if name in os.environ}
     return {**kept, "PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
 

@@ -8,9 +8,9 @@ from app.cli.demo import running_service
 
 @pytest.fixture(scope="module")
 def service_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """The address of a service of its own: `vtt up` with its Redis, worker and API processes."""
+    """The address of a running service: `vtt up` with its Redis, worker and API processes."""
     with pytest.MonkeyPatch.context() as patch:
-        # Short, so that the job of a killed worker is soon taken again.
+        # Short, so that the job of a killed worker is soon taken over.
         patch.setenv("VTT_LEASE_SECONDS", "10")
         patch.setenv("VTT_HEARTBEAT_SECONDS", "1")
         patch.setenv("VTT_REAPER_SECONDS", "1")

@@ -1,4 +1,4 @@
-"""A model that came back from a backup answers with the same numbers, in another kind of database and another store."""
+"""A model that was restored from a backup predicts the same numbers, in another kind of database and store."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str, obj
 
 
 def train(settings: Settings) -> None:
-    """Leave a published model under an alias, and a job that waits."""
+    """Create a published model with an alias, and a waiting job."""
     migrate(settings.database_url)
     engine = make_engine(settings.database_url)
     try:
@@ -67,7 +67,7 @@ def _train(settings: Settings, sessions: SessionFactory) -> None:
 
 
 def predict(settings: Settings) -> tuple[object, list[str]]:
-    """Return what the service says to three images, and the states of its jobs."""
+    """Return the service's predictions for three images, and the states of its jobs."""
     app = create_app(settings)
     with TestClient(app, base_url=OWN_URL) as client:
         app.state.context.predictor.wait()
@@ -79,7 +79,7 @@ def predict(settings: Settings) -> tuple[object, list[str]]:
 
 
 @pytest.mark.parametrize("direction", ["sqlite to postgres", "postgres to sqlite"])
-def test_a_restored_service_answers_with_the_same_numbers(
+def test_a_restored_service_predicts_the_same_numbers(
     direction: str,
     run: Callable[..., dict[str, object]],
     tmp_path: Path,

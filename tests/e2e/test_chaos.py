@@ -93,7 +93,7 @@ class Clients:
     answers: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
     num_allowed: int = 8
-    """Jobs that may be asked for yet: they come as others end, so that requests meet every fault."""
+    """Jobs that may be requested now: new ones come as others end, so that requests meet every fault."""
 
     def request(self, client: httpx.Client, choice: random.Random, method: str, path: str, **how: object) -> httpx.Response:
         while True:
@@ -121,7 +121,7 @@ class Clients:
         return str(answer.json()["id"])
 
     def ask_for_jobs(self, number: int, set_ids: list[str]) -> None:
-        """Ask for every second job, look around meanwhile, and sometimes repeat a request that was answered."""
+        """Request every second job, read other resources meanwhile, and sometimes repeat a request that was answered."""
         choice = random.Random(SEED * 1000 + number)
         with httpx.Client(timeout=10.0) as client:
             for place in range(number, self.num_jobs, NUM_CLIENTS):
@@ -174,7 +174,7 @@ def run_through(cluster: Cluster, scale: Scale, faults: Faults, clients: Clients
 
 
 def undisturbed_files(cluster: Cluster, job_id: str) -> dict[str, bytes]:
-    """Fine-tune in this process what the job asked for."""
+    """Run the job's fine-tuning in this process."""
     with cluster.readers() as session:
         spec = read_job_spec(session, job_id)
     finetune = Finetune(load_backbone("mini", device="cpu"), fetch_support_set(spec, cluster.store), spec.recipe, spec.seed)
@@ -183,13 +183,13 @@ def undisturbed_files(cluster: Cluster, job_id: str) -> dict[str, bytes]:
 
 
 def compare_adapters(cluster: Cluster, jobs: list[JobRow]) -> int:
-    """Check that each job's one model has the bytes of an undisturbed run; return how many were compared."""
+    """Check that each job's only model has the bytes of an undisturbed run, and return how many were compared."""
     with cluster.readers() as session:
         models = {model.job_id: model for model in session.scalars(select(ModelRow))}
     assert sorted(models) == sorted(job.id for job in jobs)
     assert cluster.store.folders("models") == sorted(model.id for model in models.values())
     num_threads = torch.get_num_threads()
-    torch.set_num_threads(1)  # as in the workers: with others, sums come in another order
+    torch.set_num_threads(1)  # as in the workers: other numbers change the order of sums
     try:
         alike = sorted(jobs, key=lambda job: (job.support_set_id, job.seed))
         for _, group in itertools.groupby(alike, key=lambda job: (job.support_set_id, job.seed)):
@@ -209,7 +209,7 @@ def change(writer: str, old_holder: str | None, holder: str | None, **more: Any)
     return Change(at=now, writer=writer, job_id="job_1", old_holder=old_holder, holder=holder, attempt=1, **(facts | more))
 
 
-def test_the_log_tells_what_only_a_holder_may_do() -> None:
+def test_the_log_shows_writes_that_only_a_holder_may_do() -> None:
     past = datetime(2029, 1, 1, tzinfo=UTC)
     allowed = [
         change("worker-1", "vm:11:a", "vm:11:a"),

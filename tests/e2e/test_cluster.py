@@ -1,4 +1,4 @@
-"""The whole way through the cluster that docker-compose.yml describes."""
+"""From support set to prediction in the cluster of docker-compose.yml."""
 
 import io
 import json
@@ -49,7 +49,7 @@ def test_a_support_set_becomes_a_model_that_another_process_predicts_with(
     with http.stream("GET", f"{job_url}/events") as events:
         lines = events.iter_lines()
         assert any(line.startswith("event:") for line in lines)
-        # The first event has come through the proxy while the job is still under way.
+        # The first event came through the proxy while the job was running.
         assert http.get(job_url).json()["state"] in ("queued", "running")
         assert any('"succeeded"' in line for line in lines)
     model_id = http.get(job_url).json()["model_id"]
@@ -75,15 +75,15 @@ def test_each_role_answers_for_its_own_paths(cluster: Cluster, http: httpx.Clien
     assert http.post("/predict").status_code not in (404, 502)
 
 
-def test_what_operators_look_at_stays_inside(cluster: Cluster, http: httpx.Client) -> None:
+def test_metrics_and_health_stay_inside(cluster: Cluster, http: httpx.Client) -> None:
     for path in ("/metrics", "/readyz"):
         assert httpx.get(cluster.control_url + path, trust_env=False).status_code == 200
         assert http.get(path).status_code == 404
     assert http.get("/livez").status_code == 200
 
 
-def test_the_callers_address_comes_through_the_proxy(cluster: Cluster, http: httpx.Client) -> None:
-    """The proxy believes this machine, as it would a balancer that it is told to trust."""
+def test_the_callers_address_passes_the_proxy(cluster: Cluster, http: httpx.Client) -> None:
+    """The proxy trusts this machine, like a configured load balancer."""
     files = {"cat": ("a.png", encode_image())}
     answer = http.post("/v1/support-sets", files=files, headers={"X-Forwarded-For": "203.0.113.7"})
     assert answer.status_code == 201
@@ -92,6 +92,6 @@ def test_the_callers_address_comes_through_the_proxy(cluster: Cluster, http: htt
     assert (event["path"], event["address"]) == ("/v1/support-sets", "203.0.113.7")
 
 
-def test_nobody_is_answered_without_a_key(cluster: Cluster) -> None:
+def test_a_request_without_a_key_is_refused(cluster: Cluster) -> None:
     for method, path in (("GET", "/v1/jobs"), ("POST", "/predict"), ("POST", "/v1/support-sets")):
         assert httpx.request(method, cluster.url + path, trust_env=False).status_code == 401

@@ -1,4 +1,4 @@
-"""A disk that really is full: other requests are answered, nothing half-written stays, and all goes on after space is made."""
+"""A really full disk: other requests are answered, no partial files stay, and uploads work again once there is space."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from app.cli.demo import running_service
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
 SLOWEST_ANSWER_SECONDS = 10.0
-"""Of /livez meanwhile. It stood still for more than a minute."""
+"""Longest wait for /livez."""
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +41,7 @@ def service(small_disk: Path) -> Iterator[httpx.Client]:
 
 
 def zip_of(num_images: int, seed: int) -> bytes:
-    """Noise that no packing makes smaller: about 1 MB an image, in six classes."""
+    """Incompressible noise: about 1 MB for each image, in six classes."""
     source = random.Random(seed)
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
@@ -61,7 +61,7 @@ def send(service: httpx.Client, content: bytes, *, announces_length: bool) -> ht
 
 
 class Watch:
-    """Asks /livez again and again, and remembers the longest wait."""
+    """Requests /livez repeatedly, and remembers the longest wait."""
 
     def __init__(self, url: httpx.URL) -> None:
         self._url = url
@@ -110,14 +110,14 @@ def test_a_full_disk_refuses_new_images_and_nothing_else(service: httpx.Client, 
     assert service.get("/readyz").json()["parts"]["disk"]["condition"] == "ok"
 
 
-def test_a_disk_that_fills_up_in_the_middle_of_an_upload_is_told_too(service: httpx.Client, small_disk: Path) -> None:
+def test_a_disk_that_fills_up_during_an_upload_is_reported_too(service: httpx.Client, small_disk: Path) -> None:
     before = sorted(small_disk.rglob("img_*"))
     request = service.build_request("POST", "/v1/support-sets", files={"archive": ("set.zip", zip_of(20, seed=4))})
     body = request.read()
 
     def chunks() -> Iterator[bytes]:
         yield body[:-1]
-        # Something else takes the room, after the upload was let in and before its images are stored.
+        # Something else fills the disk after the upload was accepted and before its images are stored.
         (small_disk / "something else").write_bytes(bytes(shutil.disk_usage(small_disk).free - 5_000_000))
         yield body[-1:]
 

@@ -1,4 +1,4 @@
-"""Health commands and metrics of the real processes, and a worker that stands still."""
+"""Health commands and metrics of the real processes, and a stalled worker."""
 
 from __future__ import annotations
 
@@ -50,9 +50,7 @@ def wait_until_unfit(url: str, data_dir: Path) -> None:
         time.sleep(1)
 
 
-def test_a_worker_tells_its_metrics_and_one_that_stands_still_is_noticed(
-    service: str, worker_port: int, tmp_path: Path
-) -> None:
+def test_a_worker_has_metrics_and_a_stalled_one_is_noticed(service: str, worker_port: int, tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
     told = httpx.get(f"http://127.0.0.1:{worker_port}/metrics", trust_env=False).text
     assert 'vtt_attempts_total{outcome="succeeded"} 0.0' in told

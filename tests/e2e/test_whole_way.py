@@ -1,4 +1,4 @@
-"""A zip goes in, a prediction comes out, through the real processes."""
+"""From a zip to a prediction, through the real processes."""
 
 import io
 import json
@@ -15,8 +15,8 @@ pytestmark = [pytest.mark.services, pytest.mark.slow]
 
 
 @pytest.fixture(scope="module")
-def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("drawn")
+def synthetic_images(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("images")
     write_folders(folder, num_images=3)
     return folder
 
@@ -30,10 +30,10 @@ def zip_of(folder: Path) -> bytes:
     return content.getvalue()
 
 
-def test_a_zip_becomes_a_model_that_predicts(service_url: str, drawn: Path, tmp_path: Path) -> None:
+def test_a_zip_becomes_a_model_that_predicts(service_url: str, synthetic_images: Path, tmp_path: Path) -> None:
     http = httpx.Client(base_url=service_url, timeout=60.0)
     with http, ServiceClient(service_url) as client:
-        uploaded = http.post("/v1/support-sets", files={"archive": ("set.zip", zip_of(drawn))})
+        uploaded = http.post("/v1/support-sets", files={"archive": ("set.zip", zip_of(synthetic_images))})
         assert uploaded.status_code == 207
         refused = [result for result in uploaded.json()["results"] if result["status"] != 201]
         assert [(result["file"], result["code"]) for result in refused] == [("star/broken.png", "image.not_an_image")]
@@ -45,7 +45,7 @@ def test_a_zip_becomes_a_model_that_predicts(service_url: str, drawn: Path, tmp_
         assert started.status_code == 202
         job_id = started.json()["id"]
         assert again.json()["id"] == job_id
-        early = http.post(f"/v1/models/{job_id}/predict", files={"images": (drawn / "star/000.png").read_bytes()})
+        early = http.post(f"/v1/models/{job_id}/predict", files={"images": (synthetic_images / "star/000.png").read_bytes()})
         assert (early.status_code, early.json()["code"]) == (409, "model.not_ready")
 
         events = list(client.events(job_id))
@@ -60,7 +60,7 @@ def test_a_zip_becomes_a_model_that_predicts(service_url: str, drawn: Path, tmp_
         assert model["labels"] == ["chessboard", "polka dots", "rings", "star", "stripes"]
         assert {"support", "zero_shot", "linear_probe_leave_one_out"} <= set(model["metrics"])
 
-        files = [("images", (name, (drawn / name).read_bytes())) for name in ("rings/000.png", "star/002.png")]
+        files = [("images", (name, (synthetic_images / name).read_bytes())) for name in ("rings/000.png", "star/002.png")]
         first = http.post(f"/v1/models/{model_id}/predict", files=files)
         assert first.status_code == 200
         for prediction in first.json()["predictions"]:
@@ -80,7 +80,7 @@ def test_a_zip_becomes_a_model_that_predicts(service_url: str, drawn: Path, tmp_
         assert gone.headers["content-type"] == "application/problem+json"
 
 
-def test_a_job_of_a_killed_worker_ends_well(service_url: str, drawn: Path) -> None:
+def test_a_job_of_a_killed_worker_is_finished(service_url: str, synthetic_images: Path) -> None:
     import psutil
 
     def workers() -> list[psutil.Process]:
@@ -91,7 +91,7 @@ def test_a_job_of_a_killed_worker_ends_well(service_url: str, drawn: Path) -> No
         ]
 
     with ServiceClient(service_url) as client, httpx.Client(base_url=service_url, timeout=60.0) as http:
-        set_id = http.post("/v1/support-sets", files={"archive": ("set.zip", zip_of(drawn))}).json()["id"]
+        set_id = http.post("/v1/support-sets", files={"archive": ("set.zip", zip_of(synthetic_images))}).json()["id"]
         job_id = client.start_job({"support_set_id": set_id, "recipe": {"iterations": 12}})
         killed = 0
         for kind, payload in client.events(job_id):

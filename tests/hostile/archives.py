@@ -1,4 +1,4 @@
-"""Zips that would fill memory or disk, reach outside themselves, or confuse who reads them."""
+"""Zips that would fill memory or disk, escape their folder, or confuse a reader."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import struct
 import zlib
 from functools import partial
 
-from tests.hostile.drawn import good
+from tests.fixtures.noise_images import good
 from tests.hostile.raw_png import deflated_zeros
 from tests.hostile.raw_zip import DEFLATED, Entry, local_part, pack, zip64_end
 from tests.hostile.table import Hostile
@@ -19,7 +19,7 @@ SYMLINK, FIFO, DEVICE = 0o120777, 0o010644, 0o020666
 
 
 def _pair(*others: Entry, **options: object) -> bytes:
-    """A zip with one good image and these entries."""
+    """A zip with a good image and these entries."""
     return pack([Entry(b"cat/good.png", good(101)), *others], **options)  # type: ignore[arg-type]
 
 
@@ -28,7 +28,7 @@ def _bomb(size_bytes: int, says_bytes: int, name: bytes = b"cat/bomb.png") -> En
 
 
 def _overlapping() -> bytes:
-    """2,000 entries that all lie at the same packed bytes: few bytes in the zip, 20 GB outside."""
+    """2,000 entries that share the same packed bytes: a small zip that unpacks to 20 GB."""
     kernel = _bomb(10 * MIB, 10 * MIB)
     entries = [
         Entry(b"cat/%d.png" % place, method=DEFLATED, packed=kernel.packed, says_bytes=10 * MIB, at=0, local=b"")
@@ -39,7 +39,7 @@ def _overlapping() -> bytes:
 
 
 def _quine_like(depth: int = 6) -> bytes:
-    """A zip in a zip in a zip, as in 42.zip, each level 16 times."""
+    """Nested zips like 42.zip, with 16 copies on each level."""
     body = pack([_bomb(4 * MIB, 4 * MIB)])
     for _ in range(depth):
         body = pack([Entry(b"cat/lib%d.zip" % place, body, method=DEFLATED) for place in range(16)])
@@ -103,7 +103,7 @@ def _unicode_path(name: bytes, path: bytes) -> bytes:
 
 
 def _packed_bomb(method: int, packed: bytes, says_bytes: int = 10 * MIB) -> bytes:
-    """An entry whose record makes its ratio look right: padding after the end of the packed bytes."""
+    """An entry with padding after its packed bytes, so that its declared ratio looks harmless."""
     padding = bytes(max(0, says_bytes // 190 - len(packed)))
     return _pair(Entry(b"cat/bomb.png", method=method, packed=packed + padding, says_bytes=says_bytes))
 

@@ -1,4 +1,4 @@
-"""Take the small backbone and fine-tuning of the method's own tests."""
+"""The small backbone and fine-tuning of tests/vtt_core."""
 
 from tests.vtt_core.conftest import (
     draw_image,

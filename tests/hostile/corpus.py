@@ -1,4 +1,4 @@
-"""Every hostile file, with what is to become of it."""
+"""Every hostile file, with its expected outcome."""
 
 from __future__ import annotations
 

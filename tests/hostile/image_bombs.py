@@ -1,4 +1,4 @@
-"""Small files that would become large pictures, or take long to decode."""
+"""Small files that would become large images, or take long to decode."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import struct
 
 from PIL import Image
 
-from tests.hostile.drawn import encode, good, noise
+from tests.fixtures.noise_images import encode, good, noise
 from tests.hostile.raw_png import END, chunk, grey, header, zeros
 from tests.hostile.table import ACCEPTED, Hostile
 
@@ -44,7 +44,7 @@ def _webp_of(width: int, height: int) -> bytes:
 
 
 def tiff(tags: dict[int, tuple[int, list[int]]], pixels: bytes = b"") -> bytes:
-    """A TIFF of one directory; the pixels begin at byte 8. Types: 3 is 16 bits, 4 is 32 bits."""
+    """A TIFF with one directory and its pixels at byte 8. Type 3 is 16 bits, type 4 is 32 bits."""
     at = 8 + len(pixels)
     entries, extra = b"", b""
     behind = at + 2 + 12 * len(tags) + 4
@@ -58,7 +58,7 @@ def tiff(tags: dict[int, tuple[int, list[int]]], pixels: bytes = b"") -> bytes:
 
 
 def tiff_of(width: int, height: int, pixels: bytes = b"", **others: int) -> bytes:
-    """A grey TIFF in one strip of bytes as they are."""
+    """A grey TIFF with one uncompressed strip."""
     tags = {256: (4, [width]), 257: (4, [height]), 258: (3, [8]), 259: (3, [1]), 262: (3, [1]), 277: (3, [1])}
     strip = {273: (4, [8]), 278: (4, [height]), 279: (4, [len(pixels)])}
     return tiff(tags | strip | {int(tag[1:]): (4, [value]) for tag, value in others.items()}, pixels)
@@ -89,7 +89,7 @@ def _tiff_loop() -> bytes:
 
 
 def jpeg_segments(encoded: bytes) -> tuple[bytes, list[bytes]]:
-    """Split a JPEG before each of its scans; the end marker stays with the last one."""
+    """Split a JPEG before each scan. The end marker stays with the last one."""
     starts = []
     at = 2
     while at < len(encoded) - 1:
@@ -109,7 +109,7 @@ def _tiff_many_strips() -> bytes:
 
 
 def many_scans(side: int, num_scans: int, between: bytes = b"") -> bytes:
-    """Refine the same coefficients again and again: each scan is a few bytes, and passes over the whole picture."""
+    """Refine the same coefficients many times: each scan has a few bytes but passes over the whole image."""
     head, scans = jpeg_segments(encode(Image.new("L", (side, side), 128), "JPEG", progressive=True, quality=50))
     again = scans[1]
     return head + scans[0] + (between + again) * num_scans + b"\xff\xd9"
@@ -138,7 +138,7 @@ def _icc_in_jpeg_pieces() -> bytes:
 
 
 def _large(mode: str, image_format: str, side: int = 6320, **options: object) -> bytes:
-    """The largest picture that is allowed, of one colour."""
+    """The largest allowed image, of one colour."""
     buffer = io.BytesIO()
     Image.new(mode, (side, side)).save(buffer, image_format, **options)
     return buffer.getvalue()
@@ -151,7 +151,7 @@ def _turned(side: int = 6300) -> bytes:
 
 
 def _jpeg2000(side: int, **options: object) -> bytes:
-    """A JPEG 2000 without loss, of one colour."""
+    """A lossless JPEG 2000 of one colour."""
     buffer = io.BytesIO()
     Image.new("RGB", (side, side), 77).save(buffer, "JPEG2000", **options)
     return buffer.getvalue()
@@ -165,7 +165,7 @@ def _jpeg2000_many_layers() -> bytes:
 
 
 def _jpeg2000_of(width: int, height: int, tile_side: int | None = None, **options: object) -> bytes:
-    """A small one whose header says that it is larger; encoding a large one takes gigabytes."""
+    """A small JPEG 2000 whose header states a larger size: encoding a large one takes gigabytes."""
     body = bytearray(_jpeg2000(64, **options))
     at = body.index(b"ihdr") + 4
     body[at : at + 8] = struct.pack(">II", height, width)
@@ -183,7 +183,7 @@ def _avif_of(width: int, height: int) -> bytes:
 
 
 def _tiff_strips_that_overlap() -> bytes:
-    """16-bit pixels in 4,000 strips, each of which claims the whole file."""
+    """16-bit pixels in 4,000 strips that each claim the whole file."""
     side, num_strips = 256, 4000
     tags = {
         256: (4, [side]),
@@ -200,7 +200,7 @@ def _tiff_strips_that_overlap() -> bytes:
 
 
 def _tiff_pages_that_overlap() -> bytes:
-    """Pages of 60,000 tags each, every one 12 bytes behind the other."""
+    """Pages of 60,000 tags that overlap, each 12 bytes after the one before."""
     body = bytearray(tiff_of(16, 16, bytes(256)))
     struct.pack_into("<I", body, 4, len(body))
     page = struct.pack("<H", 60_000) + struct.pack("<HHII", 500, 1, 1, 8) * 60_000

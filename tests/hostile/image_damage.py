@@ -1,4 +1,4 @@
-"""Pictures that break off, lie about themselves, or are something else."""
+"""Images that end early, have wrong headers, or are not images."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from zipfile import ZipFile
 
 from PIL import Image
 
-from tests.hostile.drawn import encode, frames, good, noise
+from tests.fixtures.noise_images import encode, frames, good, noise
 from tests.hostile.image_bombs import jpeg_segments
 from tests.hostile.raw_png import END, chunk, grey, header, zeros
 from tests.hostile.table import ACCEPTED, Hostile
@@ -40,7 +40,7 @@ def _gif_and_javascript() -> bytes:
 
 
 def _exif(orientation: object, *, kind: int = 3) -> bytes:
-    """EXIF of one tag: 3 is 16 bits, 2 is text."""
+    """EXIF with one tag. Type 3 is 16 bits, type 2 is text."""
     value = (
         struct.pack("<HH", orientation, 0)
         if isinstance(orientation, int)
@@ -50,7 +50,7 @@ def _exif(orientation: object, *, kind: int = 3) -> bytes:
 
 
 def with_exif(exif: bytes) -> bytes:
-    """A JPEG with these bytes as its EXIF, in as many segments as they need."""
+    """A JPEG with these bytes as its EXIF, in several segments if needed."""
     body = good(image_format="JPEG")
     pieces = [exif[6:][start : start + 65_500] for start in range(0, len(exif) - 6, 65_500)]
     segments = b"".join(b"\xff\xe1" + struct.pack(">H", len(piece) + 8) + b"Exif\0\0" + piece for piece in pieces)

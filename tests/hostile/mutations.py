@@ -1,4 +1,4 @@
-"""Change valid files in the ways that find bugs in parsers: flip, cut, splice, repeat."""
+"""Mutations of valid files that find parser bugs: flip, cut, splice, repeat."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ MAX_PEAK_BYTES = 64 * 2**20
 
 @st.composite
 def mutated(draw: st.DrawFn, *originals: bytes) -> bytes:
-    """One of the files after a few changes."""
+    """One of the files with a few mutations."""
     content = bytearray(draw(st.sampled_from(originals)))
     for _ in range(draw(st.integers(1, 6))):
         start = draw(st.integers(0, len(content)))
@@ -40,7 +40,7 @@ def mutated(draw: st.DrawFn, *originals: bytes) -> bytes:
 
 @contextmanager
 def bounded_memory() -> Iterator[None]:
-    """Fail where the block allocates more in Python than a small file can need."""
+    """Fail if the block allocates more Python memory than a small file needs."""
     tracemalloc.start()
     try:
         yield

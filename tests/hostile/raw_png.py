@@ -1,4 +1,4 @@
-"""Write PNG files chunk by chunk, also wrong ones."""
+"""Write PNG files chunk by chunk, including invalid ones."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ END = b"\0\0\0\0IEND\xaeB`\x82"
 
 
 def chunk(kind: bytes, content: bytes, *, crc_error: int = 0) -> bytes:
-    """A chunk; a `crc_error` other than 0 makes its checksum wrong."""
+    """A chunk. A `crc_error` other than 0 makes its checksum wrong."""
     checksum = zlib.crc32(kind + content) ^ crc_error
     return struct.pack(">I", len(content)) + kind + content + struct.pack(">I", checksum)
 
@@ -20,7 +20,7 @@ def header(width: int, height: int, bits: int = 8, colour: int = 2, interlace: i
 
 
 def deflated_zeros(size_bytes: int) -> bytes:
-    """A raw deflate stream of that many zero bytes: the same packed mebibyte again and again."""
+    """A raw deflate stream of zero bytes: the same packed mebibyte, repeated."""
     packer = zlib.compressobj(9, zlib.DEFLATED, -15)
     mebibyte = packer.compress(bytes(2**20)) + packer.flush(zlib.Z_FULL_FLUSH)
     rest = packer.compress(bytes(size_bytes % 2**20)) + packer.flush()
@@ -34,6 +34,6 @@ def zeros(size_bytes: int) -> bytes:
 
 
 def grey(width: int = 16, height: int = 16, *, before: bytes = b"", after: bytes = b"", crc_error: int = 0) -> bytes:
-    """A black picture of 8-bit grey, with chunks of one's own before and after the pixels."""
+    """A black 8-bit grey image with extra chunks before and after the pixels."""
     pixels = chunk(b"IDAT", zeros(height * (width + 1)), crc_error=crc_error)
     return header(width, height, colour=0) + before + pixels + after + END

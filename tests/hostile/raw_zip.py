@@ -1,4 +1,4 @@
-"""Write zips entry by entry, also ones that no program would write."""
+"""Write zips entry by entry, including invalid ones."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ STORED, DEFLATED = 0, 8
 
 @dataclass
 class Entry:
-    """One entry; what is None is as it should be."""
+    """One entry. None means the correct value."""
 
     name: bytes
     content: bytes = b""
@@ -26,10 +26,10 @@ class Entry:
     says_packed_bytes: int | None = None
     local_name: bytes | None = None
     at: int | None = None
-    """Where the directory says that the entry lies."""
+    """Offset of the entry in the directory."""
     made_by: int = 3
     local: bytes | None = field(default=None)
-    """The whole local part, where it is something else."""
+    """Replaces the whole local part."""
 
     def body(self) -> bytes:
         if self.packed is not None:

@@ -1,6 +1,6 @@
-"""Send every hostile file through the parsers and through the whole service, in a process of its own.
+"""Send every hostile file through the parsers and the whole service, in a separate process.
 
-`python -m tests.hostile.run_corpus BROKER_URL FOLDER` prints one line of JSON a file, and the peak memory last.
+`python -m tests.hostile.run_corpus BROKER_URL FOLDER` prints a line of JSON for each file, and finally the peak memory.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from app.infra.settings import Role, Settings
 from app.infra.telemetry import configure_logging
 from app.main import create_app
 from tests.fixtures.http_api import OWN_URL, Api, FakeEngine
+from tests.fixtures.noise_images import good
 from tests.hostile.corpus import CORPUS
-from tests.hostile.drawn import good
 from tests.hostile.table import ACCEPTED, Hostile
 from vtt_core.contract.errors import VttError
 from vtt_core.contract.support_set import clean_label
@@ -87,14 +87,14 @@ def _timed(act: Callable[..., str], *arguments: Any) -> tuple[str, int]:
     start = time.perf_counter()
     try:
         outcome = act(*arguments)
-    except Exception as error:  # what this run is there to find
+    except Exception as error:  # this is what the test looks for
         outcome = f"{type(error).__name__}: {str(error)[:300]}"
     return outcome, round(1000 * (time.perf_counter() - start))
 
 
 def _peak_mib() -> int:
     status = Path("/proc/self/status")
-    if status.exists():  # getrusage counts the parent's memory before the program was started, too
+    if status.exists():  # getrusage also counts the parent's memory before exec
         (line,) = (line for line in status.read_text().splitlines() if line.startswith("VmHWM"))
         return int(line.split()[1]) // 1024
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
@@ -105,7 +105,7 @@ def _say(facts: dict[str, object]) -> None:
 
 
 def main(broker_url: str, folder: str) -> None:
-    configure_logging("console")  # to standard error: what is printed here belongs to the test
+    configure_logging("console")  # to standard error: standard output is for the test
     settings = Settings(
         data_dir=Path(folder), database_url=f"sqlite:///{folder}/vtt.sqlite", broker_url=broker_url, role=Role.ALL
     )

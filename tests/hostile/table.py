@@ -1,4 +1,4 @@
-"""What a hostile file is, and what is to become of it."""
+"""A hostile file and its expected outcome."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ ACCEPTED = "accepted"
 
 @dataclass(frozen=True)
 class Hostile:
-    """One file that somebody might send to do harm, or by mistake."""
+    """One file that may be sent to do harm, or by mistake."""
 
     name: str
     build: Callable[[], bytes]
     outcome: str
-    """`accepted`, the code of the error, or for an archive what becomes of its entries: `1 kept, archive.unsafe_path`."""
+    """`accepted`, an error code, or for an archive the outcome of its entries, such as `1 kept, archive.unsafe_path`."""
     kind: Literal["image", "archive"] = "image"

@@ -1,4 +1,4 @@
-"""No hostile file fills the memory, and each gets the outcome that its table names: read, uploaded, and predicted."""
+"""No hostile file fills the memory, and each has the expected outcome when read, uploaded and predicted."""
 
 from __future__ import annotations
 

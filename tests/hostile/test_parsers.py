@@ -1,4 +1,4 @@
-"""Whatever bytes come, a parser gives a result or an error of its documented class, in bounded memory."""
+"""For any bytes, a parser returns a result or raises a documented error, in bounded memory."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 
 from app.domain.errors import MalformedRequestError, RequestTooLargeError, UnsupportedMediaTypeError
 from app.uploads.form import FormLimits, spool_form
-from tests.hostile.drawn import encode, frames, good, noise
+from tests.fixtures.noise_images import encode, frames, good, noise
 from tests.hostile.mutations import FUZZ, bounded_memory, mutated
 from tests.hostile.raw_zip import Entry, pack, zip64_end
 from vtt_core.adapter.files import MANIFEST_FILE, TENSORS_FILE, adapter_from_files

@@ -1,4 +1,4 @@
-"""Clients that are slow on purpose, over real connections: others are answered, and the slow ones end soon."""
+"""Clients that are slow on purpose, over real connections: others are answered, and slow ones are dropped."""
 
 from __future__ import annotations
 
@@ -21,15 +21,15 @@ from tests.fixtures.live_api import ATTACKER, LiveApi, begin_upload, read_answer
 pytestmark = pytest.mark.services
 
 QUICK = {"VTT_HEAD_SECONDS": "2", "VTT_BODY_PAUSE_SECONDS": "2", "VTT_ANSWER_PAUSE_SECONDS": "2"}
-"""Seconds instead of tens of seconds; the rest is as by default."""
+"""Seconds instead of tens of seconds. Everything else has its default."""
 PATIENT = {"VTT_BODY_PAUSE_SECONDS": "120", "VTT_HEAD_SECONDS": "120"}
-"""So that a test sees what holds while slow clients are there."""
+"""Long enough for a test to act while slow clients are connected."""
 FORM = {"cat": ("a.png", encode_image(1))}
 
 
 @contextmanager
 def dripping(connections: list[socket.socket], pause_seconds: float = 0.5) -> Iterator[None]:
-    """Send a byte over every connection, again and again."""
+    """Repeatedly send a byte over every connection."""
     stop = threading.Event()
 
     def drip() -> None:

@@ -1,4 +1,4 @@
-"""Adapters and checkpoints from anywhere: their safetensors headers, tensors and scalars are read or refused."""
+"""Untrusted adapters and checkpoints: safetensors headers, tensors and scalars are read or refused."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def with_header(header: object, body: bytes = bytes(64)) -> bytes:
 
 
 def read(tensors: bytes) -> None:
-    """Read an adapter of these tensors, whose manifest states their hash."""
+    """Read an adapter with these tensors and a manifest with their hash."""
     manifest = {
         "format_version": FORMAT_VERSION,
         "backbone_id": "mini",

@@ -35,7 +35,7 @@ from vtt_core.training.step import GradientsOf, TrainingState, plain_gradients, 
 
 TOLERANCE = 1e-8
 PLAIN, FAST = "plain", "fast"
-"""The two paths; what only one of them has is replayed once."""
+"""The two implementations. What they share is replayed once."""
 
 Line = tuple[str, float]
 """A quantity and its relative error."""

@@ -1,4 +1,4 @@
-"""The method reproduces recorded values: the project's own always, the released implementation's where they lie."""
+"""The method reproduces the values that were recorded from the released code."""
 
 from __future__ import annotations
 
@@ -10,34 +10,46 @@ import pytest
 import torch
 from safetensors.torch import load_file, save_file
 
-from tests.reference.replay import TOLERANCE, main, replay
+from tests.reference.recording import SCALARS_FILE, VALUES_FILE, Recording, read_recording
+from tests.reference.replay import FAST, PLAIN, TOLERANCE, main, replay, replay_trajectory
 
-OWN_RECORDING = Path(__file__).parent / "own"
-RELEASED_RECORDING = Path(__file__).parents[3] / "shared" / "reference"
-
-
-def test_own_recording_is_reproduced() -> None:
-    too_large = {quantity: error for quantity, error in replay(OWN_RECORDING) if error > TOLERANCE}
-    assert too_large == {}
+RELEASED = Path(__file__).parent / "released"
 
 
-def test_own_recording_switches_absorption_off_before_its_end() -> None:
-    scalars = json.loads((OWN_RECORDING / "reference_values.json").read_text(encoding="utf-8"))["switches_off"]
-    assert scalars["beta_after_step"][-1] == -1
-    assert len(scalars["beta_after_step"]) < scalars["iterations"]
+@pytest.fixture(scope="module")
+def released() -> Recording:
+    return read_recording(RELEASED)
+
+
+@pytest.fixture(scope="module")
+def parts_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The released recording without its fine-tunings, which take most of the time."""
+    folder = tmp_path_factory.mktemp("parts") / "recording"
+    shutil.copytree(RELEASED, folder)
+    scalars = json.loads((folder / SCALARS_FILE).read_text(encoding="utf-8"))
+    short = {name: value for name, value in scalars.items() if "iterations" not in value}
+    (folder / SCALARS_FILE).write_text(json.dumps(short), encoding="utf-8")
+    return folder
+
+
+def test_features_fusion_absorption_and_projection_are_reproduced(parts_alone: Path) -> None:
+    errors = dict(replay(parts_alone))
+    assert len(errors) > 40
+    assert {quantity: error for quantity, error in errors.items() if error > TOLERANCE} == {}
 
 
 @pytest.mark.slow
-def test_released_recording_is_reproduced() -> None:
-    if not RELEASED_RECORDING.is_dir():
-        pytest.skip(f"recorded values of the released code are not at {RELEASED_RECORDING}")
-    too_large = {quantity: error for quantity, error in replay(RELEASED_RECORDING) if error > TOLERANCE}
-    assert too_large == {}
+@pytest.mark.parametrize("path", [PLAIN, FAST])
+@pytest.mark.parametrize("name", ["one_shot", "five_shot", "deactivates"])
+def test_every_step_of_a_finetuning_is_reproduced(name: str, path: str, released: Recording) -> None:
+    errors = dict(replay_trajectory(released, name, path))
+    assert len(errors) > 80
+    assert {quantity: error for quantity, error in errors.items() if error > TOLERANCE} == {}
 
 
-def test_a_changed_value_fails_the_replay(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    shutil.copytree(OWN_RECORDING, tmp_path / "changed")
-    values_file = tmp_path / "changed" / "reference_values.safetensors"
+def test_a_changed_value_fails_the_replay(parts_alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(parts_alone, tmp_path / "changed")
+    values_file = tmp_path / "changed" / VALUES_FILE
     values = load_file(values_file)
     values["features.image_final"] = values["features.image_final"] + torch.tensor(1e-6, dtype=torch.float64)
     save_file(values, values_file)

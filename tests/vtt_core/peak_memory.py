@@ -1,11 +1,14 @@
-"""Run one part of the method on many images of 40 megapixels, in a process of its own, and print its peak memory in MiB.
+"""Print the peak memory of each part of the method that decodes many large images, in MiB, as JSON.
 
-`python -m tests.vtt_core.peak_memory PART NUM_IMAGES`; with 0 images it prints what the process takes before any.
+`python -m tests.vtt_core.peak_memory NUM_IMAGES`; `empty` is the peak without any large image. Each part runs in a forked
+process, so that all share one start and none counts the memory of another.
 """
 
 from __future__ import annotations
 
 import io
+import json
+import multiprocessing
 import sys
 from pathlib import Path
 
@@ -21,9 +24,9 @@ from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import SupportClass, SupportImage, SupportSet
 from vtt_core.training.finetune import Finetune
 
-SIDES = (7300, 5470)
+SIDES = (3650, 2735)
 SMALL_SIDES = (73, 54)
-MAX_SHOT = 16
+PARTS = ("empty", "finetune", "verify", "classify")
 
 
 def encode(shade: int, sides: tuple[int, int]) -> bytes:
@@ -33,7 +36,7 @@ def encode(shade: int, sides: tuple[int, int]) -> bytes:
 
 
 def support_set(num_images: int, sides: tuple[int, int]) -> SupportSet:
-    """Two classes of grey images; a class's images share their bytes, which nothing here minds."""
+    """Two classes of grey images. The images of a class share their bytes."""
     classes = []
     for label, shade in (("bright", 220), ("dark", 30)):
         image = SupportImage(f"{label}.jpg", encode(shade, sides))
@@ -46,21 +49,27 @@ def peak_mib() -> int:
     return int(line.split()[1]) // 1024
 
 
-def main(part: str, num_images: int) -> None:
+def run(part: str, num_images: int) -> int:
     config = Path(__file__).parents[1] / "fixtures" / "tiny_clip.json"
     backbone = backbone_from_files("tiny", config, None)
-    images = support_set(num_images or 4, SIDES if num_images else SMALL_SIDES)
     small = support_set(4, SMALL_SIDES)
+    images = small if part == "empty" else support_set(num_images, SIDES)
     finetune = Finetune(backbone, images if part == "finetune" else small, FinetuneRecipe(iterations=1), seed=0, num_threads=2)
     files = adapter_to_files(strip(finetune))
-    encoded = [image.encoded for support_class in images.classes for image in support_class.images]
-    if part == "verify":
+    if part in ("empty", "verify"):
         verify(backbone, finetune, files, images)
     elif part == "classify":
+        encoded = [image.encoded for support_class in images.classes for image in support_class.images]
         query = [LabelledImage("bright", SupportImage("q.jpg", content)) for content in encoded]
         _count_correct(backbone, adapter_from_files(files), query)
-    sys.stdout.write(f"{peak_mib()}\n")
+    return peak_mib()
+
+
+def main(num_images: int) -> None:
+    with multiprocessing.get_context("fork").Pool(1, maxtasksperchild=1) as pool:
+        peaks = {part: pool.apply(run, (part, num_images)) for part in PARTS}
+    sys.stdout.write(json.dumps(peaks) + "\n")
 
 
 if __name__ == "__main__":
-    main(sys.argv[1], int(sys.argv[2]))
+    main(int(sys.argv[1]))

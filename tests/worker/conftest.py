@@ -35,7 +35,7 @@ class SentMessages:
         self.job_ids.append(message.job_id)
 
 
-def draw_images() -> list[tuple[str, bytes]]:
+def make_images() -> list[tuple[str, bytes]]:
     """Return (label, PNG) of two images a class."""
     noise = random.Random(0)
     images = []
@@ -55,7 +55,7 @@ def add_support_set(session_factory: SessionFactory, store: ObjectStore) -> None
     with session_factory.begin() as session:
         session.add(SupportSetRow(id="set_1", empty_labels=[], created_at=utc_now()))
         session.flush()
-        for position, (label, encoded) in enumerate(draw_images()):
+        for position, (label, encoded) in enumerate(make_images()):
             key = f"support-sets/set_1/img_{position}"
             store.put(key, encoded)
             session.add(

@@ -200,7 +200,7 @@ def test_a_postgresql_that_is_killed_costs_neither_job_nor_attempt(own_postgres:
         assert worker.poll() is None
 
 
-def test_a_worker_that_is_asked_to_stop_hands_its_job_back_and_ends_soon(service: Service) -> None:
+def test_a_worker_that_is_asked_to_stop_requeues_its_job_and_ends_soon(service: Service) -> None:
     worker = service.start_worker()
     service.wait_until(lambda: bool(service.registry.live_workers()))
     job_id = service.send_job()

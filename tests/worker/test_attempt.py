@@ -110,7 +110,9 @@ def test_a_message_about_no_job_ends_at_once(context: WorkerContext) -> None:
     attempt_job(context, "job_none")
 
 
-def test_what_the_user_can_act_on_fails_the_job_at_once(context: WorkerContext, read_job: ReadJob, sent: SentMessages) -> None:
+def test_an_error_that_the_user_can_correct_fails_the_job_at_once(
+    context: WorkerContext, read_job: ReadJob, sent: SentMessages
+) -> None:
     job_id = add_job(context.session_factory, backbone_id="no-such/backbone")
     attempt_job(context, job_id)
     row = read_job(job_id)
@@ -177,7 +179,7 @@ def test_a_running_job_is_cancelled_at_its_next_step(
     assert not context.store.exists(f"jobs/{job_id}/checkpoint.safetensors")
 
 
-def test_a_job_handed_back_goes_on_elsewhere_and_ends_with_the_same_bytes(
+def test_a_requeued_job_goes_on_elsewhere_and_ends_with_the_same_bytes(
     context: WorkerContext, read_job: ReadJob, sent: SentMessages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     attempt_job(context, add_job(context.session_factory, iterations=5))
@@ -273,7 +275,7 @@ def fail_at_first(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, error
         (ObjectStore, "delete_prefix", "store"),
     ],
 )
-def test_what_is_away_for_a_moment_costs_neither_the_job_nor_an_attempt(
+def test_a_short_outage_costs_neither_the_job_nor_an_attempt(
     context: WorkerContext, read_job: ReadJob, monkeypatch: pytest.MonkeyPatch, owner: type, name: str, part: str
 ) -> None:
     job_id = add_job(context.session_factory, iterations=2)
@@ -286,8 +288,8 @@ def test_what_is_away_for_a_moment_costs_neither_the_job_nor_an_attempt(
     assert (row.state, row.attempt, len(models(context))) == (JobState.SUCCEEDED, 1, 1)
 
 
-@pytest.mark.parametrize("name", ["cancel_by_worker", "fail", "hand_back"])
-def test_the_end_of_a_job_is_written_after_a_moment_s_outage(
+@pytest.mark.parametrize("name", ["cancel_by_worker", "fail", "requeue"])
+def test_the_end_of_a_job_is_written_after_a_short_outage(
     context: WorkerContext, read_job: ReadJob, sent: SentMessages, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
     backbone_id = "no-such/backbone" if name == "fail" else "mini"
@@ -297,13 +299,13 @@ def test_the_end_of_a_job_is_written_after_a_moment_s_outage(
         with context.session_factory.begin() as session:
             JobRepository(session).request_cancel(job_id, utc_now())
 
-    after_step(monkeypatch, 1, context.stop.set if name == "hand_back" else cancel)
+    after_step(monkeypatch, 1, context.stop.set if name == "requeue" else cancel)
     monkeypatch.setattr(outage_retry, "PAUSE_SECONDS", 0.01)
     fail_at_first(monkeypatch, LeaseRepository, name, AWAY["database"])
     attempt_job(context, job_id)
-    expected = {"cancel_by_worker": JobState.CANCELLED, "fail": JobState.FAILED, "hand_back": JobState.QUEUED}
+    expected = {"cancel_by_worker": JobState.CANCELLED, "fail": JobState.FAILED, "requeue": JobState.QUEUED}
     assert read_job(job_id).state == expected[name]
-    assert sent.job_ids == ([job_id] if name == "hand_back" else [])
+    assert sent.job_ids == ([job_id] if name == "requeue" else [])
 
 
 def test_an_outage_that_outlasts_a_lease_hands_the_job_back_and_does_not_count(
@@ -322,7 +324,7 @@ def test_an_outage_that_outlasts_a_lease_hands_the_job_back_and_does_not_count(
     assert read_job(job_id).state == JobState.SUCCEEDED
 
 
-def test_a_claim_whose_answer_got_lost_is_made_again_in_the_same_attempt(
+def test_a_claim_whose_answer_got_lost_is_repeated_in_the_same_attempt(
     context: WorkerContext, read_job: ReadJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = add_job(context.session_factory, iterations=1)

@@ -34,7 +34,7 @@ def test_an_unknown_backbone_leaves_nothing_in_memory() -> None:
     assert cache.backbone_id is None
 
 
-def test_weights_that_could_not_be_got_are_told_and_others_not(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failed_download_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def out_of_reach(backbone_id: str, device: str) -> None:
         raise BackboneUnavailableError(expected="weights", got="no network", remedy="Connect")
 
@@ -45,7 +45,7 @@ def test_weights_that_could_not_be_got_are_told_and_others_not(monkeypatch: pyte
     assert cache.weights.failed() == ("ViT-B-32/openai",)
 
 
-def test_auto_takes_a_gpu_where_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_auto_uses_a_gpu_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     assert resolve_device("auto") == "cpu"
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
@@ -63,6 +63,6 @@ def test_the_scan_is_that_of_the_device_and_of_the_backbone_in_memory(monkeypatc
     monkeypatch.setattr(backbones, "choose_scan", lambda *arguments: asked.append(arguments))
     cache = BackboneCache("cuda:1")
     assert cache.scan is None
-    cache._kept = Loaded()  # type: ignore[assignment]
+    cache.get("ViT-L-14/openai")
     assert cache.scan is None
     assert asked == [(torch.device("cuda:1"), None), (torch.device("cuda:1"), 384)]

@@ -9,7 +9,7 @@ from dataclasses import asdict, replace
 import pytest
 import torch
 
-from app.cli.synthetic_images import PAINTERS, draw_image
+from app.cli.synthetic_images import PAINTERS, make_image
 from app.domain.errors import StoreUnavailableError
 from app.domain.messages import EpisodesMessage
 from app.infra.benchmarks import BenchmarkBlobs, EpisodesSpec
@@ -36,7 +36,7 @@ def images() -> list[LabelledImage]:
 
     def image(label: str, number: int) -> LabelledImage:
         buffer = io.BytesIO()
-        draw_image(label, random.Random(number)).save(buffer, "PNG")
+        make_image(label, random.Random(number)).save(buffer, "PNG")
         return LabelledImage(f"{label}/{number}.png", label, None, buffer.getvalue)
 
     return [image(label, number) for label in PAINTERS for number in range(3)]
@@ -70,7 +70,7 @@ def without_seconds(lines: list[EpisodeLine]) -> list[EpisodeLine]:
     return [replace(line, seconds=0.0) for line in lines]
 
 
-def test_a_chunk_is_what_one_process_computes(
+def test_a_chunk_has_the_results_of_a_single_process(
     context: WorkerContext, blobs: BenchmarkBlobs, benchmark: Benchmark, place: Callable[..., EpisodesSpec]
 ) -> None:
     place()
@@ -91,7 +91,7 @@ def test_the_same_message_twice_computes_nothing_twice(
     assert blobs.lines(1) == content
 
 
-def test_a_worker_that_is_asked_to_stop_ends_behind_its_method_and_another_goes_on(
+def test_a_worker_that_is_asked_to_stop_finishes_its_method_and_another_goes_on(
     context: WorkerContext, blobs: BenchmarkBlobs, place: Callable[..., EpisodesSpec]
 ) -> None:
     place()
@@ -105,7 +105,7 @@ def test_a_worker_that_is_asked_to_stop_ends_behind_its_method_and_another_goes_
     assert lines[0] == line
 
 
-def test_nobody_computes_what_nobody_waits_for(
+def test_a_chunk_that_no_command_waits_for_is_not_computed(
     context: WorkerContext, blobs: BenchmarkBlobs, place: Callable[..., EpisodesSpec], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     run_chunk(context, MESSAGE)
@@ -139,7 +139,7 @@ def test_the_worker_reports_its_chunk_and_uses_the_threads_of_the_spec(
         ({"methods": "nonsense"}, "nonsense"),
     ],
 )
-def test_what_cannot_be_computed_is_told(
+def test_an_error_of_a_chunk_is_stored(
     context: WorkerContext,
     blobs: BenchmarkBlobs,
     place: Callable[..., EpisodesSpec],
@@ -154,7 +154,7 @@ def test_what_cannot_be_computed_is_told(
     assert context.job_ids == []
 
 
-def test_an_outage_is_no_failure_of_the_chunk(
+def test_an_outage_is_not_an_error_of_the_chunk(
     context: WorkerContext, blobs: BenchmarkBlobs, place: Callable[..., EpisodesSpec], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def away(*_: object) -> None:
@@ -167,7 +167,7 @@ def test_an_outage_is_no_failure_of_the_chunk(
     assert blobs.first_error() is None
 
 
-def test_what_nobody_foresaw_is_told_too(
+def test_an_unexpected_error_of_a_chunk_is_stored_too(
     context: WorkerContext, blobs: BenchmarkBlobs, place: Callable[..., EpisodesSpec], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def crash(*_: object) -> None:

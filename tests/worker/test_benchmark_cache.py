@@ -9,7 +9,7 @@ import pytest
 
 from app.infra.benchmarks import BenchmarkBlobs, EpisodesSpec
 from app.infra.object_store import ObjectStore
-from tests.worker.conftest import draw_images
+from tests.worker.conftest import make_images
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.load import load_backbone
 from vtt_core.bench.datasets.labelled_image import LabelledImage
@@ -31,7 +31,7 @@ def backbone(backbones: BackboneCache) -> Backbone:
 
 @pytest.fixture
 def blobs(tmp_path: Path, backbone: Backbone) -> BenchmarkBlobs:
-    images = [LabelledImage(label, label, None, lambda encoded=encoded: encoded) for label, encoded in draw_images()]  # type: ignore[misc]
+    images = [LabelledImage(label, label, None, lambda encoded=encoded: encoded) for label, encoded in make_images()]  # type: ignore[misc]
     stream = io.BytesIO()
     write_bundle(ImageBank(images, backbone), range(len(images)), stream)
     blobs = BenchmarkBlobs(ObjectStore(f"file://{tmp_path}"), "b1")
@@ -48,14 +48,14 @@ def test_a_benchmark_is_opened_once(blobs: BenchmarkBlobs, backbone: Backbone) -
     assert cache.get("b2", blobs, SPEC, backbone).bank.labels == first.bank.labels
 
 
-def test_another_backbone_opens_it_anew(blobs: BenchmarkBlobs, backbone: Backbone) -> None:
+def test_another_backbone_opens_the_benchmark_again(blobs: BenchmarkBlobs, backbone: Backbone) -> None:
     cache = BenchmarkCache()
     cache.get("b1", blobs, SPEC, backbone)
     other = load_backbone("mini")
     assert cache.get("b1", blobs, SPEC, other).bank.backbone is other
 
 
-def test_other_conditions_are_refused(blobs: BenchmarkBlobs, backbone: Backbone) -> None:
+def test_different_conditions_are_refused(blobs: BenchmarkBlobs, backbone: Backbone) -> None:
     spec = EpisodesSpec(**{**vars(SPEC), "conditions": {"device": "cuda", "threads": 1}})
     with pytest.raises(InputError, match="expected a worker with device cuda, got device cpu"):
         BenchmarkCache().get("b1", blobs, spec, backbone)

@@ -6,45 +6,21 @@ from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
 from app.domain.messages import EpisodesMessage, FinetuneMessage
-from app.infra.queue import QUEUE_NAME, VISIBILITY_TIMEOUT_SECONDS, JobQueue
+from app.infra.queue import VISIBILITY_TIMEOUT_SECONDS, JobQueue
 from app.infra.settings import Settings, load_settings
 from worker import celery_app as module
 from worker.celery_app import WorkerProcess, celery_app
 from worker.context import WorkerContext
 
 
-def test_a_lost_worker_loses_no_message_and_none_is_hoarded() -> None:
-    conf = celery_app.conf
-    assert conf.task_acks_late
-    assert conf.task_reject_on_worker_lost
-    assert conf.worker_prefetch_multiplier == 1
-    assert conf.worker_disable_prefetch
-    assert conf.broker_transport_options["visibility_timeout"] == VISIBILITY_TIMEOUT_SECONDS
-    assert load_settings().lease_seconds * 100 < VISIBILITY_TIMEOUT_SECONDS
-
-
-def test_one_task_at_a_time_runs_in_the_worker_s_own_process() -> None:
-    assert celery_app.conf.worker_pool == "solo"
-    assert celery_app.conf.worker_concurrency == 1
-    # Celery would sleep this away in the thread that the task runs in.
-    assert celery_app.conf.worker_soft_shutdown_timeout == 0
-
-
-def test_only_json_without_results_goes_through_the_broker() -> None:
-    assert celery_app.conf.accept_content == ["json"]
-    assert celery_app.conf.task_ignore_result
-    assert celery_app.conf.result_backend is None
-
-
-def test_the_task_has_the_name_and_the_queue_that_producers_use() -> None:
-    celery_app.loader.import_default_modules()
-    assert FinetuneMessage.task_name in celery_app.tasks
-    assert celery_app.conf.task_default_queue == QUEUE_NAME
+def test_redis_gives_no_message_away_while_a_worker_may_hold_its_lease() -> None:
+    timeout = celery_app.conf.broker_transport_options["visibility_timeout"]
+    assert load_settings().lease_seconds * 100 < timeout == VISIBILITY_TIMEOUT_SECONDS
 
 
 def test_a_shutdown_asks_the_running_job_to_stop(context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(WorkerProcess, "context", context)
-    module._ask_to_stop(sig="SIGTERM")
+    signals.worker_shutting_down.send(sender="worker", sig="SIGTERM")
     assert context.stop.is_set()
 
 
@@ -56,7 +32,7 @@ def test_a_ready_worker_says_which_scan_it_uses_and_why(context: WorkerContext, 
     monkeypatch.setattr(WorkerProcess, "context", context)
     monkeypatch.setattr(WorkerProcess, "liveness", Started())
     with capture_logs() as lines:
-        module._announce()
+        signals.worker_ready.send(sender="worker")
     (line,) = lines
     assert (line["event"], line["device"], line["scan"]) == ("worker_ready", "cpu", "compiled")
     assert "CPU" in line["scan_reason"]
@@ -73,10 +49,14 @@ def test_a_worker_waits_for_a_database_that_starts_after_it(context: WorkerConte
 
     monkeypatch.setattr(module, "open_context", open_at_the_second_try)
     monkeypatch.setattr(module, "START_PAUSE_SECONDS", 0.01)
-    assert module._open_context() is context
+    monkeypatch.setattr(module, "_set_up_logging", lambda **_: None)
+    monkeypatch.setattr(WorkerProcess, "context", None)
+    monkeypatch.setattr(WorkerProcess, "liveness", None)
+    signals.worker_init.send(sender="worker")
+    assert WorkerProcess.context is context
 
 
-def test_a_worker_that_cannot_start_ends_and_takes_no_message(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_cannot_start_ends_without_taking_messages(monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(_: Settings) -> WorkerContext:
         raise RuntimeError("no such device")
 

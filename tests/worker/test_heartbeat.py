@@ -54,7 +54,7 @@ def test_a_lease_is_kept_as_long_as_the_context_lasts(
     assert threading.active_count() == before
 
 
-def test_a_cancel_is_learnt_without_any_other_write(context: WorkerContext, heartbeat: Heartbeat, lease: Lease) -> None:
+def test_a_renewal_notices_a_cancel(context: WorkerContext, heartbeat: Heartbeat, lease: Lease) -> None:
     with heartbeat:
         with context.session_factory.begin() as session:
             JobRepository(session).request_cancel(lease.job_id, utc_now())
@@ -62,7 +62,7 @@ def test_a_cancel_is_learnt_without_any_other_write(context: WorkerContext, hear
             wait_for_interruption(heartbeat)
 
 
-def test_a_lost_lease_is_learnt_and_stays_lost(context: WorkerContext, heartbeat: Heartbeat, lease: Lease) -> None:
+def test_a_renewal_notices_a_lost_lease(context: WorkerContext, heartbeat: Heartbeat, lease: Lease) -> None:
     with context.session_factory.begin() as session:
         JobRepository(session).release_expired(utc_now() + timedelta(minutes=1))
     with heartbeat:
@@ -78,7 +78,7 @@ def test_a_request_to_stop_is_heeded(context: WorkerContext, heartbeat: Heartbea
         heartbeat.check()
 
 
-def test_a_database_that_is_away_for_a_moment_ends_nothing(heartbeat: Heartbeat, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_short_outage_of_the_database_ends_nothing(heartbeat: Heartbeat, monkeypatch: pytest.MonkeyPatch) -> None:
     renew, failures = LeaseRepository.renew, []
 
     def renew_after_outage(self: LeaseRepository, *arguments: object) -> bool:
@@ -94,7 +94,7 @@ def test_a_database_that_is_away_for_a_moment_ends_nothing(heartbeat: Heartbeat,
     assert len(failures) == 3
 
 
-def test_work_stands_still_while_the_lease_has_run_out_and_goes_on_once_it_is_renewed(
+def test_work_waits_while_the_lease_has_expired_and_goes_on_once_it_is_renewed(
     context: WorkerContext, lease: Lease, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     renew, is_away = LeaseRepository.renew, threading.Event()
@@ -121,9 +121,7 @@ def test_work_stands_still_while_the_lease_has_run_out_and_goes_on_once_it_is_re
         assert not stepping.is_alive()
 
 
-def test_work_that_stands_still_heeds_a_request_to_stop(
-    context: WorkerContext, lease: Lease, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_work_that_waits_heeds_a_request_to_stop(context: WorkerContext, lease: Lease, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> bool:
         raise OperationalError("UPDATE", None, Exception("away"))
 
@@ -137,7 +135,9 @@ def test_work_that_stands_still_heeds_a_request_to_stop(
             beating.check()
 
 
-def test_a_surprise_does_not_end_the_beat(heartbeat: Heartbeat, lease: Lease, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unexpected_error_does_not_end_the_heartbeat(
+    heartbeat: Heartbeat, lease: Lease, monkeypatch: pytest.MonkeyPatch
+) -> None:
     renew, failures = LeaseRepository.renew, []
 
     def renew_after_surprise(self: LeaseRepository, *arguments: object) -> bool:
@@ -153,7 +153,7 @@ def test_a_surprise_does_not_end_the_beat(heartbeat: Heartbeat, lease: Lease, mo
     assert failures[:2] == [1, 0]
 
 
-def test_its_lines_carry_what_is_bound_to_the_attempt(
+def test_its_log_lines_carry_the_ids_of_the_attempt(
     context: WorkerContext, lease: Lease, log_lines: LogLines, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def lose(*_: object) -> bool:

@@ -34,7 +34,7 @@ def make(registry: Announcements, job_id: str | None = None) -> LivenessReporter
     return LivenessReporter(registry, lambda: LiveWorker("worker", "cpu", None, job_id))  # type: ignore[arg-type]
 
 
-def test_a_consumer_that_comes_round_is_announced(seconds: list[float]) -> None:
+def test_a_worker_whose_consumer_runs_is_announced(seconds: list[float]) -> None:
     registry = Announcements()
     worker = make(registry)
     for moment in (0.0, 10.0, 20.0):
@@ -44,7 +44,7 @@ def test_a_consumer_that_comes_round_is_announced(seconds: list[float]) -> None:
     assert len(registry.live) == 3
 
 
-def test_a_consumer_that_hangs_is_not_announced(seconds: list[float]) -> None:
+def test_a_worker_whose_consumer_hangs_is_not_announced(seconds: list[float]) -> None:
     registry = Announcements()
     worker = make(registry)
     seconds.append(LIVENESS_SECONDS + 1.0)
@@ -60,7 +60,7 @@ def test_a_worker_at_a_job_is_announced_although_its_consumer_waits(seconds: lis
     assert registry.live == ["worker"]
 
 
-def test_a_broker_that_is_away_is_borne() -> None:
+def test_a_broker_that_is_away_stops_nothing() -> None:
     registry = Announcements()
     registry.is_away = True
     make(registry).announce()

@@ -37,13 +37,13 @@ def test_a_job_that_succeeds_counts_its_steps_and_its_time(context: WorkerContex
     assert value(context, "vtt_worker_jobs_in_hand") == 0
 
 
-def test_an_attempt_that_a_stop_interrupts_is_handed_back(context: WorkerContext) -> None:
+def test_an_attempt_that_a_stop_interrupts_counts_as_handed_back(context: WorkerContext) -> None:
     context.stop.set()
     attempt_job(context, add_job(context.session_factory))
     assert attempts(context) == {"handed_back": 1}
 
 
-def test_an_attempt_at_what_the_user_has_to_correct_has_failed(context: WorkerContext) -> None:
+def test_an_attempt_at_a_job_with_an_error_of_the_user_has_failed(context: WorkerContext) -> None:
     attempt_job(context, add_job(context.session_factory, backbone_id="mini//nowhere.safetensors"))
     assert attempts(context) == {"failed": 1}
 

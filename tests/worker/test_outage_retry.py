@@ -35,7 +35,7 @@ def test_an_outage_that_lasts_is_raised() -> None:
         OutageRetry(0.05, lambda: None).wait_for(failing(10**9, AWAY))
 
 
-def test_waiting_ends_where_it_became_useless() -> None:
+def test_a_failing_check_ends_the_retry() -> None:
     stale = StaleLeaseError(expected="a", got="b", remedy="c")
 
     def check() -> None:

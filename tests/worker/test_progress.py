@@ -73,7 +73,7 @@ def test_the_first_step_promises_nothing(lease: Lease, writer: ProgressWriter, r
     assert progress["seconds_left"] is None
 
 
-def test_a_write_tells_of_a_cancel(context: WorkerContext, lease: Lease, writer: ProgressWriter) -> None:
+def test_a_write_returns_whether_the_job_is_cancelled(context: WorkerContext, lease: Lease, writer: ProgressWriter) -> None:
     with context.session_factory.begin() as session:
         JobRepository(session).request_cancel(lease.job_id, utc_now())
     assert writer.show(report(1))

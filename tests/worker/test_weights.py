@@ -13,7 +13,7 @@ class Clock:
         return self.seconds
 
 
-def test_a_failure_counts_until_it_is_worth_another_try_or_the_weights_came() -> None:
+def test_a_failed_download_counts_until_a_later_try_or_a_success() -> None:
     clock = Clock()
     report = WeightReport(clock)
     report.note("a/b", is_loaded=False)

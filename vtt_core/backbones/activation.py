@@ -1,4 +1,4 @@
-"""Give a block's activation and its derivative at once.
+"""Compute a block's activation together with its derivative.
 
 Shapes: any.
 Source: GELU(x) = x Phi(x), Hendrycks & Gimpel 2016, arXiv:1606.08415; QuickGELU(x) = x sigmoid(1.702 x), OpenAI's CLIP.
@@ -18,7 +18,7 @@ def activate(inner: Tensor, *, is_quick: bool) -> tuple[Tensor, Tensor]:
 
     Args:
         inner: any input.
-        is_quick: QuickGELU in place of GELU.
+        is_quick: use QuickGELU instead of GELU.
     """
     if is_quick:
         gate = torch.sigmoid(QUICK_GELU_SLOPE * inner)

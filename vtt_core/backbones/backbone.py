@@ -1,4 +1,4 @@
-"""Hold one frozen CLIP: its towers, tokenizer, preprocessing and the hash of its weights."""
+"""A frozen CLIP: its towers, tokenizer, preprocessing and the hash of its weights."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 
 
 class Backbone:
-    """A frozen pretrained CLIP; nothing that uses it changes it."""
+    """A frozen pretrained CLIP. No user of it changes it."""
 
     def __init__(self, backbone_id: str, clip: Any, tokenize: Tokenize, preprocessing: Preprocessing) -> None:
         """Freeze the model and wrap its towers.
 
         Args:
-            backbone_id: what it was asked for by.
-            clip: open_clip's `CLIP` or `CustomTextCLIP`, its weights loaded.
-            tokenize: gives token ids (C, T) for C texts.
-            preprocessing: what its images must go through.
+            backbone_id: id under which it was requested.
+            clip: open_clip's `CLIP` or `CustomTextCLIP`, with its weights loaded.
+            tokenize: returns token ids (C, T) of C texts.
+            preprocessing: of its images.
         """
         self.backbone_id = backbone_id
         self.clip = clip.eval().requires_grad_(False)
@@ -48,7 +48,7 @@ class Backbone:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
         device: torch.device = self.clip.logit_scale.device
         return device
 
@@ -60,7 +60,7 @@ class Backbone:
 
     @cached_property
     def weight_sha256(self) -> str:
-        """Hash of every weight, by name; two files that give the same weights give the same hash."""
+        """Hash of all weights by name. Files with the same weights have the same hash."""
         return hash_weights(self.clip.state_dict())
 
 

@@ -1,6 +1,6 @@
-"""Generate the list of open_clip backbones that the towers of this package support.
+"""Generate the list of supported open_clip backbones.
 
-Run `python -m vtt_core.backbones.catalogue` after an update of open_clip.
+Run `python -m vtt_core.backbones.catalogue` after updating open_clip.
 """
 
 from __future__ import annotations
@@ -24,20 +24,20 @@ TEXT_OPTIONS = frozenset(
     ("context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio", "ls_init_value", "norm_kwargs", "act_kwargs")
     + ("no_causal_mask", "pool_type", "eos_id", "pad_id", "proj_type", "proj_bias", "hf_tokenizer_name", "tokenizer_kwargs")
 )
-"""What may be set of a text tower; other options change its blocks or add tokens."""
+"""Supported options of a text tower. Others change its blocks or add tokens."""
 TEXT_POOLS = ("argmax", "last", "eos")
 
 
 def is_supported(config: dict[str, Any]) -> bool:
-    """Tell whether an open_clip model configuration has towers that this package runs."""
+    """Tell whether the towers of an open_clip configuration are supported."""
     return why_unsupported(config) is None
 
 
 def why_unsupported(config: dict[str, Any]) -> str | None:
-    """Say what in an open_clip model configuration the towers of this package cannot run, or None where they can.
+    """Return why an open_clip configuration is unsupported, or None if it is supported.
 
-    The vision tower must be CLIP's own ViT, read at its class token, or one of timm's that `timm_vision_tower.py` runs. The
-    text tower must be open_clip's own, and as wide as the joint size: the fused vector takes the place of a token embedding.
+    The vision tower must be CLIP's own ViT with a class token, or a timm model that `timm_vision_tower.py` can run. The text
+    tower must be open_clip's own, and as wide as the joint size: the fused vector replaces a token embedding.
     """
     if config.get("multimodal_cfg"):
         return "it also writes captions"
@@ -72,7 +72,7 @@ def _why_text_unsupported(config: dict[str, Any]) -> str | None:
 
 @lru_cache(maxsize=64)
 def timm_trunk(name: str) -> Any:
-    """Return timm's model of this name without weights: its blocks and their shapes, however its end is changed."""
+    """Return timm's model of this name without weights: only its blocks and their shapes matter."""
     with torch.device("meta"):
         return timm.create_model(name, num_classes=0)
 
@@ -113,7 +113,7 @@ def _entry(backbone_id: str, config: dict[str, Any], *, is_bundled: bool) -> Bac
 
 
 def _cleaning(text: dict[str, Any]) -> str:
-    """Return what the tokenizer does to a prompt first; open_clip's defaults differ between its two tokenizers."""
+    """Return how the tokenizer cleans a prompt. open_clip's two tokenizers have different defaults."""
     default = "whitespace" if "hf_tokenizer_name" in text else "lower"
     return str(text.get("tokenizer_kwargs", {}).get("clean", default))
 

@@ -1,4 +1,4 @@
-"""Tokenise the class prompts, and refuse classes that no image could ever tell apart.
+"""Tokenise the class prompts, and refuse classes with the same tokens.
 
 Shapes: C classes, T prompt positions.
 """
@@ -24,7 +24,7 @@ def tokenize_classes(tokenize: Tokenize, labels: Sequence[str], template: str) -
 
     Raises:
         PromptError: a prompt does not fit the text tower.
-        SameTokensError: two labels have the same tokens, so both classes would always get the same probability.
+        SameTokensError: two labels have the same tokens: their classes would always get the same probability.
     """
     tokens_CT = tokenize(class_prompts(labels, template))
     first: dict[tuple[int, ...], str] = {}

@@ -1,4 +1,4 @@
-"""Run CLIP's own vision transformer and give every layer's projected class token.
+"""Run CLIP's own vision transformer and return every layer's projected class token.
 
 Shapes: B images, L layers, T tokens, W tower width, D joint size; deep prompts: J layers, P tokens.
 Source: METHOD.md, step 1; open_clip 3.3.0, transformer.py, `VisionTransformer`.
@@ -16,10 +16,10 @@ from vtt_core.lora.dropout import Dropout
 
 
 class ClipVisionTower:
-    """The image half of a CLIP whose feature is its class token."""
+    """The vision tower of a CLIP whose image feature is its class token."""
 
     def __init__(self, visual: Any) -> None:
-        """Wrap `open_clip.transformer.VisionTransformer`, whose weights stay where they are."""
+        """Wrap `open_clip.transformer.VisionTransformer` without copying its weights."""
         self._visual = visual
         self.blocks = list(visual.transformer.resblocks)
         self.num_layers = len(self.blocks)
@@ -29,7 +29,7 @@ class ClipVisionTower:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
         device: torch.device = self._visual.proj.device
         return device
 
@@ -45,8 +45,8 @@ class ClipVisionTower:
         Args:
             images_B3HW: preprocessed images.
             lora: low-rank layers of this tower, or None for the frozen one.
-            dropout: of the LoRA's inputs while training; None means that all are kept.
-            prompts_JPW: tokens that the first J blocks read beside the image's own; each block has its own.
+            dropout: of the LoRA's inputs during training; None for no dropout.
+            prompts_JPW: extra tokens for each of the first J blocks.
 
         Returns:
             vision_BLD, not normalised.
@@ -56,7 +56,7 @@ class ClipVisionTower:
     def layer_features_of_tokens(
         self, x_BTW: Tensor, lora: AnyLora | None = None, dropout: Dropout | None = None, prompts_JPW: Tensor | None = None
     ) -> Tensor:
-        """Do the same for images that `embed` has turned into tokens."""
+        """Like `layer_features`, for the tokens that `embed` returned."""
         class_tokens = []
         for index, block in enumerate(self.blocks):
             x_BTW = self._put_prompts(x_BTW, index, prompts_JPW)
@@ -67,9 +67,9 @@ class ClipVisionTower:
         return self.project(torch.stack(class_tokens, dim=1))
 
     def _put_prompts(self, x_BTW: Tensor, index: int, prompts_JPW: Tensor | None) -> Tensor:
-        """Return the tokens that block `index` reads: the image's own, then the prompts of this depth.
+        """Return the input tokens of block `index`: the image's own, then this block's prompts.
 
-        What enters the first block is normalised, prompts too; deeper ones take the places of those before.
+        The input of the first block is normalised, prompts included. Deeper prompts replace the ones before.
         """
         if prompts_JPW is None or index >= len(prompts_JPW):
             return x_BTW
@@ -77,21 +77,21 @@ class ClipVisionTower:
         return torch.cat((x_BTW[:, : self.num_tokens], prompts_PW.expand(len(x_BTW), -1, -1)), dim=1)
 
     def embed(self, images_B3HW: Tensor) -> Tensor:
-        """Return x_BTW, what enters the first block: the class token and the patches, with positions, normalised."""
+        """Return x_BTW, the input of the first block: class token and patches with positions, normalised."""
         x_BTW: Tensor = self._visual._embeds(images_B3HW)
         return x_BTW
 
     def feature_of(self, x_BTW: Tensor) -> Tensor:
-        """Return the feature (B, D) of the tokens that a block gave."""
+        """Return the feature (B, D) of a block's output tokens."""
         return self.project(x_BTW[:, 0])
 
     def project(self, class_BLW: Tensor) -> Tensor:
-        """Put class tokens of any layer through the final norm and projection."""
+        """Apply the final norm and the projection to class tokens of any layer."""
         vision_BLD: Tensor = self._visual.ln_post(class_BLW) @ self._visual.proj
         return vision_BLD
 
     def features(self, images_B3HW: Tensor, lora: AnyLora | None = None, prompts_JPW: Tensor | None = None) -> Tensor:
-        """Return the image features f_BD: the last layer's, not normalised; of its block only the class token is computed."""
+        """Return the image features f_BD of the last layer, not normalised. Its block computes only the class token."""
         x_BTW = self.embed(images_B3HW)
         for index, block in enumerate(self.blocks):
             x_BTW = self._put_prompts(x_BTW, index, prompts_JPW)
@@ -101,7 +101,7 @@ class ClipVisionTower:
         return self.project(x_BTW[:, 0])
 
     def unprojected_features(self, images_B3HW: Tensor) -> Tensor:
-        """Return pooled_BW of the frozen tower: what the projection into the joint space would read."""
+        """Return pooled_BW of the frozen tower: the input of the projection into the joint space."""
         x_BTW = self.embed(images_B3HW)
         for block in self.blocks:
             x_BTW = run_block(block, x_BTW, is_causal=False)
@@ -109,7 +109,7 @@ class ClipVisionTower:
         return pooled_BW
 
     def layer_attention(self, images_B3HW: Tensor, lora: AnyLora | None = None, prompts_JPW: Tensor | None = None) -> Tensor:
-        """Return attention_BLTT of every block, the mean over its heads: class token, patches by rows, then prompts."""
+        """Return attention_BLTT of every block, averaged over its heads: class token, patches by rows, then prompts."""
         x_BTW, layers = self.embed(images_B3HW), []
         for index, block in enumerate(self.blocks):
             x_BTW = self._put_prompts(x_BTW, index, prompts_JPW)

@@ -1,4 +1,4 @@
-"""Decode many images with a bound on memory: each is shrunk to the backbone's side at once, and its full size dropped."""
+"""Decode many images in little memory: each is resized to the backbone's side right after it is decoded."""
 
 from __future__ import annotations
 
@@ -17,10 +17,10 @@ from vtt_core.ingest.decode import decode_image
 
 
 def decode_threads(num_threads: int | None = None) -> int:
-    """Return how many images may be decoded side by side, and so be in memory at their full size.
+    """Return how many images may be decoded at once, and so be in memory at full size.
 
     Args:
-        num_threads: cores of the job; None for as many as torch uses.
+        num_threads: cores of the job; None for torch's number of threads.
     """
     return min(num_threads if num_threads is not None else torch.get_num_threads(), usable_cores())
 
@@ -31,16 +31,16 @@ def decode_small(
     limits: Limits = DEFAULT_LIMITS,
     num_threads: int | None = None,
 ) -> list[Image.Image]:
-    """Return the images at the backbone's side; `preprocess` makes of them the very tensors that it makes of the full ones.
+    """Return the images at the backbone's side. `preprocess` gives the same tensors for them as for the full images.
 
     Args:
-        images: each gives the bytes of one image.
+        images: each returns the bytes of one image.
         preprocessing: of the backbone.
-        limits: bounds on one image.
-        num_threads: cores of the job; None for as many as torch uses.
+        limits: of one image.
+        num_threads: cores of the job; None for torch's number of threads.
 
     Raises:
-        ImageError: one cannot be decoded.
+        ImageError: an image cannot be decoded.
     """
     with ThreadPoolExecutor(decode_threads(num_threads)) as pool:
         return list(pool.map(lambda read: resize(decode_image(read(), limits), preprocessing), images))
@@ -49,6 +49,6 @@ def decode_small(
 def decode_support(
     support_set: SupportSet, preprocessing: Preprocessing, limits: Limits = DEFAULT_LIMITS, num_threads: int | None = None
 ) -> list[Image.Image]:
-    """Return the images of a support set as `decode_small` does, class by class."""
+    """Return the images of a support set at the backbone's side, class by class."""
     encoded = [image.encoded for support_class in support_set.classes for image in support_class.images]
     return decode_small([lambda one=one: one for one in encoded], preprocessing, limits, num_threads)  # type: ignore[misc]

@@ -1,4 +1,4 @@
-"""Find a backbone's weights by its id and load them: one door for bundled, published, local and random ones."""
+"""Load a backbone by its id: bundled, published, local or with random weights."""
 
 from __future__ import annotations
 
@@ -30,8 +30,8 @@ def load_backbone(backbone_id: str, *, device: str = "cpu") -> Backbone:
 
     Raises:
         UnknownBackboneError: no backbone has this id.
-        UnsupportedBackboneError: its towers are of another kind.
-        BackboneUnavailableError: its weights, or its tokenizer, can be had neither from a hub nor from a cache or file.
+        UnsupportedBackboneError: its towers are not supported.
+        BackboneUnavailableError: its weights or its tokenizer are neither on a hub nor in a cache or file.
     """
     if backbone_id == MINI:
         return backbone_from_files(MINI, MINI_CONFIG, MINI_CONFIG.with_name("weights.safetensors"), device=device)
@@ -53,10 +53,10 @@ def load_backbone(backbone_id: str, *, device: str = "cpu") -> Backbone:
 
 
 def backbone_from_files(backbone_id: str, config_file: Path, weight_file: Path | None, *, device: str = "cpu") -> Backbone:
-    """Return the backbone of an open_clip JSON configuration and a safetensors file.
+    """Return a backbone from an open_clip JSON configuration and a safetensors file.
 
     Args:
-        backbone_id: what it will be called.
+        backbone_id: id to give it.
         config_file: configuration in open_clip's format.
         weight_file: weights of any float type, or None for random ones from torch's global generator.
         device: torch device.
@@ -72,10 +72,10 @@ def backbone_from_files(backbone_id: str, config_file: Path, weight_file: Path |
 
 
 def load_weights(clip: Any, weight_file: Path, backbone_id: str) -> None:
-    """Put a safetensors file's tensors into the model, all of them and no others.
+    """Load a safetensors file into the model. The names must match exactly.
 
     Raises:
-        BackboneUnavailableError: the file is missing, damaged, or of another architecture.
+        BackboneUnavailableError: the file is missing, damaged or for another architecture.
     """
     try:
         clip.load_state_dict({name: tensor.float() for name, tensor in load_file(weight_file).items()}, strict=True)
@@ -88,15 +88,15 @@ def load_weights(clip: Any, weight_file: Path, backbone_id: str) -> None:
 
 
 def _published(name: str, tag: str, backbone_id: str) -> Any:
-    """Load weights by open_clip's own means: its hub, or a cache of it.
+    """Load weights with open_clip, from its hub or the hub's cache.
 
-    The tag decides the activation: OpenAI's weights were trained with QuickGELU, also where the model's name
-    does not say so, and open_clip alone would run them with another.
+    The tag decides the activation: OpenAI's weights were trained with QuickGELU, even if the model's name does not say so.
+    open_clip by itself would use another one.
     """
     needs_quick_gelu = bool((open_clip.get_pretrained_cfg(name, tag) or {}).get("quick_gelu"))
     try:
         return open_clip.create_model(name, pretrained=tag, require_pretrained=True, force_quick_gelu=needs_quick_gelu)
-    except Exception as error:  # hub libraries raise errors of many kinds; all mean the same here
+    except Exception as error:  # hub libraries raise many kinds of errors; all mean the same here
         raise BackboneUnavailableError(
             expected=f"the weights of {backbone_id!r} from a hub or a cache",
             got=f"{type(error).__name__}: {str(error)[:300]}",
@@ -109,9 +109,9 @@ def _published(name: str, tag: str, backbone_id: str) -> Any:
 
 
 def _normalisation(name: str, tag: str) -> dict[str, tuple[float, ...]]:
-    """Return the channel mean and deviation that a published model was trained with, where they are its own.
+    """Return the channel mean and deviation of a published model, if they are not CLIP's.
 
-    A local file, or random weights, have those of the name's published weights where all of them agree.
+    A local file or random weights use those of the name's published weights, if these all agree.
     """
     tags = [tag] if open_clip.get_pretrained_cfg(name, tag) else open_clip.list_pretrained_tags_by_model(name)
     published = [open_clip.get_pretrained_cfg(name, known) for known in tags]
@@ -124,7 +124,7 @@ def _normalisation(name: str, tag: str) -> dict[str, tuple[float, ...]]:
 
 
 def _make_tokenize(text_config: dict[str, Any], backbone_id: str, *, knows_words: bool) -> Tokenize:
-    """Return the tokenizer of a model's weights; random ones know no words, and read with the bundled one."""
+    """Return the tokenizer of a model's weights. Random weights know no words, and use the bundled tokenizer."""
     if not knows_words:
         return make_tokenize(text_config["context_length"], text_config.get("vocab_size"))
     if "hf_tokenizer_name" in text_config:
@@ -159,8 +159,8 @@ def _wrap(backbone_id: str, clip: Any, config: dict[str, Any], tokenize: Tokeniz
 
 
 def use_tensor_cores() -> None:
-    """Let CUDA devices round the factors of float32 products to 10 bits (TF32), which tensor cores multiply five times as fast.
+    """Let CUDA round the factors of float32 products to 10 bits (TF32): tensor cores multiply these five times as fast.
 
-    bf16 has 7 bits; sums and everything that is kept stay float32, so nothing overflows and losses need no scaling.
+    Sums and all stored values stay float32, so nothing overflows and losses need no scaling. (bf16 would round to 7 bits.)
     """
     torch.backends.cuda.matmul.fp32_precision = "tf32"

@@ -1,4 +1,4 @@
-"""The LoRA's part of a block's forward and backward pass by hand: `vision_pass.py` runs the frozen rest.
+"""The hand-written forward and backward pass of a block's LoRA. `vision_pass.py` runs the frozen rest.
 
 The images go through one LoRA, or through a stack of them, each with as many images as the others: then each product is a
 batched one.
@@ -30,14 +30,14 @@ class LoraInput:
     dropout: Dropout | None
 
     def matrices(self, index: int) -> tuple[Tensor, Tensor, float]:
-        """Return A and B of block `index` with the projections first, (P, R, W) and (P, W, R), or (P, E, ...) of a stack."""
+        """Return A and B of block `index`, projections first: (P, R, W) and (P, W, R), or (P, E, ...) for a stack."""
         layer = self.lora.layer(index)
         if isinstance(self.lora, StackedLora):
             return layer[0].transpose(0, 1), layer[1].transpose(0, 1), layer[2]
         return layer[0], layer[1], layer[2]
 
     def layer_dropout(self, index: int) -> LayerDropout | None:
-        """Return what block `index` keeps."""
+        """Return the dropout of block `index`."""
         return None if self.dropout is None else self.dropout.layer(index)
 
 
@@ -57,7 +57,7 @@ class LoraGradients:
 
 @dataclass
 class LoraTrace:
-    """What a projection leaves for its backward pass."""
+    """What the backward pass of a projection needs."""
 
     kept_NW: Tensor
     """Input of A, after dropout."""
@@ -101,7 +101,7 @@ def lora_backward(
 
 
 def _times(rows: Tensor, matrix: Tensor) -> Tensor:
-    """Return the rows times their matrix; of a stack, each part of them times its own."""
+    """Return the rows times the matrix. For a stack, each part of the rows has its own."""
     if matrix.ndim == 2:
         return rows @ matrix
     return torch.bmm(rows.unflatten(0, (len(matrix), -1)), matrix).flatten(0, 1)
@@ -117,7 +117,7 @@ def _add_product(total: Tensor, rows: Tensor, matrix: Tensor, scaling: float) ->
 
 
 def _transposed_times(left: Tensor, right: Tensor, stack: Sequence[int]) -> Tensor:
-    """Return the product over the rows, of a stack one for each part of them."""
+    """Return the product over the rows. For a stack, there is one for each part of the rows."""
     if not stack:
         return left.t() @ right
     left, right = (rows.unflatten(0, (stack[0], -1)) for rows in (left, right))
@@ -125,6 +125,6 @@ def _transposed_times(left: Tensor, right: Tensor, stack: Sequence[int]) -> Tens
 
 
 def _as_matrix(rows_BTW: Tensor) -> Tensor:
-    """Return the (N, W) view of a part of the columns of packed rows."""
+    """View one projection's columns of packed rows as a matrix (N, W)."""
     num_images, num_tokens, width = rows_BTW.shape
     return rows_BTW.as_strided((num_images * num_tokens, width), (rows_BTW.stride(1), 1))

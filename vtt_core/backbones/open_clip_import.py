@@ -1,9 +1,8 @@
-"""Import open_clip, and timm below it, where torch and torchvision come from different builds.
+"""Import open_clip and timm even if torch and torchvision come from different builds.
 
-The registry's torchvision wheel is built for CUDA. Beside a CPU build of torch its operators do not
-load, and its import fails with "operator torchvision::nms does not exist". Declaring the two operators
-that its Python side registers against is enough; nothing here calls them. Where torchvision's library
-loads, it brings its own operators, and a second declaration would clash with them.
+The torchvision wheel on PyPI is built for CUDA. With a CPU build of torch its operators do not load, and its import fails
+with "operator torchvision::nms does not exist". It is enough to declare the two operators that its Python code refers to;
+nothing here calls them. If torchvision's library loads, it has its own operators, and a second declaration would clash.
 """
 
 from __future__ import annotations
@@ -15,14 +14,14 @@ from pathlib import Path
 import torch
 
 _LIBRARIES: list[torch.library.Library] = []
-"""Kept alive: a library's declarations vanish with it."""
+"""Kept alive: the declarations disappear with their library."""
 
 
 def _has_operators() -> bool:
     """Tell whether the installed torchvision's compiled library loads into this torch."""
     spec = importlib.util.find_spec("torchvision")
     if spec is None or spec.origin is None:
-        return True  # open_clip's own import says what is missing
+        return True  # open_clip's import then reports what is missing
     for library in Path(spec.origin).parent.glob("_C.*"):
         try:
             torch.ops.load_library(str(library))
@@ -47,7 +46,7 @@ import open_clip  # noqa: E402 - torchvision, which both import, needs the decla
 import timm  # noqa: E402
 
 logging.getLogger("timm").setLevel(logging.ERROR)
-# Without a network it says at each of a dozen tries, twice, what our own error says once.
+# Without a network it logs each of a dozen retries twice. Our own error is enough.
 logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 
 __all__ = ["open_clip", "timm"]

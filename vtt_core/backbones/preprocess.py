@@ -16,7 +16,7 @@ from vtt_core.contract.manifest import Preprocessing
 
 
 def preprocess(images: Iterable[Image.Image], preprocessing: Preprocessing) -> Tensor:
-    """Return images_B3HW: resized to the backbone's side whatever the ratio, and normalised.
+    """Return images_B3HW: squashed to the backbone's side and normalised.
 
     Args:
         images: RGB images of any size.
@@ -26,7 +26,7 @@ def preprocess(images: Iterable[Image.Image], preprocessing: Preprocessing) -> T
 
 
 def resize(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
-    """Return the image squashed to the backbone's square side; one that has it already is only copied."""
+    """Return the image squashed to the backbone's square side."""
     side = preprocessing.side_pixels
     return image.resize((side, side), Image.Resampling.BILINEAR)
 

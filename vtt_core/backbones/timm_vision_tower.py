@@ -1,7 +1,7 @@
-"""Run a timm vision transformer (SigLIP's ViT, PE-Core's Eva with rotary positions) and give every layer's pooled feature.
+"""Run a timm vision transformer (SigLIP's ViT, PE-Core's Eva with rotary positions) and return every layer's pooled feature.
 
-timm's blocks run as they are. What a LoRA adds to q, k and v is put onto the output of a block's `attn.qkv` by a hook, which is
-registered once and does nothing unless this thread has handed it a LoRA: several threads may run one tower with different ones.
+timm's blocks run unchanged. A hook on each block's `attn.qkv` adds the LoRA to q, k and v. It is registered once, and does
+nothing unless the current thread has set a LoRA. So several threads can run one tower with different LoRAs.
 
 Shapes: B images, L layers, T tokens, W tower width, D joint size, E width of a head; deep prompts: J layers, P tokens.
 Source: METHOD.md, "Backbones"; timm 1.0.31, vision_transformer.py and eva.py.
@@ -21,12 +21,12 @@ from vtt_core.backbones.towers import AnyLayerLora, AnyLora
 from vtt_core.lora.dropout import Dropout, LayerDropout
 
 TRUNKS = (timm.models.vision_transformer.VisionTransformer, timm.models.eva.Eva)
-"""Whose forward pass is known: embedding, blocks one after another, norm, head."""
+"""Models with the expected forward pass: embedding, blocks in sequence, norm, head."""
 ATTENTIONS = (timm.layers.attention.Attention, timm.layers.attention.AttentionRope, timm.models.eva.EvaAttention)
 
 
 class _Active(NamedTuple):
-    """What the block that this thread is running adds to its q, k and v."""
+    """The LoRA of the block that this thread is running."""
 
     lora: AnyLayerLora
     dropout: LayerDropout | None
@@ -45,15 +45,15 @@ def _add_active_lora(_qkv: nn.Module, inputs: tuple[Tensor, ...], packed_BT3W: T
 
 
 def why_unsupported(trunk: Any) -> str | None:
-    """Say what in a timm model this tower cannot run, or None where it can.
+    """Return why a timm model is unsupported, or None if it is supported.
 
     Args:
-        trunk: the model; its weights are not looked at.
+        trunk: the model; its weights do not matter.
     """
     if type(trunk) not in TRUNKS:
         return f"its vision tower is timm's {type(trunk).__name__}, neither a VisionTransformer nor an Eva"
     if getattr(trunk, "rope_mixed", False):
-        return "its vision tower has other rotary positions in each block"
+        return "its vision tower has different rotary positions in each block"
     width = trunk.embed_dim
     for block in trunk.blocks:
         attention = getattr(block, "attn", None)
@@ -69,17 +69,17 @@ def why_unsupported(trunk: Any) -> str | None:
 
 
 class TimmVisionTower:
-    """The image half of a CLIP that is a timm model, of which every token may be pooled."""
+    """The vision tower of a CLIP that is a timm model. Its feature may be pooled from all tokens."""
 
     def __init__(self, visual: Any) -> None:
-        """Wrap `open_clip.timm_model.TimmModel`, whose weights stay where they are; its blocks get their hooks."""
+        """Wrap `open_clip.timm_model.TimmModel` without copying its weights, and register the hooks."""
         self._head, self._trunk = visual.head, visual.trunk
         self.blocks = list(self._trunk.blocks)
         self.num_layers = len(self.blocks)
         self.width: int = self._trunk.embed_dim
         self.num_tokens: int = self._trunk.patch_embed.num_patches + self._trunk.num_prefix_tokens
         for block in self.blocks:
-            # A copy of a model brings its hooks along.
+            # A copied model already has the hooks.
             if _add_active_lora not in block.attn.qkv._forward_hooks.values():
                 block.attn.qkv.register_forward_hook(_add_active_lora)
         with torch.no_grad():
@@ -92,13 +92,13 @@ class TimmVisionTower:
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
         return self._weight.device
 
     def embed(self, images_B3HW: Tensor) -> Tensor:
-        """Return x_BTW, what enters the first block: patches, and a class token where there is one, with positions."""
+        """Return x_BTW, the input of the first block: patches, and a class token if there is one, with positions."""
         embedded = self._trunk._pos_embed(self._trunk.patch_embed(images_B3HW))
-        x_BTW: Tensor = embedded[0] if isinstance(embedded, tuple) else embedded  # Eva's rotary positions come beside them
+        x_BTW: Tensor = embedded[0] if isinstance(embedded, tuple) else embedded  # Eva returns rotary positions too
         return self._normed(x_BTW)
 
     def layer_features(
@@ -114,7 +114,7 @@ class TimmVisionTower:
     def layer_features_of_tokens(
         self, x_BTW: Tensor, lora: AnyLora | None = None, dropout: Dropout | None = None, prompts_JPW: Tensor | None = None
     ) -> Tensor:
-        """Do the same for images that `embed` has turned into tokens."""
+        """Like `layer_features`, for the tokens that `embed` returned."""
         layers = []
         for index in range(self.num_layers):
             x_BTW = self._run_block(index, x_BTW, lora, dropout, prompts_JPW)
@@ -122,24 +122,24 @@ class TimmVisionTower:
         return torch.stack(layers, dim=1)
 
     def features(self, images_B3HW: Tensor, lora: AnyLora | None = None, prompts_JPW: Tensor | None = None) -> Tensor:
-        """Return the image features f_BD: the last layer's, not normalised."""
+        """Return the image features f_BD of the last layer, not normalised."""
         return self.feature_of(self._last_tokens(images_B3HW, lora, prompts_JPW))
 
     def unprojected_features(self, images_B3HW: Tensor) -> Tensor:
-        """Return pooled_BW of the frozen tower: what the projection reads; SigLIP's, without one, are its features."""
+        """Return pooled_BW of the frozen tower: the input of the projection. For SigLIP, which has none, it is the feature."""
         return self._pool(self._last_tokens(images_B3HW))
 
     def feature_of(self, x_BTW: Tensor) -> Tensor:
-        """Return the feature (B, D) of the tokens that a block gave; prompts after the image's own are not pooled."""
+        """Return the feature (B, D) of a block's output tokens, without prompts."""
         vision_BD: Tensor = self._head(self._trunk.head(self._pool(x_BTW)))
         return vision_BD
 
     def pool_attention(
         self, images_B3HW: Tensor, lora: AnyLora | None = None, prompts_JPW: Tensor | None = None
     ) -> Tensor | None:
-        """Return attention_BT: how much the pooling reads of each token of an image, the mean over its heads; it sums to 1.
+        """Return attention_BT: the pooling's attention to each token of an image, averaged over its heads. It sums to 1.
 
-        A tower that pools without attention gives None.
+        A tower that pools without attention returns None.
         """
         pool: Any = self._trunk.attn_pool
         if pool is None:
@@ -152,7 +152,7 @@ class TimmVisionTower:
         q_1HQE = pool.q_norm(pool.q(pool.latent).unflatten(-1, heads).transpose(1, 2))
         k_BHTE = pool.k_norm(pool.kv(placed_BTW).unflatten(-1, (2, *heads))[:, :, 0].transpose(1, 2))
         shares_BHQT = (q_1HQE @ k_BHTE.transpose(-2, -1) * pool.scale).softmax(dim=-1)
-        # Of several latent tokens the feature is the first, or their mean.
+        # With several latent tokens, the feature is the first or their mean.
         shares_BQT = shares_BHQT.mean(dim=1)[:, : 1 if pool.pool == "token" else None]
         return functional.pad(shares_BQT.mean(dim=1), (num_unread, 0))
 
@@ -169,7 +169,7 @@ class TimmVisionTower:
     def _run_block(
         self, index: int, x_BTW: Tensor, lora: AnyLora | None, dropout: Dropout | None, prompts_JPW: Tensor | None
     ) -> Tensor:
-        """Return the tokens that block `index` makes of those before it and its own prompts."""
+        """Return the output tokens of block `index`, which also reads its own prompts."""
         x_BTW = self._put_prompts(x_BTW, index, prompts_JPW)
         options = self._rotations(x_BTW.shape[1] - self.num_tokens)
         block_dropout = dropout.layer(index) if dropout is not None else None
@@ -181,9 +181,9 @@ class TimmVisionTower:
         return x_BTW
 
     def _put_prompts(self, x_BTW: Tensor, index: int, prompts_JPW: Tensor | None) -> Tensor:
-        """Return the tokens that block `index` reads: the image's own, then the prompts of this depth.
+        """Return the input tokens of block `index`: the image's own, then this block's prompts.
 
-        What enters the first block is normalised, prompts too; deeper ones take the places of those before.
+        The input of the first block is normalised, prompts included. Deeper prompts replace the ones before.
         """
         if prompts_JPW is None or index >= len(prompts_JPW):
             return x_BTW
@@ -195,7 +195,7 @@ class TimmVisionTower:
         return normed_TW
 
     def _rotations(self, num_prompts: int) -> dict[str, Tensor]:
-        """Return what an Eva's block wants to know of its tokens' places: nothing of a ViT's; prompts have none, and stay."""
+        """Return the rotary positions that an Eva block takes, or nothing for a ViT. Prompts are not rotated."""
         rope = getattr(self._trunk, "rope", None)
         if rope is None:
             return {}

@@ -1,4 +1,4 @@
-"""Tokenise prompts with open_clip's bundled tokenizer or a model's own from a hub, without losing their end."""
+"""Tokenise prompts with open_clip's bundled tokenizer or a hub's. Prompts that are too long are refused, not cut."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ Tokenize = Callable[[Sequence[str]], Tensor]
 def make_tokenize(context_length: int, vocabulary_size: int | None = None) -> Tokenize:
     """Return a function from C texts to token ids (C, T), padded with zeros to the context length.
 
-    The function raises PromptError for a text that does not fit; open_clip would cut it silently.
+    The function raises PromptError for a text that does not fit. open_clip would silently cut it.
 
     Args:
-        context_length: positions T of the text tower, start and end of text among them.
-        vocabulary_size: of a tower with random weights, which knows none of the words; ids beyond it are folded back.
+        context_length: positions T of the text tower, including start and end of text.
+        vocabulary_size: of a tower with random weights, which knows no words; larger ids are taken modulo this.
     """
     tokenizer = open_clip.SimpleTokenizer(context_length=context_length)
 
@@ -34,14 +34,14 @@ def make_tokenize(context_length: int, vocabulary_size: int | None = None) -> To
 
 
 def make_hub_tokenize(text_config: Mapping[str, Any], backbone_id: str) -> Tokenize:
-    """Return the same for a model whose tokenizer is a hub's, such as SigLIP2's.
+    """Like `make_tokenize`, for a model whose tokenizer is on a hub, such as SigLIP2.
 
     Args:
         text_config: `text_cfg` of open_clip's configuration, with `hf_tokenizer_name`.
         backbone_id: for the message.
 
     Raises:
-        BackboneUnavailableError: the package `transformers` is not installed, or the files are out of reach.
+        BackboneUnavailableError: the package `transformers` is not installed, or the files are unavailable.
     """
     name, context_length = text_config["hf_tokenizer_name"], text_config["context_length"]
     try:
@@ -57,7 +57,7 @@ def make_hub_tokenize(text_config: Mapping[str, Any], backbone_id: str) -> Token
             got=f"{type(error).__name__}: {str(error)[:300]}",
             remedy="Install the extra `siglip`: pip install -c constraints.txt '.[siglip]'",
         ) from error
-    except Exception as error:  # hub libraries raise errors of many kinds; all mean the same here
+    except Exception as error:  # hub libraries raise many kinds of errors; all mean the same here
         raise BackboneUnavailableError(
             expected=f"the tokenizer of {backbone_id!r}, {name!r}, from a hub or a cache",
             got=f"{type(error).__name__}: {str(error)[:300]}",
@@ -79,7 +79,7 @@ def make_hub_tokenize(text_config: Mapping[str, Any], backbone_id: str) -> Token
 
 
 def check_length(text: str, num_tokens: int, max_tokens: int) -> None:
-    """Refuse a text that does not fit, by its beginning.
+    """Refuse a text that is too long.
 
     Raises:
         PromptError: it has more tokens than the text tower reads.
@@ -93,6 +93,6 @@ def check_length(text: str, num_tokens: int, max_tokens: int) -> None:
 
 
 def find_first_word(tokenize: Tokenize) -> int:
-    """Return the position of a prompt's first word: 1 after a start-of-text token, 0 where there is none."""
+    """Return the position of a prompt's first word: 1 after a start-of-text token, 0 without one."""
     empty_T, word_T = tokenize(["", "a"])
     return int((empty_T != word_T).nonzero()[0])

@@ -1,14 +1,14 @@
-"""Say what a vision tower is, and run the text tower of a frozen open_clip CLIP: every layer's projected feature.
+"""The interface of vision towers, and the text tower of a frozen open_clip CLIP.
 
-A layer's feature is its pooled tokens (image) or end-of-text token (text) put through the tower's *final*
-norm and projection, not normalised; the last layer's equals the model's own output.
+A layer's feature is its pooled tokens (image) or its end-of-text token (text) after the tower's *final* norm and projection.
+It is not normalised. The last layer's feature is the model's own output.
 The vision towers are in `clip_vision_tower.py` (CLIP's own ViT) and `timm_vision_tower.py` (SigLIP, PE-Core).
 
 Shapes: B images or prompts, C classes, L layers, T tokens, W tower width, D joint size, H heads;
     deep prompts: J layers, P tokens.
 Source: METHOD.md, step 1 and "Diagnostics"; zhenyuZ-HUST/CVPR26-VtT@93e79e7.
-Differs: the authors run all text positions; a causal tower's end-of-text feature does not depend on
-    what follows it, so prompts are cut after the longest one.
+Differs: the authors run all text positions. In a causal tower the end-of-text feature does not depend on later positions, so
+    prompts are cut to the longest one.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from vtt_core.lora.layers import TowerLora
 
 
 class AnyLayerLora(Protocol):
-    """What changes a block's q, k and v."""
+    """A LoRA of one block's q, k and v."""
 
     def add_to(self, packed_BT3W: Tensor, x_BTW: Tensor, dropout: LayerDropout | None = None) -> Tensor:
-        """Return the packed projection with its change."""
+        """Return the packed projection with the LoRA added."""
 
 
 class AnyLora(Protocol):
@@ -53,10 +53,10 @@ def run_block(
     Args:
         block: `open_clip.transformer.ResidualAttentionBlock`.
         x_BTW: input tokens.
-        is_causal: whether a token sees only itself and those before it.
+        is_causal: whether a token attends only to itself and earlier ones.
         lora: low-rank change of q, k and v, or None.
-        dropout: of the LoRA's inputs; None means that all are kept.
-        num_read: the first tokens, whose output alone is wanted; None means all. They still see every token.
+        dropout: of the LoRA's inputs; None for no dropout.
+        num_read: compute only the output of so many first tokens; None for all. They still attend to all tokens.
     """
     q_BHTE, k_BHTE, v_BHTE = _project_qkv(block, x_BTW, lora, dropout)
     if num_read is not None:
@@ -69,10 +69,10 @@ def run_block(
 
 
 def block_attention(block: Any, x_BTW: Tensor, lora: AnyLayerLora | None = None) -> Tensor:
-    """Return attention_BHTT of a block in which every token sees all: row t says how much token t reads of each; it sums to 1.
+    """Return attention_BHTT of a block without a causal mask. Row t is token t's attention to each token, and sums to 1.
 
     Args:
-        block: as in `run_block`, which keeps no such matrix.
+        block: as in `run_block`.
         x_BTW: input tokens of the block.
         lora: low-rank change of q, k and v, or None.
     """
@@ -95,10 +95,7 @@ def _project_qkv(
 
 
 class VisionTower(Protocol):
-    """The image half of a CLIP, of any kind.
-
-    A layer's feature is what the tower makes of that layer's tokens by its *final* norm, pooling and projection.
-    """
+    """The vision tower of a CLIP, of any kind."""
 
     blocks: list[Any]
     num_layers: int
@@ -106,11 +103,11 @@ class VisionTower(Protocol):
     """Size W of tokens, and of each of q, k and v."""
     joint_size: int
     num_tokens: int
-    """Of an image, class token included where there is one."""
+    """Of an image, including a class token if there is one."""
 
     @property
     def device(self) -> torch.device:
-        """Where the weights are."""
+        """Device of the weights."""
 
     def layer_features(
         self,
@@ -124,9 +121,8 @@ class VisionTower(Protocol):
         Args:
             images_B3HW: preprocessed images.
             lora: low-rank layers of this tower, or None for the frozen one.
-            dropout: of the LoRA's inputs while training; None means that all are kept.
-            prompts_JPW: tokens that the first J blocks read beside the image's own; each block has its own, deeper blocks
-                keep the last ones.
+            dropout: of the LoRA's inputs during training; None for no dropout.
+            prompts_JPW: extra tokens for each of the first J blocks. Deeper blocks keep the last ones.
 
         Returns:
             vision_BLD, not normalised.
@@ -135,26 +131,26 @@ class VisionTower(Protocol):
     def layer_features_of_tokens(
         self, x_BTW: Tensor, lora: AnyLora | None = None, dropout: Dropout | None = None, prompts_JPW: Tensor | None = None
     ) -> Tensor:
-        """Do the same for images that `embed` has turned into tokens."""
+        """Like `layer_features`, for the tokens that `embed` returned."""
 
     def embed(self, images_B3HW: Tensor) -> Tensor:
-        """Return x_BTW, what enters the first block."""
+        """Return x_BTW, the input of the first block."""
 
     def feature_of(self, x_BTW: Tensor) -> Tensor:
-        """Return the feature (B, D) of the tokens that a block gave, prompts after the image's own ignored."""
+        """Return the feature (B, D) of a block's output tokens, without prompts."""
 
     def features(self, images_B3HW: Tensor, lora: AnyLora | None = None, prompts_JPW: Tensor | None = None) -> Tensor:
-        """Return the image features f_BD: the last layer's, not normalised."""
+        """Return the image features f_BD of the last layer, not normalised."""
 
     def unprojected_features(self, images_B3HW: Tensor) -> Tensor:
-        """Return pooled_BW of the frozen tower: what the projection into the joint space would read, where there is one."""
+        """Return pooled_BW of the frozen tower: the feature before the projection into the joint space."""
 
 
 class TextTower:
-    """The text half of a CLIP: open_clip's own, whichever way it reads and wherever it ends."""
+    """The text tower of a CLIP: open_clip's own, causal or not, with any kind of pooling."""
 
     def __init__(self, clip: Any, first_word: int = 1) -> None:
-        """Wrap the text side of an open_clip model, whose weights stay where they are.
+        """Wrap the text side of an open_clip model without copying its weights.
 
         Args:
             clip: `open_clip.model.CLIP`, or a `CustomTextCLIP` with a `TextTransformer`.
@@ -170,7 +166,7 @@ class TextTower:
         self.context_length: int = text.positional_embedding.shape[0]
         self.first_word = first_word
         self.is_causal: bool = text.attn_mask is not None
-        """Whether a token sees only itself and those before it."""
+        """Whether a token attends only to itself and earlier ones."""
 
     def embed(self, tokens_CT: Tensor) -> Tensor:
         """Return the token embeddings, before the positional embedding."""
@@ -187,11 +183,10 @@ class TextTower:
         """Return the projected end-of-text token of every prompt after every block, layer 1 first.
 
         Args:
-            tokens_CT: what the tokenizer gave.
+            tokens_CT: from the tokenizer.
             lora: low-rank layers of this tower, or None for the frozen one.
-            dropout: of the LoRA's inputs while training; None means that all are kept.
-            block_weights: factor on what each block adds: 1 leaves it as it is, 0 removes it, more emphasises it; None means
-                1 for all.
+            dropout: of the LoRA's inputs during training; None for no dropout.
+            block_weights: factor on what each block adds: 1 is normal, 0 removes the block, more emphasises it; None for all 1.
 
         Returns:
             text_CLD, not normalised.
@@ -209,15 +204,15 @@ class TextTower:
         prompts_JPW: Tensor | None = None,
         block_weights: Sequence[float] | None = None,
     ) -> Tensor:
-        """Do the same for prompts that are given as token embeddings.
+        """Like `layer_features`, for prompts given as token embeddings.
 
         Args:
             embeddings_CTW: token embeddings, before the positional embedding.
             end_C: position of the end-of-text token of every prompt.
             lora: low-rank layers of this tower, or None for the frozen one.
-            dropout: of the LoRA's inputs while training; None means that all are kept.
-            prompts_JPW: tokens that the first J blocks read in the places of the first P words; each block has its own. The
-                first block's stand before the positional embedding.
+            dropout: of the LoRA's inputs during training; None for no dropout.
+            prompts_JPW: for each of the first J blocks, tokens that replace the first P words. Those of the first block have no
+                positional embedding yet.
             block_weights: as in `layer_features`.
         """
         x_CTW = self._put_prompts(embeddings_CTW, 0, prompts_JPW) + self.positions(embeddings_CTW.shape[1])
@@ -235,7 +230,7 @@ class TextTower:
         return self.project(torch.stack(end_tokens, dim=1))
 
     def _put_prompts(self, x_CTW: Tensor, index: int, prompts_JPW: Tensor | None) -> Tensor:
-        """Return the tokens that block `index` reads: prompts of this depth in the places of the first words."""
+        """Return the input tokens of block `index`: its prompts replace the first words."""
         if prompts_JPW is None or index >= len(prompts_JPW):
             return x_CTW
         start, end = self.first_word, self.first_word + prompts_JPW.shape[1]
@@ -243,18 +238,18 @@ class TextTower:
         return torch.cat((x_CTW[:, :start], prompts_CPW, x_CTW[:, end:]), dim=1)
 
     def cut_padding(self, tokens_CT: Tensor) -> Tensor:
-        """Drop the positions after the last end-of-text token, where nothing that is read sees them.
+        """Drop the positions after the last end-of-text token, if they do not affect the features.
 
-        A tower that is not causal reads them, and keeps them all; so does one whose last position is its feature.
+        A tower needs them if it is not causal, or if its feature is the last position.
         """
         if not self.is_causal or self._pool == "last":
             return tokens_CT
         return tokens_CT[:, : int(self.end_of(tokens_CT).max()) + 1]
 
     def end_of(self, tokens_CT: Tensor) -> Tensor:
-        """Return the position (C) of every prompt whose token becomes its feature.
+        """Return the position (C) of the token that becomes each prompt's feature.
 
-        It is the end-of-text token, which has the largest id or one of its own, or simply the last position.
+        It is the end-of-text token, found by its own id or as the largest one, or it is simply the last position.
         """
         if self._pool == "last":
             return torch.full((len(tokens_CT),), tokens_CT.shape[1] - 1, device=tokens_CT.device)
@@ -266,7 +261,7 @@ class TextTower:
         return positions_TW
 
     def project(self, end_CLW: Tensor) -> Tensor:
-        """Put end-of-text tokens of any layer through the final norm and projection."""
+        """Apply the final norm and the projection to end-of-text tokens of any layer."""
         normed_CLW: Tensor = self._text.ln_final(end_CLW)
         projection = self._text.text_projection
         if projection is None:

@@ -1,9 +1,9 @@
-"""Run the vision tower forward once and backward for several cotangents at once, by hand: the fast path of training.
+"""A hand-written forward pass of the vision tower, and a backward pass for several cotangents at once, for fast training.
 
-`ClipVisionTower.layer_features` with autograd gives the same numbers. What is saved here:
-- the cotangents of all losses go back stacked, so slopes and attention weights are computed once for all of them;
-- no gradient of a frozen weight is computed, and none of what enters the first block;
-- of the last block only the class token is computed;
+`ClipVisionTower.layer_features` with autograd gives the same numbers. This pass saves work:
+- the cotangents of all losses are stacked, so slopes and attention weights are computed once for all;
+- gradients of frozen weights and of the first block's input are not computed;
+- the last block computes only the class token;
 - the backward pass ends at the first block's LoRA.
 
 `lora_pass.py` runs the LoRA's part.
@@ -31,14 +31,14 @@ from vtt_core.lora.layers import TowerLora
 from vtt_core.lora.stacked import StackedLora
 
 _softmax_backward = torch.ops.aten._softmax_backward_data.out
-"""Derivative of a softmax in one pass, which may write where it reads."""
+"""Derivative of a softmax, which can work in place."""
 
 
 class VisionPass:
-    """Forward and backward passes over one frozen vision tower of CLIP's own kind."""
+    """Forward and backward passes of one frozen vision tower of CLIP's own kind."""
 
     def __init__(self, tower: VisionTower) -> None:
-        """Take the tower's weights; they are not copied, but for a block with layer scale."""
+        """Take the tower's weights. They are copied only for blocks with layer scale."""
         assert isinstance(tower, ClipVisionTower), "other towers are trained with autograd"
         self._tower = tower
         self._blocks = [_Block.of(block) for block in tower.blocks]
@@ -85,7 +85,7 @@ class VisionPass:
 
 @dataclass
 class Trace:
-    """What a forward pass leaves for its backward pass."""
+    """What the backward pass needs from the forward pass."""
 
     lora: LoraInput
     blocks: list[_BlockTrace]
@@ -244,7 +244,7 @@ def _heads(rows: Tensor, num_heads: int) -> Tensor:
 
 
 def _unheads(*parts: Tensor) -> Tensor:
-    """Turn P times (K, B, H, T, E) into (K, B, T, P W)."""
+    """Turn P tensors (K, B, H, T, E) into (K, B, T, P W)."""
     num_cotangents, num_images, num_heads, num_tokens, head_width = parts[0].shape
     packed = parts[0].new_empty(num_cotangents, num_images, num_tokens, len(parts), num_heads, head_width)
     for index, part in enumerate(parts):

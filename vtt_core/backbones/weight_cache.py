@@ -1,4 +1,4 @@
-"""Tell whether the weights of a published backbone are on this machine, without loading or downloading anything."""
+"""Tell whether a published backbone's weights are cached on this machine. Nothing is loaded or downloaded."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from huggingface_hub import constants, try_to_load_from_cache
 from vtt_core.contract.backbones import BackboneEntry
 
 WEIGHT_FILES = ("open_clip_model.safetensors", "open_clip_pytorch_model.safetensors", "open_clip_pytorch_model.bin")
-"""Names that open_clip looks for in a repository, in its order."""
+"""File names that open_clip looks for, in its order."""
 
 
 def is_cached(entry: BackboneEntry) -> bool:
-    """Return whether the weights are in the hub's cache, which HF_HOME names."""
+    """Return whether the weights are in the hub's cache (HF_HOME)."""
     if not entry.hub_path:
         return False
     repository, _, file_name = entry.hub_path.rpartition("/")

@@ -1,4 +1,4 @@
-"""List the backbones that an id can name, without importing torch.
+"""List the backbones and check their ids, without importing torch.
 
 A backbone id is `mini`, or `name/tag` with an open_clip model name and one of: a pretrained tag of
 open_clip, `random` (seeded random weights, for measurements; they know no words, so they read with the
@@ -24,7 +24,7 @@ WEIGHT_FILE_SUFFIX = ".safetensors"
 
 @dataclass(frozen=True)
 class BackboneEntry:
-    """One backbone that can be asked for."""
+    """One backbone with published weights."""
 
     backbone_id: str
     image_side_pixels: int
@@ -46,7 +46,7 @@ class BackboneEntry:
 
 
 class Weights(StrEnum):
-    """Where the weights of a backbone are, as seen by those who train."""
+    """Where the weights of a backbone are, as the workers see it."""
 
     BUNDLED = "bundled"
     """In this package."""
@@ -68,7 +68,7 @@ def catalogue() -> tuple[BackboneEntry, ...]:
 
 
 def model_card(entry: BackboneEntry) -> str | None:
-    """Return the Markdown card of a bundled backbone; the others' cards are with whoever published them."""
+    """Return the Markdown card of a bundled backbone; those of the others are where they were published."""
     if not entry.is_bundled:
         return None
     return files("vtt_core").joinpath("backbones", entry.backbone_id, "CARD.md").read_text(encoding="utf-8")
@@ -81,10 +81,10 @@ def split_backbone_id(backbone_id: str) -> tuple[str, str]:
 
 
 def check_backbone_id(backbone_id: str) -> None:
-    """Refuse an id that no backbone has; its weights are not looked for.
+    """Refuse an id that no backbone has, without looking for its weights.
 
     Raises:
-        UnknownBackboneError: the name or the tag is unknown; near ones are named.
+        UnknownBackboneError: the name or the tag is unknown; the error names similar ones.
     """
     name, tag = split_backbone_id(backbone_id)
     names = {split_backbone_id(entry.backbone_id)[0] for entry in catalogue()} - {MINI}
@@ -96,10 +96,10 @@ def check_backbone_id(backbone_id: str) -> None:
 def check_catalogue_id(backbone_id: str) -> None:
     """Refuse an id that the catalogue does not list, such as that of a local file.
 
-    Whoever may only ask a service must not name files of the machine that it runs on.
+    A client of the service must not name files of the machine that it runs on.
 
     Raises:
-        UnknownBackboneError: it is not listed; near ones are named.
+        UnknownBackboneError: it is not listed; the error names similar ones.
     """
     known = {entry.backbone_id for entry in catalogue()}
     if backbone_id in known:

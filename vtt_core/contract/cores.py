@@ -1,4 +1,4 @@
-"""Tell how many processor cores this process may use; a container's quota counts, and the whole machine does not.
+"""Count the processor cores that this process may use, within the quota of its container.
 
 Source: Linux, Documentation/admin-guide/cgroup-v2.rst (`cpu.max`); cgroup-v1 `cpu.cfs_quota_us`; `sched_setaffinity(2)`.
 """
@@ -15,18 +15,18 @@ ROOT = Path("/")
 def usable_cores(root: Path = ROOT) -> int:
     """Return how many cores this process may use, at least 1.
 
-    The least of what its affinity and the quotas of its control groups allow. A part of a core does not count: a thread
-    more than the quota only makes the others wait.
+    The minimum of its affinity and the quotas of its control groups, rounded down: with more threads than the quota, the
+    others only wait.
 
     Args:
-        root: where `proc` and `sys` lie.
+        root: folder of `proc` and `sys`.
     """
     quotas = [int(quota) for quota in _quotas(root)]
     return max(1, min([_affinity(), *quotas]))
 
 
 def shared_cores() -> int:
-    """Return half of the usable cores, at least 1: for each of two processes that compute side by side."""
+    """Return half of the usable cores, at least 1, for each of two processes that compute at the same time."""
     return max(1, usable_cores() // 2)
 
 
@@ -50,7 +50,7 @@ def _quotas(root: Path) -> Iterator[float]:
 
 
 def _upwards(mount: Path, path: str) -> Iterator[Path]:
-    """Yield the folder of a control group and of each one above it; in a container, only the highest may be seen."""
+    """Yield the folder of a control group and of each one above it; in a container, only the highest may be visible."""
     parts = [part for part in path.split("/") if part not in ("", "..")]
     for length in range(len(parts), -1, -1):
         yield mount.joinpath(*parts[:length])

@@ -1,4 +1,4 @@
-"""Say what is wrong with what came: the error tree of the method, shared by app and worker.
+"""Errors of the method, shared by app and worker.
 
 VttError
 ├── InputError (also a ValueError)        something the caller sent
@@ -48,7 +48,7 @@ VttError
 │   ├── AdapterFormatError                adapter.bad_format
 │   └── BackboneMismatchError             adapter.backbone_mismatch
 ├── BackboneUnavailableError              backbone.unavailable: known, but its weights are out of reach
-└── VerificationError                     adapter.verification_failed: what was written answers otherwise than what was trained
+└── VerificationError                     adapter.verification_failed: the written adapter differs from the trained one
 """
 
 from __future__ import annotations
@@ -67,7 +67,7 @@ _SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
 
 
 class VttError(Exception):
-    """Tell what was expected, what came and what to do about it.
+    """An error that says what was expected, what came instead, and what to do about it.
 
     Args:
         expected: what would have been right, as a phrase.
@@ -114,14 +114,14 @@ class NotAnImageError(ImageError):
 
 
 class UnsupportedKindError(ImageError):
-    """The file is good and of a known format, but its kind of pixels is not read."""
+    """The file is intact and its format is known, but its kind of pixels is not supported."""
 
     code = "image.unsupported_kind"
-    title = "Kind of image that is not read"
+    title = "Unsupported kind of image"
 
 
 class TruncatedImageError(ImageError):
-    """The header is an image's, the pixels end early or are damaged."""
+    """The header is that of an image, but the pixels are truncated or damaged."""
 
     code = "image.truncated"
     title = "Truncated or damaged image"
@@ -149,14 +149,14 @@ class ImageDimensionsError(ImageError):
 
 
 class ImageTooComplexError(ImageError):
-    """Decoding it would take far more time or memory than its pixels need."""
+    """Decoding it would take far more time or memory than an image of this size should."""
 
     code = "image.too_complex"
     title = "Image too complex"
 
 
 class MetadataNotRemovableError(ImageError):
-    """Its metadata cannot be taken out without loss, and it is never stored with them."""
+    """Its metadata cannot be removed without loss, and images are never stored with metadata."""
 
     code = "image.metadata_not_removable"
     title = "Metadata cannot be removed"
@@ -191,21 +191,21 @@ class NotAFileError(ArchiveError):
 
 
 class UnsafePathError(ArchiveError):
-    """The path of an entry leads outside the zip, or other systems read it as another path."""
+    """The path of an entry leads outside the zip, or means another path on other systems."""
 
     code = "archive.unsafe_path"
     title = "Unsafe path in the archive"
 
 
 class UnknownEncodingError(ArchiveError):
-    """The name of a class folder has bytes whose characters are unknown, so a label would be a guess."""
+    """The name of a class folder is in an unknown encoding, so its label would be a guess."""
 
     code = "archive.unknown_encoding"
     title = "Folder names in an unknown encoding"
 
 
 class UnsupportedMethodError(ArchiveError):
-    """Entries of a zip are compressed or encrypted in a way that is not read here."""
+    """Entries of a zip are encrypted, or compressed by an unsupported method."""
 
     code = "archive.unsupported_method"
     title = "Unsupported compression or encryption"
@@ -275,7 +275,7 @@ class BadLabelError(SupportSetError):
 
 
 class SameTokensError(SupportSetError):
-    """Two labels are different texts, but the text encoder reads the same tokens, so no image can tell them apart."""
+    """The text encoder reads two different labels as the same tokens, so it cannot tell them apart."""
 
     code = "support_set.same_tokens"
     title = "Two labels that the text encoder reads as the same"
@@ -289,7 +289,7 @@ class DuplicateImageError(SupportSetError):
 
 
 class ConflictingLabelsError(SupportSetError):
-    """The same bytes are already there under another label."""
+    """The same bytes are already in another class."""
 
     code = "support_set.conflicting_labels"
     title = "Same image under two labels"
@@ -303,7 +303,7 @@ class SeveralProblemsError(SupportSetError):
 
 
 class DatasetError(InputError):
-    """A data set for benchmarks cannot be read from where it is said to be."""
+    """A data set for benchmarks cannot be read."""
 
     code = "dataset.invalid"
     title = "Unusable data set"
@@ -317,10 +317,10 @@ class UnknownDatasetError(DatasetError):
 
 
 class DatasetLayoutError(DatasetError):
-    """The folder does not look as the download of the data set does, or a part is missing."""
+    """The folder does not have the layout of the data set's download, or a part is missing."""
 
     code = "dataset.bad_layout"
-    title = "Data set missing or laid out otherwise"
+    title = "Data set missing, or in another layout"
 
 
 class DatasetFileError(DatasetError):
@@ -345,10 +345,10 @@ class UnknownRowError(InputError):
 
 
 class MissingRequirementError(InputError):
-    """Weights or data sets that a published row needs are not there."""
+    """Weights or data sets that a published row needs are missing."""
 
     code = "reproduce.missing"
-    title = "Not everything is there"
+    title = "Weights or data sets are missing"
 
 
 class RecipeError(InputError):
@@ -408,14 +408,14 @@ class BackboneMismatchError(InputError):
 
 
 class BackboneUnavailableError(VttError):
-    """The backbone is known, but its weights can be had neither from a hub nor from a cache or file."""
+    """The backbone is known, but its weights are in no cache or file and cannot be downloaded."""
 
     code = "backbone.unavailable"
     title = "Backbone weights out of reach"
 
 
 class VerificationError(VttError):
-    """What was written does not answer as what was trained."""
+    """The written adapter gives other answers than the trained one."""
 
     code = "adapter.verification_failed"
     title = "Written adapter differs from the trained one"

@@ -1,4 +1,4 @@
-"""Give an accuracy its 95 % interval.
+"""95 % intervals of accuracies.
 
 Source: Wilson 1927, score interval of a binomial proportion; Student 1908, interval of a mean; Abramowitz & Stegun 1964,
     26.7.3 and 26.7.4, the distribution of Student's t; Bonferroni's correction where the best of several means is picked.
@@ -18,11 +18,10 @@ NORMAL_QUANTILE = 1.959963984540054
 def wilson_half_width(num_correct: int, num_images: int) -> float:
     """Return half the length of the 95 % Wilson interval, as a fraction.
 
-    The normal approximation would call 15 of 15 certain (width 0); Wilson's stays honest at
-    both ends and for few images.
+    The normal approximation would call 15 of 15 certain (width 0); Wilson's interval holds at both ends and for few images.
 
     Args:
-        num_correct: images classified rightly.
+        num_correct: images classified correctly.
         num_images: images classified, at least 1.
     """
     assert num_images > 0
@@ -35,11 +34,11 @@ def wilson_half_width(num_correct: int, num_images: int) -> float:
 def mean_half_width(values: Sequence[float], num_means: int = 1) -> float:
     """Return half the length of the 95 % interval of the mean of independent values, such as an episode's accuracy.
 
-    It is Student's: of 7 values a quarter wider than that of a known spread, of 100 values by a hundredth.
+    It is Student's interval: for 7 values a quarter wider than one with a known spread, for 100 values a hundredth wider.
 
     Args:
         values: at least 2.
-        num_means: means that this one was picked from; the intervals of all of them then hold together (Bonferroni).
+        num_means: means that this one was picked from; the intervals then hold for all of them together (Bonferroni).
     """
     return student_quantile(len(values) - 1, 0.025 / num_means) * stdev(values) / sqrt(len(values))
 

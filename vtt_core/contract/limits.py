@@ -1,4 +1,4 @@
-"""Name every limit on what a user may send, with its unit."""
+"""Limits on what a user may send."""
 
 from __future__ import annotations
 

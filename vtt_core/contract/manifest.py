@@ -1,4 +1,4 @@
-"""Describe a stripped adapter: all that is needed to use it, nothing that only training needed."""
+"""The manifest of a stripped adapter: all that is needed to use it, nothing that only training needed."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class AdapterManifest:
-    """The JSON half of an adapter; the tensors lie beside it in safetensors."""
+    """The JSON file of an adapter; its tensors are in a safetensors file."""
 
     format_version: int
     backbone_id: str
@@ -58,7 +58,7 @@ class AdapterManifest:
 
     @classmethod
     def from_json(cls, values: object) -> AdapterManifest:
-        """Read a manifest that somebody may have touched.
+        """Read a manifest that may have been edited.
 
         Raises:
             AdapterFormatError: another format version, or a field is missing, unknown or of the wrong type.

@@ -1,4 +1,4 @@
-"""Read what a benchmark's method is called: `NAME[@PRESET][:field=value...]`, as in `clip-lora+vtt@paper:iterations=100`."""
+"""Parse method specs: `NAME[@PRESET][:FIELD=VALUE...]`, as in `clip-lora+vtt@paper:iterations=100`."""
 
 from __future__ import annotations
 
@@ -15,25 +15,25 @@ _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, 
 
 @dataclass(frozen=True)
 class MethodSpec:
-    """One method of a benchmark."""
+    """One method, and the recipe that its spec gives it."""
 
     text: str
-    """As it was asked for; it names the method in results."""
+    """The spec as it was written; it names the method in results."""
     name: str
     recipe: FinetuneRecipe | None
-    """Of a fine-tuning; None for a baseline, which has none."""
+    """None for a baseline, which has no recipe."""
 
 
 def parse_specs(
     text: str, baselines: Collection[str], changes: Mapping[str, Any] | None = None, *, backbone_id: str | None = None
 ) -> tuple[MethodSpec, ...]:
-    """Read methods that commas separate.
+    """Parse specs that are separated by commas.
 
     Args:
-        text: what was given.
+        text: the specs.
         baselines: names of methods without a recipe.
-        changes: fields of every recipe that does not name them itself.
-        backbone_id: what the methods fine-tune; a recipe without a preset is the one tuned for it.
+        changes: fields for every recipe; a field in a spec overrides them.
+        backbone_id: the backbone to fine-tune; without a preset, a method has the recipe that is tuned for it.
 
     Raises:
         InputError: a method or a field is unknown, or a method is named twice.
@@ -48,12 +48,12 @@ def parse_specs(
 def parse_spec(
     text: str, baselines: Collection[str], changes: Mapping[str, Any] | None = None, *, backbone_id: str | None = None
 ) -> MethodSpec:
-    """Read one method; the arguments are those of `parse_specs`."""
+    """Parse one spec; arguments and errors are those of `parse_specs`."""
     head, *assignments = text.split(":")
     name, at, preset = head.partition("@")
     if name in baselines:
         if at or assignments:
-            raise InputError(expected=f"{name} as it is, since it has no recipe", got=repr(text), remedy=f"Write {name} alone")
+            raise InputError(expected=f"{name} alone, since it has no recipe", got=repr(text), remedy=f"Write only {name}")
         return MethodSpec(text, name, None)
     if name not in METHODS:
         raise _unknown("a method", name, [*baselines, *METHODS])
@@ -74,7 +74,7 @@ def _assignment(assignment: str, spec: str) -> tuple[str, Any]:
 
 
 def _value(field: str, text: str, kind: type) -> Any:
-    """Return the value of a field by its type; whether it is in range is for the recipe to say."""
+    """Return the value of a field by its type; the recipe checks its range."""
     try:
         if kind is bool:
             return _BOOLEANS[text.lower()]
@@ -86,5 +86,5 @@ def _value(field: str, text: str, kind: type) -> Any:
 
 def _unknown(what: str, name: str, known: Sequence[str]) -> InputError:
     near = get_close_matches(name, known)
-    remedy = f"Did you mean {' or '.join(near)}?".rstrip("?") if near else "Choose one of them"
+    remedy = f"Did you mean {' or '.join(near)}" if near else "Choose one of them"
     return InputError(expected=f"{what} among {', '.join(known)}", got=repr(name[:80]), remedy=remedy)

@@ -1,7 +1,7 @@
-"""Name every constant of a fine-tuning, with its unit and where its value comes from.
+"""Recipes: every constant of a fine-tuning, with its unit and its source.
 
-The defaults are the authors' released code; `make_recipe` gives the paper's own reading, the defaults of each host, and
-what measuring has shown to be better on a backbone.
+The defaults are those of the authors' released code. `make_recipe` adds the defaults of a host and a preset: what the paper
+says, what the host was published with, or what was measured to be better on a backbone.
 
 Source: Zhang et al. 2026, arXiv:2603.05235; `released` is the authors' code
     zhenyuZ-HUST/CVPR26-VtT@93e79e7.
@@ -33,8 +33,9 @@ METHODS: tuple[Method, ...] = get_args(Method)
 VTT_SUFFIX = "+vtt"
 Host = Literal["clip-lora", "clip-lora-text", "clip-lora-both", "coop", "maple"]
 HOSTS: tuple[Host, ...] = get_args(Host)
-Preset = Literal["tuned", "released", "paper", "own"]
-PRESETS: tuple[Preset, ...] = get_args(Preset)
+Preset = Literal["tuned", "released", "paper", "original", "own"]
+"""`own` is the old name of `original`, and works until version 0.3."""
+PRESETS: tuple[Preset, ...] = ("tuned", "released", "paper", "original")
 DEFAULT_PRESET: Preset = "tuned"
 Aggregator = Literal["ssm", "attention", "rnn", "lstm", "none"]
 Scan = Literal["four-ways", "deep-to-shallow", "shallow-to-deep", "both-ways"]
@@ -199,9 +200,9 @@ HOST_DEFAULTS: dict[Host, dict[str, Any]] = {
         "warm_up_steps": 32,
     },
 }
-"""What a host's own publication says, where it differs from the released recipe."""
+"""What the publication of a host says, where it differs from the released recipe."""
 
-_CLIP_LORA_OWN = {"rank": 2, "alpha": 1.0, "batch_size": 32, "schedule_stretch": 1.0}
+_CLIP_LORA_ORIGINAL = {"rank": 2, "alpha": 1.0, "batch_size": 32, "schedule_stretch": 1.0}
 """Zanella & Ben Ayed 2024, arXiv:2405.18541."""
 
 _PAPER = {
@@ -213,7 +214,7 @@ _PAPER = {
     "absorption_template": "a photo of a {}",
     "switch_off": "below-zero",
 }
-"""Where the paper describes another thing than its released code; what it leaves open is as released."""
+"""Where the paper differs from its released code; what it leaves open is as released."""
 
 
 _TUNED: dict[tuple[str, str], dict[str, Any]] = {(MINI, "clip-lora"): {"host_learning_rate": 1e-3}}
@@ -227,14 +228,15 @@ def make_recipe(
 
     Args:
         method: a host, with or without VtT.
-        preset: `tuned`: the released recipe with what was measured to be better on the backbone, if anything was; `released`;
-            `paper`; or `own`: what CLIP-LoRA was published with, without VtT.
+        preset: `tuned` (the released recipe with what was measured to be better on the backbone), `released`, `paper`, or
+            `original` (what CLIP-LoRA was published with, without VtT).
         changes: fields by name.
-        backbone_id: what is fine-tuned; None for the recipe of backbones that nothing was measured on.
+        backbone_id: the backbone to fine-tune; None for one on which nothing was measured.
 
     Raises:
         RecipeError: the preset or a field is unknown, or a value outside its range.
     """
+    preset = "original" if preset == "own" else preset
     if preset not in PRESETS:
         raise RecipeError(
             expected="a preset among " + ", ".join(PRESETS), got=repr(preset)[:100], remedy="Choose one of these presets"
@@ -245,6 +247,6 @@ def make_recipe(
         values |= _TUNED.get((backbone_id, host), {})
     if preset == "paper":
         values |= _PAPER
-    if preset == "own" and host.startswith("clip-lora"):
-        values |= _CLIP_LORA_OWN
+    if preset == "original" and host.startswith("clip-lora"):
+        values |= _CLIP_LORA_ORIGINAL
     return FinetuneRecipe.from_json({**values, "method": method, **(changes or {})})

@@ -1,4 +1,4 @@
-"""Describe the labelled images that a fine-tuning learns from."""
+"""Support sets: the labelled images that a fine-tuning learns from."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class SupportImage:
     """One encoded image of a support set."""
 
     name: str
-    """Where it came from, for messages; never used as a path."""
+    """For messages; never used as a path."""
     encoded: bytes
     """The file as it was sent (JPEG, PNG, ...)."""
 
@@ -51,7 +51,7 @@ class SupportSet:
 
 
 _TURNS = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
-"""Turn the direction of what follows, so that a label is shown as another."""
+"""Characters that change the direction of text, so that a label looks like another."""
 
 
 def clean_label(label: str, limits: Limits = DEFAULT_LIMITS) -> str:
@@ -75,7 +75,7 @@ def clean_label(label: str, limits: Limits = DEFAULT_LIMITS) -> str:
 
 
 def check_shape(shots: Mapping[str, int] | Sequence[tuple[str, int]], limits: Limits = DEFAULT_LIMITS) -> None:
-    """Refuse a support set whose way or shot cannot be learnt from.
+    """Refuse a support set whose number of classes or images is outside the limits.
 
     Args:
         shots: number of usable images by label.

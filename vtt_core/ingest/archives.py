@@ -1,9 +1,8 @@
 """Read labelled images from an untrusted zip or folder: one folder for each class.
 
 Nothing is unpacked to disk. Limits are checked on what the zip declares before anything is read, and
-again on what really comes out, because the declared sizes may lie. An archive is refused as a whole if it is
-dangerous, cannot be read, or would give labels that are a guess. A single bad entry is rejected by name and the
-others are kept.
+again while reading, because the declared sizes may lie. A whole archive is refused if it is dangerous or unreadable,
+or if its labels would be guesses. A single bad entry is rejected by name, and the others are kept.
 """
 
 from __future__ import annotations
@@ -15,18 +14,12 @@ from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import BinaryIO
+from zipfile import ZipInfo
 
 from vtt_core.contract.errors import ArchiveError, SourcePathError
 from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
-from vtt_core.ingest.class_folders import (
-    ArchiveContents,
-    FoundEntry,
-    LabelledFile,
-    Rejection,
-    counts_as_image,
-    folder_parts,
-    sort_into_classes,
-)
+from vtt_core.ingest.archive_contents import ArchiveContents, FoundFile, FoundFolder, LabelledFile, Rejection
+from vtt_core.ingest.class_folders import counts_as_image, folder_parts, sort_into_classes
 from vtt_core.ingest.entry_checks import checked_content, entry_problem, not_a_file, refuse_entries, refuse_size
 from vtt_core.ingest.printable import printable
 from vtt_core.ingest.zip_methods import check_methods
@@ -38,10 +31,10 @@ __all__ = ["ArchiveContents", "LabelledFile", "Rejection", "open_images", "read_
 
 @contextmanager
 def open_images(path: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[ArchiveContents]:
-    """Open a folder or a zip, whichever the path is; files can be read inside the `with` block.
+    """Open the folder or zip at a path. Its files can be read inside the `with` block.
 
     Raises:
-        ArchiveError: as read_zip and read_folder, or there is nothing at the path.
+        ArchiveError: see read_zip and read_folder; or nothing is at the path.
     """
     if path.is_dir():
         yield read_folder(path, limits)
@@ -52,19 +45,19 @@ def open_images(path: Path, limits: Limits = DEFAULT_LIMITS) -> Iterator[Archive
 
 @contextmanager
 def read_zip(source: Path | BinaryIO, limits: Limits = DEFAULT_LIMITS) -> Iterator[ArchiveContents]:
-    """Open a zip; its files can be read, from any thread, inside the `with` block.
+    """Open a zip. Any thread can read its files inside the `with` block.
 
     Args:
-        source: path, or an open seekable file, which stays open.
+        source: path, or an open seekable file. The file stays open.
         limits: bounds on bytes, entries and ratio.
 
     Raises:
         SourcePathError: there is no readable file at the path.
-        NotAZipError: the bytes are no zip, or its directory is damaged.
-        ArchiveTooLargeError: the archive, its entry count, unpacked size or a compression ratio is over its limit.
-        UnsupportedMethodError: a file is encrypted, or compressed by a method that is not read here.
+        NotAZipError: the bytes are not a zip, or its directory is damaged.
+        ArchiveTooLargeError: the size, entry count, unpacked size or a compression ratio is over its limit.
+        UnsupportedMethodError: a file is encrypted, or compressed by an unsupported method.
         UnknownEncodingError: the name of a class folder is in an unknown encoding.
-        ArchiveLayoutError: all images lie too deep, or folders such as `train` and `val` do not fit together.
+        ArchiveLayoutError: all images are nested too deeply, or folders such as `train` and `val` do not match.
     """
     if isinstance(source, Path):
         try:
@@ -81,31 +74,29 @@ def read_zip(source: Path | BinaryIO, limits: Limits = DEFAULT_LIMITS) -> Iterat
         entries = [(path, info) for path, info in zip(entry_paths(infos), infos, strict=True) if path or not info.orig_filename]
         check_methods((path, info) for path, info in entries if counts_as_image(path))
         reader = ZipReader(archive, limits)
-        yield sort_into_classes(
-            FoundEntry(
-                path,
-                partial(reader.read, info, path),
-                entry_problem(path, info.external_attr >> 16, info.file_size, limits),
-            )
-            for path, info in entries
-        )
+        yield sort_into_classes(_found_in_zip(reader, path, info, limits) for path, info in entries)
+
+
+def _found_in_zip(reader: ZipReader, path: str, info: ZipInfo, limits: Limits) -> FoundFile | FoundFolder:
+    problem = entry_problem(path, info.external_attr >> 16, info.file_size, limits)
+    return FoundFolder(path, problem) if path.endswith("/") else FoundFile(path, partial(reader.read, info, path), problem)
 
 
 def read_folder(path: Path, limits: Limits = DEFAULT_LIMITS) -> ArchiveContents:
-    """List a folder by the same rules as a zip; links inside it are rejected, never followed.
+    """List a folder by the rules for a zip. Links inside it are rejected, never followed.
 
     Raises:
         SourcePathError: the path is not a folder that can be listed.
         ArchiveTooLargeError: more entries or bytes than allowed.
         UnknownEncodingError: the name of a class folder is in an unknown encoding.
-        ArchiveLayoutError: all images lie too deep, or folders such as `train` and `val` do not fit together.
+        ArchiveLayoutError: all images are nested too deeply, or folders such as `train` and `val` do not match.
     """
-    entries: list[FoundEntry] = []
+    entries: list[FoundFile | FoundFolder] = []
     size_bytes = 0
     for relative, found in _walk(path):
         facts = found.stat(follow_symlinks=False)
         size_bytes += facts.st_size if stat.S_ISREG(facts.st_mode) else 0
-        entries.append(_found_entry(relative, found, facts, limits))
+        entries.append(_found_on_disk(relative, found, facts, limits))
         if len(entries) > limits.max_archive_entries:
             refuse_entries(f"more in {printable(str(path))!r}", limits)
         if size_bytes > limits.max_unpacked_bytes:
@@ -113,13 +104,13 @@ def read_folder(path: Path, limits: Limits = DEFAULT_LIMITS) -> ArchiveContents:
     return sort_into_classes(entries, folder_parts)
 
 
-def _found_entry(relative: str, found: os.DirEntry[str], facts: os.stat_result, limits: Limits) -> FoundEntry:
+def _found_on_disk(relative: str, found: os.DirEntry[str], facts: os.stat_result, limits: Limits) -> FoundFile | FoundFolder:
     if found.is_dir():
-        # A link to a folder counts as a folder, so that its class is missed and not silently left out.
+        # A link to a folder counts as a folder, so that its missing class is reported.
         problem = not_a_file(relative, "a link to another folder") if found.is_symlink() else None
-        return FoundEntry(f"{relative}/", partial(_no_content, relative), problem)
+        return FoundFolder(f"{relative}/", problem)
     read = partial(_read_file, Path(found.path), relative, limits)
-    return FoundEntry(relative, read, entry_problem(relative, facts.st_mode, facts.st_size, limits))
+    return FoundFile(relative, read, entry_problem(relative, facts.st_mode, facts.st_size, limits))
 
 
 def _walk(top: Path) -> Iterator[tuple[str, os.DirEntry[str]]]:
@@ -155,7 +146,3 @@ def _read_file(path: Path, name: str, limits: Limits) -> bytes:
             expected="a readable file", got=f"{printable(name)!r} ({error.strerror})", remedy="Check its permissions"
         ) from error
     return checked_content(content, name, limits)
-
-
-def _no_content(name: str) -> bytes:
-    raise AssertionError(f"{name!r} is a folder")

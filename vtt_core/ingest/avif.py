@@ -1,4 +1,4 @@
-"""Read what an AVIF says about the colours of its picture, before they are decoded."""
+"""Read the colour space of an AVIF from its header."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from vtt_core.ingest.coded_colours import CodedColours
 
 
 def is_avif(encoded: bytes) -> bool:
-    """Return whether the bytes begin as an AVIF does."""
+    """Return whether the bytes start like an AVIF."""
     brands = encoded[8:64]
     return encoded[4:8] == b"ftyp" and (b"avif" in brands or b"avis" in brands)
 
 
 def coded_colours(encoded: bytes) -> CodedColours | None:
-    """Return the colour space of the primary picture, where the file names one by numbers."""
+    """Return the colour space of the primary image, if the file gives it as code numbers."""
     meta = box(encoded, b"meta")[4:]
-    properties = [found for found in boxes(box(meta, b"iprp", b"ipco"))]
+    properties = list(boxes(box(meta, b"iprp", b"ipco")))
     primary = _primary_item(box(meta, b"pitm"))
     try:
         indices = _associated(box(meta, b"iprp", b"ipma"), primary)
-    except (IndexError, struct.error):  # libavif refuses the file, and says so
+    except (IndexError, struct.error):  # libavif will refuse the file
         return None
     for index in indices:
         name, content = properties[index - 1] if 0 < index <= len(properties) else (b"", b"")
@@ -35,7 +35,7 @@ def _primary_item(content: bytes) -> int:
 
 
 def _associated(content: bytes, item: int) -> list[int]:
-    """Return the numbers of an item's properties, from 1."""
+    """Return the indices of an item's properties, counted from 1."""
     if len(content) < 8:
         return []
     version, is_wide = content[0], content[3] & 1

@@ -1,4 +1,4 @@
-"""Read which items an AVIF has, where their bytes lie, and which of them its picture needs.
+"""Read the items of an AVIF, where their bytes are, and which of them the image needs.
 
 Source: ISO/IEC 14496-12, sections 8.11.3 (iloc), 8.11.4 (pitm), 8.11.6 (iinf), 8.11.12 (iref).
 """
@@ -18,22 +18,22 @@ _MAX_ITEMS = 10_000
 
 @dataclass(frozen=True)
 class ItemEntry:
-    """What the item table says of one item."""
+    """One row of the item table."""
 
     item_id: int
     kind: bytes
     box: Box
     strings: int
-    """Where its kind ends and its name begins."""
+    """Offset of its strings, which follow its kind."""
 
 
 @dataclass(frozen=True)
 class Extent:
-    """Where some bytes of an item lie."""
+    """A range of bytes that belongs to an item."""
 
     item_id: int
     method: int
-    """0: in the file, 1: in the box `idat`."""
+    """What the offsets count from: 0 the file, 1 the box `idat`."""
     start: int
     end: int
 
@@ -44,22 +44,22 @@ class ItemTable:
 
     entries: list[ItemEntry]
     needed: frozenset[int]
-    """Ids of those that the picture is made of."""
+    """Ids of the items that make up the image."""
     places: list[Extent]
 
     def extents(self, method: int) -> list[tuple[int, int]]:
-        """Return where the needed items lie, in the file (0) or in `idat` (1)."""
+        """Return the byte ranges of the needed items, in the file (0) or in `idat` (1)."""
         return [(one.start, one.end) for one in self.places if one.item_id in self.needed and one.method == method]
 
 
 class _Reader:
-    """Reads big-endian numbers one after another."""
+    """Reads big-endian numbers in sequence."""
 
     def __init__(self, encoded: bytes, position: int, end: int) -> None:
         self._encoded, self.position, self._end = encoded, position, end
 
     def number(self, num_bytes: int) -> int:
-        check(self.position + num_bytes <= self._end, "numbers beyond the end of their box")
+        check(self.position + num_bytes <= self._end, "number past the end of its box")
         value = int.from_bytes(self._encoded[self.position : self.position + num_bytes], "big")
         self.position += num_bytes
         return value
@@ -69,10 +69,10 @@ class _Reader:
 
 
 def read_items(encoded: bytes, parts: Sequence[Box]) -> ItemTable:
-    """Return the items that the parts of a box `meta` tell of.
+    """Return the items that the parts of a `meta` box describe.
 
     Raises:
-        UnknownStructureError: a part is missing or not built as it should be.
+        UnknownStructureError: a part is missing or malformed.
     """
     by_kind = {part.kind: part for part in reversed(parts)}
     check(all(kind in by_kind for kind in (b"pitm", b"iloc", b"iinf")), "no item table")
@@ -95,7 +95,7 @@ def _entries(encoded: bytes, part: Box) -> list[ItemEntry]:
     for box in read_boxes(encoded, reader.position, part.end):
         inner = _Reader(encoded, box.body, box.end)
         version = inner.version()
-        check(box.kind == b"infe" and version in (2, 3), "an item of an old kind")
+        check(box.kind == b"infe" and version in (2, 3), "item entry of an old version")
         item_id = inner.number(2 if version == 2 else 4)
         inner.number(2)
         kind = inner.number(4).to_bytes(4, "big")
@@ -118,7 +118,7 @@ def _links(encoded: bytes, part: Box) -> list[tuple[bytes, int, list[int]]]:
 
 
 def _needed(primary: int, links: list[tuple[bytes, int, list[int]]]) -> set[int]:
-    """Follow tiles from an image, and from its alpha."""
+    """Return the primary image with its tiles, its alpha and the alpha's tiles."""
     tiles = {source: targets for kind, source, targets in links if kind == b"dimg"}
     needed = {primary, *tiles.get(primary, [])}
     alphas = {source for kind, source, targets in links if kind == b"auxl" and not needed.isdisjoint(targets)}
@@ -135,13 +135,13 @@ def _places(encoded: bytes, part: Box) -> list[Extent]:
     for _ in range(reader.number(2 if version < 2 else 4)):
         item_id = reader.number(2 if version < 2 else 4)
         method = reader.number(2) & 15 if version else 0
-        check(method in (0, 1) and reader.number(2) == 0, "bytes in another file or item")
+        check(method in (0, 1) and reader.number(2) == 0, "extent in another file or item")
         base = reader.number(base_bytes)
         for _ in range(reader.number(2)):
             reader.number(index_bytes)
             start = base + reader.number(offset_bytes)
             length = reader.number(length_bytes)
-            check(length > 0, "an extent without a length")
+            check(length > 0, "extent without a length")
             places.append(Extent(item_id, method, start, start + length))
             check(len(places) <= _MAX_ITEMS, "too many extents")
     return places

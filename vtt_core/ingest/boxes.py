@@ -1,7 +1,7 @@
-"""Walk the boxes of a file of the ISO family, JPEG 2000 and AVIF: a length, four letters, and content.
+"""Walk the boxes of JPEG 2000 and AVIF files: a length, four letters, and content.
 
-`read_boxes` serves those who write a file anew, and refuses what is not built as it should be. `boxes` serves those who look
-something up beside the decoder, and makes the best of a damaged file.
+`read_boxes` is strict, for code that rewrites a file. `boxes` is lenient, for code that only looks something up and leaves
+damage to the decoder.
 
 Source: ISO/IEC 14496-12, section 4.2; ISO/IEC 15444-1, annex I.4.
 """
@@ -15,41 +15,41 @@ from dataclasses import dataclass
 from vtt_core.ingest.structure import check
 
 MAX_BOXES = 10_000
-"""Boxes of one level that are looked at. A picture has about 10."""
+"""Most boxes that are read on one level. An image has about 10."""
 
 
 @dataclass(frozen=True)
 class Box:
-    """Where one box lies."""
+    """The place of one box."""
 
     kind: bytes
     start: int
     body: int
-    """Behind its length and kind."""
+    """Offset of its content."""
     end: int
 
 
 def read_boxes(encoded: bytes | bytearray, start: int, end: int) -> Iterator[Box]:
-    """Yield the boxes between two places, one behind the other.
+    """Yield the boxes between two offsets.
 
     Raises:
-        UnknownStructureError: one reaches beyond the end, or there are bytes that are no box.
+        UnknownStructureError: a box reaches past the end, or some bytes are not a box.
     """
     while start < end:
-        check(start + 8 <= end, "bytes that are no box")
+        check(start + 8 <= end, "bytes that are not a box")
         length, body = int.from_bytes(encoded[start : start + 4], "big"), start + 8
         kind = bytes(encoded[start + 4 : body])
         if length == 1:
             length, body = int.from_bytes(encoded[body : body + 8], "big"), body + 8
         elif length == 0:  # up to the end
             length = end - start
-        check(body <= start + length <= end, "a box beyond the end")
+        check(body <= start + length <= end, "box past the end")
         yield Box(kind, start, body, start + length)
         start += length
 
 
 def boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
-    """Give the name and the content of each box; what is behind a damaged one is left out."""
+    """Yield the name and content of each box. A box that reaches past the end takes the rest."""
     position = 0
     for _ in range(MAX_BOXES):
         if position + 8 > len(content):
@@ -67,7 +67,7 @@ def boxes(content: bytes) -> Iterator[tuple[bytes, bytes]]:
 
 
 def box(content: bytes, *path: bytes) -> bytes:
-    """Return the content of the first box that a path of names leads to; empty where there is none."""
+    """Return the content of the first box at a path of names, or nothing if there is none."""
     for name in path:
         content = next((inner for found, inner in boxes(content) if found == name), b"")
     return content

@@ -1,4 +1,4 @@
-"""Choose which values of a picture are black and white, where its file does not use the usual 8 bits.
+"""Choose the values that become black and white in an image of more than 8 bits.
 
 docs/images.md explains the rules to users.
 """
@@ -10,19 +10,19 @@ from dataclasses import dataclass
 from enum import Enum
 
 DEPTHS = (8, 10, 12, 14, 16)
-"""Bits that cameras and scanners really use in wider samples."""
+"""Bits that cameras and scanners use inside wider samples."""
 SENTINELS = (-9999.0, -32767.0, -32768.0, -99999.0)
-"""Values that programs write for pixels that were not measured."""
+"""Values that programs write for missing pixels."""
 HUGE = 1e37
-"""Floats beyond this are no brightness: programs write the largest float (3.4e38) for missing pixels."""
+"""Larger floats count as missing: programs write the largest float (3.4e38) for missing pixels."""
 _OVERSHOOT = 0.05
-"""Resampling a picture of floats makes values a little beyond black and white."""
+"""Tolerance beyond black and white: resampling a float image overshoots a little."""
 _DARKEST = 16
-"""A float picture whose brightest value is below this many levels of 255 is not taken as one of 0..255."""
+"""A float image whose brightest value is below this is not read as a range of 0..255."""
 
 
 class Numbers(Enum):
-    """What the samples of a picture are."""
+    """The number type of an image's samples."""
 
     UNSIGNED = "unsigned integers"
     SIGNED = "signed integers"
@@ -31,7 +31,7 @@ class Numbers(Enum):
 
 @dataclass(frozen=True)
 class Extremes:
-    """The least and the largest value of a picture, without its missing pixels."""
+    """The smallest and the largest value of an image, missing pixels aside."""
 
     low: float
     high: float
@@ -41,9 +41,9 @@ def choose_range(numbers: Numbers, bits: int, extremes: Extremes) -> tuple[float
     """Return the values that become black and white.
 
     Args:
-        numbers: what the samples are.
-        bits: the width of one sample.
-        extremes: of all colour bands of the picture together.
+        numbers: type of the samples.
+        bits: width of one sample.
+        extremes: over all colour bands.
     """
     if numbers is Numbers.FLOAT:
         return _range_of_floats(extremes)
@@ -56,18 +56,18 @@ def choose_range(numbers: Numbers, bits: int, extremes: Extremes) -> tuple[float
 
 
 def white_of_depth(high: float) -> int:
-    """Return the largest value of the smallest usual depth that holds `high`; at most that of 16 bits."""
+    """Return the white of the smallest usual depth that can hold `high`, at most that of 16 bits."""
     return next(((1 << depth) - 1 for depth in DEPTHS if high < 1 << depth), 0xFFFF)
 
 
 def missing_sentinels(present: Iterable[float], rest: Extremes) -> set[float]:
-    """Return those of the present sentinels that stand for missing pixels.
+    """Return the sentinels that stand for missing pixels.
 
-    A sentinel is a brightness like any other where it lies close to the other values. It is missing where it is
-    further below them than they are apart.
+    A sentinel close to the other values is an ordinary brightness. It means a missing pixel if its distance below them is
+    larger than their own range.
 
     Args:
-        present: sentinels that the picture holds.
+        present: sentinels found in the image.
         rest: the extremes of all other values.
     """
     return {value for value in present if rest.low - value > rest.high - rest.low}

@@ -1,4 +1,4 @@
-"""Group errors that have one cause, so that a cause is told once and not once a file."""
+"""Group errors with the same cause, so that it is reported once and not once for each file."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ from collections.abc import Hashable, Sequence
 from vtt_core.contract.errors import VttError
 
 FEW = 5
-"""Up to this many files with the same cause are told one by one."""
+"""Up to this many files with the same cause are reported one by one."""
 
 
 def cause_of(error: VttError) -> tuple[str, str, str]:
-    """Return what two errors of one cause have in common: code, expectation and remedy. Only what came differs."""
+    """Return what errors with the same cause share: code, expectation and remedy."""
     return error.code, error.expected, error.remedy
 
 
 def by_cause(causes: Sequence[Hashable]) -> list[list[int]]:
-    """Return the positions of the causes: those of one cause together if there are more than FEW, all others alone.
+    """Return groups of positions: more than FEW equal causes make one group, any others are groups of one.
 
-    The groups are in the order of their first position.
+    Groups are in the order of their first position.
     """
     positions: dict[Hashable, list[int]] = {}
     for position, cause in enumerate(causes):

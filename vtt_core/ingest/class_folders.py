@@ -1,8 +1,8 @@
 """Sort the paths of an archive or folder into classes: one folder for each class, images directly inside.
 
-A single enclosing folder is stepped into. What systems leave behind (`__MACOSX`, dot files, `Thumbs.db`) is passed over.
-Folders such as `train` and `val` are parts of a data set: the classes are read from `train`, and the query images from `val`.
-An entry that does not fit is rejected by name and the others are kept. What is wrong with the whole is one error.
+A single enclosing folder is entered. Files that systems leave behind (`__MACOSX`, dot files, `Thumbs.db`) are skipped.
+Folders such as `train` and `val` are splits of a data set: classes come from `train`, query images from `val`.
+An entry that does not fit is rejected by name, and the others are kept. A problem of the whole archive is one error.
 """
 
 from __future__ import annotations
@@ -12,86 +12,37 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 
-from vtt_core.contract.errors import ArchiveError, ArchiveLayoutError, UnknownEncodingError, UnsafePathError, VttError
+from vtt_core.contract.errors import ArchiveError, ArchiveLayoutError, UnknownEncodingError, UnsafePathError
+from vtt_core.ingest.archive_contents import ArchiveContents, FoundFile, FoundFolder, LabelledFile, Rejection
 from vtt_core.ingest.printable import is_text, printable
 from vtt_core.ingest.splits import SplitFolders, SplitNotice, check_same_classes, find_splits
 
 _LEFT_BEHIND = {"__macosx", "thumbs.db", "desktop.ini"}
 MAX_DEPTH = 16
-"""Folders above a file. Each is remembered by its path: a zip of 45 kB with a file below 10,000 folders took 400 MB."""
+"""Most folders above a file. Every path is kept: a zip of 45 kB with one file below 10,000 folders took 400 MB."""
 _DRIVE = re.compile(r"[A-Za-z]:")
 
 
 @dataclass(frozen=True)
-class LabelledFile:
-    """One file in a class folder, not yet known to be an image."""
-
-    label: str
-    """Name of the class folder, as found; every character is known."""
-    name: str
-    """`<class folder>/<file>`, for messages; never used as a path."""
-    read: Callable[[], bytes]
-    """Returns the content; raises a VttError where it is too large, damaged or itself an archive."""
-
-
-@dataclass(frozen=True)
-class Rejection:
-    """One file that cannot be used, with the reason."""
-
-    label: str | None
-    """Name of the class folder, where the file lies in one."""
-    name: str
-    """Where the file lies, for messages."""
-    error: VttError
-
-
-@dataclass(frozen=True)
-class ArchiveContents:
-    """What an archive or folder holds."""
-
-    files: tuple[LabelledFile, ...]
-    """Images to learn from, sorted by class, then name."""
-    folders: tuple[str, ...]
-    """Label of every class folder, sorted; also of those that hold nothing usable."""
-    rejections: tuple[Rejection, ...]
-    """Sorted by name."""
-    query_files: tuple[LabelledFile, ...] = ()
-    """Images of a folder such as `val`, to measure on; sorted as `files`."""
-    split: SplitNotice | None = None
-    """Set where folders such as `train` and `val` were found."""
-
-
-@dataclass(frozen=True)
-class FoundEntry:
-    """One entry as it stands in an archive or folder."""
-
-    path: str
-    """Parts separated by `/`; a folder's ends with it."""
-    read: Callable[[], bytes]
-    problem: VttError | None = None
-    """Why it cannot be used, where that is known without looking at its path."""
-
-
-@dataclass(frozen=True)
 class _Placed:
-    entry: FoundEntry
+    file: FoundFile
     parts: tuple[str, ...]
 
     def below(self, folder: str) -> _Placed:
-        """Return the same entry as seen from inside the folder."""
+        """Return the file with its path relative to the folder."""
         is_inside = len(self.parts) > 1 and self.parts[0] == folder
-        return _Placed(self.entry, self.parts[1:]) if is_inside else self
+        return _Placed(self.file, self.parts[1:]) if is_inside else self
 
 
 @dataclass
 class _Tree:
-    """The files and folders that count, by the parts of their paths."""
+    """The files and folders that are not skipped, by the parts of their paths."""
 
     files: list[_Placed]
     folders: set[tuple[str, ...]]
 
     def below(self, folder: str) -> _Tree:
-        """Return what is inside the folder; files outside of every folder stay, to be rejected by name."""
+        """Return the folder's content. Files outside all folders stay in, so that they are rejected by name."""
         files = [placed.below(folder) for placed in self.files if placed.parts[0] == folder or len(placed.parts) == 1]
         return _Tree(files, {parts[1:] for parts in self.folders if parts[0] == folder and len(parts) > 1})
 
@@ -109,7 +60,7 @@ def path_parts(path: str) -> tuple[str, ...]:
     """Split the path of a zip's entry.
 
     Raises:
-        UnsafePathError: it is absolute, leads upwards, or could be read as another path elsewhere.
+        UnsafePathError: it is absolute, contains `..`, or means another path on some system.
     """
     parts = tuple(path.removesuffix("/").split("/"))
     is_unsafe = any(part in ("", ".", "..") for part in parts) or "\\" in path or _DRIVE.match(path) is not None
@@ -123,10 +74,10 @@ def path_parts(path: str) -> tuple[str, ...]:
 
 
 def folder_parts(path: str) -> tuple[str, ...]:
-    """Split the path of a file on disk, as seen from the folder that is read.
+    """Split the path of a file on disk, relative to the folder that is read.
 
     Raises:
-        ArchiveLayoutError: a name holds control characters.
+        ArchiveLayoutError: a name contains control characters.
     """
     if _has_control_characters(path):
         raise ArchiveLayoutError(
@@ -136,17 +87,17 @@ def folder_parts(path: str) -> tuple[str, ...]:
 
 
 def sort_into_classes(
-    entries: Iterable[FoundEntry], split_path: Callable[[str], tuple[str, ...]] = path_parts
+    entries: Iterable[FoundFile | FoundFolder], split_path: Callable[[str], tuple[str, ...]] = path_parts
 ) -> ArchiveContents:
-    """Return the files by class, the class folders, and what fits nowhere.
+    """Return the files by class, the class folders, and the rejected entries.
 
     Args:
         entries: what was found.
-        split_path: gives the parts of a path, or raises an ArchiveError, with which the entry is rejected.
+        split_path: returns the parts of a path, or raises the ArchiveError to reject the entry with.
 
     Raises:
         UnknownEncodingError: the name of a class folder is in an unknown encoding.
-        ArchiveLayoutError: all images lie too deep, or folders such as `train` and `val` do not fit together.
+        ArchiveLayoutError: all images are nested too deeply, or folders such as `train` and `val` do not match.
     """
     planted, rejections = _plant(entries, split_path)
     tree = _stepped_in(planted)
@@ -156,7 +107,9 @@ def sort_into_classes(
     return _by_split(tree, splits, rejections)
 
 
-def _plant(entries: Iterable[FoundEntry], split_path: Callable[[str], tuple[str, ...]]) -> tuple[_Tree, list[Rejection]]:
+def _plant(
+    entries: Iterable[FoundFile | FoundFolder], split_path: Callable[[str], tuple[str, ...]]
+) -> tuple[_Tree, list[Rejection]]:
     rejections: list[Rejection] = []
     tree = _Tree([], set())
     for entry in entries:
@@ -166,19 +119,20 @@ def _plant(entries: Iterable[FoundEntry], split_path: Callable[[str], tuple[str,
         except ArchiveError as error:
             rejections.append(Rejection(None, printable(entry.path), error))
             continue
-        parents = parts if entry.path.endswith("/") else parts[:-1]
+        parents = parts if isinstance(entry, FoundFolder) else parts[:-1]
         if any(map(_is_left_behind, parents)):
             continue
         tree.folders.update(parents[: depth + 1] for depth in range(len(parents)))
-        if entry.problem is not None and entry.path.endswith("/"):
-            rejections.append(Rejection(None, printable(entry.path.removesuffix("/")), entry.problem))
-        if len(parents) < len(parts) and not _is_left_behind(parts[-1]):
+        if isinstance(entry, FoundFolder):
+            if entry.problem is not None:
+                rejections.append(Rejection(None, printable(entry.path.removesuffix("/")), entry.problem))
+        elif not _is_left_behind(parts[-1]):
             tree.files.append(_Placed(entry, parts))
     return tree, rejections
 
 
 def counts_as_image(path: str) -> bool:
-    """Tell whether the path is a file that is not passed over."""
+    """Tell whether the path is a file that is not skipped."""
     return not path.endswith("/") and not any(map(_is_left_behind, path.split("/")))
 
 
@@ -200,14 +154,14 @@ def _check_depth(parts: tuple[str, ...]) -> None:
 
 
 def _stepped_in(tree: _Tree) -> _Tree:
-    """Return what is inside the enclosing folders."""
+    """Return the tree below all enclosing folders."""
     while (enclosing := _enclosing_folder(tree)) is not None:
         tree = tree.below(enclosing)
     return tree
 
 
 def _enclosing_folder(tree: _Tree) -> str | None:
-    """Return the only top folder if it holds class folders rather than being one."""
+    """Return the only top folder, if it contains class folders and is not one itself."""
     tops = tree.labels()
     if len(tops) != 1:
         return None
@@ -220,7 +174,7 @@ def _enclosing_folder(tree: _Tree) -> str | None:
 def _by_split(tree: _Tree, splits: SplitFolders, rejections: list[Rejection]) -> ArchiveContents:
     train = _by_class(_stepped_in(tree.below(splits.train)), rejections)
     query = _query_contents(tree, splits, set(train.folders))
-    if query is None:  # the folder has no class folders, so its images have no labels
+    if query is None:  # without class folders its images have no labels
         unused = [*splits.unused, *([splits.query] if splits.query is not None else [])]
         splits, query = SplitFolders(splits.train, None, tuple(unused)), ArchiveContents((), (), ())
     return replace(
@@ -232,7 +186,7 @@ def _by_split(tree: _Tree, splits: SplitFolders, rejections: list[Rejection]) ->
 
 
 def _query_contents(tree: _Tree, splits: SplitFolders, train_labels: set[str]) -> ArchiveContents | None:
-    """Return the classes of the query folder, whose name stands before those of its files; None where it has none."""
+    """Return the query folder's classes, or None if it has none. File names start with its name."""
     if splits.query is None or not tree.below(splits.query).folders:
         return None
     inside = _stepped_in(tree.below(splits.query))
@@ -256,11 +210,11 @@ def _by_class(tree: _Tree, rejections: list[Rejection]) -> ArchiveContents:
         name = printable("/".join(placed.parts))
         label = placed.parts[0] if len(placed.parts) > 1 else None
         seen[placed.parts] += 1
-        error = placed.entry.problem or _layout_error(placed, name, is_repeated=seen[placed.parts] > 1)
+        error = placed.file.problem or _layout_error(placed, name, is_repeated=seen[placed.parts] > 1)
         if error is not None or label is None:
             rejected.append(Rejection(label, name, error or _no_class_folder(name)))
         else:
-            kept.append(LabelledFile(label, name, placed.entry.read))
+            kept.append(LabelledFile(label, name, placed.file.read))
     return ArchiveContents(
         files=tuple(sorted(kept, key=lambda file: (file.label, file.name))),
         folders=tuple(sorted(tree.labels())),
@@ -269,7 +223,7 @@ def _by_class(tree: _Tree, rejections: list[Rejection]) -> ArchiveContents:
 
 
 def _check_encoding(labels: set[str]) -> None:
-    """Refuse all classes if the name of one is a guess: a wrong label would be worse than none."""
+    """Refuse all classes if the encoding of one name is unknown: a wrong label would be worse than none."""
     unknown = sorted(label for label in labels if not is_text(label))
     if unknown:
         raise UnknownEncodingError(
@@ -299,7 +253,7 @@ def _no_class_folder(name: str) -> ArchiveLayoutError:
 
 
 def _layout_error(placed: _Placed, name: str, *, is_repeated: bool) -> ArchiveLayoutError | None:
-    """Say what is wrong with the place of a file inside the top level, if anything."""
+    """Return what is wrong with the place of a file, if anything."""
     if is_repeated:
         return ArchiveLayoutError(expected="every path once", got=f"{name!r} a second time", remedy="Rename one of them")
     if len(placed.parts) > 2:

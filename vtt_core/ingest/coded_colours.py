@@ -1,4 +1,4 @@
-"""Turn a colour space that is named by numbers (ITU-T H.273: AVIF, and cICP of PNG) into an ICC profile."""
+"""Turn a colour space given as code numbers (ITU-T H.273, in AVIF and in PNG's cICP) into an ICC profile."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ _COLORANTS = {
     _BT2020: ((0.67348, 0.27904, -0.00193), (0.16566, 0.67534, 0.02998), (0.12505, 0.04561, 0.79686)),
     _DISPLAY_P3: ((0.51512, 0.24120, -0.00105), (0.29198, 0.69225, 0.04189), (0.15710, 0.06657, 0.78407)),
 }
-"""XYZ of red, green and blue as an ICC profile has them, under its white D50."""
+"""XYZ of red, green and blue under D50, the white of ICC profiles."""
 _WHITE = (0.96420, 1.0, 0.82491)
 _SRGB_CURVE = struct.pack(
     ">4sIHH5i", b"para", 0, 3, 0, *(round(value * 65536) for value in (2.4, 1 / 1.055, 0.055 / 1.055, 1 / 12.92, 0.04045))
@@ -29,20 +29,20 @@ _HDR = {16: "PQ", 18: "HLG"}
 
 @dataclass(frozen=True)
 class CodedColours:
-    """A colour space by its numbers."""
+    """A colour space by its code numbers."""
 
     primaries: int
     transfer: int
 
 
 def profile_of(colours: CodedColours) -> bytes | None:
-    """Return an ICC profile of the colour space, None for sRGB.
+    """Return an ICC profile of the colour space, or None for sRGB.
 
-    The curve of video (BT.709 and its like) is read as that of sRGB, as browsers do: such numbers stand in many files
-    that hold sRGB.
+    The transfer curve of video (BT.709 and similar) is read as sRGB's, as browsers do: many files with sRGB pixels have
+    these numbers.
 
     Raises:
-        UnsupportedKindError: the colours are of high dynamic range, or of a space that is not known here.
+        UnsupportedKindError: the colours have a high dynamic range, or the space is not supported.
     """
     is_usual = colours.primaries in _BT709
     colorants = _SRGB_COLORANTS if is_usual else _COLORANTS.get(colours.primaries)
@@ -60,7 +60,7 @@ def profile_of(colours: CodedColours) -> bytes | None:
 
 
 def _profile(colorants: tuple[tuple[float, ...], ...], curve: bytes) -> bytes:
-    """Return a profile of three colorants and one curve (ICC.1:2010)."""
+    """Return a profile with three colorants and one curve (ICC.1:2010)."""
     names = (b"wtpt", b"rXYZ", b"gXYZ", b"bXYZ", b"rTRC", b"gTRC", b"bTRC")
     values = [_xyz(_WHITE), *(_xyz(colorant) for colorant in colorants), *(curve,) * 3]
     table, content = struct.pack(">I", len(names)), b""

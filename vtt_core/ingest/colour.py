@@ -1,4 +1,4 @@
-"""Bring 8-bit colours to sRGB by their ICC profile, and put what is transparent onto white."""
+"""Convert 8-bit colours to sRGB by their ICC profile, and lay transparent pixels on white."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from PIL import Image, ImageCms
 
 Transform = Callable[[Image.Image], Image.Image]
 MAX_PROFILE_BYTES = 4 * 2**20
-"""Larger profiles are ignored. Those of printers have up to 3 MB."""
+"""Larger profiles are ignored. Printer profiles have up to 3 MB."""
 MAX_KEPT = 16
-"""Profiles whose transforms are kept, each of up to 2 MB."""
+"""Transforms in the cache, of up to 2 MB each."""
 WHITE = (255, 255, 255)
 
 _INTENT = ImageCms.Intent.RELATIVE_COLORIMETRIC
@@ -25,13 +25,13 @@ _MAX_PROBE_DIFFERENCE = 1
 
 
 def srgb_transform(profile: object, mode: str) -> Transform | None:
-    """Return what converts pictures of a mode to sRGB, or None where the profile asks for no change.
+    """Return the conversion of a mode to sRGB, or None if the profile asks for no change.
 
-    No change is right where the profile is sRGB in effect. A profile that is damaged, too large, or of other colours
-    than the picture is metadata that says nothing.
+    A profile that is equivalent to sRGB asks for no change. A profile that is damaged, too large or for another colour
+    mode is ignored.
 
     Args:
-        profile: the bytes of an ICC profile, or what else stands in its place.
+        profile: bytes of an ICC profile; anything else is ignored.
         mode: L, RGB or CMYK.
     """
     if not isinstance(profile, bytes) or not 128 < len(profile) <= MAX_PROFILE_BYTES:
@@ -42,11 +42,11 @@ def srgb_transform(profile: object, mode: str) -> Transform | None:
 
 
 def flat_srgb(image: Image.Image, profile: object) -> Image.Image:
-    """Return an 8-bit picture as RGB: converted by its profile, on white where it is transparent.
+    """Return an 8-bit image as RGB, converted by its profile and laid on white.
 
     Args:
-        image: of any mode of Pillow's of 8 bits a sample or less.
-        profile: the bytes of its ICC profile, or None.
+        image: any Pillow mode of at most 8 bits a sample.
+        profile: bytes of its ICC profile, or None.
 
     Raises:
         ValueError: Pillow cannot convert the mode to RGB.
@@ -60,11 +60,11 @@ def flat_srgb(image: Image.Image, profile: object) -> Image.Image:
 
 
 def on_white(colours: Image.Image, alpha: Image.Image | None) -> Image.Image:
-    """Return a picture as RGB, as it is seen on a white page.
+    """Return an image as RGB, as it looks on a white page.
 
     Args:
-        colours: the picture, of any mode that Pillow converts to RGB. An alpha of its own counts for nothing.
-        alpha: of the same size, L or with a band of alpha, 255 where the colours are seen wholly; None: everywhere.
+        colours: the image, in any mode that Pillow converts to RGB. Its own alpha is ignored.
+        alpha: of the same size, in mode L or with an alpha band; 255 is opaque. None means opaque everywhere.
     """
     if alpha is None or _is_opaque(alpha):
         return colours.convert("RGB")
@@ -79,8 +79,8 @@ def _is_opaque(alpha: Image.Image) -> bool:
 
 
 def _with_alpha(image: Image.Image) -> Image.Image | None:
-    """Return LA or RGBA, None where the picture has no alpha."""
-    has_palette = image.mode != "P" or image.palette is not None  # a damaged file may have none
+    """Return LA or RGBA, or None if the image has no alpha."""
+    has_palette = image.mode != "P" or image.palette is not None  # a damaged file may lack one
     if not has_palette or not image.has_transparency_data:
         return None
     if image.mode in ("LA", "La"):
@@ -89,14 +89,14 @@ def _with_alpha(image: Image.Image) -> Image.Image | None:
 
 
 def _with_colours(image: Image.Image) -> Image.Image:
-    """Return L, RGB or CMYK, since a profile is about these."""
+    """Return L, RGB or CMYK: profiles apply to these."""
     if image.mode in ("L", "RGB", "CMYK"):
         return image
     return image.convert("L" if image.mode == "1" else "RGB")
 
 
 class _KeptTransforms:
-    """The transforms of the profiles that were used last; threads may ask for them at once."""
+    """Cache of the transforms used last; safe for several threads."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -108,7 +108,7 @@ class _KeptTransforms:
             if key in self._transforms:
                 self._transforms.move_to_end(key)
                 return self._transforms[key]
-        transform = _make_transform(profile, mode)  # outside the lock: it takes up to a tenth of a second
+        transform = _make_transform(profile, mode)  # outside the lock: this takes up to 0.1 s
         with self._lock:
             self._transforms[key] = transform
             while len(self._transforms) > MAX_KEPT:
@@ -139,7 +139,7 @@ def _make_transform(profile: bytes, mode: str) -> Transform | None:
 
 
 def _probe(mode: str) -> Image.Image:
-    """Return a picture of colours that lie all over the space of a mode."""
+    """Return an image with colours from all over a mode's space."""
     if mode == "L":
         return Image.frombytes("L", (256, 1), bytes(range(256)))
     steps = _PROBE_STEPS if mode == "RGB" else _PROBE_STEPS[::5]

@@ -1,8 +1,7 @@
-"""Decode one image from bytes that nobody vouches for.
+"""Decode one image from untrusted bytes.
 
-File names and declared types are never looked at. What can be read from the header (format, width,
-height, number of frames) is checked before any pixel is decoded. What comes back is RGB, upright,
-and carries no metadata.
+File names and declared types are ignored. Everything in the header (format, width, height, number of frames) is
+checked before any pixel is decoded. The result is RGB, upright and without metadata.
 """
 
 from __future__ import annotations
@@ -32,27 +31,27 @@ from vtt_core.ingest import jpeg2000, tiff_directory
 from vtt_core.ingest.avif import is_avif
 from vtt_core.ingest.colour import flat_srgb
 from vtt_core.ingest.decode_cost import check_cost
-from vtt_core.ingest.foreign import foreign_kind
 from vtt_core.ingest.jpeg_kind import unread_jpeg_kind
 from vtt_core.ingest.orientation import turn_upright
 from vtt_core.ingest.pixels import PROFILE, read_pixels, read_wide_tiff, without_unnamed_alpha
 from vtt_core.ingest.tiff_directory import picture_directory, with_first_page
 from vtt_core.ingest.tiff_layout import is_read_by_pillow, layout_of
+from vtt_core.ingest.unread_formats import unread_format
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "JPEG2000")
-"""Every format that is opened. Pillow knows many more, among them decoders that few people test."""
+"""Every supported format. Pillow has many more decoders, some of them hardly tested."""
 
 _SIGNATURES = (
     *(b"\xff\xd8\xff", b"\x89PNG\r\n", b"RIFF", b"BM", b"GIF8"),
     *tiff_directory.SIGNATURES,
     *jpeg2000.SIGNATURES,
 )
-"""First bytes of the formats above: what begins so and cannot be opened is damaged, not something else."""
+"""First bytes of these formats: a file that starts like this but cannot be opened is damaged."""
 
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What is known of an image that decodes."""
+    """Size and format of an image that decodes."""
 
     width: int
     """In pixels, upright."""
@@ -65,8 +64,8 @@ class ImageFacts:
 def decode_image(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> Image.Image:
     """Return the image as 8-bit sRGB, with its EXIF orientation applied and its metadata dropped.
 
-    Colours are converted by their ICC profile, what is transparent is put onto white, and samples of more than 8 bits
-    are scaled. docs/images.md says how each kind is read. An ordinary 8-bit image is as Pillow decodes it.
+    Colours are converted by their ICC profile, transparent pixels are laid on white, and samples of more than 8 bits
+    are scaled. docs/images.md says how each kind is read. An ordinary 8-bit image is exactly as Pillow decodes it.
 
     Args:
         encoded: the file as it was sent.
@@ -75,9 +74,9 @@ def decode_image(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> Image.Image
     Raises:
         EmptyFileError: there are no bytes.
         ImageTooManyBytesError: there are more bytes than allowed.
-        NotAnImageError: they are of no format that is read.
-        UnsupportedKindError: the format is read, but not this kind of pixels.
-        ImageDimensionsError: the header announces a size or ratio outside the limits.
+        NotAnImageError: they are not in a supported format.
+        UnsupportedKindError: the format is supported, but not this kind of pixels.
+        ImageDimensionsError: the header states a size or ratio outside the limits.
         AnimatedImageError: there is more than one frame or page.
         ImageTooComplexError: decoding it would take too long or too much memory.
         TruncatedImageError: the pixels end early or are damaged.
@@ -86,10 +85,10 @@ def decode_image(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> Image.Image
 
 
 def inspect_image(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> ImageFacts:
-    """Decode the image wholly and return what it is; whatever passes here can be trained on.
+    """Decode the whole image and return its size and format. An image that passes can be trained on.
 
     Raises:
-        ImageError: as decode_image.
+        ImageError: see decode_image.
     """
     image, image_format = _decode(encoded, limits)
     return ImageFacts(width=image.width, height=image.height, image_format=image_format)
@@ -126,7 +125,7 @@ def _decode_tiff(encoded: bytes, limits: Limits) -> Image.Image:
 
 @contextmanager
 def _damage_named(encoded: bytes) -> Iterator[None]:
-    """Turn whatever the decoders raise of damaged bytes into one error."""
+    """Turn any error of the decoders into one of ours."""
     try:
         yield
     except (ImageError, MemoryError):
@@ -146,10 +145,10 @@ def _open(encoded: bytes, limits: Limits) -> Image.Image:
     """Read the header with the decoders of FORMATS only."""
     try:
         return Image.open(io.BytesIO(encoded), formats=FORMATS)
-    except Image.DecompressionBombError as error:  # Pillow's own bound, far above ours by default
+    except Image.DecompressionBombError as error:  # Pillow's own limit, by default far above ours
         raise ImageDimensionsError(
             expected=f"at most {limits.max_image_pixels} pixels",
-            got=f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} announced in the header",
+            got=f"more than {2 * (Image.MAX_IMAGE_PIXELS or 0)} stated in the header",
             remedy="Scale the image down",
         ) from error
     except UnidentifiedImageError as error:
@@ -157,7 +156,7 @@ def _open(encoded: bytes, limits: Limits) -> Image.Image:
             raise
         raise NotAnImageError(
             expected="an image in one of the formats " + ", ".join(FORMATS),
-            got=foreign_kind(encoded) or f"{len(encoded)} bytes beginning with {encoded[:12]!r}",
+            got=unread_format(encoded) or f"{len(encoded)} bytes beginning with {encoded[:12]!r}",
             remedy="Convert it to JPEG or PNG",
         ) from error
 
@@ -177,26 +176,26 @@ def _check_dimensions(width: int, height: int, limits: Limits) -> None:
         raise ImageDimensionsError(
             expected=f"a long side of at most {limits.max_side_ratio:g} times the short one",
             got=f"{got} pixels",
-            remedy="Crop the image to what matters",
+            remedy="Crop the image to its subject",
         )
 
 
 def _check_frames(image: Image.Image) -> None:
-    """Refuse several frames; the second picture of a camera's MPO file is only a preview or the other eye."""
+    """Refuse several frames. In a camera's MPO file, the second image is only a preview or a stereo view: it is ignored."""
     if image.format == "MPO" or not getattr(image, "is_animated", False):
         return
     raise AnimatedImageError(
         expected="one still picture",
         got=f"a {image.format} file of several frames",
-        remedy="Send the frame that is meant as an image of its own",
+        remedy="Send one frame as an image of its own",
     )
 
 
 def _damaged() -> TruncatedImageError:
     return TruncatedImageError(
         expected="a complete image file",
-        got="data that end early or are damaged",
-        remedy="Send the file again or save it anew from an image program",
+        got="data that is damaged or ends early",
+        remedy="Send the file again, or save it again from an image program",
     )
 
 
@@ -223,10 +222,10 @@ _QUIET_MODULES = r"PIL\."
 
 @contextmanager
 def _quiet_pillow() -> Iterator[None]:
-    """Hide Pillow's warnings while any thread decodes; they speak of the sender's metadata, not of our code.
+    """Hide Pillow's warnings while any thread decodes: they are about the sender's file, not our code.
 
-    `warnings.catch_warnings` would swap the whole list of filters, and threads that leave in another
-    order than they came would leave a wrong one behind. This takes back only what it added.
+    `warnings.catch_warnings` restores the whole list of filters, which is wrong if threads leave in another order than they
+    entered. This removes only the filter that it added.
     """
     global _num_quiet
     with _quiet_lock:

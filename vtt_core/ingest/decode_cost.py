@@ -1,36 +1,35 @@
-"""Refuse images whose bytes would make a decoder work or allocate far more than their pixels need.
+"""Refuse images that would cost a decoder far more time or memory than their pixels need.
 
-Pillow bounds the pixels, and the sizes of texts and tags; what its C libraries allocate for one tile, and how
-often they pass over the same picture, it does not look at.
+Pillow limits pixels, texts and tags. It does not limit how much its C libraries allocate for a tile, or how often they
+pass over an image.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from PIL import Image, TiffImagePlugin
 
 from vtt_core.contract.errors import ImageTooComplexError
+from vtt_core.ingest.jpeg_kind import jpeg_segments
 
 MAX_SCANS = 100
-"""Scans of a JPEG. Progressive ones have about 10. Each scan passes over all coefficients, however few bytes it has:
-5,000 of them in 300 kB took 11 s."""
+"""Most scans of a JPEG; progressive ones have about 10. Each scan passes over all coefficients, however short it is:
+5,000 scans in 300 kB took 11 s."""
 MAX_SEGMENTS = 20_000
-"""Segments between the scans of a JPEG; 20 MB hold that many of 1 kB."""
+"""Most segments of a JPEG."""
 MIN_TILE_PIXELS = 2**20
-"""A tile may have that many pixels, or twice those of its picture. libtiff allocates a whole tile: one of
-32,752 x 32,752 pixels in a file of 160 bytes took 1 GB."""
+"""A tile may have this many pixels, or twice those of its image. libtiff allocates a whole tile: one of
+32,752 x 32,752 pixels, in a file of 160 bytes, took 1 GB."""
 MAX_AVIF_ALPHA_PIXELS = 25_000_000
-"""Pixels of an AVIF with alpha. In 4:4:4 each takes 22 bytes of memory, and 30 where it has 12 bits a sample."""
+"""Most pixels of an AVIF with alpha. Each takes 22 bytes of memory in 4:4:4, and 30 with 12 bits a sample."""
 
-_START_OF_SCAN, _END_OF_IMAGE = 0xDA, 0xD9
-_NEXT_MARKER = re.compile(rb"\xff([\x01-\xcf\xd8-\xfe])", re.DOTALL)
+_START_OF_SCAN = 0xDA
 _TILE_WIDTH, _TILE_LENGTH = 322, 323
 
 
 def check_cost(image: Image.Image, encoded: bytes) -> None:
-    """Look at the structure of an opened image, before its pixels are decoded.
+    """Check the structure of an opened image before its pixels are decoded.
 
     Args:
         image: opened, not loaded.
@@ -48,24 +47,15 @@ def check_cost(image: Image.Image, encoded: bytes) -> None:
 
 
 def _check_scans(encoded: bytes) -> None:
-    """Walk from marker to marker as libjpeg does; what lies in segments and behind the end counts for nothing."""
-    num_scans = num_segments = 0
-    position = 2
-    while (found := _NEXT_MARKER.search(encoded, position)) is not None:
-        marker, position = found[1][0], found.end()
-        if marker == _END_OF_IMAGE:
-            return
-        if marker == 0x01:  # it has no length
-            continue
-        num_segments += 1
+    num_scans = 0
+    for num_segments, (marker, _) in enumerate(jpeg_segments(encoded), start=1):
         num_scans += marker == _START_OF_SCAN
         if num_scans > MAX_SCANS or num_segments > MAX_SEGMENTS:
             raise ImageTooComplexError(
                 expected=f"a JPEG of at most {MAX_SCANS} scans and {MAX_SEGMENTS} segments",
                 got="more",
-                remedy="Save it anew from an image program",
+                remedy="Save it again from an image program",
             )
-        position += int.from_bytes(encoded[position : position + 2], "big")
 
 
 def _check_tiles(image: TiffImagePlugin.TiffImageFile) -> None:
@@ -75,7 +65,7 @@ def _check_tiles(image: TiffImagePlugin.TiffImageFile) -> None:
         raise ImageTooComplexError(
             expected=f"a TIFF with tiles of at most {MIN_TILE_PIXELS} pixels or its own size",
             got=f"tiles of {tile_pixels} pixels",
-            remedy="Save it anew from an image program",
+            remedy="Save it again from an image program",
         )
 
 

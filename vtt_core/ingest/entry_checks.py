@@ -1,4 +1,4 @@
-"""Check one entry of an archive or folder, and refuse what is too much of it."""
+"""Check the entries of an archive or folder: kind, size and number."""
 
 from __future__ import annotations
 
@@ -16,29 +16,29 @@ from vtt_core.contract.limits import Limits
 from vtt_core.ingest.printable import printable
 
 _NESTED = (b"PK\x03\x04", b"PK\x05\x06", b"\x1f\x8b", b"7z\xbc\xaf\x27\x1c", b"Rar!", b"BZh", b"\xfd7zXZ")
-"""First bytes of the archives that are sent by mistake inside another."""
+"""First bytes of archives inside an archive."""
 
 
 def refuse_entries(got: str, limits: Limits) -> NoReturn:
-    """Raise the ArchiveTooLargeError of too many entries."""
+    """Raise ArchiveTooLargeError for too many entries."""
     raise ArchiveTooLargeError(expected=f"at most {limits.max_archive_entries} entries", got=got, remedy="Send fewer images")
 
 
 def refuse_size(got: str, limits: Limits) -> NoReturn:
-    """Raise the ArchiveTooLargeError of too many unpacked bytes."""
+    """Raise ArchiveTooLargeError for too many unpacked bytes."""
     raise ArchiveTooLargeError(
         expected=f"at most {limits.max_unpacked_bytes} bytes unpacked", got=got, remedy="Send fewer or smaller images"
     )
 
 
 def entry_problem(path: str, mode: int, size_bytes: int, limits: Limits) -> VttError | None:
-    """Say why an entry cannot be used, as far as its kind and size tell.
+    """Return why an entry cannot be used, judged by its kind and size.
 
     Args:
-        path: where it lies, for messages.
-        mode: as in os.stat; 0 where the archive does not tell.
+        path: of the entry, for messages.
+        mode: as in os.stat; 0 if the archive does not say.
         size_bytes: declared size.
-        limits: the bounds in force.
+        limits: maximum sizes.
     """
     if stat.S_IFMT(mode) not in (0, stat.S_IFREG, stat.S_IFDIR):
         kind = "a link" if stat.S_ISLNK(mode) else "a pipe, socket or device"
@@ -47,11 +47,11 @@ def entry_problem(path: str, mode: int, size_bytes: int, limits: Limits) -> VttE
 
 
 def not_a_file(path: str, kind: str) -> NotAFileError:
-    """Return the error of an entry that is a link, a pipe or a device.
+    """Return the error for a link, a pipe or a device.
 
     Args:
-        path: where it lies.
-        kind: what it is, as a phrase.
+        path: of the entry.
+        kind: what it is, such as `a link`.
     """
     return NotAFileError(
         expected="an ordinary file or folder",
@@ -61,7 +61,7 @@ def not_a_file(path: str, kind: str) -> NotAFileError:
 
 
 def too_many_bytes(path: str, size_bytes: int, limits: Limits) -> ImageTooManyBytesError:
-    """Return the error of an image that is larger than allowed."""
+    """Return the error for an image that is too large."""
     return ImageTooManyBytesError(
         expected=f"at most {limits.max_image_bytes} bytes",
         got=f"{size_bytes} or more in {printable(path)!r}",
@@ -70,11 +70,11 @@ def too_many_bytes(path: str, size_bytes: int, limits: Limits) -> ImageTooManyBy
 
 
 def checked_content(content: bytes, name: str, limits: Limits) -> bytes:
-    """Return the content as it is.
+    """Return the content unchanged, if it is allowed.
 
     Raises:
         ImageTooManyBytesError: it is larger than an image may be.
-        ArchiveLayoutError: it is itself an archive.
+        ArchiveLayoutError: it is an archive itself.
     """
     if len(content) > limits.max_image_bytes:
         raise too_many_bytes(name, len(content), limits)

@@ -1,4 +1,4 @@
-"""Read what a JPEG 2000 says about its samples and its structure, before OpenJPEG decodes it."""
+"""Read the header of a JPEG 2000 and check it before OpenJPEG decodes the image."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from dataclasses import dataclass
 from vtt_core.contract.errors import ImageTooComplexError, UnsupportedKindError
 from vtt_core.ingest.boxes import box, boxes
 
-SIGNATURES = (b"\xff\x4f\xff\x51", b"\x00\x00\x00\x0cjP  \x0d\x0a\x87\x0a")
+START_OF_CODESTREAM, FILE_SIGNATURE = SIGNATURES = (b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n")
 MAX_TILE_SAMPLES = 60_000_000
-"""Width times height times components of one tile. OpenJPEG takes 4 bytes for each, and as many again to unpack them."""
+"""Width times height times components of one tile. OpenJPEG needs 8 bytes for each."""
 MAX_BLOCKS = 1_000_000
-"""Code blocks and precincts. The usual blocks of 64 x 64 are 30,000 in the largest picture; each takes about 200 bytes."""
+"""Code blocks and precincts, of about 200 bytes each. The largest image has 30,000 of the usual 64 x 64 blocks."""
 MAX_PACKETS = 5_000_000
-"""Precincts times quality layers, of all tiles."""
+"""Precincts times quality layers, over all tiles."""
 
 _SOC, _SIZ, _COD, _COC, _SOT, _SOD, _EOC = b"\xff\x4f", 0x51, 0x52, 0x53, 0x90, 0x93, 0xD9
 _COLOURS = {0: "bilevel", 12: "CMYK", 15: "bilevel", 16: "sRGB", 17: "grey", 18: "sYCC"}
@@ -24,7 +24,7 @@ _OPACITY = 1
 
 @dataclass(frozen=True)
 class Jpeg2000Header:
-    """What the header and the boxes of a JPEG 2000 say."""
+    """What the header and boxes of a JPEG 2000 say."""
 
     width: int
     """In pixels."""
@@ -36,18 +36,18 @@ class Jpeg2000Header:
     bits: tuple[int, ...]
     """Of each component."""
     is_signed: bool
-    """Whether any component is of signed integers."""
+    """Whether any component has signed integers."""
     codestream: bytes
     colour_space: int | None
-    """The number of the colour space, where the file names one by number."""
+    """Code number of the colour space, if the file gives one."""
     profile: bytes | None
     """The ICC profile."""
     channels: tuple[tuple[int, int, int], ...]
-    """Number, type and association of each channel, where the file defines them."""
+    """Number, type and association of each channel, if the file defines them."""
 
     @property
     def has_alpha(self) -> bool:
-        """Return whether the file says of its last component that it is alpha."""
+        """Return whether the file declares an alpha component."""
         return any(kind == _OPACITY for _, kind, _ in self.channels)
 
     def __str__(self) -> str:
@@ -97,7 +97,7 @@ def read_jpeg2000(encoded: bytes) -> Jpeg2000Header:
 
 
 def check_jpeg2000_kind(header: Jpeg2000Header) -> None:
-    """Refuse the kinds that Pillow would take for others.
+    """Refuse the kinds that Pillow would misread.
 
     Raises:
         UnsupportedKindError: the components are not those of grey, RGB or CMYK, with or without alpha.
@@ -115,14 +115,14 @@ def check_jpeg2000_kind(header: Jpeg2000Header) -> None:
         or not (num_colours in (1, 3) or is_cmyk)
     ):
         raise UnsupportedKindError(
-            expected="a JPEG 2000 of grey, sRGB or CMYK of at most 16 bits without sign; alpha is named as such",
+            expected="a JPEG 2000 of grey, sRGB or CMYK of at most 16 unsigned bits, with alpha declared as such",
             got=str(header),
             remedy="Convert it to 8-bit RGB as JPEG or PNG",
         )
 
 
 def check_jpeg2000_tiles(header: Jpeg2000Header) -> None:
-    """Look whether each tile is there; OpenJPEG would leave a missing one black.
+    """Check that no tile is missing: OpenJPEG would leave it black.
 
     Raises:
         ValueError: a tile is missing.
@@ -133,10 +133,10 @@ def check_jpeg2000_tiles(header: Jpeg2000Header) -> None:
 
 
 def check_jpeg2000_cost(header: Jpeg2000Header) -> None:
-    """Count what OpenJPEG allocates and walks over.
+    """Check how much OpenJPEG would allocate and walk over.
 
     Raises:
-        ImageTooComplexError: that is far more than the pixels need.
+        ImageTooComplexError: far more than the pixels need.
     """
     tile_pixels = min(header.tile_width, header.width) * min(header.tile_height, header.height)
     blocks, packets = _most_blocks_and_packets(header)
@@ -150,7 +150,7 @@ def check_jpeg2000_cost(header: Jpeg2000Header) -> None:
 
 
 def _most_blocks_and_packets(header: Jpeg2000Header) -> tuple[int, int]:
-    """Return both for the most costly of the coding styles that the file names, as if all tiles had it."""
+    """Return both as if all tiles had the most costly coding style in the file."""
     num_components = len(header.bits)
     area = header.width * header.height * num_components
     most_blocks = most_precincts = most_layers = 1
@@ -158,7 +158,7 @@ def _most_blocks_and_packets(header: Jpeg2000Header) -> tuple[int, int]:
         least = header.num_tiles * num_components * style.num_resolutions
         sides = [(2 ** (size & 15), 2 ** (size >> 4)) for size in style.precincts or b"\xff"]
         precincts = max(area // (width * height) for width, height in sides)
-        # A block is no larger than its precinct, which is halved in the bands of all but the lowest resolution.
+        # A block fits into its precinct, which is halved in all but the lowest resolution.
         blocks = max(
             area // (min(style.block_width, max(width // 2, 1)) * min(style.block_height, max(height // 2, 1)))
             for width, height in sides
@@ -175,11 +175,11 @@ class _CodingStyle:
     block_width: int
     block_height: int
     precincts: bytes
-    """The logarithms of height and width of each resolution's precincts; empty: 2**15."""
+    """Base-2 logarithms of each resolution's precinct sides; empty means 15."""
 
 
 def _coding_styles(header: Jpeg2000Header) -> Iterator[_CodingStyle]:
-    """Give what each COD and COC segment says, of the main header and of the tiles'."""
+    """Yield the coding style of every COD and COC segment, in the main header and in the tiles."""
     for marker, content in _segments(header.codestream):
         if marker == _COD and len(content) >= 10:
             yield _coding_style(struct.unpack_from(">H", content, 2)[0], bool(content[0] & 1), content[5:])
@@ -188,7 +188,7 @@ def _coding_styles(header: Jpeg2000Header) -> Iterator[_CodingStyle]:
 
 
 def _segments(stream: bytes) -> Iterator[tuple[int, bytes]]:
-    """Give the marker and the content of each segment of the main header and of the tiles'."""
+    """Yield the marker and content of every segment, in the main header and in the tiles."""
     position, part_end = 2, 0
     while position + 4 <= len(stream) and stream[position] == 0xFF and stream[position + 1] != _EOC:
         marker = stream[position + 1]
@@ -199,13 +199,13 @@ def _segments(stream: bytes) -> Iterator[tuple[int, bytes]]:
         content = stream[position + 4 : position + 2 + length]
         if marker == _SOT and len(content) == 8:
             part_bytes = struct.unpack_from(">I", content, 2)[0]
-            part_end = position + part_bytes if part_bytes else len(stream)  # 0: it goes on to the end
+            part_end = position + part_bytes if part_bytes else len(stream)  # 0: up to the end
         yield marker, content
         position += 2 + max(length, 2)
 
 
 def _coding_style(num_layers: int, has_precincts: bool, rest: bytes) -> _CodingStyle:
-    """Read what COD and COC have in common."""
+    """Read the fields that COD and COC share."""
     num_resolutions = (rest[0] & 31) + 1
     return _CodingStyle(
         num_layers=num_layers,

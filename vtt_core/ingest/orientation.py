@@ -1,6 +1,6 @@
-"""Find out how a picture must be turned, and turn it: by the EXIF tag, else by XMP.
+"""Read the orientation of an image from EXIF, else from XMP, and turn the image upright.
 
-Values are those of EXIF, 1 to 8; 1 is upright. Damaged metadata says nothing, and the picture stays as it is.
+Values are those of EXIF, 1 to 8; 1 is upright. Damaged metadata is ignored.
 
 Source: CIPA DC-008 (EXIF), tag 274; Adobe XMP specification, part 2, `tiff:Orientation`.
 """
@@ -26,28 +26,28 @@ _TURNS = {
 }
 _EXIF_PREFIX = b"Exif\0\0"
 _INTEGER_FORMATS = {3: "H", 4: "I", 8: "h", 9: "i"}
-"""TIFF type of a tag's value -> format of `struct`."""
+"""TIFF type -> format of `struct`."""
 _TIFF_NAMESPACE = re.compile(rb"xmlns:([\w.-]{1,40})\s*=\s*[\"']http://ns\.adobe\.com/tiff/1\.0/")
 
 
 def turn_upright(image: Image.Image) -> None:
-    """Turn a loaded image in place as its metadata says. Pillow has done so with a TIFF when it loaded it.
+    """Turn a loaded image in place, as its metadata says. Pillow has already turned a TIFF.
 
     Args:
-        image: loaded; its `info` is as Pillow read it.
+        image: loaded, with its `info` as Pillow read it.
     """
     method = _TURNS.get(_orientation_of(image)) if image.format != "TIFF" else None
     if method is not None:
-        # In place, as `ImageOps.exif_transpose` does it: a new image would keep the old pixels in memory.
+        # In place, like `ImageOps.exif_transpose`: a new image would keep the old pixels in memory.
         image.im = image.im.transpose(method)
         image._size = image.im.size
 
 
 def read_orientation(exif: bytes | None, xmp: bytes | None) -> int:
-    """Return the orientation, 1 to 8; 1 where neither says anything.
+    """Return the orientation, 1 to 8; 1 if neither gives one.
 
     Args:
-        exif: a TIFF structure, with or without its prefix `Exif`.
+        exif: a TIFF structure, with or without the prefix `Exif`.
         xmp: an XMP packet.
     """
     return _from_exif(exif or b"") or _from_xmp(xmp or b"") or UPRIGHT
@@ -59,7 +59,7 @@ def orientation_exif(orientation: int) -> bytes:
 
 
 def raw_profile(text: str) -> bytes:
-    """Return the bytes of a text `Raw profile type exif` of a PNG, as ImageMagick writes it; empty where it is damaged."""
+    """Return the bytes of a PNG's `Raw profile type exif` text, as ImageMagick writes it; nothing if it is damaged."""
     try:
         return bytes.fromhex("".join(text.split("\n")[3:]))
     except ValueError:
@@ -71,13 +71,13 @@ def _orientation_of(image: Image.Image) -> int:
     raw = image.info.get("Raw profile type exif")
     if exif is None and isinstance(raw, str):
         exif = raw_profile(raw)
-    # An AVIF turns by its own properties, which Pillow writes into the EXIF; its XMP does not count.
+    # An AVIF has orientation properties, which Pillow writes into the EXIF; its XMP does not count.
     xmp = None if image.format == "AVIF" else image.info.get("xmp") or image.info.get("XML:com.adobe.xmp")
     return read_orientation(exif, xmp.encode() if isinstance(xmp, str) else xmp)
 
 
 def _from_exif(exif: bytes) -> int | None:
-    """Return the value of the tag in the first directory, where it is a whole number from 1 to 8."""
+    """Return the tag's value in the first directory, if it is an integer from 1 to 8."""
     while exif.startswith(_EXIF_PREFIX):
         exif = exif[len(_EXIF_PREFIX) :]
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
@@ -96,7 +96,7 @@ def _from_exif(exif: bytes) -> int | None:
 
 
 def _from_xmp(xmp: bytes) -> int | None:
-    plain = xmp.replace(b"\0", b"")  # XMP may be UTF-16, whose letters are ASCII with a zero byte each
+    plain = xmp.replace(b"\0", b"")  # XMP may be UTF-16: ASCII letters with zero bytes between them
     named = _TIFF_NAMESPACE.search(plain)
     prefix = re.escape(named[1]) if named is not None else b"tiff"
     found = re.search(prefix + rb":Orientation\s{0,9}(?:=\s{0,9}[\"']|>)\s{0,9}(\d)\s{0,9}[\"'<]", plain)

@@ -1,4 +1,4 @@
-"""Decode an opened image to 8 bits, with its ICC profile beside it; what Pillow reads otherwise than meant is mended here."""
+"""Decode an opened image to 8 bits, and correct what Pillow misreads."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 
 PROFILE = "icc_profile"
 _KEPT_INFO = ("exif", "xmp", "XML:com.adobe.xmp")
-"""Where it may be written how the picture is turned."""
+"""Metadata that may hold the orientation."""
 
 
 def read_pixels(image: Image.Image, encoded: bytes) -> Image.Image:
@@ -40,12 +40,12 @@ def read_pixels(image: Image.Image, encoded: bytes) -> Image.Image:
         encoded: its bytes.
 
     Returns:
-        an image of 8 bits a sample or less, not yet turned. `info` holds what says how to turn it, and the ICC profile
-        where the colours are still to be converted.
+        an image of at most 8 bits a sample, not yet turned. Its `info` has the orientation, and the ICC profile if the colours
+        still need converting.
 
     Raises:
-        UnsupportedKindError: Pillow would take the pixels for what they are not.
-        ImageTooComplexError: decoding a JPEG 2000 would take far more than its pixels need.
+        UnsupportedKindError: Pillow would misread the pixels.
+        ImageTooComplexError: decoding a JPEG 2000 would cost far more than its pixels need.
     """
     read = _READERS.get(str(image.format))
     if read is not None:
@@ -55,7 +55,7 @@ def read_pixels(image: Image.Image, encoded: bytes) -> Image.Image:
 
 
 def read_wide_tiff(page: Directory, layout: Layout) -> Image.Image:
-    """Decode a TIFF of a kind that Pillow does not read; returns as `read_pixels`.
+    """Decode a TIFF of a kind that Pillow does not read. The result is like that of `read_pixels`.
 
     Raises:
         ImageTooComplexError: unpacking it would take too much memory.
@@ -71,7 +71,7 @@ def read_wide_tiff(page: Directory, layout: Layout) -> Image.Image:
 
 
 def without_unnamed_alpha(image: Image.Image, layout: Layout) -> Image.Image:
-    """Return a TIFF's image without the fourth band that Pillow takes for alpha, though the file does not say so."""
+    """Return a TIFF's image without a fourth band that only Pillow takes for alpha."""
     return image if layout.has_alpha or image.mode != "RGBA" else image.convert("RGB")
 
 
@@ -95,7 +95,7 @@ def _read_png(image: Image.Image, encoded: bytes) -> Image.Image:
     if header.bits == 16:
         return _read_wide_png(image, encoded, header)
     image.load()
-    if header.key and image.mode == "L":  # Pillow scales grey of 2 and 4 bits, but not the transparent one
+    if header.key and image.mode == "L":  # Pillow scales 2-bit and 4-bit grey, but not the transparent value
         image.info["transparency"] = header.key[0] * 255 // (2**header.bits - 1)
     return image
 
@@ -125,7 +125,7 @@ def _read_jpeg2000(image: Image.Image, encoded: bytes) -> Image.Image:
     if image.mode == "I;16":
         return _turned_as(_from_samples(_grey_samples(image, bits), header.profile), image)
     _check_depth(image, header)
-    if bits < 8 and image.mode not in ("P", "PA"):  # Pillow shifts the bits up, which leaves white grey
+    if bits < 8 and image.mode not in ("P", "PA"):  # Pillow only shifts the bits up, which turns white into grey
         largest = (2**bits - 1) << (8 - bits)
         image = _turned_as(
             image.point([min(255, round(value * 255 / largest)) for value in range(256)] * len(image.mode)), image
@@ -136,7 +136,7 @@ def _read_jpeg2000(image: Image.Image, encoded: bytes) -> Image.Image:
 
 
 def _grey_samples(image: Image.Image, bits: int) -> Samples:
-    """Return grey that OpenJPEG has shifted up to 16 bits; so the header's depth says what is white."""
+    """Return grey samples that OpenJPEG has shifted up to 16 bits. The header's depth tells what is white."""
     from vtt_core.ingest.samples import Samples, blocks_of  # noqa: PLC0415  # numpy: see samples.py
 
     declared = (0.0, float((2**bits - 1) << (16 - bits))) if bits < 16 else None
@@ -146,7 +146,7 @@ def _grey_samples(image: Image.Image, bits: int) -> Samples:
 
 
 def _check_depth(image: Image.Image, header: Jpeg2000Header) -> None:
-    """Refuse colours of 16 bits that use fewer: Pillow keeps only the upper 8."""
+    """Refuse 16-bit colours that use fewer bits: Pillow keeps only the upper 8."""
     if header.bits[0] < 16 or max(band.getextrema()[1] for band in image.split()[:3]) >= 64:  # type: ignore[operator]
         return
     raise UnsupportedKindError(

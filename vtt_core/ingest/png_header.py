@@ -1,4 +1,4 @@
-"""Read what a PNG says about its bits, before its pixels."""
+"""Read the depth and colours of a PNG from the chunks before its pixels."""
 
 from __future__ import annotations
 
@@ -13,18 +13,18 @@ _CHANNELS = {0: 1, 2: 3, 4: 2, 6: 4}
 
 @dataclass(frozen=True)
 class PngHeader:
-    """The depth of a PNG, and which of it counts."""
+    """What a PNG says about its samples."""
 
     bits: int
     """Of one sample."""
     colour: int
     """0 grey, 2 RGB, 3 palette, 4 grey with alpha, 6 RGB with alpha."""
     significant_bits: tuple[int, ...] = ()
-    """Of each colour, as the chunk sBIT says; empty where there is none."""
+    """Of each colour, from the chunk sBIT; empty without one."""
     key: tuple[int, ...] = ()
-    """The colour that is transparent, in samples of `bits`, as the chunk tRNS says; empty for a palette."""
+    """The transparent colour, in samples of `bits`, from the chunk tRNS; empty for a palette."""
     coded_colours: CodedColours | None = None
-    """The colour space, as the chunk cICP says."""
+    """The colour space, from the chunk cICP."""
 
 
 def read_png_header(encoded: bytes) -> PngHeader:

@@ -1,4 +1,4 @@
-"""Read all 16 bits of a PNG; Pillow alone keeps the upper 8 of colours and of grey with alpha."""
+"""Read all 16 bits of a PNG. Pillow keeps only the upper 8, except for grey without alpha."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _GREY, _RGB, _GREY_ALPHA, _RGBA = 0, 2, 4, 6
 
 
 def samples_of(encoded: bytes, header: PngHeader) -> Samples:
-    """Return the samples of a PNG of 16 bits, which are read when they are asked for.
+    """Return the samples of a 16-bit PNG.
 
     Raises:
         OSError, SyntaxError, ValueError: the pixels are damaged.
@@ -40,14 +40,14 @@ def samples_of(encoded: bytes, header: PngHeader) -> Samples:
 
 
 def _halves(encoded: bytes, colour: int) -> list[Image.Image]:
-    """Return one picture that holds all bits, or two that hold the upper and the lower 8."""
+    """Return one image with all bits, or two with the upper and the lower 8."""
     if colour == _GREY:
         return [_opened(encoded)]
-    if colour == _GREY_ALPHA:  # its 4 bytes a pixel are filtered as those of 8-bit RGBA
+    if colour == _GREY_ALPHA:  # its 4 bytes a pixel are filtered like those of 8-bit RGBA
         head = b"IHDR" + encoded[16:24] + bytes([8, _RGBA]) + encoded[26:29]
         return [_opened(encoded[:12] + head + struct.pack(">I", zlib.crc32(head)) + encoded[33:])]
     mode = "RGB" if colour == _RGB else "RGBA"
-    return [_opened(encoded, f"{mode};16{order}") for order in "BL"]  # little-endian takes the other byte
+    return [_opened(encoded, f"{mode};16{order}") for order in "BL"]  # little-endian reads the lower byte
 
 
 def _opened(encoded: bytes, raw_mode: str | None = None) -> Image.Image:
@@ -73,10 +73,10 @@ def _blocks(images: list[Image.Image], colour: int) -> Iterator[tuple[int, Array
 
 
 def _declared(images: list[Image.Image], header: PngHeader) -> tuple[float, float] | None:
-    """Return the white that sBIT means.
+    """Return black and white, as sBIT gives them.
 
-    By the standard a picture with sBIT fills all 16 bits. Some programs write it with values that they have not scaled:
-    then no value is above those bits.
+    By the standard, an image with sBIT is scaled to all 16 bits. Some programs do not scale: then no value exceeds the
+    significant bits.
     """
     bits = max(header.significant_bits, default=0)
     if not 8 <= bits <= 16:

@@ -1,6 +1,6 @@
-"""Turn samples that are not the usual 8 bits into an 8-bit picture, in blocks of rows.
+"""Convert samples of other than 8 bits into an 8-bit image, in blocks of rows.
 
-This file imports numpy, which takes 0.1 s and 15 MB. So it is imported only when a picture needs it.
+This file imports numpy, which takes 0.1 s and 15 MB, so it is imported only when an image needs it.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ Array = NDArray[Any]
 Range = tuple[float, float]
 Transform = Callable[[Image.Image], Image.Image]
 BLOCK_PIXELS = 2**19
-"""Pixels that are converted together. The steps take about 40 bytes a pixel and band."""
+"""Pixels converted at a time. A pixel takes about 40 bytes per band."""
 _COLOURS = {1: "L", 3: "RGB", 4: "CMYK"}
 
 
 @dataclass(frozen=True)
 class Samples:
-    """A picture whose samples have more or other bits than the usual 8."""
+    """An image whose samples are not 8-bit."""
 
     width: int
     height: int
@@ -35,25 +35,25 @@ class Samples:
     bits: int
     """Of one sample."""
     num_colours: int
-    """1 is grey, 3 is RGB, 4 is CMYK; the first bands of each pixel."""
+    """1 is grey, 3 is RGB, 4 is CMYK. They are the first bands of each pixel."""
     blocks: Callable[[], Iterator[tuple[int, Array]]]
-    """Gives the top row and the samples [rows, width, bands] of one block after the other; may be called again."""
+    """Yields the top row and the samples [rows, width, bands] of each block. It can be called again."""
     alpha_bits: int = 0
-    """0: no alpha. Else alpha is the band behind the colours, and its white is chosen by itself."""
+    """0 without alpha. Otherwise alpha is the band after the colours, with a white of its own."""
     is_premultiplied: bool = False
     """The colours are already multiplied with alpha."""
     is_white_zero: bool = False
     missing: float | None = None
-    """The value of pixels that were not measured."""
+    """The value of missing pixels."""
     declared: tuple[float, float] | None = None
-    """Black and white, where the file says them."""
+    """Black and white, if the file gives them."""
     key: tuple[int, ...] | None = None
     """The one colour that is transparent."""
 
 
 @dataclass
 class _Seen:
-    """What a pass over a picture finds."""
+    """Range found in a pass over an image."""
 
     low: float = math.inf
     high: float = -math.inf
@@ -64,16 +64,16 @@ class _Seen:
             self.low, self.high = min(self.low, float(values.min())), max(self.high, float(values.max()))
 
 
-@np.errstate(all="ignore")  # what overflows is clipped, and what is no number is missing
+@np.errstate(all="ignore")  # overflow is clipped, and NaN means missing
 def eight_bits(samples: Samples, to_srgb: Transform | None = None) -> tuple[Image.Image, Image.Image | None]:
     """Return the colours as L, RGB or CMYK, and the alpha as L or None.
 
-    Missing pixels are black, whatever the others are.
+    Missing pixels become black.
 
     Args:
-        samples: the picture.
-        to_srgb: converts an 8-bit picture of these colours to sRGB. It is applied before the rounding to 8 bits: to
-            the next lower and the next higher 8-bit value, and the results are mixed.
+        samples: the image.
+        to_srgb: converts an 8-bit image of these colours to sRGB. It is applied to the next lower and the next higher 8-bit
+            value, and the results are interpolated.
 
     Raises:
         UnsupportedKindError: every pixel is missing.
@@ -99,7 +99,7 @@ def eight_bits(samples: Samples, to_srgb: Transform | None = None) -> tuple[Imag
 
 
 def blocks_of(image: Image.Image) -> Iterator[tuple[int, Array]]:
-    """Give the samples of a grey image of 16 bits, as `Samples.blocks` does."""
+    """Yield the samples of a 16-bit grey image, like `Samples.blocks`."""
     rows = max(1, BLOCK_PIXELS // image.width)
     for top in range(0, image.height, rows):
         part = image.crop((0, top, image.width, min(top + rows, image.height)))
@@ -107,8 +107,8 @@ def blocks_of(image: Image.Image) -> Iterator[tuple[int, Array]]:
 
 
 def _survey(samples: Samples) -> tuple[set[float], Range, Range]:
-    """Return the missing values, black and white, and what is hidden and seen wholly."""
-    is_value = samples.missing is not None and abs(samples.missing) < HUGE  # beyond it and NaN are missing anyway
+    """Return the missing values, black and white, and the alpha values of transparent and opaque."""
+    is_value = samples.missing is not None and abs(samples.missing) < HUGE  # larger ones and NaN are missing anyway
     missing = {float(samples.missing)} if is_value and samples.missing is not None else set()
     rest, alpha = _Seen(), _Seen()
     present: set[float] = set()
@@ -128,7 +128,9 @@ def _survey(samples: Samples) -> tuple[set[float], Range, Range]:
         rest.add(np.array([value]))
     if rest.high < rest.low:
         raise UnsupportedKindError(
-            expected="a picture", got="a picture whose every pixel is missing (NaN, infinite or no-data)", remedy="Leave it out"
+            expected="an image with pixels",
+            got="an image whose every pixel is missing (NaN, infinite or no-data)",
+            remedy="Leave it out",
         )
     seen = Extremes(rest.low, rest.high)
     black, white = samples.declared or choose_range(samples.numbers, samples.bits, seen)
@@ -143,7 +145,7 @@ def _finite(values: Array) -> Array:
 
 
 def _colours_of(block: Array, samples: Samples, missing: set[float]) -> tuple[Array, NDArray[np.bool_] | None]:
-    """Return the colour bands, and which pixels are there; None where all are."""
+    """Return the colour bands and which pixels are valid; None if all are."""
     bands = block[..., : samples.num_colours]
     valid: NDArray[np.bool_] | None = None
     if bands.dtype.kind == "f":
@@ -183,7 +185,7 @@ def _rounded(levels: Array, to_srgb: Transform | None) -> NDArray[np.uint8]:
     share = levels - lower
     below = np.asarray(to_srgb(_picture(lower.astype(np.uint8))), dtype=np.float32)
     above = np.asarray(to_srgb(_picture(np.ceil(levels).astype(np.uint8))), dtype=np.float32)
-    if share.shape[-1] == 4:  # four inks do not belong to three colours one by one
+    if share.shape[-1] == 4:  # four inks do not map to three colours one to one
         share = share.mean(axis=-1, keepdims=True)
     mixed: NDArray[np.uint8] = (below + (above - below) * share + 0.5).astype(np.uint8)
     return mixed

@@ -1,4 +1,4 @@
-"""Recognise folders such as `train` and `val`, which are parts of a data set and not classes."""
+"""Recognise folders such as `train` and `val`, which are splits of a data set and not classes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ TEST_NAMES = frozenset({"test", "testing"})
 
 @dataclass(frozen=True)
 class SplitFolders:
-    """Which folder is which part; names as found."""
+    """The folder of each split; names as found."""
 
     train: str
     query: str | None
@@ -25,7 +25,7 @@ class SplitFolders:
 
 @dataclass(frozen=True)
 class SplitNotice:
-    """What was taken from folders that are parts of a data set."""
+    """What was taken from the split folders."""
 
     folders: SplitFolders
     num_train: int
@@ -35,10 +35,10 @@ class SplitNotice:
     """Files of the other folders."""
 
     def sentence(self, *, uses_query: bool) -> str:
-        """Tell a user what was taken.
+        """Return a sentence for the user about what was taken.
 
         Args:
-            uses_query: whether the images of the query folder measure the accuracy; otherwise they are not used.
+            uses_query: whether accuracy is measured on the query folder. Otherwise its images are not used.
         """
         folders = self.folders
         taken = [f"The support set was taken from {folders.train!r} ({_count(self.num_train)})."]
@@ -53,13 +53,13 @@ class SplitNotice:
 
 
 def find_splits(folders: Set[tuple[str, ...]]) -> SplitFolders | None:
-    """Return the parts if every top folder is named like one and the training part holds folders.
+    """Return the splits if every top folder is named like one and the training split contains folders.
 
     Args:
-        folders: the parts of every folder's path.
+        folders: path of every folder, as its parts.
 
     Raises:
-        ArchiveLayoutError: the folders are parts of a data set, but none or more than one of them is for training.
+        ArchiveLayoutError: the folders are splits, but not exactly one of them is for training.
     """
     tops = sorted({parts[0] for parts in folders})
     if not tops or any(top.casefold() not in TRAIN_NAMES | VALIDATION_NAMES | TEST_NAMES for top in tops):
@@ -80,10 +80,10 @@ def find_splits(folders: Set[tuple[str, ...]]) -> SplitFolders | None:
 
 
 def check_same_classes(folders: SplitFolders, train_labels: Set[str], query_labels: Set[str]) -> None:
-    """Refuse a query folder with classes that the training folder does not have.
+    """Refuse a query folder with classes that the training folder lacks.
 
     Raises:
-        ArchiveLayoutError: it has some; the first ones are named.
+        ArchiveLayoutError: there are some; the first are named.
     """
     unknown = sorted(query_labels - train_labels)
     if unknown:

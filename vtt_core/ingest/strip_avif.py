@@ -1,7 +1,7 @@
-"""Take the metadata out of an AVIF in place: what is not needed becomes zeros, so that nothing that is needed moves.
+"""Remove the metadata of an AVIF in place: it is overwritten with zeros, so that no offset changes.
 
-Kept are the primary image with its tiles and its alpha. EXIF, XMP, thumbnails and all other items lose their bytes and
-their kind. An AVIF turns by properties of its own, so no orientation is written.
+The primary image is kept, with its tiles and alpha. EXIF, XMP, thumbnails and all other items lose their bytes and their
+kind. An AVIF has orientation properties, so no EXIF orientation is written.
 
 Source: ISO/IEC 23008-12 (HEIF), section 6; ISO/IEC 14496-12, section 8.11.
 """
@@ -21,18 +21,18 @@ _KEPT_PROPERTIES = frozenset(
 _FREE = b"free"
 _MAX_BRANDS_BYTES = 64
 _HANDLER_NAME = 24
-"""Place of the name in the handler box, behind its version."""
+"""Offset of the name in the content of the handler box."""
 
 
 def strip_avif(encoded: bytes) -> bytes:
-    """Return the AVIF without metadata; where something is left out in its middle, there are zeros.
+    """Return the AVIF without metadata. Zeros take the place of what is removed.
 
     Raises:
-        UnknownStructureError: it is a sequence, or a box is not built as HEIF asks.
+        UnknownStructureError: it is an image sequence, or a box is malformed.
     """
     boxes = list(read_boxes(encoded, 0, len(encoded)))
     kinds = [box.kind for box in boxes]
-    check(kinds[:1] == [b"ftyp"] and kinds.count(b"meta") == 1 and b"moov" not in kinds, "no still AVIF")
+    check(kinds[:1] == [b"ftyp"] and kinds.count(b"meta") == 1 and b"moov" not in kinds, "not a still AVIF")
     check(boxes[0].end - boxes[0].body <= _MAX_BRANDS_BYTES, "too many brands")
     content = bytearray(encoded)
     meta = boxes[kinds.index(b"meta")]
@@ -66,7 +66,7 @@ def _clean_part(content: bytearray, part: Box, items: ItemTable) -> None:
 
 
 def _keep_only(content: bytearray, box: Box, ranges: Iterable[tuple[int, int]]) -> None:
-    """Put zeros in the place of all that lies in no range."""
+    """Overwrite everything outside the ranges with zeros."""
     position = box.body
     for start, end in sorted(ranges):
         if end <= box.body or start >= box.end:

@@ -1,4 +1,4 @@
-"""Take comments, texts and application data out of a GIF; only its first picture is kept.
+"""Remove comments, texts and application data from a GIF. Only its first image is kept.
 
 Source: GIF89a specification, sections 18 to 26.
 """
@@ -15,12 +15,12 @@ _HEAD_BYTES, _DESCRIPTOR_BYTES = 13, 10
 
 
 def strip_gif(encoded: bytes) -> bytes:
-    """Return the GIF with its first picture alone.
+    """Return the GIF with its first image only.
 
     Raises:
-        UnknownStructureError: there is no picture, or it reaches beyond the end.
+        UnknownStructureError: there is no image, or it reaches past the end.
     """
-    check(encoded[:6] in (b"GIF87a", b"GIF89a") and len(encoded) >= _HEAD_BYTES, "no GIF")
+    check(encoded[:6] in (b"GIF87a", b"GIF89a") and len(encoded) >= _HEAD_BYTES, "not a GIF")
     position = _HEAD_BYTES + _palette_bytes(encoded[10])
     control = b""
     while (found := _NEXT_BLOCK.search(encoded, position)) is not None:
@@ -29,15 +29,15 @@ def strip_gif(encoded: bytes) -> bytes:
             break
         if encoded[position] == _PICTURE:
             start, data_start = position, position + _DESCRIPTOR_BYTES
-            check(data_start < len(encoded), "a picture beyond the end")
+            check(data_start < len(encoded), "image past the end")
             data_start += _palette_bytes(encoded[position + 9]) + 1
-            end = _behind_blocks(encoded, data_start)
+            end = _end_of_blocks(encoded, data_start)
             return encoded[: _HEAD_BYTES + _palette_bytes(encoded[10])] + control + encoded[start:end] + b";"
-        label, behind = encoded[position + 1 : position + 2], _behind_blocks(encoded, position + 2)
+        label, behind = encoded[position + 1 : position + 2], _end_of_blocks(encoded, position + 2)
         if label == bytes((_GRAPHIC_CONTROL,)) and encoded[position + 2 : position + 3] == b"\4":
             control = encoded[position : position + 7] + b"\0"
         position = behind
-    check(False, "a GIF without a picture")
+    check(False, "GIF without an image")
     return b""
 
 
@@ -45,9 +45,9 @@ def _palette_bytes(flags: int) -> int:
     return 3 << (flags & 7) + 1 if flags & 0x80 else 0
 
 
-def _behind_blocks(encoded: bytes, position: int) -> int:
-    """Return the place behind the sub-blocks that begin here."""
+def _end_of_blocks(encoded: bytes, position: int) -> int:
+    """Return the offset after the sub-blocks that start here."""
     while position < len(encoded) and encoded[position]:
         position += encoded[position] + 1
-    check(position < len(encoded), "blocks beyond the end")
+    check(position < len(encoded), "blocks past the end")
     return position + 1

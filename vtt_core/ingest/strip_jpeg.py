@@ -1,7 +1,7 @@
-"""Take the metadata out of a JPEG without encoding its pixels anew.
+"""Remove the metadata of a JPEG without re-encoding its pixels.
 
-Kept are tables, frames, scans, JFIF without its thumbnail, Adobe's colour transform, the ICC profile, orientation.
-What lies between segments and behind the end of the image goes, with it the further pictures of an MPO file.
+Kept are tables, frames, scans, JFIF without its thumbnail, Adobe's colour transform, the ICC profile and the orientation.
+Bytes between segments and after the end of the image are removed, and so are the other images of an MPO file.
 
 Source: ITU-T T.81, annex B; T.871 (JFIF); ICC.1:2022, annex B.4.
 """
@@ -26,21 +26,21 @@ _ICC_PREFIX, _EXIF_PREFIX, _XMP_PREFIX = b"ICC_PROFILE\0", b"Exif\0\0", b"http:/
 _ICC_PIECE_BYTES = 65_519
 _MARKER = re.compile(rb"\xff[\x01-\xfe]")
 _MARKER_BEHIND_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
-"""Inside a scan 0xFF00 is data, and restart markers belong to it."""
+"""Inside a scan, 0xFF00 is data, and restart markers are part of the scan."""
 
 
 @dataclass(frozen=True)
 class Segment:
-    """One marker with what belongs to it."""
+    """One marker with its content."""
 
     marker: int
     payload: bytes
     """Without the length."""
     scan: bytes = b""
-    """Coded data behind the header of a scan."""
+    """Coded data that follows the header of a scan."""
 
     def encode(self) -> bytes:
-        """Return it as it stands in a file."""
+        """Return its bytes in a file."""
         return struct.pack(">BBH", 0xFF, self.marker, len(self.payload) + 2) + self.payload + self.scan
 
 
@@ -48,12 +48,12 @@ def strip_jpeg(encoded: bytes) -> bytes:
     """Return the JPEG without metadata.
 
     Raises:
-        UnknownStructureError: it has no frame or no scan, or a segment reaches beyond the end.
+        UnknownStructureError: it has no frame or no scan, or a segment reaches past the end.
     """
     segments = list(_segments(encoded))
     first_scan = next((place for place, segment in enumerate(segments) if segment.marker == SCAN), None)
     first_frame = next((place for place, segment in enumerate(segments) if segment.marker in _FRAMES), None)
-    check(first_scan is not None and first_frame is not None, "a JPEG without a frame or a scan")
+    check(first_scan is not None and first_frame is not None, "JPEG without a frame or a scan")
     head = [
         *_last(segments[:first_scan], JFIF, b"JFIF\0", num_bytes=12, end=b"\0\0"),
         *_orientation(segments[:first_scan]),
@@ -64,7 +64,7 @@ def strip_jpeg(encoded: bytes) -> bytes:
 
 
 def strip_jpeg_stream(encoded: bytes) -> bytes:
-    """Return tables or a picture inside another file (TIFF) without any application data."""
+    """Return tables or an image inside a TIFF, without any application data."""
     return _assembled(_only_kept(list(_segments(encoded))))
 
 
@@ -75,11 +75,11 @@ def _segments(encoded: bytes) -> Iterator[Segment]:
         marker, position = encoded[found.start() + 1], found.end()
         if marker == END:
             return
-        check(marker != START, "an image inside an image")
+        check(marker != START, "image inside an image")
         if marker in _WITHOUT_LENGTH:
             continue
         length = int.from_bytes(encoded[position : position + 2], "big")
-        check(2 <= length <= len(encoded) - position, "a segment beyond the end")
+        check(2 <= length <= len(encoded) - position, "segment past the end")
         payload, position = encoded[position + 2 : position + length], position + length
         scan_end = position
         if marker == SCAN:
@@ -98,7 +98,7 @@ def _assembled(segments: Sequence[Segment]) -> bytes:
 
 
 def _last(segments: Sequence[Segment], marker: int, prefix: bytes, *, num_bytes: int, end: bytes = b"") -> list[Segment]:
-    """Return the last segment that decoders would look at, cut to what they read of it."""
+    """Return the last segment that decoders would read, cut to the part that they use."""
     wanted = num_bytes + len(end)
     found = [one.payload for one in segments if one.marker == marker and one.payload.startswith(prefix)]
     whole = [payload for payload in found if len(payload) >= wanted]
@@ -114,7 +114,7 @@ def _orientation(segments: Sequence[Segment]) -> list[Segment]:
 
 
 def _icc(segments: Sequence[Segment]) -> list[Segment]:
-    """Return the profile in as few pieces as hold it; one whose pieces are not all there counts for nothing."""
+    """Return the profile in as few segments as possible, or nothing if one of its pieces is missing."""
     pieces = sorted(one.payload for one in segments if one.marker == ICC and one.payload.startswith(_ICC_PREFIX))
     if not pieces or len(pieces[0]) < 14 or pieces[0][13] != len(pieces):
         return []

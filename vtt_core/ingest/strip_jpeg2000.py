@@ -1,7 +1,7 @@
-"""Take the metadata out of a JPEG 2000 file or codestream without encoding its pixels anew.
+"""Remove the metadata of a JPEG 2000 file or codestream without re-encoding its pixels.
 
-Kept are the boxes that say what the colours mean, and of the codestream the segments that decoding needs. Lengths of tile parts
-and packets are only for finding them fast and would no longer be right; they go.
+Kept are the boxes about colours, and those segments of the codestream that decoding needs. Segments with the lengths of tile
+parts and packets are removed: they only speed up access, and would be wrong.
 
 Source: ISO/IEC 15444-1, annexes A and I.
 """
@@ -13,10 +13,9 @@ from collections.abc import Iterator
 
 from vtt_core.ingest.boxes import read_boxes
 from vtt_core.ingest.icc_profile import clean_icc
+from vtt_core.ingest.jpeg2000 import FILE_SIGNATURE, START_OF_CODESTREAM
 from vtt_core.ingest.structure import check
 
-SIGNATURE = b"\0\0\0\x0cjP  \r\n\x87\n"
-START_OF_CODESTREAM = b"\xff\x4f\xff\x51"
 _COLOUR_BOXES = (b"ihdr", b"bpcc", b"colr", b"pclr", b"cmap", b"cdef")
 _MAX_COLOUR_BYTES, _MAX_BRANDS_BYTES = 64, 64
 _TILE, _DATA, _END = 0x90, 0x93, 0xD9
@@ -29,13 +28,13 @@ def strip_jpeg2000(encoded: bytes) -> bytes:
     """Return the file or codestream without metadata.
 
     Raises:
-        UnknownStructureError: there is no codestream, or something reaches beyond the end.
+        UnknownStructureError: there is no codestream, or a part reaches past the end.
     """
     if encoded.startswith(START_OF_CODESTREAM):
         return _strip_codestream(encoded)
-    check(encoded.startswith(SIGNATURE), "no JPEG 2000")
+    check(encoded.startswith(FILE_SIGNATURE), "not a JPEG 2000")
     kept = {b"ftyp": b"", b"jp2h": b"", b"jp2c": b""}
-    for box in read_boxes(encoded, len(SIGNATURE), len(encoded)):
+    for box in read_boxes(encoded, len(FILE_SIGNATURE), len(encoded)):
         body = encoded[box.body : box.end]
         if box.kind == b"ftyp":
             kept[box.kind] = body[:_MAX_BRANDS_BYTES]
@@ -44,8 +43,8 @@ def strip_jpeg2000(encoded: bytes) -> bytes:
         elif box.kind == b"jp2c":
             kept[box.kind] = _strip_codestream(body)
             break
-    check(all(kept.values()), "a JPEG 2000 file without header or codestream")
-    return SIGNATURE + b"".join(_box(kind, body) for kind, body in kept.items())
+    check(all(kept.values()), "JPEG 2000 file without header or codestream")
+    return FILE_SIGNATURE + b"".join(_box(kind, body) for kind, body in kept.items())
 
 
 def _strip_header(header: bytes) -> bytes:
@@ -60,7 +59,7 @@ def _strip_header(header: bytes) -> bytes:
 
 
 def _clean_colour(body: bytes) -> bytes:
-    """Return a colour box with a number or a profile; empty for a vendor's own."""
+    """Return a colour box with a code number or a profile, or nothing for a vendor's own kind."""
     if body[:1] == b"\1":
         return body[:_MAX_COLOUR_BYTES]
     profile = clean_icc(body[3:]) if body[:1] in (b"\2", b"\3") else b""
@@ -79,21 +78,21 @@ def _strip_codestream(encoded: bytes) -> bytes:
 
 
 def _tile_part(encoded: bytes, position: int) -> tuple[bytes, int]:
-    """Return one tile part with its length made right, and the place behind it."""
-    check(position + _TILE_HEAD_BYTES <= len(encoded), "a tile beyond the end")
+    """Return one tile part with its length corrected, and the offset after it."""
+    check(position + _TILE_HEAD_BYTES <= len(encoded), "tile past the end")
     (length,) = struct.unpack_from(">I", encoded, position + 6)
     end = position + length
     if length == 0:  # the last one, up to the end marker
         end = len(encoded) - 2 if encoded.endswith(bytes((0xFF, _END))) else len(encoded)
     segments, data = _kept_segments(encoded, position + _TILE_HEAD_BYTES, _DATA)
-    check(data + 2 <= end <= len(encoded), "a tile beyond the end")
+    check(data + 2 <= end <= len(encoded), "tile past the end")
     body = segments + encoded[data:end]
     head = encoded[position : position + 6] + struct.pack(">I", _TILE_HEAD_BYTES + len(body))
     return head + encoded[position + 10 : position + _TILE_HEAD_BYTES] + body, end
 
 
 def _kept_segments(encoded: bytes, position: int, until: int) -> tuple[bytes, int]:
-    """Return the segments that decoding needs, and the place of the marker that ends them."""
+    """Return the segments that decoding needs, and the offset of the marker that ends them."""
     kept = []
     for marker, start, end in _segments(encoded, position, until):
         position = end
@@ -109,7 +108,7 @@ def _segments(encoded: bytes, position: int, until: int) -> Iterator[tuple[int, 
         if marker == until:
             return
         end = position + 2 + int.from_bytes(encoded[position + 2 : position + 4], "big")
-        check(position + 4 <= end <= len(encoded), "a segment beyond the end")
+        check(position + 4 <= end <= len(encoded), "segment past the end")
         yield marker, position, end
         position = end
 

@@ -1,8 +1,8 @@
-"""Make what is stored of an image: its coded pixels as they came, without EXIF, XMP, comments, thumbnails or anything else.
+"""Remove everything from an image but its pixels: EXIF, XMP, comments, thumbnails and the rest.
 
-Each container is taken apart by its own file and put together from what decoding needs. The result is decoded and its pixels
-compared with those of what was sent. Where a container cannot be taken apart, or the pixels differ, a PNG of the pixels
-takes its place. So what is stored never holds anything else, and always decodes to the same picture.
+A module for each format parses the file and writes it again with the parts that decoding needs; the coded pixels stay as they
+are. The result is decoded, and its pixels are compared with the original's. If the file cannot be parsed, or the pixels
+differ, a PNG of the pixels takes its place. So the stored file has no metadata, and always decodes to the same image.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ from PIL import Image
 from vtt_core.contract.errors import ImageError, MetadataNotRemovableError
 from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
 from vtt_core.ingest.decode import ImageFacts, decode_image
+from vtt_core.ingest.jpeg2000 import SIGNATURES as JPEG2000_SIGNATURES
+from vtt_core.ingest.png_header import SIGNATURE as PNG_SIGNATURE
 from vtt_core.ingest.strip_avif import strip_avif
 from vtt_core.ingest.strip_bmp import strip_bmp
 from vtt_core.ingest.strip_gif import strip_gif
 from vtt_core.ingest.strip_jpeg import strip_jpeg
-from vtt_core.ingest.strip_jpeg2000 import SIGNATURE as JPEG2000_SIGNATURE
-from vtt_core.ingest.strip_jpeg2000 import START_OF_CODESTREAM, strip_jpeg2000
-from vtt_core.ingest.strip_png import SIGNATURE as PNG_SIGNATURE
+from vtt_core.ingest.strip_jpeg2000 import strip_jpeg2000
 from vtt_core.ingest.strip_png import strip_png
 from vtt_core.ingest.strip_tiff import strip_tiff
 from vtt_core.ingest.strip_webp import strip_webp
@@ -40,30 +40,29 @@ _BEGINNINGS: tuple[tuple[bytes, str, Strip], ...] = (
     (b"II", "TIFF", strip_tiff),
     (b"MM", "TIFF", strip_tiff),
     (b"RIFF", "WEBP", strip_webp),
-    (JPEG2000_SIGNATURE, "JPEG2000", strip_jpeg2000),
-    (START_OF_CODESTREAM, "JPEG2000", strip_jpeg2000),
+    *((signature, "JPEG2000", strip_jpeg2000) for signature in JPEG2000_SIGNATURES),
 )
 _BAND_PIXELS = 2**20
 _PNG_LEVEL = 3
-"""Level 6 takes three times as long for pictures a tenth smaller."""
+"""Level 6 takes three times as long and saves a tenth of the bytes."""
 
 
 @dataclass(frozen=True)
 class CleanImage:
-    """An image as it is stored."""
+    """An image without metadata."""
 
     content: bytes
     """Encoded, without metadata."""
     facts: ImageFacts
-    """Of the content; its format differs from what was sent where a PNG had to take its place."""
+    """Of the content. Its format is PNG if a PNG had to take the original's place."""
 
 
 class _TooManyBytesError(Exception):
-    """A PNG has outgrown its bound."""
+    """A PNG is larger than allowed."""
 
 
 class _BoundedFile(io.BytesIO):
-    """Holds no more than so many bytes."""
+    """Raises an error when it grows past its limit."""
 
     def __init__(self, max_bytes: int) -> None:
         super().__init__()
@@ -76,19 +75,19 @@ class _BoundedFile(io.BytesIO):
 
 
 def clean_image(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> CleanImage:
-    """Check an image as `decode_image` does, and return it without its metadata.
+    """Check an image like `decode_image`, and return it without metadata.
 
     Args:
         encoded: the file as it was sent.
         limits: bounds on bytes, pixels and ratio.
 
     Raises:
-        ImageError: as decode_image; whatever passes here can be trained on.
-        MetadataNotRemovableError: it cannot be taken apart, and a PNG of it would be larger than the limit.
+        ImageError: see decode_image. An image that passes can be trained on.
+        MetadataNotRemovableError: it cannot be parsed, and a PNG of it would be too large.
     """
     image = decode_image(encoded, limits)
     (width, height), digest = image.size, _pixel_digest(image)
-    del image  # or the second picture below would double what is in memory
+    del image  # or memory would hold two images below
     image_format, strip = _container(encoded)
     content = _stripped(encoded, strip, digest, limits)
     if content is None:
@@ -100,11 +99,11 @@ def _container(encoded: bytes) -> tuple[str, Strip]:
     for beginning, image_format, strip in _BEGINNINGS:
         if encoded.startswith(beginning):
             return image_format, strip
-    return "AVIF", strip_avif  # its box `ftyp` has any length; what is no AVIF it refuses
+    return "AVIF", strip_avif  # starts with a box of any length; `strip_avif` refuses other formats
 
 
 def _stripped(encoded: bytes, strip: Strip, digest: bytes, limits: Limits) -> bytes | None:
-    """Return what the stripper makes of it, or None where that is not the same picture."""
+    """Return the stripped file, or None if that is not the same image."""
     try:
         content = strip(encoded)
         is_same = content == encoded or _pixel_digest(decode_image(content, limits)) == digest
@@ -120,8 +119,8 @@ def _as_png(encoded: bytes, limits: Limits) -> bytes:
     except _TooManyBytesError as error:
         raise MetadataNotRemovableError(
             expected="an image whose metadata can be removed without loss",
-            got=f"one of an unusual structure, which takes more than {limits.max_image_bytes} bytes as PNG",
-            remedy="Save it anew from an image program, as JPEG or PNG",
+            got=f"an unusual structure; as PNG it takes more than {limits.max_image_bytes} bytes",
+            remedy="Save it again from an image program, as JPEG or PNG",
         ) from error
     return file.getvalue()
 
@@ -129,6 +128,6 @@ def _as_png(encoded: bytes, limits: Limits) -> bytes:
 def _pixel_digest(image: Image.Image) -> bytes:
     digest = hashlib.sha256(repr((image.mode, image.size)).encode())
     rows = max(1, _BAND_PIXELS // image.width)
-    for top in range(0, image.height, rows):  # in bands, since bytes of a whole picture are another copy of it
+    for top in range(0, image.height, rows):  # in bands: the bytes of the whole image would be another copy of it
         digest.update(image.crop((0, top, image.width, min(top + rows, image.height))).tobytes())
     return digest.digest()

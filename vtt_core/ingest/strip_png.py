@@ -1,6 +1,6 @@
-"""Take the metadata out of a PNG without encoding its pixels anew.
+"""Remove the metadata of a PNG without re-encoding its pixels.
 
-Kept are the chunks that a decoder needs, those that say what its colours mean, and the orientation.
+Kept are the chunks that decoding needs, the chunks about colours, and the orientation.
 
 Source: W3C PNG specification, third edition, section 11.
 """
@@ -14,19 +14,19 @@ from dataclasses import dataclass
 
 from vtt_core.ingest.icc_profile import clean_icc
 from vtt_core.ingest.orientation import UPRIGHT, orientation_exif, raw_profile, read_orientation
+from vtt_core.ingest.png_header import SIGNATURE
 from vtt_core.ingest.structure import check
 
-SIGNATURE = b"\x89PNG\r\n\x1a\n"
 MAX_INFLATED_BYTES = 2**20
-"""Of a text or a profile; Pillow reads no larger one."""
+"""Most bytes of a text or a profile. Pillow has the same limit."""
 _MAX_BYTES = {b"PLTE": 768, b"tRNS": 256, b"gAMA": 4, b"cHRM": 32, b"sRGB": 1, b"sBIT": 4, b"cICP": 4}
-"""Chunks that are kept unless they are longer than they can be."""
+"""Chunks that are kept, with their largest valid size."""
 _XMP_KEYWORD, _RAW_KEYWORD = b"XML:com.adobe.xmp", b"Raw profile type exif"
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """One chunk; the checksum is as it stands in the file, since decoders differ in what they forgive."""
+    """One chunk. Its checksum is kept from the file, even if wrong: decoders differ in what they accept."""
 
     name: bytes
     content: bytes
@@ -34,11 +34,11 @@ class Chunk:
 
     @classmethod
     def of(cls, name: bytes, content: bytes) -> Chunk:
-        """Make a chunk with its right checksum."""
+        """Make a chunk with a correct checksum."""
         return cls(name, content, struct.pack(">I", zlib.crc32(name + content)))
 
     def encode(self) -> bytes:
-        """Return it as it stands in a file."""
+        """Return its bytes in a file."""
         return struct.pack(">I", len(self.content)) + self.name + self.content + self.checksum
 
 
@@ -46,7 +46,7 @@ def strip_png(encoded: bytes) -> bytes:
     """Return the PNG without metadata.
 
     Raises:
-        UnknownStructureError: it does not begin with its header, or a chunk reaches beyond the end.
+        UnknownStructureError: it does not start with its header, or a chunk reaches past the end.
     """
     chunks = list(_chunks(encoded))
     check(bool(chunks) and chunks[0].name == b"IHDR" and len(chunks[0].content) == 13, "no header")
@@ -58,12 +58,12 @@ def strip_png(encoded: bytes) -> bytes:
 
 
 def inflate(packed: bytes) -> bytes:
-    """Return what a small zlib stream holds; empty where it is damaged or too large."""
+    """Return the content of a small zlib stream, or nothing if it is damaged or too large."""
     return _inflated(packed)[0]
 
 
 def _inflated(packed: bytes) -> tuple[bytes, bytes]:
-    """Return what the stream holds, and what lies behind it."""
+    """Return the content of the stream, and the bytes after it."""
     stream = zlib.decompressobj()
     try:
         plain = stream.decompress(packed, MAX_INFLATED_BYTES)
@@ -73,12 +73,12 @@ def _inflated(packed: bytes) -> tuple[bytes, bytes]:
 
 
 def _chunks(encoded: bytes) -> Iterator[Chunk]:
-    check(encoded.startswith(SIGNATURE), "no PNG")
+    check(encoded.startswith(SIGNATURE), "not a PNG")
     position = len(SIGNATURE)
     while position < len(encoded):
         length = int.from_bytes(encoded[position : position + 4], "big")
         name, end = encoded[position + 4 : position + 8], position + 8 + length
-        check(end + 4 <= len(encoded), "a chunk beyond the end")
+        check(end + 4 <= len(encoded), "chunk past the end")
         if name == b"IEND":
             return
         yield Chunk(name, encoded[position + 8 : end], encoded[end : end + 4])

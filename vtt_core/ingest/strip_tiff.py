@@ -1,7 +1,7 @@
-"""Write a TIFF anew with the page that is the picture alone, and only the tags that decoding needs; coded pixels stay.
+"""Write a TIFF again with one page and only the tags that decoding needs. The coded pixels stay as they are.
 
-Tags of positions (GeoTIFF), of cameras and texts go, and so does every unknown one. Nothing is copied but what a kept tag
-means, so no byte of them is left in a gap.
+Tags with positions (GeoTIFF), camera data and texts are removed, and so is every unknown tag. The new file has no gaps, so no
+byte of them is left.
 
 Source: TIFF 6.0, sections 2 to 22; TIFF Technical Note 2 (JPEG).
 """
@@ -13,7 +13,7 @@ from vtt_core.ingest.orientation import ORIENTATION_TAG, UPRIGHT, read_orientati
 from vtt_core.ingest.strip_jpeg import strip_jpeg_stream
 from vtt_core.ingest.structure import UnknownStructureError, check
 from vtt_core.ingest.tiff_directory import picture_directory, with_first_page
-from vtt_core.ingest.tiff_file import Entry, Layout, read_directory, write_file
+from vtt_core.ingest.tiff_file import ByteFormat, Entry, read_directory, write_file
 
 _WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC, _SAMPLES, _ROWS, _PLANAR = 256, 257, 258, 259, 262, 277, 278, 284
 _STRIP_PLACES, _STRIP_BYTES, _TILE_PLACES, _TILE_BYTES = 273, 279, 324, 325
@@ -28,46 +28,45 @@ _NUMBERS = {
     **dict.fromkeys((293, 317, _TILE_WIDTH, _TILE_LENGTH, 332, 338, 339, 340, 341, 529, 530, 531, 532), 16),
     320: 3 * 65_536,
 }
-"""Tags of numbers -> how many of them at most: sizes, depth, strips, tiles, samples, predictor, YCbCr, colour map."""
+"""Numeric tags -> most values: sizes, depth, strips, tiles, samples, predictor, YCbCr, colour map."""
 _TEXT, _UNDEFINED = 2, 7
 _MAX_PIECES = 500_000
 
 
 def strip_tiff(encoded: bytes) -> bytes:
-    """Return the picture without metadata, as a file of one page.
+    """Return the image without metadata, as a file of one page.
 
     Raises:
-        UnknownStructureError: it is of a kind that is not taken apart (old JPEG, several pictures), or something reaches
-            beyond the end.
+        UnknownStructureError: its kind is not supported (old JPEG, several images), or a part reaches past the end.
     """
     try:
-        layout, tags = read_directory(with_first_page(encoded, picture_directory(encoded)))
+        byte_format, tags = read_directory(with_first_page(encoded, picture_directory(encoded)))
     except ValueError as error:
         raise UnknownStructureError(str(error)) from error
     kept = {tag: tags[tag] for tag, most in _NUMBERS.items() if tag in tags and _are_numbers(tags[tag], most)}
     check(_WIDTH in kept and _LENGTH in kept, "no size")
-    compression = _first(layout, kept, _COMPRESSION, _RAW)
-    check(compression != _OLD_JPEG, "JPEG of the old kind")
-    kept |= _special(layout, tags, compression)
+    compression = _first(byte_format, kept, _COMPRESSION, _RAW)
+    check(compression != _OLD_JPEG, "old-style JPEG")
+    kept |= _special(byte_format, tags, compression)
     places_tag, bytes_tag = (_STRIP_PLACES, _STRIP_BYTES) if _STRIP_PLACES in tags else (_TILE_PLACES, _TILE_BYTES)
     check(places_tag in tags, "no strips and no tiles")
-    pieces = _pieces(encoded, layout, tags, kept, places_tag, bytes_tag)
+    pieces = _pieces(encoded, byte_format, tags, kept, places_tag, bytes_tag)
     if compression == _JPEG:
         cleaned = {id(piece): strip_jpeg_stream(piece) for piece in pieces}
         pieces = [cleaned[id(piece)] for piece in pieces]
-    kept[bytes_tag] = layout.entry_of([len(piece) for piece in pieces])
-    return write_file(layout, kept, pieces, places_tag)
+    kept[bytes_tag] = byte_format.entry_of([len(piece) for piece in pieces])
+    return write_file(byte_format, kept, pieces, places_tag)
 
 
-def _special(layout: Layout, tags: dict[int, Entry], compression: int) -> dict[int, Entry]:
-    """Return the tags that are more than a few numbers: orientation, profile, tables, value of missing pixels."""
+def _special(byte_format: ByteFormat, tags: dict[int, Entry], compression: int) -> dict[int, Entry]:
+    """Return the kept tags that need special care: orientation, profile, JPEG tables, no-data value."""
     kept = {}
     if ORIENTATION_TAG in tags:
-        orientation = _first(layout, tags, ORIENTATION_TAG, UPRIGHT)
+        orientation = _first(byte_format, tags, ORIENTATION_TAG, UPRIGHT)
     else:
         orientation = read_orientation(None, tags[_XMP].content if _XMP in tags else None)
     if orientation in range(2, 9):
-        kept[ORIENTATION_TAG] = layout.entry_of([orientation], 3)
+        kept[ORIENTATION_TAG] = byte_format.entry_of([orientation], 3)
     profile = clean_icc(tags[_ICC].content) if _ICC in tags else b""
     if profile:
         kept[_ICC] = Entry(_UNDEFINED, len(profile), profile)
@@ -80,16 +79,16 @@ def _special(layout: Layout, tags: dict[int, Entry], compression: int) -> dict[i
 
 
 def _pieces(
-    encoded: bytes, layout: Layout, tags: dict[int, Entry], kept: dict[int, Entry], places_tag: int, bytes_tag: int
+    encoded: bytes, byte_format: ByteFormat, tags: dict[int, Entry], kept: dict[int, Entry], places_tag: int, bytes_tag: int
 ) -> list[bytes]:
-    """Return the coded bytes of every strip or tile; those that are the same in the file are one object."""
-    places = _whole_numbers(layout, tags[places_tag])
+    """Return the coded bytes of every strip or tile. Strips that share their bytes in the file are one object."""
+    places = _whole_numbers(byte_format, tags[places_tag])
     check(0 < len(places) <= _MAX_PIECES, "too many strips")
-    if _first(layout, kept, _COMPRESSION, _RAW) == _RAW and _first(layout, kept, _PHOTOMETRIC, 0) != _YCBCR:
-        sizes = _raw_sizes(layout, kept, len(places), is_tiled=places_tag == _TILE_PLACES)
+    if _first(byte_format, kept, _COMPRESSION, _RAW) == _RAW and _first(byte_format, kept, _PHOTOMETRIC, 0) != _YCBCR:
+        sizes = _raw_sizes(byte_format, kept, len(places), is_tiled=places_tag == _TILE_PLACES)
     else:
-        check(bytes_tag in tags, "strips of unknown sizes")
-        sizes = _whole_numbers(layout, tags[bytes_tag])
+        check(bytes_tag in tags, "strips of unknown size")
+        sizes = _whole_numbers(byte_format, tags[bytes_tag])
     check(len(sizes) == len(places), "strips without a size")
     found: dict[tuple[int, int], bytes] = {}
     total_bytes = 0
@@ -97,24 +96,24 @@ def _pieces(
         if (place, size) in found:
             continue
         total_bytes += size
-        check(place + size <= len(encoded) and total_bytes <= len(encoded), "strips beyond the end")
+        check(place + size <= len(encoded) and total_bytes <= len(encoded), "strips past the end")
         found[place, size] = encoded[place : place + size]
     return [found[pair] for pair in zip(places, sizes, strict=True)]
 
 
-def _raw_sizes(layout: Layout, kept: dict[int, Entry], num_pieces: int, *, is_tiled: bool) -> list[int]:
-    """Return how many bytes each strip or tile needs; what a file says of it, decoders of plain pixels do not read."""
-    width, height = _first(layout, kept, _WIDTH, 0), _first(layout, kept, _LENGTH, 0)
-    rows = min(_first(layout, kept, _ROWS, height), height)
+def _raw_sizes(byte_format: ByteFormat, kept: dict[int, Entry], num_pieces: int, *, is_tiled: bool) -> list[int]:
+    """Return the size of each uncompressed strip or tile. Decoders compute it and ignore the file's own sizes."""
+    width, height = _first(byte_format, kept, _WIDTH, 0), _first(byte_format, kept, _LENGTH, 0)
+    rows = min(_first(byte_format, kept, _ROWS, height), height)
     if is_tiled:
-        width, rows = _first(layout, kept, _TILE_WIDTH, width), _first(layout, kept, _TILE_LENGTH, rows)
-    samples = 1 if _first(layout, kept, _PLANAR, 1) == _SEPARATE else _first(layout, kept, _SAMPLES, 1)
-    row_bytes = -(-width * samples * _first(layout, kept, _BITS, 1) // 8)
+        width, rows = _first(byte_format, kept, _TILE_WIDTH, width), _first(byte_format, kept, _TILE_LENGTH, rows)
+    samples = 1 if _first(byte_format, kept, _PLANAR, 1) == _SEPARATE else _first(byte_format, kept, _SAMPLES, 1)
+    row_bytes = -(-width * samples * _first(byte_format, kept, _BITS, 1) // 8)
     check(rows > 0, "strips without rows")
     if is_tiled:
         return [rows * row_bytes] * num_pieces
     strips = -(-height // rows)
-    check(num_pieces % strips == 0, "another number of strips than the rows need")
+    check(num_pieces % strips == 0, "wrong number of strips")
     return [min(rows, height - rows * (place % strips)) * row_bytes for place in range(num_pieces)]
 
 
@@ -130,11 +129,11 @@ def _is_one_number(entry: Entry) -> bool:
     return entry.kind == _TEXT and len(entry.content) <= 32
 
 
-def _whole_numbers(layout: Layout, entry: Entry) -> list[int]:
-    numbers = layout.numbers(entry)
-    check(all(isinstance(number, int) and number >= 0 for number in numbers), "a place that is no whole number")
+def _whole_numbers(byte_format: ByteFormat, entry: Entry) -> list[int]:
+    numbers = byte_format.numbers(entry)
+    check(all(isinstance(number, int) and number >= 0 for number in numbers), "offset that is not a whole number")
     return [int(number) for number in numbers]
 
 
-def _first(layout: Layout, tags: dict[int, Entry], tag: int, default: int) -> int:
-    return _whole_numbers(layout, tags[tag])[0] if tag in tags else default
+def _first(byte_format: ByteFormat, tags: dict[int, Entry], tag: int, default: int) -> int:
+    return _whole_numbers(byte_format, tags[tag])[0] if tag in tags else default

@@ -1,6 +1,6 @@
-"""Take the metadata out of a WebP without encoding its pixels anew.
+"""Remove the metadata of a WebP without re-encoding its pixels.
 
-Kept are the picture with its alpha, the canvas, the ICC profile and the orientation.
+Kept are the image with its alpha, the canvas, the ICC profile and the orientation.
 
 Source: RFC 9649, section 2 (container).
 """
@@ -23,16 +23,16 @@ def strip_webp(encoded: bytes) -> bytes:
     """Return the WebP without metadata.
 
     Raises:
-        UnknownStructureError: a chunk reaches beyond the end, or there is no picture.
+        UnknownStructureError: a chunk reaches past the end, or there is no image.
     """
-    check(encoded[:4] == b"RIFF" and encoded[8:12] == b"WEBP", "no WebP")
+    check(encoded[:4] == b"RIFF" and encoded[8:12] == b"WEBP", "not a WebP")
     end = min(len(encoded), 8 + int.from_bytes(encoded[4:8], "little"))
     chunks = list(_chunks(encoded, 12, end))
-    check(bool(chunks), "a WebP without a chunk")
+    check(bool(chunks), "WebP without a chunk")
     name, content = chunks[0]
     if name in (b"VP8 ", b"VP8L"):
         return _file([(name, content)])
-    check(name == b"VP8X" and len(content) >= 10, "a WebP that begins otherwise")
+    check(name == b"VP8X" and len(content) >= 10, "WebP with an unknown first chunk")
     return _file(_extended(chunks))
 
 
@@ -65,7 +65,7 @@ def _frame(content: bytes) -> bytes:
 def _chunks(encoded: bytes, position: int, end: int) -> Iterator[tuple[bytes, bytes]]:
     while position + 8 <= end:
         length = int.from_bytes(encoded[position + 4 : position + 8], "little")
-        check(position + 8 + length <= end, "a chunk beyond the end")
+        check(position + 8 + length <= end, "chunk past the end")
         yield encoded[position : position + 4], encoded[position + 8 : position + 8 + length]
         position += 8 + length + length % 2
 

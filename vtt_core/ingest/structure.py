@@ -1,18 +1,18 @@
-"""Say that a file is not built as its format asks, which a stripper of metadata must know and a decoder may forgive."""
+"""The error of a file whose structure is unknown. Removing metadata must be strict where a decoder may be lenient."""
 
 from __future__ import annotations
 
 
 class UnknownStructureError(ValueError):
-    """The bytes cannot be taken apart safely; the caller stores a PNG of the pixels instead."""
+    """The bytes cannot be parsed safely. The caller stores a PNG of the pixels instead."""
 
 
 def check(is_known: bool, what: str) -> None:
-    """Raise UnknownStructureError unless the fact holds.
+    """Raise UnknownStructureError unless the condition holds.
 
     Args:
-        is_known: the fact.
-        what: what was found, for whoever debugs.
+        is_known: the condition.
+        what: what is wrong, for debugging.
     """
     if not is_known:
         raise UnknownStructureError(what)

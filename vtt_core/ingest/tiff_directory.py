@@ -1,7 +1,6 @@
-"""Read the directories of a TIFF: which pages it has, and what the pixels of the picture are.
+"""Read the pages of a TIFF, and choose the one that is the image.
 
-Pillow reads directories too, but not those whose kind of pixels it does not know. Then it says only that the file
-cannot be identified.
+Pillow reads directories too, but gives up on a file whose kind of pixels it does not know.
 """
 
 from __future__ import annotations
@@ -14,11 +13,11 @@ from enum import IntEnum
 from vtt_core.contract.errors import AnimatedImageError, ImageTooComplexError, UnsupportedKindError
 
 SIGNATURES = (b"II*\0", b"MM\0*", b"II+\0", b"MM\0+", b"II\0*", b"MM*\0")
-"""First bytes of a TIFF. The third and fourth are BigTIFF; the last two are a mistake of some programs, which Pillow reads."""
+"""First bytes of a TIFF. The third and fourth are BigTIFF. The last two are an error of some programs, which Pillow accepts."""
 MAX_PAGES = 1000
-"""Pages that are looked at. A picture with its overviews has about 10."""
+"""Most pages that are read. An image with its overviews has about 10."""
 MAX_ENTRIES = 200_000
-"""Entries of all pages together. Directories may overlap, so a small file can hold very many."""
+"""Most entries of all pages together. Directories may overlap, so a small file can have very many."""
 
 _FORMATS = {
     1: "B",
@@ -40,7 +39,7 @@ _REDUCED, _MASK = 1, 4
 
 
 class Tag(IntEnum):
-    """The tags that are read."""
+    """The supported tags."""
 
     NEW_SUBFILE_TYPE = 254
     SUBFILE_TYPE = 255
@@ -80,20 +79,20 @@ _TAGS = frozenset(Tag)
 
 @dataclass(frozen=True)
 class Directory:
-    """One page of a TIFF. Values are read from the file when they are asked for."""
+    """One page of a TIFF. Values are read on request."""
 
     encoded: bytes
     offset: int
-    """Where the directory begins, in bytes."""
+    """Offset of the directory."""
     is_big_endian: bool
     entries: dict[int, tuple[int, int, int]]
-    """Tag -> type, number of values, and where they lie."""
+    """Tag -> type, number of values, and their offset."""
 
     def numbers(self, tag: Tag, max_count: int = 64) -> tuple[float, ...]:
-        """Return at most `max_count` values of a tag; none where the tag is missing.
+        """Return at most `max_count` values of a tag, or none if it is missing.
 
         Raises:
-            ValueError: the values lie beyond the end of the file, or are of a type that holds no numbers.
+            ValueError: the values are past the end of the file, or are not numbers.
         """
         if tag not in self.entries:
             return ()
@@ -105,18 +104,18 @@ class Directory:
         try:
             return struct.unpack_from(f"{self.byte_order}{count}{letter}", self.encoded, position)
         except struct.error as error:
-            raise ValueError(f"the values of tag {tag} lie beyond the end") from error
+            raise ValueError(f"the values of tag {tag} are past the end") from error
 
     def number(self, tag: Tag, default: int) -> int:
         """Return the first value of a tag as an integer.
 
         Raises:
-            ValueError: as `numbers`.
+            ValueError: see `numbers`.
         """
         return int(next(iter(self.numbers(tag, 1)), default))
 
     def content(self, tag: Tag) -> bytes:
-        """Return the bytes of a tag's values, empty where the tag is missing or of a type that is wider than a byte."""
+        """Return the bytes of a tag's values, or nothing if the tag is missing or its values are wider than a byte."""
         kind, count, position = self.entries.get(tag, (0, 0, 0))
         return self.encoded[position : position + count] if kind in (1, 2, 6, 7) else b""
 
@@ -127,17 +126,17 @@ class Directory:
 
 
 def picture_directory(encoded: bytes) -> Directory:
-    """Return the page that is the picture: the only one that is neither a reduced copy nor a mask.
+    """Return the image's page: the only one that is neither a reduced copy nor a mask.
 
     Raises:
-        AnimatedImageError: several pages are pictures of their own.
-        ImageTooComplexError: the directories have far too many entries.
-        UnsupportedKindError: it is a camera's raw file, which has a small preview beside the raw pixels.
+        AnimatedImageError: several pages are separate images.
+        ImageTooComplexError: the directories have too many entries.
+        UnsupportedKindError: it is a camera's raw file.
         ValueError: the first directory is damaged.
     """
     pages = list(_directories(encoded))
     if not pages:
-        raise ValueError("the first directory lies beyond the end")
+        raise ValueError("the first directory is past the end")
     full = [page for page in pages if not _is_copy_or_mask(page)]
     has_raw = any(len(page.content(Tag.DNG_VERSION)) == 4 for page in pages) or encoded[8:10] == b"CR"
     if has_raw or (not full and Tag.SUB_DIRECTORIES in pages[0].entries):
@@ -148,13 +147,13 @@ def picture_directory(encoded: bytes) -> Directory:
         raise AnimatedImageError(
             expected="one still picture",
             got=f"a TIFF file of {len(full)} pages" if len(full) > 1 else f"a TIFF file of {MAX_PAGES} or more pages",
-            remedy="Send the page that is meant as an image of its own",
+            remedy="Send one page as an image of its own",
         )
     return full[0] if full else pages[0]
 
 
 def with_first_page(encoded: bytes, page: Directory) -> bytes:
-    """Return a TIFF whose first page is the given one; the same bytes where it already is."""
+    """Return the TIFF with the given page first; the same bytes if it already is."""
     at, letter = (8, "Q") if _is_big_tiff(encoded) else (4, "I")
     if struct.unpack_from(page.byte_order + letter, encoded, at)[0] == page.offset:
         return encoded
@@ -183,12 +182,12 @@ def _directories(encoded: bytes) -> Iterator[Directory]:
             num_entries += struct.unpack_from(order + ("Q" if is_big else "H"), encoded, offset)[0]
             if num_entries > MAX_ENTRIES:
                 raise ImageTooComplexError(
-                    expected=f"a TIFF of at most {MAX_ENTRIES} tags", got="more", remedy="Save it anew from an image program"
+                    expected=f"a TIFF of at most {MAX_ENTRIES} tags", got="more", remedy="Save it again from an image program"
                 )
             entries, following = _entries(encoded, offset, order, is_big)
             yield Directory(encoded, offset, order == ">", entries)
             offset = following
-    except struct.error:  # a page that lies beyond the end is no page
+    except struct.error:  # a page past the end is ignored
         return
 
 
@@ -216,4 +215,4 @@ def _entries(encoded: bytes, offset: int, order: str, is_big: bool) -> tuple[dic
 
 
 def _type_bytes(kind: int) -> int:
-    return struct.calcsize("<" + _FORMATS.get(kind, "Q"))  # what is missing in the table is a pair of 32 bits
+    return struct.calcsize("<" + _FORMATS.get(kind, "Q"))  # types missing from the table are pairs of 32 bits

@@ -1,7 +1,7 @@
-"""Say how the pixels of a TIFF are laid out, and who reads them: Pillow, we, or nobody.
+"""Describe how the pixels of a TIFF are stored, and decide who reads them: Pillow, `tiff_samples.py`, or nobody.
 
-Pillow reads the usual 8 bits. It takes some other kinds for what they are not (white-is-zero of 16 bits, 16 bits in
-separate planes), and does not know many. `tiff_samples.py` reads those where grey, RGB or CMYK is meant.
+Pillow reads the usual 8 bits. It misreads some other kinds (white-is-zero of 16 bits, 16 bits in separate planes), and refuses
+many. `tiff_samples.py` reads those of grey, RGB or CMYK.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ from vtt_core.ingest.brightness import Numbers
 from vtt_core.ingest.tiff_directory import Directory, Tag
 
 BYTE_COMPRESSIONS = frozenset({1, 5, 8, 32773, 32946, 34925, 50000})
-"""None, LZW, deflate, PackBits, LZMA, Zstandard: they pack bytes and know nothing of samples."""
+"""None, LZW, deflate, PackBits, LZMA, Zstandard: they compress bytes, whatever the samples are."""
 _PILLOW_COMPRESSIONS = frozenset(COMPRESSION_INFO) - {50001}
-"""Pillow names WebP too, but its wheels are built without."""
+"""Pillow lists WebP too, but its wheels are built without it."""
 WHITE_IS_ZERO, BLACK_IS_ZERO, RGB, PALETTE, MASK, CMYK, YCBCR, LAB = 0, 1, 2, 3, 4, 5, 6, 8
 _NAMES = {
     WHITE_IS_ZERO: "white-is-zero grey",
@@ -44,7 +44,7 @@ _WHOLE_BITS = {Numbers.UNSIGNED: (*range(1, 17), 32, 64), Numbers.SIGNED: (8, 16
 
 @dataclass(frozen=True)
 class Layout:
-    """The tags of a TIFF's directory that say what its samples are."""
+    """The tags of a page that describe its samples."""
 
     width: int
     """In pixels, as stored."""
@@ -53,24 +53,24 @@ class Layout:
     photometric: int
     compression: int
     num_samples: int
-    """Bands, with alpha."""
+    """Number of bands, including alpha."""
     bits: tuple[int, ...]
-    """Of each band, or of all of them."""
+    """Of each band, or one value for all."""
     sample_formats: tuple[int, ...]
     extra_samples: tuple[int, ...]
     is_planar: bool
-    """Each band lies in strips of its own."""
+    """Whether each band has strips of its own."""
     fill_order: int
     subsampling: tuple[int, ...]
     ink_set: int
     is_big_endian_big_tiff: bool
-    """Pillow does not read these."""
+    """Pillow does not read such files."""
     is_photometric_named: bool = True
-    """Whether the file says what its samples mean, as it must."""
+    """Whether the file has the required tag `photometric`."""
 
     @property
     def num_colours(self) -> int:
-        """Return the bands of colour, 0 where none of them are read here."""
+        """Return the number of colour bands, or 0 if these colours are not supported here."""
         return _NUM_COLOURS.get(self.photometric, 0)
 
     @property
@@ -80,12 +80,12 @@ class Layout:
 
     @property
     def numbers(self) -> Numbers | None:
-        """Return what the samples are, None for complex numbers."""
+        """Return the type of the samples, or None for complex numbers."""
         return _NUMBERS.get(self.sample_formats[0])
 
     @property
     def has_alpha(self) -> bool:
-        """Return whether the file says of the first extra band that it is alpha."""
+        """Return whether the first extra band is declared as alpha."""
         return self.extra_samples[:1] in ((_PREMULTIPLIED,), (_ALPHA,), (_COREL_ALPHA,))
 
     @property
@@ -136,17 +136,17 @@ def layout_of(page: Directory) -> Layout:
 
 
 def _usual_photometric(compression: int, num_samples: int) -> int:
-    """Return what the samples of a file that does not say so mean, as libtiff takes it; Pillow takes all for white-is-zero."""
+    """Return libtiff's default for a file without the tag. Pillow always assumes white-is-zero."""
     if num_samples >= 3:
         return RGB
     return WHITE_IS_ZERO if compression in _FAX_COMPRESSIONS else BLACK_IS_ZERO
 
 
 def is_read_by_pillow(layout: Layout) -> bool:
-    """Return whether Pillow reads this kind rightly; else `tiff_samples.py` does.
+    """Return whether Pillow reads this kind correctly. Otherwise `tiff_samples.py` does.
 
     Raises:
-        UnsupportedKindError: neither does.
+        UnsupportedKindError: neither can.
     """
     if _is_plain(layout):
         return True
@@ -155,7 +155,7 @@ def is_read_by_pillow(layout: Layout) -> bool:
     raise UnsupportedKindError(
         expected="a TIFF of grey, RGB or CMYK, or of 8 bits in other usual colours",
         got=str(layout),
-        remedy="Convert it to 8-bit RGB" + (", from the three bands that are meant" if layout.num_samples > 1 else ""),
+        remedy="Convert it to 8-bit RGB" + (", with the three bands to use" if layout.num_samples > 1 else ""),
     )
 
 
@@ -201,6 +201,6 @@ def _is_readable(layout: Layout) -> bool:
         return False
     if not num_colours <= layout.num_samples <= 64 or (layout.photometric == CMYK and layout.ink_set != 1):
         return False
-    if numbers is Numbers.SIGNED and layout.is_premultiplied:  # what would black multiplied with alpha be?
+    if numbers is Numbers.SIGNED and layout.is_premultiplied:  # the black level is unknown, so alpha cannot be divided out
         return False
     return num_colours >= 3 or layout.num_samples == num_colours + layout.has_alpha

@@ -1,7 +1,7 @@
 """Read the samples of a TIFF whose kind Pillow does not read.
 
-libtiff, through Pillow, only unpacks bytes: it is given the strips or tiles as if they were 8-bit grey. What the
-bytes mean (depth, sign, byte order, predictor, planes) is decided here.
+libtiff, through Pillow, only decompresses: it gets the strips or tiles as if they were 8-bit grey. Depth, sign, byte order,
+predictor and planes are handled here.
 """
 
 from __future__ import annotations
@@ -24,21 +24,21 @@ from vtt_core.ingest.tiff_directory import Directory, Tag
 from vtt_core.ingest.tiff_layout import WHITE_IS_ZERO, Layout
 
 MAX_STRIP_BYTES = 128 * 2**20
-"""Unpacked bytes of one row of tiles, or of one strip that is packed."""
+"""Most unpacked bytes of one row of tiles, or of one compressed strip."""
 MAX_SAMPLE_BYTES = 2**29
-"""Unpacked bytes of all samples of a picture. 40 million pixels of 64 bits have 320 MB."""
+"""Most unpacked bytes of an image. 40 million pixels of 64 bits have 320 MB."""
 _HORIZONTAL, _FLOATING = 2, 3
 _TYPES = {Numbers.UNSIGNED: "u", Numbers.SIGNED: "i", Numbers.FLOAT: "f"}
 
 
 @dataclass(frozen=True)
 class _Pieces:
-    """The strips or tiles of one plane; a strip is a tile as wide as the picture."""
+    """The strips or tiles of one plane. A strip is a tile as wide as the image."""
 
     offsets: list[int]
     sizes: list[int]
     row_bytes: int
-    """Of one row of the whole picture."""
+    """Of one row of the whole image."""
     piece_row_bytes: int
     """Of one row of one tile."""
     num_rows: int
@@ -80,15 +80,15 @@ def _numbers(layout: Layout) -> Numbers:
 def _missing(page: Directory) -> float | None:
     try:
         return float(page.content(Tag.GDAL_NODATA).rstrip(b"\0 ").decode("ascii"))
-    except ValueError:  # it is metadata: what is no number says nothing
+    except ValueError:  # not a number, so it is ignored
         return None
 
 
 def _declared(page: Directory, layout: Layout) -> tuple[float, float] | None:
-    """Return black and white as the file says them.
+    """Return black and white, if the file gives them.
 
-    MaxSampleValue is by the standard no instruction for display, and many programs write the largest value of this one
-    picture. So it only says how many bits are used.
+    MaxSampleValue is not meant for display by the standard, and many programs write the largest value of the image. So it
+    only tells how many bits are used.
     """
     low, high = page.numbers(Tag.SMIN_SAMPLE, 1), page.numbers(Tag.SMAX_SAMPLE, 1)
     if high and np.isfinite(high[0]):
@@ -117,11 +117,11 @@ def _planes(page: Directory, layout: Layout) -> list[_Pieces]:
     count = num_across * num_down
     offsets = _integers(page, Tag.TILE_OFFSETS if is_tiled else Tag.STRIP_OFFSETS, count * num_planes)
     sizes = _integers(page, Tag.TILE_BYTES if is_tiled else Tag.STRIP_BYTES, count * num_planes)
-    if len(offsets) == 1 or layout.compression == 1:  # then their sizes are known, where some old files do not have them
+    if len(offsets) == 1 or layout.compression == 1:  # then their sizes are known, and some old files do not state them
         sizes = sizes or [len(page.encoded)] * len(offsets)
     if len(offsets) < count * num_planes or len(sizes) < len(offsets):
         raise ValueError("strips or tiles are missing")
-    most = 2 * piece_row_bytes * num_rows + 1024  # packed; many strips of a small file could each claim all of its bytes
+    most = 2 * piece_row_bytes * num_rows + 1024  # compressed; many strips of a small file could each claim all its bytes
     sizes = [min(size, most) for size in sizes]
     return [
         _Pieces(
@@ -152,7 +152,7 @@ def _integers(page: Directory, tag: Tag, count: int) -> list[int]:
 
 
 def _blocks(page: Directory, layout: Layout, planes: list[_Pieces]) -> Iterator[tuple[int, Array]]:
-    """Give the samples from top to bottom, as many rows of strips or tiles at a time as are a good size."""
+    """Yield the samples from top to bottom, in blocks of whole rows of strips or tiles."""
     first = planes[0]
     num_down = len(first.offsets) // first.num_across
     together = max(1, BLOCK_PIXELS // max(1, layout.width * first.num_rows))
@@ -167,7 +167,7 @@ def _blocks(page: Directory, layout: Layout, planes: list[_Pieces]) -> Iterator[
 
 
 def _unpack(page: Directory, layout: Layout, plane: _Pieces, start: int, num_rows: int) -> NDArray[np.uint8]:
-    """Return the bytes of some rows of one plane [rows, bytes of a row]."""
+    """Return some rows of one plane as bytes [rows, bytes of a row]."""
     pieces = slice(start * plane.num_across, (start + -(-num_rows // plane.num_rows)) * plane.num_across)
     parts = [page.encoded[at : at + size] for at, size in zip(plane.offsets[pieces], plane.sizes[pieces], strict=True)]
     if layout.compression == 1 and not plane.is_tiled and layout.fill_order == 1:
@@ -180,7 +180,7 @@ def _unpack(page: Directory, layout: Layout, plane: _Pieces, start: int, num_row
 
 
 def _grey_tiff(parts: list[bytes], layout: Layout, plane: _Pieces, num_rows: int) -> bytes:
-    """Return a TIFF of 8-bit grey, one pixel a byte, around packed strips or tiles."""
+    """Return an 8-bit grey TIFF, with one pixel a byte, around compressed strips or tiles."""
     offsets, at = [], 8
     for part in parts:
         offsets.append(at)
@@ -213,7 +213,7 @@ def _values(data: NDArray[np.uint8], page: Directory, layout: Layout, plane: _Pi
     """Return samples [rows, width, bands of this plane] in the machine's own byte order."""
     num_bands = 1 if layout.is_planar else layout.num_samples
     bits, predictor = layout.bits[0], page.number(Tag.PREDICTOR, 1)
-    if layout.compression in (1, 32773):  # libtiff has predictors only for LZW, deflate, LZMA and Zstandard
+    if layout.compression in (1, 32773):  # libtiff supports predictors only for LZW, deflate, LZMA and Zstandard
         predictor = 1
     if bits % 8:
         samples: Array = _narrow(data, bits, layout.width * num_bands)
@@ -240,6 +240,6 @@ def _undo(data: NDArray[np.uint8], predictor: int, num_bands: int, kind: np.dtyp
 
 
 def _narrow(data: NDArray[np.uint8], bits: int, num_values: int) -> NDArray[np.uint16]:
-    """Unpack samples of 1 to 15 bits that follow each other without a gap."""
+    """Unpack samples of 1 to 15 bits that are stored without gaps."""
     places = np.unpackbits(data, axis=1)[:, : num_values * bits].reshape(len(data), num_values, bits)
     return (places @ (1 << np.arange(bits - 1, -1, -1)).astype(np.uint16)).astype(np.uint16)

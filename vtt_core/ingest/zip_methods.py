@@ -1,4 +1,4 @@
-"""Name the compression methods of zips, and refuse a zip that uses one which is not read here.
+"""Name the compression methods of zips, and refuse a zip with an unsupported one.
 
 Source: PKWARE APPNOTE.TXT 6.3.10, 4.4.4 (encryption flags), 4.4.5 (methods), 7.2.2 (method 99).
 """
@@ -34,7 +34,7 @@ _NAMES = {
 
 
 def check_methods(entries: Iterable[tuple[str, zipfile.ZipInfo]]) -> None:
-    """Refuse the zip if any file of it cannot be read, with one error.
+    """Refuse the zip, with one error, if any of its files cannot be read.
 
     Args:
         entries: path and record of each file.
@@ -56,7 +56,7 @@ def check_methods(entries: Iterable[tuple[str, zipfile.ZipInfo]]) -> None:
 
 
 def _unreadable_method(info: zipfile.ZipInfo) -> str | None:
-    """Return the name of what hinders reading, or None."""
+    """Return the name of the unsupported method, or None."""
     if info.compress_type == _AES:
         return "AES encryption"
     if info.flag_bits & _ENCRYPTED_FLAGS:

@@ -16,13 +16,13 @@ from vtt_core.ingest.zip_unpack import unpack_entry
 
 _MIN_DIRECTORY_BYTES = 1 << 16
 _RATIO_FROM_BYTES = 2**20
-"""Smaller entries may be packed as tightly as they like."""
+"""The compression ratio of smaller entries is not limited."""
 _MAX_DIRECTORY_BYTES_PER_ENTRY = 512
-"""Allowance for one record of the zip's directory: 46 bytes, the path and extra fields."""
+"""Size allowed for one record of the directory: 46 bytes, the path and extra fields."""
 
 
 def check_directory(stream: BinaryIO, limits: Limits) -> None:
-    """Check the end record alone, before the directory with all its names is loaded.
+    """Check the end record, before the directory with all its names is loaded.
 
     Raises:
         NotAZipError: there is no end record.
@@ -42,7 +42,7 @@ def check_directory(stream: BinaryIO, limits: Limits) -> None:
         raise NotAZipError(
             expected="a zip file",
             got=f"{size_bytes} bytes beginning with {_first_bytes(stream)!r}" if size_bytes else "an empty file (0 bytes)",
-            remedy="Pack one folder a class into a .zip",
+            remedy="Pack a folder for each class into a .zip",
         )
     num_entries, directory_bytes = struct.unpack_from("<10xHL", tail, end)
     locator = end - 20
@@ -72,14 +72,14 @@ def open_zip(stream: BinaryIO) -> zipfile.ZipFile:
         return zipfile.ZipFile(stream)
     except MemoryError:
         raise
-    except Exception as error:  # damaged directories make zipfile raise about anything
+    except Exception as error:  # a damaged directory can make zipfile raise almost anything
         raise NotAZipError(
             expected="a complete zip file", got=f"a damaged one ({str(error)[:120]})", remedy="Pack and send it again"
         ) from error
 
 
 def check_declared(infos: list[zipfile.ZipInfo], limits: Limits) -> None:
-    """Check what the directory says of entry count, unpacked size and compression ratios.
+    """Check the declared entry count, unpacked size and compression ratios.
 
     Raises:
         ArchiveTooLargeError: one of them is over its limit.
@@ -103,7 +103,7 @@ def _check_ratio(info: zipfile.ZipInfo, size_bytes: int, limits: Limits) -> None
 
 
 class ZipReader:
-    """Read entries as streams, keeping count of what really comes out of the archive."""
+    """Read entries as streams, and count the bytes that are really unpacked."""
 
     def __init__(self, archive: zipfile.ZipFile, limits: Limits) -> None:
         self._archive, self._limits = archive, limits
@@ -116,12 +116,12 @@ class ZipReader:
 
         Args:
             info: the entry's record.
-            path: where it lies, for messages.
+            path: of the entry, for messages.
 
         Raises:
-            ArchiveTooLargeError: it unpacks to more than its record and the limits allow.
+            ArchiveTooLargeError: it unpacks to more than its record or the limits allow.
             ImageTooManyBytesError: it is larger than an image may be.
-            ArchiveLayoutError: it is itself an archive.
+            ArchiveLayoutError: it is an archive itself.
             NotAZipError: its bytes are damaged.
         """
         content = bytearray()
@@ -131,7 +131,7 @@ class ZipReader:
                 self._count(info, path, len(content))
         except (VttError, MemoryError):
             raise
-        except Exception as error:  # zlib, bz2, lzma, checksum, struct and more, all meaning the same
+        except Exception as error:  # of zlib, bz2, lzma, struct and more: all mean damage
             raise NotAZipError(
                 expected="an undamaged file in the zip",
                 got=f"{printable(path)!r} ({str(error)[:120]})",

@@ -1,7 +1,7 @@
-"""Unpack one entry of a zip piece by piece, so that no piece is much larger than asked for.
+"""Unpack one entry of a zip in pieces of limited size.
 
-zipfile does this for stored and deflated entries. For bzip2 and LZMA it unpacks all that 4 KiB hold at once, which can be
-gigabytes, so these two are unpacked here, and XZ too, which zipfile does not know.
+zipfile does this for stored and deflated entries. For bzip2 and LZMA it unpacks 4 KiB of input at once, which can give
+gigabytes, so these two are unpacked here. So is XZ, which zipfile does not support.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from vtt_core.ingest.zip_methods import BZIP2, LZMA, XZ
 CHUNK_BYTES = 1 << 16
 """Size of a piece of unpacked content."""
 _XZ_MEMORY_BYTES = 128 * 2**20
-"""The strongest preset of xz needs 65 MiB to unpack."""
+"""Unpacking the strongest preset of xz needs 65 MiB."""
 _LZMA_HEAD = struct.Struct("<BBHBL")
 
 
@@ -38,11 +38,11 @@ def unpack_entry(archive: zipfile.ZipFile, info: zipfile.ZipInfo, max_bytes: int
     Args:
         archive: an open zip.
         info: the entry's record.
-        max_bytes: the caller stops before more than this has come; bounds the memory of LZMA.
+        max_bytes: the caller reads no more than this; limits the memory of LZMA.
 
     Raises:
-        zipfile.BadZipFile: the content is not what the record says.
-        Exception: what zipfile, bz2 and lzma raise for damaged bytes, which is of many kinds.
+        zipfile.BadZipFile: the content does not match the record.
+        Exception: zipfile, bz2 and lzma raise many kinds for damaged bytes.
     """
     if info.compress_type in (BZIP2, LZMA, XZ):
         return _unpack_packed(archive, info, max_bytes)
@@ -68,14 +68,14 @@ def _unpack_packed(archive: zipfile.ZipFile, info: zipfile.ZipInfo, max_bytes: i
             checksum = zlib.crc32(chunk, checksum)
             yield chunk
     if num_bytes != info.file_size or checksum != info.CRC:
-        raise zipfile.BadZipFile("size or checksum differs from what the zip says")
+        raise zipfile.BadZipFile("size or checksum differs from the record")
 
 
 def _as_stored(info: zipfile.ZipInfo) -> zipfile.ZipInfo:
-    """Return a record by which zipfile gives the packed bytes as they are."""
+    """Return a record with which zipfile returns the compressed bytes."""
     stored = copy.copy(info)
     stored.compress_type, stored.file_size = zipfile.ZIP_STORED, info.compress_size
-    stored.CRC = None  # type: ignore[assignment]  # zipfile then checks none: it is the checksum of the unpacked bytes
+    stored.CRC = None  # type: ignore[assignment]  # so zipfile does not check it: it is for the unpacked bytes
     return stored
 
 
@@ -88,7 +88,7 @@ def _make_decompressor(info: zipfile.ZipInfo, packed: IO[bytes], max_bytes: int)
 
 
 def _make_lzma(packed: IO[bytes], max_bytes: int) -> lzma.LZMADecompressor:
-    """Read the head of the content: two bytes of version, the size of the properties, and these."""
+    """Read the head of the content: version, size of the properties, and the properties."""
     _, _, num_properties, packed_numbers, dictionary_bytes = _LZMA_HEAD.unpack(packed.read(_LZMA_HEAD.size))
     if num_properties != 5 or packed_numbers >= 9 * 5 * 5:
         raise zipfile.BadZipFile("damaged LZMA properties")
@@ -96,7 +96,7 @@ def _make_lzma(packed: IO[bytes], max_bytes: int) -> lzma.LZMADecompressor:
     position_bits, literal_bits = divmod(rest, 5)
     options = {
         "id": lzma.FILTER_LZMA1,
-        # A reference never goes back further than what was unpacked, so a larger dictionary only costs memory.
+        # References never go back further than the unpacked bytes, so a larger dictionary only costs memory.
         "dict_size": max(4096, min(dictionary_bytes, max_bytes)),
         "lc": context_bits,
         "lp": literal_bits,

@@ -1,7 +1,7 @@
 """Find labels that make poor prompts, such as names of folders, and suggest better ones.
 
-A label becomes part of a sentence that the text encoder reads, such as 'a photo of a star.'. It works best as the words
-of a caption. Nothing here is an error: the advice may be ignored.
+A label becomes part of a sentence that the text encoder reads, such as 'a photo of a star.'. It works best if it reads like
+a caption. Advice is not an error and may be ignored.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from vtt_core.labels.prompts import class_prompts
 _WORDNET_ID = regex.compile(r"n\d{8}")
 _LEADING_ID = regex.compile(r"n\d{8}[\s.:-]+(?=\p{L})")
 _LEADING_NUMBER = regex.compile(r"(\d+\s*([.)]|[:-]\s)|0\d+)[\s.:-]*(?=\p{L})")
-"""A number with a mark behind it, or with a zero in front; '3 wheeler' and '12-inch record' are names."""
+"""A number with punctuation after it or a zero in front; '3 wheeler' and '12-inch record' are names."""
 _CAMEL_JOINT = regex.compile(r"(?<=\p{Ll}{2})(?=\p{Lu})|(?<=\p{Lu}{2})(?=\p{Lu}\p{Ll}{2})")
 _REPEATED_WORD = regex.compile(r"\b(\p{L}+)(?:\s+\1\b)+", regex.IGNORECASE)
 _PLACEHOLDER = regex.compile(
@@ -52,7 +52,7 @@ def advise(labels: Sequence[str], template: str = FinetuneRecipe().prompt_templa
         template: of the prompts, with `{}` for the label.
     """
     found = {label: _advice(label, template) for label in labels}
-    users: Counter[tuple[str, ...]] = Counter()  # how many classes have, or would have, a name
+    users: Counter[tuple[str, ...]] = Counter()  # number of classes that have, or would have, this name
     for label, advice in found.items():
         suggestion = None if advice is None else advice.suggestion
         users.update({clip_words(name) for name in (_spaced(label), suggestion) if name is not None})
@@ -60,7 +60,7 @@ def advise(labels: Sequence[str], template: str = FinetuneRecipe().prompt_templa
 
 
 def _without_collision(advice: Advice, users: Counter[tuple[str, ...]]) -> Advice:
-    """Take the suggestion back if it would make two classes one."""
+    """Drop a suggestion that would give two classes the same name."""
     if advice.suggestion is None or users[clip_words(advice.suggestion)] == 1:
         return advice
     return replace(

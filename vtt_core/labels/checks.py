@@ -1,4 +1,4 @@
-"""Find labels that a backbone cannot read apart or in full, before anything is trained."""
+"""Check before any training that a backbone reads every label in full and can tell it from the others."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from vtt_core.labels.prompt_rules import PromptRules, prompt_rules
 from vtt_core.labels.prompts import class_prompts, context_template
 
 MAX_NAMED = 20
-"""Problems that one error names."""
+"""Most problems that one error names."""
 
 
 class LabelReader:
@@ -27,14 +27,14 @@ class LabelReader:
         self._templates = prompt_templates(recipe)
 
     def keys(self, label: str) -> tuple[tuple[str, ...], ...]:
-        """Return one key for each prompt of the label: two labels with the same key in one place have the same tokens there."""
+        """Return one key for each prompt of the label; prompts with the same key have the same tokens."""
         return tuple(self._rules.key(prompt) for prompt in self._prompts(label))
 
     def check_length(self, label: str) -> None:
         """Refuse a label whose prompt is too long for the text encoder.
 
         Raises:
-            BadLabelError: it is; for a tokenizer that only a worker can read, it is never raised.
+            BadLabelError: it is. Never raised if only a worker has the tokenizer.
         """
         for prompt in self._prompts(label):
             if not self._rules.fits(prompt):
@@ -57,11 +57,11 @@ def prompt_templates(recipe: FinetuneRecipe) -> tuple[str, ...]:
 
 
 class KnownLabels:
-    """Labels that are used together, which the text encoder must tell apart.
+    """The labels of one support set, which the text encoder must be able to tell apart.
 
     Args:
         reader: how their prompts are read.
-        labels: those that are there already; they are not checked.
+        labels: known from before; they are not checked.
     """
 
     def __init__(self, reader: LabelReader, labels: Iterable[str] = ()) -> None:
@@ -72,11 +72,11 @@ class KnownLabels:
             self._note(label, enumerate(reader.keys(label)))
 
     def add(self, label: str) -> None:
-        """Add a label; one that is there already is not checked again.
+        """Add a label; a known one is not checked again.
 
         Raises:
             BadLabelError: its prompt is too long.
-            SameTokensError: another label has the same tokens; both are named.
+            SameTokensError: another label has the same tokens; the error names both.
         """
         if label in self._labels:
             return
@@ -94,7 +94,7 @@ class KnownLabels:
 
 
 def label_problems(labels: Iterable[str], reader: LabelReader) -> list[VttError]:
-    """Return everything that is wrong with these labels together."""
+    """Return all problems of these labels together."""
     known, problems = KnownLabels(reader), []
     for label in labels:
         try:
@@ -117,8 +117,8 @@ def raise_problems(problems: Sequence[VttError]) -> None:
     """Raise one error for all problems, if there are any.
 
     Raises:
-        VttError: all problems have one cause; what came is named for each.
-        SeveralProblemsError: there are several causes; each problem is named.
+        VttError: all problems have the same cause.
+        SeveralProblemsError: they have several causes.
     """
     if not problems:
         return

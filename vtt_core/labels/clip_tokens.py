@@ -27,7 +27,7 @@ def num_clip_tokens(prompt: str) -> int:
 
 
 def fits_clip(prompt: str, max_tokens: int) -> bool:
-    """Tell whether a prompt has at most so many tokens; quick where its length alone tells."""
+    """Tell whether a prompt has at most so many tokens; short prompts are not tokenized."""
     words = clip_words(prompt)
     if sum(len(word.encode()) for word in words) <= max_tokens:  # a token is at least one byte
         return True

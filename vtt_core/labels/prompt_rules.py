@@ -1,4 +1,4 @@
-"""Say how a backbone reads prompts: what makes two prompts the same to it, and how long one may be."""
+"""How a backbone reads prompts: which prompts are the same to it, and how long one may be."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ class PromptRules:
 
     cleaning: Cleaning
     max_tokens: int | None
-    """Tokens that a prompt may have. None where the tokenizer is a hub's, whose tokens only a worker can count."""
+    """Most tokens of a prompt; None for a hub's tokenizer, whose tokens only a worker can count."""
 
     def key(self, prompt: str) -> tuple[str, ...]:
-        """Return what two prompts must differ in to have different tokens.
+        """Return a key of the prompt; prompts with the same key have the same tokens.
 
-        For CLIP's tokenizer the keys are the same if and only if the tokens are. For a hub's tokenizer prompts with the
-        same key have the same tokens, and a worker finds the rest.
+        With CLIP's tokenizer, prompts with the same tokens also have the same key. With a hub's tokenizer they may not, and
+        only a worker finds out.
         """
         return clip_words(prompt) if self.max_tokens is not None else (clean_prompt(prompt, self.cleaning),)
 
     def fits(self, prompt: str) -> bool:
-        """Tell whether the prompt is short enough, as far as it can be told here."""
+        """Tell whether the prompt is short enough; True if only a worker can tell."""
         return self.max_tokens is None or fits_clip(prompt, self.max_tokens)
 
     def num_tokens(self, prompt: str) -> int:

@@ -5,30 +5,10 @@ from __future__ import annotations
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
-from dataclasses import dataclass
 from threading import Lock
 
+from vtt_core.contract.serving import AdapterCounts, ResidentAdapter
 from vtt_core.serving.served import ServedAdapter
-
-
-@dataclass(frozen=True)
-class Resident:
-    """An adapter in memory."""
-
-    model_id: str
-    size_bytes: int
-    is_pinned: bool
-
-
-@dataclass(frozen=True)
-class StoreCounts:
-    """What has happened since the start."""
-
-    hits: int = 0
-    loads: int = 0
-    evictions: int = 0
-    load_seconds: float = 0.0
-    """Sum over all loads."""
 
 
 class AdapterCache:
@@ -47,7 +27,7 @@ class AdapterCache:
         self._pinned: set[str] = set()
         self._loading: dict[str, Future[ServedAdapter]] = {}
         self._lock = Lock()
-        self._counts = StoreCounts()
+        self._counts = AdapterCounts()
 
     def get(self, model_id: str, load: Callable[[], ServedAdapter]) -> ServedAdapter:
         """Return the adapter, loading it where it is absent.
@@ -85,15 +65,14 @@ class AdapterCache:
             self._pinned.discard(model_id)
             self._adapters.pop(model_id, None)
 
-    def resident(self) -> list[Resident]:
+    def resident(self) -> list[ResidentAdapter]:
         """Return what is in memory, the one asked for longest ago first."""
         with self._lock:
-            return [
-                Resident(model_id, adapter.size_bytes, model_id in self._pinned) for model_id, adapter in self._adapters.items()
-            ]
+            adapters = self._adapters.items()
+            return [ResidentAdapter(model_id, adapter.size_bytes, model_id in self._pinned) for model_id, adapter in adapters]
 
     @property
-    def counts(self) -> StoreCounts:
+    def counts(self) -> AdapterCounts:
         """What has happened since the start."""
         return self._counts
 
@@ -126,6 +105,6 @@ class AdapterCache:
 
     def _count(self, *, hits: int = 0, loads: int = 0, evictions: int = 0, load_seconds: float = 0.0) -> None:
         counts = self._counts
-        self._counts = StoreCounts(
+        self._counts = AdapterCounts(
             counts.hits + hits, counts.loads + loads, counts.evictions + evictions, counts.load_seconds + load_seconds
         )

@@ -9,7 +9,7 @@ Shapes: B images, C classes, D joint size, H = W side in pixels.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock
@@ -24,23 +24,13 @@ from vtt_core.backbones.load import load_backbone
 from vtt_core.backbones.preprocess import preprocess
 from vtt_core.contract.errors import VttError
 from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
+from vtt_core.contract.serving import AdapterCounts, BatchCounts, LoadFiles, Prediction, ReadBytes, ResidentAdapter
 from vtt_core.ingest.decode import decode_image
-from vtt_core.serving.adapter_cache import AdapterCache, Resident, StoreCounts
+from vtt_core.serving.adapter_cache import AdapterCache
 from vtt_core.serving.batcher import Batcher, Batching
 from vtt_core.serving.mixed_lora import MixedLora
 from vtt_core.serving.served import Precision, ServedAdapter, make_served
 from vtt_core.training.losses import class_logits
-
-LoadFiles = Callable[[], Mapping[str, bytes]]
-ReadBytes = Callable[[], bytes]
-
-
-@dataclass(frozen=True)
-class Prediction:
-    """What one image was taken for."""
-
-    probabilities: dict[str, float]
-    """Probability of every label, the likeliest first; they sum to 1."""
 
 
 @dataclass(frozen=True)
@@ -54,18 +44,6 @@ class EngineSettings:
     batching: Batching = field(default_factory=Batching)
     decode_threads: int = 2
     """Images that are decoded at once."""
-
-
-@dataclass(frozen=True)
-class BatchCounts:
-    """What has happened since the start."""
-
-    batches: int = 0
-    images: int = 0
-    seconds: float = 0.0
-    """Sum over all batches."""
-    sizes: Mapping[int, int] = field(default_factory=dict)
-    """Batches by their number of images."""
 
 
 class BatchItem(NamedTuple):
@@ -184,12 +162,12 @@ class Engine:
         """Forget an adapter, as when its model was deleted."""
         self._adapters.evict(model_id)
 
-    def resident(self) -> list[Resident]:
+    def resident(self) -> list[ResidentAdapter]:
         """Return the adapters in memory, the one asked for longest ago first."""
         return self._adapters.resident()
 
     @property
-    def adapter_counts(self) -> StoreCounts:
+    def adapter_counts(self) -> AdapterCounts:
         """How often adapters were found in memory, read and evicted."""
         return self._adapters.counts
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from datetime import datetime
+from collections.abc import Mapping
 from functools import partial
+from typing import Any
 
 import structlog
 
@@ -13,16 +13,16 @@ from app.domain.errors import StaleLeaseError
 from app.domain.ids import MODEL_PREFIX, new_id
 from app.domain.jobs import JobState
 from app.infra.checkpoints import note_draft
-from app.infra.database import SessionFactory
 from app.infra.job_repository import JobRepository
 from app.infra.leases import Lease, LeaseRepository
-from app.infra.object_store import ObjectStore
 from app.infra.tables import ModelRow
 from vtt_core.adapter.files import adapter_to_files
 from vtt_core.adapter.strip import strip
 from vtt_core.adapter.verify import verify
+from vtt_core.contract.manifest import AdapterManifest
 from vtt_core.contract.support_set import SupportSet
 from vtt_core.training.finetune import Finetune
+from worker.context import WorkerContext
 from worker.outage_retry import OutageRetry
 from worker.pipeline.fetch import JobSpec
 
@@ -30,15 +30,7 @@ _log = structlog.get_logger(__name__)
 
 
 def publish(
-    finetune: Finetune,
-    support_set: SupportSet,
-    spec: JobSpec,
-    *,
-    lease: Lease,
-    retry: OutageRetry,
-    session_factory: SessionFactory,
-    store: ObjectStore,
-    clock: Callable[[], datetime],
+    context: WorkerContext, finetune: Finetune, support_set: SupportSet, spec: JobSpec, lease: Lease, retry: OutageRetry
 ) -> str:
     """Verify the adapter, store its files, then end the job and add its model row in one transaction.
 
@@ -50,58 +42,62 @@ def publish(
         CancelRequestedError: the user cancelled it.
         OUTAGES: database or store is away for longer than `retry` lasts. The transaction may still have been committed.
     """
-    retry.wait_for(lambda: _begin_verifying(lease, session_factory, clock()))
+    retry.wait_for(lambda: _begin_verifying(context, lease))
     adapter = strip(finetune)
     files = adapter_to_files(adapter)
     metrics = verify(finetune.backbone, finetune, files, support_set)
     retry.check()
     model_id = new_id(MODEL_PREFIX)
     adapter_key = f"{blob_folder(spec.tenant_id)}models/{model_id}"
-    retry.wait_for(lambda: note_draft(store, spec.job_id, model_id, adapter_key))
+    retry.wait_for(lambda: note_draft(context.store, spec.job_id, model_id, adapter_key))
     for name, content in files.items():
-        retry.wait_for(partial(store.put, f"{adapter_key}/{name}", content))
-
-    def make_row() -> ModelRow:
-        return ModelRow(
-            id=model_id,
-            tenant_id=spec.tenant_id,
-            job_id=spec.job_id,
-            name=spec.name,
-            backbone_id=spec.backbone_id,
-            backbone_sha256=adapter.manifest.backbone_sha256,
-            labels=list(adapter.manifest.labels),
-            recipe=spec.recipe.to_json(),
-            metrics=metrics,
-            adapter_key=adapter_key,
-            adapter_bytes=sum(map(len, files.values())),
-            created_at=clock(),
-        )
-
+        retry.wait_for(partial(context.store.put, f"{adapter_key}/{name}", content))
+    columns = {
+        **_columns_of(spec, adapter.manifest),
+        "id": model_id,
+        "metrics": metrics,
+        "adapter_key": adapter_key,
+        "adapter_bytes": sum(map(len, files.values())),
+    }
     try:
-        retry.wait_for(lambda: _succeed(lease, make_row(), session_factory, clock()))
+        retry.wait_for(lambda: _succeed(context, lease, columns))
     except StaleLeaseError:
         # Our own commit ends the lease too, and its answer may have got lost. If the database cannot be asked, the files stay.
-        if not _is_published(model_id, session_factory):
-            store.delete_prefix(adapter_key)
+        if not _is_published(context, model_id):
+            context.store.delete_prefix(adapter_key)
             raise
-    _log.info("published", model_id=model_id, adapter_bytes=sum(map(len, files.values())))
+    _log.info("published", model_id=model_id, adapter_bytes=columns["adapter_bytes"])
     return model_id
 
 
-def _begin_verifying(lease: Lease, session_factory: SessionFactory, now: datetime) -> None:
-    with session_factory.begin() as session:
+def _columns_of(spec: JobSpec, manifest: AdapterManifest) -> dict[str, Any]:
+    """Return the columns of a model row that are known before the adapter is stored."""
+    return {
+        "tenant_id": spec.tenant_id,
+        "job_id": spec.job_id,
+        "name": spec.name,
+        "backbone_id": spec.backbone_id,
+        "backbone_sha256": manifest.backbone_sha256,
+        "labels": list(manifest.labels),
+        "recipe": spec.recipe.to_json(),
+    }
+
+
+def _begin_verifying(context: WorkerContext, lease: Lease) -> None:
+    with context.session_factory.begin() as session:
         row = JobRepository(session).get(lease.job_id)
         # A first try may have succeeded although its answer got lost.
         if (row.state, row.fencing_token) != (JobState.VERIFYING, lease.fencing_token):
-            LeaseRepository(session).begin_verifying(lease, now)
+            LeaseRepository(session).begin_verifying(lease, context.clock())
 
 
-def _succeed(lease: Lease, model: ModelRow, session_factory: SessionFactory, now: datetime) -> None:
-    with session_factory.begin() as session:
-        if session.get(ModelRow, model.id) is None:
-            LeaseRepository(session).succeed(lease, model, now)
+def _succeed(context: WorkerContext, lease: Lease, columns: Mapping[str, Any]) -> None:
+    with context.session_factory.begin() as session:
+        if session.get(ModelRow, columns["id"]) is None:
+            now = context.clock()
+            LeaseRepository(session).succeed(lease, ModelRow(**columns, created_at=now), now)
 
 
-def _is_published(model_id: str, session_factory: SessionFactory) -> bool:
-    with session_factory() as session:
+def _is_published(context: WorkerContext, model_id: str) -> bool:
+    with context.session_factory() as session:
         return session.get(ModelRow, model_id) is not None

@@ -1,4 +1,4 @@
-"""Take the hint that a job may be waiting."""
+"""The task for a message that a job may be waiting."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from worker.celery_app import celery_app, current_context
 def run(job_id: str) -> None:
     """Make one attempt at the job, or end at once.
 
-    What cannot be written down, say because the database is away, is only logged here: the lease then
-    expires and the reaper queues the job again.
+    If the outcome cannot be written because the database is away, celery logs the error. The lease then expires, and the
+    reaper queues the job again.
     """
     context = current_context()
-    context.benchmarks.clear()  # it may hold another backbone than the job needs
+    context.benchmarks.clear()  # the benchmark may use another backbone than the job
     attempt_job(context, job_id)

@@ -13,7 +13,7 @@ from rich.console import Console
 from rich.table import Column, Table
 
 from app.cli.adapt import resolve_device
-from app.cli.bench.commands import BackboneOption, JsonOption, ThreadsOption, load_for_bench, use_threads
+from app.cli.bench.common import BackboneOption, JsonOption, ThreadsOption, load_for_bench, use_threads
 from app.cli.bench.diagnose_plots import AttentionRow, check_matplotlib, plot_attention, plot_lost_layers
 from app.cli.bench.logged_run import open_run
 from app.cli.bench.open_data import DataOption, NamesOption, PatientOption, open_data
@@ -63,7 +63,7 @@ def lost_layers(
 ) -> None:
     """Draw accuracy against the text layer that is removed or emphasised, before and after CLIP-LoRA with and without VtT.
 
-    Every finished episode is a line of a log; the same command run again after a kill goes on behind the last one.
+    Every finished episode is a line of a log. After a kill, the same command resumes after the last line.
     """
     # torch takes seconds to import; other commands do without.
     from vtt_core.bench.diagnostics.lost_layers import BEFORE, LostLayers  # noqa: PLC0415
@@ -91,7 +91,7 @@ def lost_layers(
 
 
 def _run_lost_layers(measured: LostLayers, folder: Path, together: int) -> dict[str, Any]:
-    """Run what the folder's log does not hold yet, and return all that was found, as JSON values."""
+    """Run the episodes that the log in the folder lacks, and return all results as JSON values."""
     from vtt_core.bench.diagnostics.lost_layers import summarise  # noqa: PLC0415
     from vtt_core.bench.episodes.runner import run_episodes  # noqa: PLC0415  (see lost_layers)
 
@@ -173,7 +173,7 @@ def attention(
 ) -> None:
     """Draw where the class token looks: the image, the frozen backbone's map, the map with the adapter.
 
-    An image that cannot be used is named and the others are drawn; the exit code is then 2.
+    Images that cannot be used are named, the others are drawn, and the exit code is 2.
     """
     # torch takes seconds to import; other commands do without.
     from vtt_core.adapter.files import load_adapter  # noqa: PLC0415
@@ -209,7 +209,7 @@ def attention(
 
 
 def _readable(paths: Sequence[Path], preprocessing: Preprocessing) -> list[tuple[Path, Image.Image]]:
-    """Return the images that can be used, at the backbone's side; the others are named on standard error.
+    """Return the images that can be used, at the size that the backbone reads; the others are named on standard error.
 
     Raises:
         NotAnImageError: none can be used.

@@ -1,4 +1,4 @@
-"""Draw what `vtt diagnose` found: gains against the text layer, and where the class token looks."""
+"""Plot the results of `vtt diagnose`: gains by text layer, and attention maps of the class token."""
 
 from __future__ import annotations
 
@@ -85,7 +85,7 @@ def plot_attention(rows: Sequence[AttentionRow], file: Path) -> None:
 
 
 def check_matplotlib() -> None:
-    """Refuse to begin what could not be drawn in the end.
+    """Refuse to start a run whose plot could not be drawn.
 
     Raises:
         InputError: matplotlib is not installed.

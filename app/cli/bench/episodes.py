@@ -1,4 +1,4 @@
-"""`vtt bench episodes`: compare methods on the same few-shot episodes, and go on where a killed run has stopped."""
+"""`vtt bench episodes`: compare methods on the same few-shot episodes, and resume where a killed run stopped."""
 
 from __future__ import annotations
 
@@ -15,11 +15,12 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli.adapt import resolve_device
-from app.cli.bench.commands import load_for_bench, use_threads
+from app.cli.bench.common import load_for_bench, use_threads
 from app.cli.bench.logged_run import open_run
 from app.cli.bench.open_data import DataOption, NamesOption, PatientOption, open_data
 from app.cli.bench.plots import plot_methods
 from app.cli.console import stderr_console, write_json
+from app.cli.renamed import renamed_part, warn_of_old_preset
 from vtt_core.contract.errors import InputError
 
 if TYPE_CHECKING:
@@ -30,7 +31,7 @@ RESULT_FILE, MARKDOWN_FILE, PLOT_FILE = "result.json", "result.md", "plot.png"
 
 @dataclass(frozen=True)
 class EpisodesRequest:
-    """What was asked for; equal requests share a folder."""
+    """The options of a run; equal requests share a folder."""
 
     data: str
     names: str | None
@@ -45,7 +46,7 @@ class EpisodesRequest:
     iterations: int | None
     device: str
     threads: int
-    part: str | None = None
+    shard: str | None = None
     """Of the classes, as in 1/2; None for all."""
 
     @property
@@ -55,8 +56,10 @@ class EpisodesRequest:
 
     @property
     def cache_folder(self) -> Path:
-        """Where the log is kept when no folder was named."""
-        canonical = json.dumps(vars(self), sort_keys=True)
+        """Folder of the log if none is named."""
+        # Folders that are there already are named after a hash with the field called `part`.
+        fields = {"part" if name == "shard" else name: value for name, value in vars(self).items()}
+        canonical = json.dumps(fields, sort_keys=True)
         base = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
         return base / "vtt-service" / "episodes" / hashlib.sha256(canonical.encode()).hexdigest()[:16]
 
@@ -64,7 +67,7 @@ class EpisodesRequest:
 def episodes(
     data: DataOption,
     methods: Annotated[
-        str, typer.Option(metavar="NAME[@PRESET][:FIELD=VALUE...],...", help="What is compared, on the same episodes.")
+        str, typer.Option(metavar="NAME[@PRESET][:FIELD=VALUE...],...", help="Methods to compare on the same episodes.")
     ] = "zero-shot,linear-probe,clip-lora,clip-lora+vtt",
     names: NamesOption = None,
     backbone: Annotated[
@@ -74,13 +77,14 @@ def episodes(
     shot: Annotated[int, typer.Option(metavar="K", min=1, help="Support images a class.")] = 5,
     query: Annotated[int, typer.Option(metavar="Q", min=1, help="Query images a class.")] = 15,
     episodes: Annotated[int, typer.Option(metavar="N", min=1, help="Episodes.")] = 200,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the episodes, and of what methods draw in them.")] = 1,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the episodes, and of the random numbers in them.")] = 1,
     by_patient: PatientOption = False,
-    part: Annotated[
-        str | None, typer.Option(metavar="K/N", help="Only part K of N of the classes, so that choices can be made on others.")
+    shard: Annotated[
+        str | None, typer.Option(metavar="K/N", help="Only shard K of N of the classes; choose on one, measure on another.")
     ] = None,
+    part: Annotated[str | None, typer.Option(metavar="K/N", hidden=True)] = None,
     iterations: Annotated[int | None, typer.Option(metavar="N", min=1, help="Optimiser steps of every recipe.")] = None,
-    together: Annotated[int, typer.Option(metavar="N", min=1, help="Episodes that a method is given at once.")] = 1,
+    together: Annotated[int, typer.Option(metavar="N", min=1, help="Episodes that a method gets at once.")] = 1,
     distributed: Annotated[bool, typer.Option("--distributed", help="Let the service's workers compute the episodes.")] = False,
     out: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder of log and results; without it, in the cache.")
@@ -91,8 +95,9 @@ def episodes(
 ) -> None:
     """Compare methods on few-shot episodes: mean accuracies and paired differences with their 95 % intervals.
 
-    Every finished episode is a line of a log; the same command run again after a kill goes on behind the last one.
+    Every finished episode is a line of a log. After a kill, the same command resumes after the last line.
     """
+    warn_of_old_preset(methods)
     request = EpisodesRequest(
         data=_absolute(data),
         names=str(names.absolute()) if names else None,
@@ -107,7 +112,7 @@ def episodes(
         iterations=iterations,
         device=resolve_device(device),
         threads=use_threads(threads),
-        part=part,
+        shard=renamed_part(part) if part is not None else shard,
     )
     folder = out or request.cache_folder
     result = run_request(request, folder, together, distributed=distributed)
@@ -119,12 +124,12 @@ def episodes(
 
 
 def run_request(request: EpisodesRequest, folder: Path, together: int = 1, *, distributed: bool = False) -> dict[str, Any]:
-    """Run what the folder's log does not hold yet, and return the result.
+    """Run the episodes that the log in the folder lacks, and return the result.
 
     Args:
-        request: what was asked for.
+        request: options of the run.
         folder: of the log.
-        together: episodes that a method is given at once.
+        together: episodes that a method gets at once.
         distributed: whether the service's workers compute them.
     """
     # torch takes seconds to import; other commands do without.
@@ -151,8 +156,8 @@ def open_benchmark(request: EpisodesRequest, load_device: str) -> Iterator[Bench
     """Open the data and load the backbone.
 
     Args:
-        request: what was asked for.
-        load_device: where the backbone is needed.
+        request: options of the run.
+        load_device: device of the backbone.
 
     Raises:
         InputError: a method, the data, the names or the backbone cannot be used.
@@ -165,14 +170,14 @@ def open_benchmark(request: EpisodesRequest, load_device: str) -> Iterator[Bench
     from vtt_core.contract.method_spec import parse_specs  # noqa: PLC0415
 
     specs = parse_specs(request.methods, FROZEN, request.recipe_changes, backbone_id=request.backbone)
-    with open_data(request.data, request.names, by_patient=request.by_patient, part=request.part) as images:
+    with open_data(request.data, request.names, by_patient=request.by_patient, shard=request.shard) as images:
         frozen = load_for_bench(request.backbone, load_device)
         protocol = Protocol(request.way, request.shot, request.query, request.episodes, request.seed)
         yield Benchmark(ImageBank(images, frozen), protocol, specs, request.threads, request.device.partition(":")[0])
 
 
 def write_results(result: Mapping[str, Any], folder: Path) -> None:
-    """Write the JSON object, the tables and, where matplotlib is there, the picture."""
+    """Write the JSON object, the tables and, if matplotlib is installed, the plot."""
     from vtt_core.bench.episodes.report import to_markdown  # noqa: PLC0415  (see run_request)
 
     (folder / RESULT_FILE).write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
@@ -184,7 +189,7 @@ def write_results(result: Mapping[str, Any], folder: Path) -> None:
 
 
 def _absolute(data: str) -> str:
-    """Return the same data, wherever it is asked for from."""
+    """Return the same option with an absolute path, so that the request does not depend on the current folder."""
     from vtt_core.bench.datasets.open import parse_data_option  # noqa: PLC0415  (see run_request)
 
     name, path = parse_data_option(data)

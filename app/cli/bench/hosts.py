@@ -1,4 +1,4 @@
-"""`vtt bench hosts`: fine-tune every host on every backbone for a few steps, and say which of them ran as they should."""
+"""`vtt bench hosts`: fine-tune every host on every backbone for a few steps, and say which of them failed."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.table import Table
 
 from app.cli.adapt import resolve_device
-from app.cli.bench.commands import JsonOption, ThreadsOption, conditions, load_for_bench, use_threads
+from app.cli.bench.common import JsonOption, ThreadsOption, conditions, load_for_bench, use_threads
 from app.cli.console import FAILURE_EXIT, stderr_console, write_json
 from vtt_core.contract.errors import InputError
 
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 DEFAULT_BACKBONES = "mini,small-clip,small-siglip2,small-pe-core"
 WAY, SHOT = 5, 2
 TABLE_WIDTH = 130
-"""Characters that no column has to be cut for; a narrower terminal breaks the lines."""
+"""Width at which no column is cut; a narrower terminal wraps the lines."""
 
 
 def hosts(
@@ -40,9 +40,9 @@ def hosts(
     threads: ThreadsOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Fine-tune every host, with and without VtT, on every backbone: does the loss fall, is the stripped adapter equal?
+    """Fine-tune every host, with and without VtT, on every backbone, and check the losses and the stripped adapter.
 
-    Exit code 1 where one does not.
+    Exits with 1 if one fails: its loss does not fall, or its stripped adapter gives other answers.
     """
     import torch  # noqa: PLC0415  (takes seconds; other commands do without)
 
@@ -64,11 +64,11 @@ def hosts(
 
 
 def _run(names: Sequence[str], iterations: int, device: str) -> Iterator[HostCell]:
-    """Run all cells of the backbones, each of which is loaded first, so that a wrong name costs no time."""
+    """Run all cells; all backbones are loaded first, so that a wrong name costs no time."""
     from vtt_core.bench.hosts.host_cells import run_cells  # noqa: PLC0415
-    from vtt_core.bench.speed.synthetic_images import draw_learnable_support_set  # noqa: PLC0415  (see hosts)
+    from vtt_core.bench.speed.synthetic_images import learnable_support_set  # noqa: PLC0415  (see hosts)
 
-    support_set = draw_learnable_support_set(WAY, SHOT)
+    support_set = learnable_support_set(WAY, SHOT)
     for backbone in [_load(name, device) for name in names]:
         for cell in run_cells(backbone, support_set, iterations, time.perf_counter):
             stderr_console().print(f"{cell.backbone_id} {cell.method}: {'failed' if cell.failures else 'done'}", markup=False)
@@ -113,8 +113,8 @@ def _write_table(cells: Sequence[HostCell], iterations: int) -> None:
     console.print(table)
     failed = sum(bool(cell.failures) for cell in cells)
     console.print(
-        f"{len(cells)} fine-tunings of {iterations} steps on {WAY} drawn classes of {SHOT} images, {failed} failed. Losses are "
-        "those of all views without dropout, before the first step and after the last, of absorption up to its end; "
+        f"{len(cells)} fine-tunings of {iterations} steps on {WAY} synthetic classes of {SHOT} images, {failed} failed. Losses "
+        "are those of all views without dropout, before the first step and after the last, of absorption up to its end; "
         "fusion is stripped.",
         markup=False,
     )

@@ -1,4 +1,4 @@
-"""Measure predictions over HTTP: an API process in role `predict`, drawn models, JPEG files, clients on the same machine."""
+"""Measure predictions over HTTP: an API process in role `predict`, synthetic models and JPEG files, clients on this machine."""
 
 from __future__ import annotations
 
@@ -30,28 +30,28 @@ STOP_SECONDS = 20.0
 NUM_MODELS = 32
 NUM_FILES = 64
 SIDE_PIXELS = 256
-"""Of the JPEG files."""
+"""Side of the JPEG files."""
 RAISED_LIMITS = {
     "VTT_PREDICT_MAX_WAIT_SECONDS": "3600",
     "VTT_PREDICT_MAX_WAITING_IMAGES": "100000",
     "VTT_MAX_REQUESTS": "4096",
 }
-"""Settings of the measured process: as many clients as are asked for are to be answered, however slow the backbone is."""
+"""Settings of the measured process, so that it answers every client however slow the backbone is."""
 
 
 def measure_http(backbone: Backbone, folder: Path, *, num_clients: int, num_requests: int, num_threads: int) -> dict[str, Any]:
-    """Return throughput over HTTP beside a bare loop of decoding and model, and latencies at half load.
+    """Return the throughput over HTTP and of a bare loop of decoding and model, and latencies at half load.
 
-    The process refuses none of its clients (`RAISED_LIMITS`): what a limit refuses is measured by `vtt bench load`.
+    The process refuses no client (`RAISED_LIMITS`); `vtt bench load` measures refusals.
 
     Args:
-        backbone: whose id the process loads anew.
+        backbone: the process loads it again by its id.
         folder: empty, for the process's data.
-        num_clients: requests in flight at full load, one image each.
+        num_clients: open requests at full load, one image each.
         num_requests: of each measurement.
         num_threads: cores of torch, here and in the process.
     """
-    files = [_draw_jpeg(seed) for seed in range(NUM_FILES)]
+    files = [_make_jpeg(seed) for seed in range(NUM_FILES)]
     bare = _bare_images_per_second(backbone, files, batch_size=num_clients, num_images=num_requests)
     with _serving(backbone, folder, num_threads) as (url, model_ids), httpx.Client(base_url=url, timeout=120) as client:
         ask = _asking(client, model_ids, files)
@@ -74,7 +74,7 @@ def measure_http(backbone: Backbone, folder: Path, *, num_clients: int, num_requ
     }
 
 
-def _draw_jpeg(seed: int) -> bytes:
+def _make_jpeg(seed: int) -> bytes:
     noise = np.random.default_rng(seed).integers(0, 256, (16, 16, 3), dtype=np.uint8)
     buffer = io.BytesIO()
     Image.fromarray(noise).resize((SIDE_PIXELS, SIDE_PIXELS), Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=90)
@@ -110,7 +110,7 @@ def _asking(client: httpx.Client, model_ids: list[str], files: list[bytes]) -> C
 
 
 def _at_half_load(ask: Callable[[int], None], requests_per_second: float, num_requests: int) -> list[float]:
-    """Return the seconds of requests that arrive at random, whether others are answered or not."""
+    """Return the seconds of requests that are sent at random times, whether or not others have been answered."""
     source, latencies = Random(0), []
 
     def timed(number: int, due: float) -> None:
@@ -129,7 +129,7 @@ def _at_half_load(ask: Callable[[int], None], requests_per_second: float, num_re
 
 @contextmanager
 def _serving(backbone: Backbone, folder: Path, num_threads: int) -> Iterator[tuple[str, list[str]]]:
-    """Start a process that predicts with drawn models, and give its address and their ids."""
+    """Start a process that predicts with synthetic models, and yield its address and their ids."""
     model_ids = _publish(backbone, folder)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -170,7 +170,7 @@ def _wait_until_ready(url: str, child: Child) -> None:
 
 
 def _publish(backbone: Backbone, folder: Path) -> list[str]:
-    """Put drawn models into the database and the store of a data folder, as a worker would have left them."""
+    """Put synthetic models into the database and the store of a data folder, as a worker would."""
     from app.domain.ids import MODEL_PREFIX, new_id  # noqa: PLC0415  (as in _bare_images_per_second)
     from app.infra.clock import utc_now  # noqa: PLC0415
     from app.infra.database import make_engine, make_session_factory, migrate  # noqa: PLC0415
@@ -178,7 +178,7 @@ def _publish(backbone: Backbone, folder: Path) -> list[str]:
     from app.infra.settings import Settings  # noqa: PLC0415
     from app.infra.tables import JobRow, ModelRow, SupportSetRow  # noqa: PLC0415
     from vtt_core.adapter.files import adapter_to_files  # noqa: PLC0415
-    from vtt_core.bench.speed.synthetic_adapters import draw_adapter  # noqa: PLC0415
+    from vtt_core.bench.speed.synthetic_adapters import synthetic_adapter  # noqa: PLC0415
 
     settings = Settings(data_dir=folder)
     migrate(settings.resolved_database_url)
@@ -188,7 +188,7 @@ def _publish(backbone: Backbone, folder: Path) -> list[str]:
         session.add(SupportSetRow(id="set_drawn", empty_labels=[], created_at=now))
         session.flush()
         for seed in range(NUM_MODELS):
-            adapter = draw_adapter(backbone, seed)
+            adapter = synthetic_adapter(backbone, seed)
             model_id, files = new_id(MODEL_PREFIX), adapter_to_files(adapter)
             for name, content in files.items():
                 store.put(f"models/{model_id}/{name}", content)

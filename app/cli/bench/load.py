@@ -1,4 +1,4 @@
-"""`vtt bench load`: what a running service does under the load of many clients."""
+"""`vtt bench load`: measure a running service under the load of many clients."""
 
 from __future__ import annotations
 
@@ -18,23 +18,27 @@ from app.cli.console import stderr_console, write_json
 from app.domain.errors import ServiceRefusedError
 
 NUM_SAMPLES = 240
-"""Of memory in a run, at most one a second."""
+"""Samples of the memory in a run; at most one a second."""
 
 
 def load(
-    url: Annotated[str, typer.Option(help="Of the running service.")] = "http://127.0.0.1:8000",
+    url: Annotated[str, typer.Option(help="URL of the running service.")] = "http://127.0.0.1:8000",
     seconds: Annotated[float, typer.Option(metavar="N", min=1, help="How long requests are sent.")] = 60.0,
-    clients: Annotated[int, typer.Option(metavar="N", min=1, help="Clients that each wait for their answer.")] = 16,
+    clients: Annotated[
+        int, typer.Option(metavar="N", min=1, help="Clients; each waits for its answer before it asks again.")
+    ] = 16,
     rate: Annotated[float | None, typer.Option(metavar="R", min=0.01, help="Requests/s, instead of --clients.")] = None,
     mix: Annotated[str, typer.Option(help="Shares of the kinds of requests.")] = "predict=90,upload=8,job=2",
     models: Annotated[int, typer.Option(metavar="N", min=1, help="Models that predictions choose from.")] = 4,
     key: Annotated[str | None, typer.Option(help="API key.", envvar="VTT_KEY")] = None,
-    pid: Annotated[int | None, typer.Option(help="Of `vtt up` on this machine: follow the memory of its processes.")] = None,
-    memory_plot: Annotated[Path | None, typer.Option(metavar="PNG", help="Draw the memory into this file.")] = None,
+    pid: Annotated[
+        int | None, typer.Option(help="Process id of `vtt up` on this machine, to record the memory of its processes.")
+    ] = None,
+    memory_plot: Annotated[Path | None, typer.Option(metavar="PNG", help="File for a plot of the memory.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> None:
     """Load a running service with predictions, uploads and short jobs; print rates, latencies, refusals and memory."""
-    # Image `control` has this command, but neither numpy nor psutil.
+    # The control image has this command, but neither numpy nor psutil.
     from app.cli.bench.load_report import sum_up  # noqa: PLC0415
     from app.cli.bench.process_memory import MemoryCurve, memory_json  # noqa: PLC0415
 
@@ -44,7 +48,7 @@ def load(
     try:
         with httpx.Client(base_url=url, headers=headers, timeout=TIMEOUT_SECONDS, trust_env=False) as http:
             mixed = prepare_mix(http, weights, models)
-            stderr_console().print(f"{len(mixed.model_ids)} models are ready; the load begins")
+            stderr_console().print(f"{len(mixed.model_ids)} models are ready; the load starts")
             run = LoadRun(url, headers, mixed, seconds)
             asyncio.run(run.run(clients, rate, curve.look, max(1.0, seconds / NUM_SAMPLES)))
             jobs = _end_jobs(http, mixed)
@@ -63,7 +67,7 @@ def load(
 
 
 def _end_jobs(http: httpx.Client, mix: Mix) -> dict[str, int]:
-    """Count the states of the jobs that the load has started, then cancel those that have not ended."""
+    """Count the states of the jobs that the load started, then cancel the unfinished ones."""
     states: dict[str, int] = {}
     for job_id in mix.job_ids:
         job = http.get(f"/v1/jobs/{job_id}").json()

@@ -1,4 +1,4 @@
-"""Decide what the clients of `vtt bench load` send: predictions of mixed images by mixed models, uploads and short jobs."""
+"""Choose the requests of `vtt bench load`: predictions of mixed images by mixed models, uploads and short jobs."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ from typing import Any, Literal, get_args
 import httpx
 from PIL import Image
 
-from app.cli.synthetic_images import PAINTERS, draw_image
+from app.cli.synthetic_images import PAINTERS, make_image
 from app.domain.errors import ServiceRefusedError
 from vtt_core.contract.errors import InputError
 
 Kind = Literal["predict", "upload", "job"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 SIDES_PIXELS = (96, 224, 480, 1024)
-"""Of the query images; support images are of the first size."""
+"""Sides of the query images; support images have the first."""
 IMAGES_OF_A_QUERY = (1, 1, 1, 4)
 NUM_DRAWN = 6
 """Images of each class and size."""
 NUM_RECENT_SETS = 8
-"""Support sets that a job may be of: the last ones sent."""
+"""Jobs choose from so many support sets, the last ones sent."""
 ITERATIONS = 5
-"""Of the jobs, which are to be many rather than good."""
+"""Steps of a job; there shall be many jobs rather than good ones."""
 READY_SECONDS = 300.0
 LONGEST_PAGE = 100
 
@@ -35,7 +35,7 @@ Part = tuple[str, tuple[str, bytes, str]]
 
 @dataclass(frozen=True)
 class Ask:
-    """One request that is to be sent."""
+    """One request to send."""
 
     kind: Kind
     path: str
@@ -45,7 +45,7 @@ class Ask:
 
 @dataclass
 class Mix:
-    """Draws requests, the same ones for the same seed as long as the answers are the same."""
+    """Chooses requests at random; the same seed and the same answers give the same requests."""
 
     weights: dict[Kind, float]
     model_ids: list[str]
@@ -64,7 +64,7 @@ class Mix:
         return Ask(kind, f"/v1/models/{self.random.choice(self.model_ids)}/predict", files=self._query_parts())
 
     def learn(self, kind: Kind, answer: dict[str, Any]) -> None:
-        """Remember what a good answer has made."""
+        """Remember what a successful request has created."""
         if kind == "upload":
             self.recent_sets.append(str(answer["id"]))
         elif kind == "job":
@@ -110,13 +110,13 @@ def job_request(support_set_id: str, random: Random) -> dict[str, Any]:
     return {"support_set_id": support_set_id, "recipe": {"iterations": ITERATIONS}, "seed": random.randrange(2**31)}
 
 
-def draw_images() -> dict[int, dict[str, list[bytes]]]:
+def make_images() -> dict[int, dict[str, list[bytes]]]:
     """Return JPEG files by their side and class."""
     random = Random(0)
     drawn: dict[int, dict[str, list[bytes]]] = {side: {label: [] for label in PAINTERS} for side in SIDES_PIXELS}
     for label in PAINTERS:
         for _ in range(NUM_DRAWN):
-            image = draw_image(label, random)
+            image = make_image(label, random)
             for side, by_label in drawn.items():
                 by_label[label].append(_encode(image, side))
     return drawn
@@ -129,17 +129,17 @@ def _encode(image: Image.Image, side_pixels: int) -> bytes:
 
 
 def prepare_mix(http: httpx.Client, weights: dict[Kind, float], num_models: int) -> Mix:
-    """Make what requests refer to: a support set, and as many models as the service has too few.
+    """Create what requests refer to: a support set, and the models that the service lacks.
 
     Args:
         http: connection to the service.
         weights: of the kinds.
-        num_models: that predictions choose from.
+        num_models: number that predictions choose from.
 
     Raises:
         ServiceRefusedError: the service refused something, or a job did not succeed in time.
     """
-    mix = Mix(weights, [], deque(maxlen=NUM_RECENT_SETS), draw_images())
+    mix = Mix(weights, [], deque(maxlen=NUM_RECENT_SETS), make_images())
     upload = http.post("/v1/support-sets", files=mix.support_parts())
     mix.learn("upload", _checked(upload))
     if "predict" not in weights:

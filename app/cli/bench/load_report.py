@@ -1,4 +1,4 @@
-"""Sum up what became of the requests of `vtt bench load`."""
+"""Summarise the outcomes of `vtt bench load`."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ import numpy as np
 from app.cli.bench.load_run import PROBES, Outcome
 
 REFUSALS = (429, 503)
-"""Statuses that ask a client to come again later."""
+"""Statuses that ask a client to try again later."""
 PERCENTILES = (50, 95, 99)
 
 
 def sum_up(outcomes: Sequence[Outcome], elapsed_seconds: float) -> dict[str, Any]:
-    """Return rates, latencies by kind, errors and refusals; looks at the health endpoints count only as kinds.
+    """Return rates, latencies by kind, errors and refusals; requests to health endpoints appear only among the kinds.
 
     Args:
         outcomes: of all requests.

@@ -1,7 +1,7 @@
-"""Send the requests of `vtt bench load`: by clients that wait for their answers, or at a rate whatever is answered.
+"""Send the requests of `vtt bench load`, in a closed or an open loop.
 
-Closed loop: each client sends its next request once the last is answered; one that is refused waits as `Retry-After` says.
-Open loop: requests arrive at random at a rate, as those of many strangers do; their latency counts from when they were due.
+Closed loop: each client sends its next request once the last is answered; a refused client waits as `Retry-After` says.
+Open loop: requests are sent at random times at a given rate, whatever is answered; latency counts from when one was due.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ from app.cli.bench.load_mix import Ask, Mix
 
 TIMEOUT_SECONDS = 120.0
 PROBE_SECONDS = 1.0
-"""Pause between two looks at each health endpoint."""
+"""Pause between two requests to each health endpoint."""
 PROBES = ("livez", "readyz")
 LIMITS = httpx.Limits(keepalive_expiry=2.0)
-"""A connection is given up before the service, which waits 5 s, closes it under a request."""
+"""Idle connections are closed before the service closes them, after 5 s, perhaps during a request."""
 LONGEST_WAIT_SECONDS = 5.0
-"""Of a refused client, however long it was asked to wait: the measurement ends."""
+"""Longest pause of a refused client, whatever it was asked to wait, since the measurement ends."""
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """What became of a request."""
+    """The outcome of a request."""
 
     kind: str
     seconds: float
-    """From when it was due to the whole answer."""
+    """From when it was due to the end of the answer."""
     status: int
-    """0 where none came."""
+    """0 if no answer came."""
     failure: str = ""
-    """Why none came."""
+    """Why no answer came."""
     retry_after: str = ""
 
     @property
@@ -47,13 +47,13 @@ class Outcome:
 
 
 class LoadRun:
-    """Sends requests for some seconds and keeps what becomes of each.
+    """Sends requests for some seconds and records the outcome of each.
 
     Args:
         url: of the service.
         headers: of every request.
         mix: what to send.
-        seconds: how long requests are sent; those in flight then are waited for.
+        seconds: how long requests are sent; open ones are then waited for.
     """
 
     def __init__(self, url: str, headers: dict[str, str], mix: Mix, seconds: float) -> None:
@@ -74,23 +74,23 @@ class LoadRun:
         Args:
             num_clients: of the closed loop.
             rate: requests a second of the open loop; None for the closed loop.
-            look: is called with the seconds since the start, now and then.
-            look_seconds: between two such calls.
+            look: called regularly with the seconds since the start.
+            look_seconds: pause between two calls.
         """
         self.start = time.perf_counter()
-        beside = [asyncio.create_task(self._probe(path)) for path in PROBES]
-        beside.append(asyncio.create_task(_repeat(self._looking(look), look_seconds)))
+        background = [asyncio.create_task(self._probe(path)) for path in PROBES]
+        background.append(asyncio.create_task(_repeat(self._looking(look), look_seconds)))
         await (self._closed(num_clients) if rate is None else self._open(rate))
         self.elapsed_seconds = time.perf_counter() - self.start
-        for task in beside:
+        for task in background:
             task.cancel()
-        await asyncio.gather(*beside, return_exceptions=True)
+        await asyncio.gather(*background, return_exceptions=True)
         await asyncio.gather(*(connection.aclose() for connection in self._idle))
         look(time.perf_counter() - self.start)
 
     @asynccontextmanager
     async def _connection(self) -> AsyncIterator[httpx.AsyncClient]:
-        # One for each request in flight: a pool of hundreds takes longer to search than the service to answer.
+        # One for each open request: httpx searches a pool of hundreds for longer than the service takes to answer.
         connection = self._idle.pop() if self._idle else self._connect()
         try:
             yield connection

@@ -1,4 +1,4 @@
-"""Run a benchmark beside its log: say what a killed run has done already, and show how it goes on."""
+"""Open the log of a benchmark, say how much of it is done already, and show the progress of the rest."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ LOG_FILE = "episodes.jsonl"
 
 @contextmanager
 def open_run(benchmark: Benchmark, folder: Path) -> Iterator[tuple[EpisodeLog, EpisodesBar]]:
-    """Open the log in a folder and a bar that starts behind what it holds; both are closed after the `with` block.
+    """Open the log in a folder, and a progress bar that starts at what the log holds; both are closed after the `with` block.
 
     Raises:
         InputError: the log cannot be written, or another process appends to it.
@@ -38,7 +38,7 @@ def open_run(benchmark: Benchmark, folder: Path) -> Iterator[tuple[EpisodeLog, E
 
 
 class EpisodesBar:
-    """Progress bar of a benchmark; a few plain lines where standard error is no terminal."""
+    """Progress bar of a benchmark; a few plain lines if standard error is no terminal."""
 
     def __init__(self, total: int, num_done: int) -> None:
         self._total, self._num_done = total, num_done
@@ -54,7 +54,7 @@ class EpisodesBar:
         return self
 
     def __exit__(self, *_: object) -> None:
-        """Leave the bar as it stands."""
+        """Stop the bar."""
         self._progress.stop()
 
     def say(self, message: str) -> None:
@@ -62,7 +62,7 @@ class EpisodesBar:
         self._console.print(message, markup=False)
 
     def show(self, line: EpisodeLine) -> None:
-        """Move on by one episode of one method."""
+        """Count one finished episode of one method."""
         self._num_done += 1
         last = f"episode {line.episode}  {line.method}  {100 * line.accuracy:.1f} %  {line.seconds:.1f} s"
         self._progress.update(self._task, completed=self._num_done, last=last)

@@ -1,4 +1,4 @@
-"""Open the labelled images that a command measures on: `--data`, `--names`, `--by-patient`."""
+"""Open the labelled images that a benchmark uses: `--data`, `--names`, `--by-patient`."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ PatientOption = Annotated[
     bool,
     typer.Option(
         "--by-patient",
-        help="No patient on both sides of an episode; in plain class folders `<patient>_<number>` names a file.",
+        help="Use no patient both as support and as query; in plain class folders, files are called `<patient>_<number>`.",
     ),
 ]
 
 
 @contextmanager
 def open_data(
-    data: str, names: str | Path | None, *, by_patient: bool = False, part: str | None = None
+    data: str, names: str | Path | None, *, by_patient: bool = False, shard: str | None = None
 ) -> Iterator[Sequence[LabelledImage]]:
     """Open labelled images; they can be read inside the `with` block.
 
@@ -40,14 +40,14 @@ def open_data(
         data: value of `--data`.
         names: JSON file of class names by folder.
         by_patient: give each image its group.
-        part: of the classes, as in 1/2.
+        shard: of the classes, as in 1/2; None for all.
 
     Raises:
         InputError: the data or the names cannot be used.
     """
     # Imports torch, which takes seconds; other commands do without.
     from vtt_core.bench.datasets.open import open_labelled_images, parse_data_option  # noqa: PLC0415
-    from vtt_core.bench.episodes.class_part import class_part  # noqa: PLC0415
+    from vtt_core.bench.episodes.class_shard import class_shard  # noqa: PLC0415
 
     chosen = None
     if names is not None:
@@ -55,4 +55,4 @@ def open_data(
             folders = list(dict.fromkeys(image.name.partition("/")[0] for image in images))
         chosen = read_names(Path(names), parse_data_option(data)[1], folders)
     with open_labelled_images(data, names=chosen, by_patient=by_patient) as images:
-        yield images if part is None else class_part(images, part)
+        yield images if shard is None else class_shard(images, shard)

@@ -1,4 +1,4 @@
-"""Draw the curves of `vtt bench growth`, a file each, the memory of `vtt bench load`, the methods of `vtt bench episodes`."""
+"""Plot the results of `vtt bench growth`, `vtt bench load` and `vtt bench episodes`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def plot_file(title: str) -> str:
 
 
 def plot_curve(curve: Curve, folder: Path) -> None:
-    """Write a curve's picture into the folder, which is made where it is missing.
+    """Write the plot of a curve into the folder, which is created if it is missing.
 
     Raises:
         InputError: matplotlib, which only this command needs, is not installed.
@@ -44,7 +44,7 @@ def plot_curve(curve: Curve, folder: Path) -> None:
 
 
 def plot_memory(samples: Sequence[Sample], file: Path) -> None:
-    """Write a picture of the memory of each process over time.
+    """Write a plot of the memory of each process over time.
 
     Raises:
         InputError: matplotlib, which only this command needs, is not installed.
@@ -64,7 +64,7 @@ def plot_memory(samples: Sequence[Sample], file: Path) -> None:
 
 
 def plot_methods(methods: Mapping[str, Mapping[str, Any]], file: Path) -> None:
-    """Write a picture of the mean accuracy of each method with its 95 % interval.
+    """Write a plot of the mean accuracy of each method with its 95 % interval.
 
     Raises:
         InputError: matplotlib is not installed.
@@ -91,7 +91,7 @@ def new_figure(width_inches: float = 6, height_inches: float = 3.6) -> Figure:
         InputError: matplotlib, which only commands that draw need, is not installed.
     """
     try:
-        # Only these commands draw, and it is an extra.
+        # An extra, which only these commands need.
         from matplotlib.figure import Figure  # noqa: PLC0415
     except ImportError as error:
         raise InputError(

@@ -1,4 +1,4 @@
-"""Follow the memory of a service's processes while it is under load."""
+"""Record the memory of a service's processes while it is under load."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class MemoryCurve:
     """Samples of resident memory, by process.
 
     Args:
-        pid: of `vtt up`, on this machine, for it and all below it; None: what `/metrics` says of the one process that answers.
+        pid: of `vtt up` on this machine, for it and all its children; None for the process that answers, by its `/metrics`.
         url: of the service.
         headers: of requests to it.
     """
@@ -36,7 +36,7 @@ class MemoryCurve:
         self.samples: list[Sample] = []
 
     def look(self, seconds: float) -> None:
-        """Take a sample; processes that are just ending are left out.
+        """Take a sample; processes that end meanwhile are left out.
 
         Args:
             seconds: since the start.
@@ -48,7 +48,7 @@ class MemoryCurve:
     def growth(self) -> dict[str, dict[str, float]]:
         """Return for each process its first and last MB, the means of the second and the last quarter, and MB an hour.
 
-        The slope is that of the straight line through the second half, when everything is warm.
+        The slope is that of a straight line through the second half, when caches are warm.
         """
         return {name: _growth(*_series(self.samples, name)) for name in _names(self.samples)}
 
@@ -61,7 +61,7 @@ class MemoryCurve:
 
 
 def _of_processes(pid: int) -> dict[str, float]:
-    """Return the MB of a process and all below it, summed by name."""
+    """Return the MB of a process and all its children, summed by name."""
     megabytes: defaultdict[str, float] = defaultdict(float)
     try:
         top = psutil.Process(pid)
@@ -77,7 +77,7 @@ def _of_processes(pid: int) -> dict[str, float]:
 
 
 def process_name(command: list[str]) -> str:
-    """Return how a process of the service is called, from its command line."""
+    """Return the name of a process of the service, from its command line."""
     if MODULE_FLAG in command and command[command.index(MODULE_FLAG) + 1 :][:1] == [WORKER_MODULE]:
         return WORKER_MODULE
     named = [part for part in command[1:] if part in COMMANDS]

@@ -1,4 +1,4 @@
-"""`vtt bench reproduce`: run a row of the published tables again, and print ours beside the paper's."""
+"""`vtt bench reproduce`: reproduce a row of the published tables, and compare it with the paper."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from rich.console import Console
 from rich.table import Table
 
 from app.cli.adapt import resolve_device
-from app.cli.bench.commands import load_for_bench, use_threads
+from app.cli.bench.common import load_for_bench, use_threads
 from app.cli.bench.episodes import EpisodesRequest, run_request
-from app.cli.bench.synthetic_datasets import draw_target_domains
+from app.cli.bench.synthetic_datasets import write_target_domains
 from app.cli.console import stderr_console, write_json
 from vtt_core.bench.datasets.registry import DATASETS, TARGET_DOMAINS
 from vtt_core.bench.episodes.published import NUM_QUERIES, ROWS, WAY, Comparison, Measured, PublishedRow, compare, find_row
@@ -31,7 +31,7 @@ _SEED = 1
 
 @dataclass(frozen=True)
 class Plan:
-    """A row with all that running it needs."""
+    """A row, and everything that is needed to run it."""
 
     row: PublishedRow
     backbone_id: str
@@ -46,7 +46,7 @@ class Plan:
     is_dry_run: bool
 
     def folder(self, domain: str) -> Path:
-        """Return where a data set should lie: a folder by its name, or a zip where its download is one of class folders."""
+        """Return where a data set should be: a folder of its name, or a zip of that name if there is no folder."""
         folder = self.data_root / domain
         archive = folder.with_name(f"{domain}.zip")
         return archive if not folder.exists() and archive.is_file() else folder
@@ -77,27 +77,27 @@ def reproduce(
     ] = None,
     show_list: Annotated[bool, typer.Option("--list", help="List the rows, and where to get the data sets.")] = False,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Show that it runs: backbone `mini`, drawn images, few episodes and steps.")
+        bool, typer.Option("--dry-run", help="Show that it runs: backbone `mini`, synthetic images, few episodes and steps.")
     ] = False,
     episodes: Annotated[
         int | None, typer.Option(metavar="N", min=2, help="Episodes of each data set; without it, as published.")
     ] = None,
     domains: Annotated[str, typer.Option(metavar="NAME,...", help="Only these target domains.")] = ",".join(TARGET_DOMAINS),
     backbone: Annotated[
-        str | None, typer.Option(metavar="ID", help="Another source of the weights, such as name//path/to/weights.safetensors.")
+        str | None, typer.Option(metavar="ID", help="Other weights, such as name//path/to/weights.safetensors.")
     ] = None,
-    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the episodes, and of what is drawn in them.")] = _SEED,
+    seed: Annotated[int, typer.Option(metavar="N", min=0, help="Of the episodes, and of the random numbers in them.")] = _SEED,
     together: Annotated[int, typer.Option(metavar="N", min=1, help="Episodes that are trained at once.")] = 1,
     out: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder of the logs; the same command goes on behind their last lines.")
+        Path | None, typer.Option(metavar="DIR", help="Folder of the logs; the same command resumes after their last lines.")
     ] = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     threads: Annotated[int | None, typer.Option(metavar="N", min=1, help="Cores to use; without it, as torch does.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> None:
-    """Run a row of the published tables again and print ours beside the paper's, with difference and 95 % interval.
+    """Reproduce a row of the published tables and compare it with the paper, with difference and 95 % interval.
 
-    Before anything runs, weights and data sets are looked for; what is missing is named with where to get it.
+    Weights and data sets are checked before anything runs. For what is missing, the command says where to get it.
     """
     if show_list:
         _write_rows(as_json=as_json)
@@ -123,7 +123,7 @@ def reproduce(
     )
     with ExitStack() as stack:
         if dry_run and data_root is None:
-            plan = replace(plan, data_root=stack.enter_context(_drawn_data(found)))
+            plan = replace(plan, data_root=stack.enter_context(_synthetic_data(found)))
         if dry_run and out is None:
             out = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         check_requirements(plan)
@@ -135,10 +135,10 @@ def reproduce(
 
 
 def check_requirements(plan: Plan) -> None:
-    """Look for the data sets and the weights.
+    """Check that the data sets and the weights are there.
 
     Raises:
-        MissingRequirementError: something is missing; each thing has been named on standard error by then.
+        MissingRequirementError: something is missing; standard error names each thing.
     """
     problems: dict[str, VttError] = {}
     for domain in plan.domains:
@@ -157,12 +157,12 @@ def check_requirements(plan: Plan) -> None:
     raise MissingRequirementError(
         expected=f"the weights of {plan.backbone_id!r}, and {', '.join(plan.domains)} below {str(plan.data_root)!r}",
         got=f"no {', no '.join(problems)}",
-        remedy="Get what the lines above name from where they say; --dry-run shows the rest without them",
+        remedy="Get what the lines above name; --dry-run runs without it",
     )
 
 
 def run_plan(plan: Plan, out: Path | None, together: int) -> list[Comparison]:
-    """Run the row on each target domain and compare it with what was published.
+    """Run the row on each target domain and compare it with the paper.
 
     Args:
         plan: what to run.
@@ -190,14 +190,14 @@ def _parse_domains(text: str) -> tuple[str, ...]:
 
 
 @contextmanager
-def _drawn_data(row: PublishedRow) -> Iterator[Path]:
+def _synthetic_data(row: PublishedRow) -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
-        draw_target_domains(Path(folder), row.shot + NUM_QUERIES)
+        write_target_domains(Path(folder), row.shot + NUM_QUERIES)
         yield Path(folder)
 
 
 def _check_data(plan: Plan, domain: str) -> None:
-    """Refuse a data set that is not there or lacks classes; a dry run may do with some of them."""
+    """Refuse a data set that is missing or lacks classes; a dry run needs only some of them."""
     from vtt_core.bench.datasets.open import open_labelled_images  # noqa: PLC0415  (imports torch, which takes seconds)
 
     dataset = DATASETS[domain]

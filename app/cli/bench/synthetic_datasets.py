@@ -1,4 +1,4 @@
-"""Write drawn images in the layouts of the four target domains, so that what reads them can be shown without any of them."""
+"""Write synthetic images in the layouts of the four target domains, to try out what reads them without the real data."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import shutil
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from app.cli.synthetic_images import PAINTERS, draw_image
+from app.cli.synthetic_images import PAINTERS, make_image
 
 CLASSES = {
     "cropdisease": (
@@ -24,25 +24,25 @@ CLASSES = {
 """Class of each pattern, by data set, as its files name it."""
 
 
-def draw_target_domains(root: Path, num_images: int, seed: int = 0) -> None:
-    """Write a folder for each target domain, with the same drawings in all of them.
+def write_target_domains(root: Path, num_images: int, seed: int = 0) -> None:
+    """Write a folder for each target domain, with the same images in all of them.
 
     Args:
         root: folder that gets the four.
         num_images: of each of five classes.
         seed: start of the random numbers.
     """
-    drawings = root / "drawings"
-    drawings.mkdir(parents=True)
+    made = root / "made"
+    made.mkdir(parents=True)
     files: list[list[Path]] = []
     for label in PAINTERS:
         rng = random.Random(f"{seed}/{label}")
-        files.append([drawings / f"{label}_{index}.png" for index in range(num_images)])
+        files.append([made / f"{label}_{index}.png" for index in range(num_images)])
         for file in files[-1]:
-            draw_image(label, rng).save(file)
+            make_image(label, rng).save(file)
     for name, write in _WRITERS.items():
         write(root / name, files, CLASSES[name])
-    shutil.rmtree(drawings)
+    shutil.rmtree(made)
 
 
 def _write_cropdisease(folder: Path, files: Sequence[Sequence[Path]], classes: Sequence[str]) -> None:

@@ -1,4 +1,4 @@
-"""`vtt bench table`: one table of the results that `vtt bench episodes` left in several folders."""
+"""`vtt bench table`: put the results of several `vtt bench episodes` into one table."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ RESULT_FILE = "result.json"
 def table(
     folders: Annotated[list[str], typer.Argument(metavar="[NAME=]DIR...", help="Folders of results; NAME heads the column.")],
     against: Annotated[
-        str | None, typer.Option(metavar="METHOD", help="Give paired differences from this method, not accuracies.")
+        str | None, typer.Option(metavar="METHOD", help="Show paired differences from this method instead of accuracies.")
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> None:

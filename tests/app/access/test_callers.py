@@ -7,7 +7,7 @@ from tests.fixtures.http_api import Api, MakeApi, encode_image
 FORM = [("cat", ("a.png", encode_image(1)))]
 
 
-def test_without_a_key_nobody_is_answered_but_by_health(locked: Api) -> None:
+def test_without_a_key_only_health_is_answered(locked: Api) -> None:
     for path in ("/v1/models", "/v1/jobs", "/v1/support-sets", "/v1/backbones"):
         answer = locked.client.get(path)
         assert (answer.status_code, answer.json()["code"]) == (401, "access.key_required")
@@ -45,7 +45,7 @@ def test_a_key_that_is_sent_counts_where_none_is_required(api: Api) -> None:
     assert api.client.get("/v1/models", headers={"Authorization": f"Bearer {draw_key().text}"}).status_code == 401
 
 
-def test_requests_over_the_rate_are_told_when_to_come_back(make_api: MakeApi) -> None:
+def test_requests_over_the_rate_are_told_when_to_try_again(make_api: MakeApi) -> None:
     api = make_api(requests_per_minute=3)
     statuses = [api.client.get("/v1/models").status_code for _ in range(5)]
     assert statuses == [200, 200, 200, 429, 429]

@@ -11,7 +11,7 @@ def test_every_answer_has_secure_headers(api: Api, path: str) -> None:
     assert "default-src 'none'" in headers["Content-Security-Policy"]
 
 
-def test_other_origins_are_shut_out_by_default(api: Api) -> None:
+def test_foreign_origins_are_refused_by_default(api: Api) -> None:
     answer = api.client.get("/v1/models", headers={"Origin": "https://elsewhere.example"})
     assert "access-control-allow-origin" not in answer.headers
 

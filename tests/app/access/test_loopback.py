@@ -12,7 +12,7 @@ def test_loopback_needs_no_permission(host: str) -> None:
 
 
 @pytest.mark.parametrize("host", ["0.0.0.0", "::", "192.168.1.5", "example.org", "", "localhost.example.org"])
-def test_other_addresses_need_the_operator_s_word(host: str) -> None:
+def test_other_addresses_need_keys_or_permission(host: str) -> None:
     with pytest.raises(UnsafeHostError, match="VTT_REQUIRE_KEYS"):
         check_host(host, requires_keys=False, allows_unauthenticated=False)
     check_host(host, requires_keys=False, allows_unauthenticated=True)

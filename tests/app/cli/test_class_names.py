@@ -47,7 +47,7 @@ def test_underscores_and_spaces_are_the_same_folder(tmp_path: Path) -> None:
     [
         ([1], "list"),
         ({}, "dict"),
-        ({"a": {"x": "y"}, "b": "c"}, "both kinds"),
+        ({"a": {"x": "y"}, "b": "c"}, "both layouts"),
         ({"other": "name"}, "'other'"),
         ({"x": 3}, "3"),
         ({"x": "same", "y": "same"}, "both 'x' and 'y'"),

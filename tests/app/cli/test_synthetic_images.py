@@ -4,13 +4,13 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from app.cli.synthetic_images import PAINTERS, SIDE_PIXELS, draw_image, write_folders
+from app.cli.synthetic_images import PAINTERS, SIDE_PIXELS, make_image, write_folders
 
 
 @pytest.mark.parametrize("label", PAINTERS)
 def test_images_of_a_class_differ_and_have_one_size(label: str) -> None:
     rng = random.Random(0)
-    images = [draw_image(label, rng) for _ in range(3)]
+    images = [make_image(label, rng) for _ in range(3)]
     assert {image.size for image in images} == {(SIDE_PIXELS, SIDE_PIXELS)}
     assert len({image.tobytes() for image in images}) == 3
 

@@ -15,7 +15,7 @@ def read(api: Api, *, later_seconds: float = 0.0) -> dict[str, float]:
     return {sample.name: sample.value for metric in collector.collect() for sample in metric.samples}
 
 
-def test_a_broker_that_is_down_leaves_the_other_metrics(make_api: MakeApi) -> None:
+def test_without_a_broker_the_other_metrics_are_there(make_api: MakeApi) -> None:
     values = read(make_api(broker_url="redis://127.0.0.1:1/0"))
     assert values["vtt_models"] == 0
     assert "vtt_queue_messages" not in values
@@ -39,7 +39,7 @@ def test_a_job_that_is_queued_again_begins_to_wait_again(api: Api) -> None:
         assert JobRepository(session).unchanged_since(frozenset({JobState.QUEUED})) == later
 
 
-def test_a_job_in_hand_without_news_is_noticed(api: Api) -> None:
+def test_a_running_job_without_progress_is_noticed(api: Api) -> None:
     job_id = api.start_job()
     with api.context.sessions.begin() as session:
         LeaseRepository(session).claim(job_id, "worker", 10, utc_now())
@@ -48,7 +48,7 @@ def test_a_job_in_hand_without_news_is_noticed(api: Api) -> None:
         assert JobRepository(session).unchanged_since(HELD_STATES) is not None
 
 
-def test_what_the_reaper_has_done_is_told(api: Api) -> None:
+def test_the_counts_of_the_reaper_are_metrics(api: Api) -> None:
     assert api.context.reaper is not None
     api.context.reaper.stop()
     api.context.reaper.num_expired = 3

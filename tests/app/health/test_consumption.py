@@ -18,7 +18,5 @@ NONE = dict.fromkeys(JobState, 0)
         ({JobState.VERIFYING: 1}, STALL_SECONDS * 100, False),
     ],
 )
-def test_a_queue_stalls_only_where_no_worker_has_a_job(
-    held: dict[JobState, int], waited_seconds: float, is_stalled: bool
-) -> None:
+def test_a_queue_stalls_only_if_no_worker_has_a_job(held: dict[JobState, int], waited_seconds: float, is_stalled: bool) -> None:
     assert Consumption({**NONE, **held}, waited_seconds, 0.0).is_stalled == is_stalled

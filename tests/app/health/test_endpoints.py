@@ -41,7 +41,9 @@ def test_a_backbone_out_of_reach_is_named(make_api: MakeApi) -> None:
     assert "no network" in answer.json()["parts"]["backbone"]["detail"]
 
 
-def test_too_little_disk_space_is_told_and_refuses_new_work_alone(make_api: MakeApi, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_too_little_disk_space_is_reported_and_refuses_only_new_work(
+    make_api: MakeApi, monkeypatch: pytest.MonkeyPatch
+) -> None:
     api = make_api()
     model_id, job_id = api.publish(), api.start_job()
     api.context.workers.announce(WORKER)

@@ -66,7 +66,7 @@ def told(api: Api) -> dict[str, set[str]]:
 
 
 @pytest.mark.parametrize("expression", [*(rule["expr"] for rule in rules()), *panel_expressions()])
-def test_an_expression_names_metrics_and_labels_that_the_service_tells(told: dict[str, set[str]], expression: str) -> None:
+def test_an_expression_names_metrics_and_labels_of_the_service(told: dict[str, set[str]], expression: str) -> None:
     for selector in parse(expression):
         assert selector.name in told
         assert {matcher.name for matcher in selector.matchers.matchers} <= told[selector.name]
@@ -74,7 +74,7 @@ def test_an_expression_names_metrics_and_labels_that_the_service_tells(told: dic
     assert grouped <= set().union(*(told[str(selector.name)] for selector in parse(expression)))
 
 
-def test_a_metric_that_the_service_does_not_tell_would_be_noticed(told: dict[str, set[str]]) -> None:
+def test_a_metric_that_the_service_does_not_have_would_be_noticed(told: dict[str, set[str]]) -> None:
     assert parse("max(vtt_jobz)")[0].name not in told
 
 
@@ -101,12 +101,12 @@ def test_every_alert_says_in_the_runbook_what_it_means_how_to_see_it_and_what_to
         assert part in section.group(1)
 
 
-def test_the_runbook_explains_no_alert_that_is_gone() -> None:
+def test_the_runbook_explains_no_alert_that_does_not_exist() -> None:
     explained = set(re.findall(r"^### (Vtt\w+)$", RUNBOOK.read_text(encoding="utf-8"), re.M))
     assert explained == {rule["alert"] for rule in rules()}
 
 
-def test_panels_do_not_lie_over_each_other_and_have_ids_of_their_own() -> None:
+def test_panels_do_not_overlap_and_have_unique_ids() -> None:
     every = json.loads(DASHBOARD.read_text(encoding="utf-8"))["panels"]
     assert len({panel["id"] for panel in every}) == len(every)
     cells = [

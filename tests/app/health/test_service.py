@@ -30,7 +30,7 @@ def test_a_lost_database_and_store_are_named(api: Api, s3_url: str, closed_port:
     assert answer.parts["queue"].condition is Condition.OK
 
 
-def test_jobs_that_nobody_takes_are_seen_although_a_worker_shows_signs_of_life(api: Api) -> None:
+def test_jobs_that_no_worker_takes_are_noticed_although_a_worker_is_alive(api: Api) -> None:
     job_id = api.start_job()
     api.context.workers.announce(LiveWorker("machine:1", "cpu", "mini", None))
     assert readiness(api.context, utc_now()).parts["jobs"].condition is Condition.OK

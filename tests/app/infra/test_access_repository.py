@@ -24,7 +24,7 @@ def lets_in(session_factory: SessionFactory, key: NewKey, now: datetime, secret:
         return AccessRepository(session).authenticate(key.key_id, secret or key.secret, now) is not None
 
 
-def test_a_key_tells_its_tenant_scopes_and_quotas(session_factory: SessionFactory) -> None:
+def test_a_key_identifies_its_tenant_scopes_and_quotas(session_factory: SessionFactory) -> None:
     key = make_key(session_factory)
     with session_factory() as session:
         caller = AccessRepository(session).authenticate(key.key_id, key.secret, NOW)
@@ -33,19 +33,19 @@ def test_a_key_tells_its_tenant_scopes_and_quotas(session_factory: SessionFactor
         assert (caller.key_id, caller.scopes, caller.quotas.max_images) == (key.key_id, {Scope.PREDICT}, 7)
 
 
-def test_another_secret_and_an_unknown_key_let_nobody_in(session_factory: SessionFactory) -> None:
+def test_a_wrong_secret_and_an_unknown_key_are_refused(session_factory: SessionFactory) -> None:
     key = make_key(session_factory)
     assert not lets_in(session_factory, key, NOW, secret="x" * 43)
     assert not lets_in(session_factory, NewKey("key" + "0" * 24, key.secret), NOW)
 
 
-def test_a_key_ends_at_its_time(session_factory: SessionFactory) -> None:
+def test_a_key_expires(session_factory: SessionFactory) -> None:
     key = make_key(session_factory, NOW + DAY)
     assert lets_in(session_factory, key, NOW)
     assert not lets_in(session_factory, key, NOW + DAY)
 
 
-def test_a_revoked_key_lets_nobody_in(session_factory: SessionFactory) -> None:
+def test_a_revoked_key_is_refused(session_factory: SessionFactory) -> None:
     key = make_key(session_factory)
     with session_factory.begin() as session:
         AccessRepository(session).revoke_key(key.key_id, NOW)
@@ -54,7 +54,7 @@ def test_a_revoked_key_lets_nobody_in(session_factory: SessionFactory) -> None:
         AccessRepository(session).rotate_key(key.key_id, DAY, NOW)
 
 
-def test_a_rotated_key_works_through_its_grace_beside_the_new_one(session_factory: SessionFactory) -> None:
+def test_a_rotated_key_works_during_its_grace_period(session_factory: SessionFactory) -> None:
     old = make_key(session_factory)
     with session_factory.begin() as session:
         new = AccessRepository(session).rotate_key(old.key_id, DAY, NOW)

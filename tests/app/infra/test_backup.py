@@ -54,7 +54,7 @@ def test_a_backup_holds_every_table_and_every_named_blob(
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".part"] == []
 
 
-def test_bytes_that_are_gone_are_noted_and_the_others_kept(
+def test_missing_bytes_are_noted_and_the_others_kept(
     database_url: str, session_factory: SessionFactory, store: ObjectStore, tmp_path: Path
 ) -> None:
     with session_factory.begin() as session:
@@ -66,7 +66,7 @@ def test_bytes_that_are_gone_are_noted_and_the_others_kept(
     assert manifest.num_blobs == 2 + 2
 
 
-def test_rows_that_come_while_the_backup_reads_are_in_no_table_of_it(
+def test_rows_added_during_a_backup_are_not_in_it(
     database_url: str, session_factory: SessionFactory, store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with session_factory.begin() as session:

@@ -70,7 +70,7 @@ def test_clearing_leaves_nothing_and_touches_no_other_benchmark(blobs: Benchmark
     assert other.spec() == SPEC
 
 
-def test_what_no_command_waits_for_any_more_is_removed_after_its_time(tmp_path: Path, now: datetime) -> None:
+def test_a_benchmark_that_no_command_waits_for_is_removed_after_a_time(tmp_path: Path, now: datetime) -> None:
     store = ObjectStore(f"file://{tmp_path}")
     forgotten, wanted = BenchmarkBlobs(store, "b1"), BenchmarkBlobs(store, "b2")
     for each in (forgotten, wanted):
@@ -83,7 +83,9 @@ def test_what_no_command_waits_for_any_more_is_removed_after_its_time(tmp_path: 
     assert wanted.spec() == SPEC
 
 
-def test_lines_that_come_after_the_end_have_the_same_time(blobs: BenchmarkBlobs, tmp_path: Path, now: datetime) -> None:
+def test_lines_stored_after_the_end_are_removed_after_the_same_time(
+    blobs: BenchmarkBlobs, tmp_path: Path, now: datetime
+) -> None:
     store = ObjectStore(f"file://{tmp_path}")
     blobs.put_lines(0, b"line\n")
     assert clear_unwanted(store, now) == []

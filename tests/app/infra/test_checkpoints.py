@@ -14,7 +14,7 @@ def store(request: pytest.FixtureRequest, tmp_path: Path) -> ObjectStore:
     return ObjectStore(f"file://{tmp_path}/blobs" if request.param == "file" else f"memory://{tmp_path.name}")
 
 
-def test_what_a_job_left_goes_when_it_has_ended_and_not_before(
+def test_the_files_of_a_job_are_removed_once_it_has_ended(
     store: ObjectStore, session_factory: SessionFactory, new_job: NewJob, now: datetime
 ) -> None:
     with session_factory.begin() as session:
@@ -32,7 +32,7 @@ def test_what_a_job_left_goes_when_it_has_ended_and_not_before(
     assert store.folders("models") == [f"mdl_{waiting}"]
 
 
-def test_the_published_model_stays_and_drafts_of_others_go(store: ObjectStore) -> None:
+def test_the_published_model_stays_and_drafts_are_removed(store: ObjectStore) -> None:
     for model_id in ("mdl_1", "mdl_2", "mdl_3"):
         note_draft(store, "job_1", model_id, f"models/{model_id}")
     for model_id in ("mdl_1", "mdl_2"):

@@ -29,6 +29,6 @@ def test_a_child_ends_with_its_killed_parent() -> None:
     assert not psutil.pid_exists(pid)
 
 
-def test_other_systems_have_no_such_thing(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_other_systems_have_no_such_function(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "platform", "darwin")
     assert die_with_parent() is None

@@ -22,12 +22,12 @@ def test_a_file_is_no_data_folder(below: bool, tmp_path: Path) -> None:
     assert str(file) in refused.value.got
 
 
-def test_a_folder_on_a_system_that_takes_no_files_is_refused() -> None:
+def test_a_folder_that_cannot_be_written_to_is_refused() -> None:
     with pytest.raises(DataFolderUnusableError):
         make_writable(Path("/proc/vtt-data"))
 
 
-def test_a_folder_that_nothing_lies_in_is_not_looked_at(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_unused_folder_is_not_checked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "file"
     file.write_bytes(b"")
     elsewhere = Settings(data_dir=file, database_url="postgresql://db/vtt", store_url="s3://bucket", broker_url="redis://r")
@@ -38,7 +38,7 @@ def test_a_folder_that_nothing_lies_in_is_not_looked_at(tmp_path: Path, monkeypa
         load_local_settings()
 
 
-def test_a_folder_that_no_service_has_used_is_told_from_an_empty_one(tmp_path: Path) -> None:
+def test_a_folder_that_no_service_has_used_is_refused(tmp_path: Path) -> None:
     settings = Settings(data_dir=tmp_path / "mistyped")
     with pytest.raises(DataFolderUnusableError, match="vtt.sqlite"):
         check_in_use(settings)

@@ -56,12 +56,12 @@ def test_only_disks_of_this_machine_are_watched(tmp_path: Path) -> None:
         OperationalError("INSERT", {}, Exception("database or disk is full")),
     ],
 )
-def test_a_full_disk_is_told_by_whoever_notices_it(error: Exception) -> None:
+def test_a_full_disk_is_recognised_in_errors_of_the_system_and_of_sqlite(error: Exception) -> None:
     full = disk_full_error(error)
     assert full is not None
     assert full.code == "disk.full"
 
 
 @pytest.mark.parametrize("error", [OSError(errno.EACCES, "no"), OperationalError("SELECT", {}, Exception("locked"))])
-def test_other_errors_are_not_taken_for_it(error: Exception) -> None:
+def test_other_errors_do_not_mean_a_full_disk(error: Exception) -> None:
     assert disk_full_error(error) is None

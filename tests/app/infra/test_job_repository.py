@@ -13,7 +13,7 @@ from app.infra.leases import LeaseRepository
 LATER = timedelta(seconds=31)
 
 
-def test_a_new_job_is_queued_and_has_said_so(session_factory: SessionFactory, job_id: str, now: datetime) -> None:
+def test_a_new_job_is_queued_with_an_event(session_factory: SessionFactory, job_id: str, now: datetime) -> None:
     with session_factory() as session:
         row = JobRepository(session).get(job_id)
         events = JobRepository(session).events_after(job_id, 0)
@@ -40,7 +40,7 @@ def test_the_same_idempotency_key_gives_the_same_job(session_factory: SessionFac
     assert made[1] == (made[0][0], False)
 
 
-def test_an_idempotency_key_of_another_request_is_refused(
+def test_an_idempotency_key_of_a_different_request_is_refused(
     session_factory: SessionFactory, new_job: NewJob, now: datetime
 ) -> None:
     with session_factory.begin() as session:

@@ -10,13 +10,11 @@ from app.infra.tables import JobEventRow
 
 
 @pytest.mark.parametrize("number", [float("nan"), float("inf"), float("-inf")])
-def test_numbers_that_json_lacks_become_null(number: float) -> None:
+def test_nan_and_infinity_become_null(number: float) -> None:
     assert json.loads(dump_json({"a": [1.5, number], "b": {"c": (number,)}})) == {"a": [1.5, None], "b": {"c": [None]}}
 
 
-def test_every_database_takes_a_cosine_that_is_not_a_number(
-    session_factory: SessionFactory, job_id: str, now: datetime
-) -> None:
+def test_every_database_accepts_a_cosine_that_is_nan(session_factory: SessionFactory, job_id: str, now: datetime) -> None:
     with session_factory.begin() as session:
         session.add(JobEventRow(job_id=job_id, kind="progress", payload={"conflict_cosine": float("nan")}, created_at=now))
     with session_factory() as session:

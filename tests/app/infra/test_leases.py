@@ -56,8 +56,8 @@ WRITES: dict[str, Callable[[LeaseRepository, Lease, datetime], object]] = {
     "succeed": lambda leases, lease, now: leases.succeed(lease, a_model(lease.job_id, now), now),
     "fail": lambda leases, lease, now: leases.fail(lease, CRASH, now),
     "cancel_by_worker": lambda leases, lease, now: leases.cancel_by_worker(lease, now),
-    "hand_back": lambda leases, lease, now: leases.hand_back(lease, now),
-    "hand_back_with_reason": lambda leases, lease, now: leases.hand_back(lease, now, reason=CRASH),
+    "requeue": lambda leases, lease, now: leases.requeue(lease, now),
+    "requeue_with_reason": lambda leases, lease, now: leases.requeue(lease, now, reason=CRASH),
 }
 
 
@@ -92,7 +92,7 @@ def test_of_workers_that_claim_at_once_one_gets_the_job(session_factory: Session
     assert read(session_factory, job_id).attempt == 1
 
 
-def test_nothing_can_be_claimed_where_no_job_is(session_factory: SessionFactory, now: datetime) -> None:
+def test_a_job_that_does_not_exist_cannot_be_claimed(session_factory: SessionFactory, now: datetime) -> None:
     assert claim(session_factory, "job_none", "worker", now) is None
 
 
@@ -134,7 +134,7 @@ def test_success_without_verifying_is_refused(session_factory: SessionFactory, l
         LeaseRepository(session).succeed(lease, a_model(lease.job_id, now), now)
 
 
-def test_a_renewed_lease_lasts_longer_and_tells_of_a_cancel(
+def test_a_renewed_lease_lasts_longer_and_reports_a_cancel(
     session_factory: SessionFactory, lease: Lease, now: datetime
 ) -> None:
     later = now + timedelta(seconds=20)
@@ -145,7 +145,7 @@ def test_a_renewed_lease_lasts_longer_and_tells_of_a_cancel(
     assert read(session_factory, lease.job_id).lease_expires_at == later + timedelta(seconds=30)
 
 
-def test_progress_is_shown_and_told(session_factory: SessionFactory, lease: Lease, now: datetime) -> None:
+def test_progress_is_written_with_an_event(session_factory: SessionFactory, lease: Lease, now: datetime) -> None:
     with session_factory.begin() as session:
         assert not LeaseRepository(session).report_progress(lease, REPORT, 12.5, now)
     row = read(session_factory, lease.job_id)
@@ -156,7 +156,7 @@ def test_progress_is_shown_and_told(session_factory: SessionFactory, lease: Leas
     assert event.kind == "progress"
 
 
-def test_success_brings_the_model_and_the_end_together(session_factory: SessionFactory, lease: Lease, now: datetime) -> None:
+def test_success_adds_the_model_and_ends_the_job_together(session_factory: SessionFactory, lease: Lease, now: datetime) -> None:
     with session_factory.begin() as session:
         LeaseRepository(session).begin_verifying(lease, now)
     with session_factory.begin() as session:
@@ -169,7 +169,7 @@ def test_success_brings_the_model_and_the_end_together(session_factory: SessionF
     assert event.payload == {"state": "succeeded", "attempt": 1, "model_id": "mdl_1"}
 
 
-def test_a_failure_keeps_what_the_user_can_act_on(session_factory: SessionFactory, lease: Lease, now: datetime) -> None:
+def test_a_failure_keeps_its_error_for_the_user(session_factory: SessionFactory, lease: Lease, now: datetime) -> None:
     with session_factory.begin() as session:
         LeaseRepository(session).fail(lease, CRASH, now)
     row = read(session_factory, lease.job_id)
@@ -179,35 +179,35 @@ def test_a_failure_keeps_what_the_user_can_act_on(session_factory: SessionFactor
 
 def test_a_worker_that_is_asked_to_stop_spends_no_attempt(session_factory: SessionFactory, lease: Lease, now: datetime) -> None:
     with session_factory.begin() as session:
-        assert LeaseRepository(session).hand_back(lease, now) == JobState.QUEUED
+        assert LeaseRepository(session).requeue(lease, now) == JobState.QUEUED
     again = claim(session_factory, lease.job_id, "other", now)
     assert again is not None
     assert again.attempt == 1
 
 
-def test_the_last_attempt_that_goes_wrong_fails_the_job(session_factory: SessionFactory, job_id: str, now: datetime) -> None:
+def test_a_failed_last_attempt_fails_the_job(session_factory: SessionFactory, job_id: str, now: datetime) -> None:
     states = []
     for _ in range(MAX_ATTEMPTS):
         lease = claim(session_factory, job_id, "worker", now)
         assert lease is not None
         with session_factory.begin() as session:
-            states.append(LeaseRepository(session).hand_back(lease, now, reason=CRASH))
+            states.append(LeaseRepository(session).requeue(lease, now, reason=CRASH))
     assert states == [JobState.QUEUED, JobState.QUEUED, JobState.FAILED]
     assert read(session_factory, job_id).error is not None
     assert claim(session_factory, job_id, "worker", now) is None
 
 
-def test_a_job_handed_back_after_a_cancel_ends_at_the_next_claim(
+def test_a_job_requeued_after_a_cancel_ends_at_the_next_claim(
     session_factory: SessionFactory, lease: Lease, now: datetime
 ) -> None:
     with session_factory.begin() as session:
         JobRepository(session).request_cancel(lease.job_id, now)
-        LeaseRepository(session).hand_back(lease, now)
+        LeaseRepository(session).requeue(lease, now)
     assert claim(session_factory, lease.job_id, "other", now) is None
     assert read(session_factory, lease.job_id).state == JobState.CANCELLED
 
 
-def test_a_holder_that_never_learnt_of_its_claim_takes_the_job_again_in_the_same_attempt(
+def test_a_holder_that_lost_the_answer_to_its_claim_goes_on_in_the_same_attempt(
     session_factory: SessionFactory, lease: Lease, now: datetime
 ) -> None:
     again = claim(session_factory, lease.job_id, lease.holder, now)

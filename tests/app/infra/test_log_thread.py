@@ -45,7 +45,7 @@ def log(handler: LogThreadHandler, message: str) -> None:
     handler.handle(logging.LogRecord("a", logging.INFO, __file__, 1, message, None, None))
 
 
-def test_a_writer_that_stands_still_holds_up_nobody_and_memory_stays_bounded(
+def test_a_blocked_writer_blocks_no_other_thread_and_memory_stays_bounded(
     handler: LogThreadHandler, writer: SlowWriter
 ) -> None:
     for number in range(100):
@@ -57,7 +57,7 @@ def test_a_writer_that_stands_still_holds_up_nobody_and_memory_stays_bounded(
     assert threading.get_ident() not in writer.threads
 
 
-def test_a_line_tells_how_many_records_were_dropped(handler: LogThreadHandler, writer: SlowWriter) -> None:
+def test_a_line_says_how_many_records_were_dropped(handler: LogThreadHandler, writer: SlowWriter) -> None:
     for number in range(100):
         log(handler, str(number))
     num_dropped = handler.num_dropped
@@ -80,7 +80,7 @@ def test_a_log_that_nobody_reads_does_not_keep_the_process_from_ending(
     assert not closing.is_alive()
 
 
-def test_closing_writes_what_waits(handler: LogThreadHandler, writer: SlowWriter) -> None:
+def test_closing_writes_the_waiting_records(handler: LogThreadHandler, writer: SlowWriter) -> None:
     log(handler, "last words")
     writer.go_on.set()
     handler.close()

@@ -61,7 +61,9 @@ def test_an_alias_is_moved_and_listed_in_order(repository: ModelRepository, mode
     assert repository.aliases([model_id, "mdl_x"]) == {model_id: ["a", "b"]}
 
 
-def test_a_deleted_model_is_gone_by_every_name(repository: ModelRepository, model_id: str, job_id: str, now: datetime) -> None:
+def test_a_deleted_model_is_gone_under_every_name(
+    repository: ModelRepository, model_id: str, job_id: str, now: datetime
+) -> None:
     repository.point_alias("current", model_id, now)
     repository.delete(model_id, now)
     for reference in (model_id, "current", job_id):

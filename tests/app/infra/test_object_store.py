@@ -5,6 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from fsspec.implementations.memory import MemoryFileSystem
 
 from app.domain.errors import BlobMissingError, DiskFullError, StoreUnavailableError
 from app.infra.object_store import ObjectStore
@@ -20,14 +21,14 @@ def store(store_url: str) -> ObjectStore:
     return ObjectStore(store_url)
 
 
-def test_what_was_put_comes_back(store: ObjectStore) -> None:
+def test_stored_bytes_are_read_back(store: ObjectStore) -> None:
     store.put("models/mdl_1/manifest.json", b"one")
     store.put("models/mdl_1/manifest.json", b"two")
     assert store.get("models/mdl_1/manifest.json") == b"two"
     assert store.exists("models/mdl_1/manifest.json")
 
 
-def test_many_come_back_by_key(store: ObjectStore) -> None:
+def test_many_blobs_are_read_at_once(store: ObjectStore) -> None:
     blobs = {f"support-sets/set_1/img_{i}": bytes([i]) * 10 for i in range(5)}
     for key, content in blobs.items():
         store.put(key, content)
@@ -52,7 +53,7 @@ def test_deleting_is_the_same_twice(store: ObjectStore) -> None:
     assert not store.exists("a/b")
 
 
-def test_a_prefix_goes_with_all_below_it_and_nothing_beside(store: ObjectStore) -> None:
+def test_deleting_a_prefix_removes_all_blobs_below_it_and_no_others(store: ObjectStore) -> None:
     for key in ("models/mdl_1/a", "models/mdl_1/b", "models/mdl_10/a"):
         store.put(key, b"1")
     store.delete_prefix("models/mdl_1")
@@ -75,7 +76,7 @@ def test_a_failed_write_leaves_the_old_blob_and_no_draft(tmp_path: Path) -> None
     assert [path.name for path in (tmp_path / "a").iterdir()] == ["b"]
 
 
-def test_what_another_process_puts_or_deletes_is_seen_at_once(store_url: str) -> None:
+def test_writes_of_other_processes_are_seen_at_once(store_url: str) -> None:
     here, there = ObjectStore(store_url), ObjectStore(store_url)
     assert not here.exists("a/b")
     there.put("a/b", b"1")
@@ -93,7 +94,7 @@ def test_a_folder_is_not_a_blob(store: ObjectStore) -> None:
     assert not store.exists("a")
 
 
-def test_large_blobs_come_back_whole(store: ObjectStore) -> None:
+def test_large_blobs_are_read_back_completely(store: ObjectStore) -> None:
     content = bytes(range(256)) * 2**19  # 128 MiB, more than one request may carry
     store.put("a/large", content)
     assert store.get("a/large") == content
@@ -173,7 +174,7 @@ def test_folders_are_the_names_below_a_prefix(store: ObjectStore) -> None:
     ],
     ids=["put", "get", "get_many", "exists", "delete", "delete_prefix", "folders", "keys", "ping"],
 )
-def test_a_store_that_does_not_answer_has_one_name(
+def test_a_store_that_does_not_answer_raises_one_kind_of_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, act: Callable[[ObjectStore], object]
 ) -> None:
     class ConnectionLostError(Exception):
@@ -184,7 +185,7 @@ def test_a_store_that_does_not_answer_has_one_name(
 
     store = ObjectStore(f"memory://{tmp_path.name}")
     for name in ("pipe_file", "cat_file", "cat_ranges", "info", "rm_file", "rm", "ls", "find"):
-        monkeypatch.setattr(store._filesystem, name, fail)
+        monkeypatch.setattr(MemoryFileSystem, name, fail)
     with pytest.raises(StoreUnavailableError, match="ConnectionLostError"):
         act(store)
 

@@ -62,7 +62,7 @@ def test_a_rolled_back_request_sends_no_job(
     assert recorder.sent == []
 
 
-def test_what_a_rollback_dropped_does_not_leave_with_the_next_commit(
+def test_a_message_dropped_by_a_rollback_is_not_sent_by_the_next_commit(
     session_factory: SessionFactory, recorder: Recorder
 ) -> None:
     with session_factory() as session:

@@ -17,7 +17,9 @@ def labels(factory: SessionFactory) -> list[str]:
         return list(session.scalars(select(PredictionRow.label).order_by(PredictionRow.created_at)))
 
 
-def test_a_row_tells_whose_request_saw_what_and_when(session_factory: SessionFactory, job_id: str, now: datetime) -> None:
+def test_a_row_holds_the_request_the_prediction_and_the_time(
+    session_factory: SessionFactory, job_id: str, now: datetime
+) -> None:
     with session_factory.begin() as session:
         add_model(session, job_id)
         PredictionRepository(session).add([CAT], "mdl_1", now, request_id="req_1")

@@ -4,7 +4,7 @@ from app.domain.errors import RateLimitedError
 from app.infra.rates import RateLimits
 
 
-def test_what_is_over_the_rate_is_told_when_to_come_back(broker_url: str) -> None:
+def test_a_request_over_the_rate_says_when_to_try_again(broker_url: str) -> None:
     rates = RateLimits(broker_url)
     for _ in range(3):
         rates.count("things", "me", 3)
@@ -21,7 +21,7 @@ def test_processes_count_together(broker_url: str) -> None:
         RateLimits(broker_url).count("things", "me", 3)
 
 
-def test_more_at_once_than_a_minute_holds_is_told_so(broker_url: str) -> None:
+def test_a_request_with_more_than_a_minute_allows_says_so(broker_url: str) -> None:
     with pytest.raises(RateLimitedError, match="at most 3 at once"):
         RateLimits(broker_url).count("things", "me", 3, amount=4)
 

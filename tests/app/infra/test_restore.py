@@ -106,7 +106,7 @@ def test_new_events_get_ids_after_those_that_came_back(
 
 
 @pytest.mark.parametrize("target", ["sqlite", "postgres"])
-def test_jobs_in_hand_are_queued_and_the_attempt_does_not_count(
+def test_running_jobs_are_queued_and_the_attempt_does_not_count(
     make_url: MakeUrl, stores: tuple[ObjectStore, ObjectStore], tmp_path: Path, target: str
 ) -> None:
     source_url, url = make_url("sqlite"), make_url(target)
@@ -199,7 +199,7 @@ def test_a_restore_that_fails_in_the_middle_leaves_an_empty_installation(
     assert len(lines_of(url)["jobs"]) == 3
 
 
-def test_what_had_no_bytes_is_left_out_or_marked_as_deleted(
+def test_rows_without_bytes_are_left_out_or_marked_as_deleted(
     make_url: MakeUrl, stores: tuple[ObjectStore, ObjectStore], tmp_path: Path
 ) -> None:
     source_url, url = make_url("sqlite"), make_url("postgres")

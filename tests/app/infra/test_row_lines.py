@@ -16,7 +16,7 @@ def test_the_database_s_own_tables_are_those_of_the_service(engine: Engine) -> N
         assert {table.name for table in tables_of(connection)} == set(Base.metadata.tables)
 
 
-def test_rows_of_every_table_come_back_as_they_were(engine: Engine) -> None:
+def test_rows_of_every_table_are_read_back_unchanged(engine: Engine) -> None:
     with engine.begin() as connection:
         fill(connection)
         tables = tables_of(connection)

@@ -68,7 +68,7 @@ def sizes(session_factory: SessionFactory) -> dict[str, int]:
         return {row.blob_key: row.size_bytes for row in session.query(SupportImageRow)}
 
 
-def test_the_images_of_all_tenants_are_cleaned_and_rows_say_what_is_stored(
+def test_the_images_of_all_tenants_are_cleaned_and_their_rows_corrected(
     session_factory: SessionFactory, store: ObjectStore, keys: list[str]
 ) -> None:
     before = {key: store.get(key) for key in keys}
@@ -92,7 +92,7 @@ def test_a_second_run_changes_nothing(session_factory: SessionFactory, store: Ob
     assert {key: store.get(key) for key in keys} == once
 
 
-def test_a_dry_run_tells_and_changes_nothing(session_factory: SessionFactory, store: ObjectStore, keys: list[str]) -> None:
+def test_a_dry_run_reports_and_changes_nothing(session_factory: SessionFactory, store: ObjectStore, keys: list[str]) -> None:
     before, rows = {key: store.get(key) for key in keys}, sizes(session_factory)
     tried = clean(session_factory, store, is_dry_run=True)
     assert ({key: store.get(key) for key in keys}, sizes(session_factory)) == (before, rows)

@@ -8,7 +8,7 @@ from app.infra.database import SessionFactory
 from app.infra.tables import JobEventRow, SupportSetRow
 
 
-def test_moments_come_back_aware_and_in_utc(session_factory: SessionFactory) -> None:
+def test_times_are_read_back_aware_and_in_utc(session_factory: SessionFactory) -> None:
     moment = datetime(2030, 1, 1, 14, tzinfo=timezone(timedelta(hours=2)))
     with session_factory.begin() as session:
         session.add(SupportSetRow(id="set_1", empty_labels=[], created_at=moment))
@@ -18,7 +18,7 @@ def test_moments_come_back_aware_and_in_utc(session_factory: SessionFactory) -> 
     assert read.utcoffset() == timedelta(0)
 
 
-def test_a_naive_moment_is_refused(session_factory: SessionFactory) -> None:
+def test_a_naive_time_is_refused(session_factory: SessionFactory) -> None:
     with pytest.raises(StatementError, match="aware"), session_factory.begin() as session:
         session.add(SupportSetRow(id="set_1", empty_labels=[], created_at=datetime(2030, 1, 1)))
 

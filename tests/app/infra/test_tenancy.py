@@ -39,7 +39,7 @@ def test_a_session_sees_and_changes_its_tenant_s_rows_alone(
         assert session.get_one(SupportSetRow, set_id).tenant_id == callers[0].tenant_id
 
 
-def test_a_session_bound_to_nobody_sees_all(session_factory: SessionFactory, callers: tuple[Caller, Caller]) -> None:
+def test_a_session_bound_to_no_tenant_sees_all_rows(session_factory: SessionFactory, callers: tuple[Caller, Caller]) -> None:
     for caller in callers:
         with TenantSessions(session_factory, caller).begin() as session:
             SupportSetRepository(session).create("", NOW)
@@ -47,7 +47,7 @@ def test_a_session_bound_to_nobody_sees_all(session_factory: SessionFactory, cal
         assert session.scalar(select(func.count()).select_from(SupportSetRow)) == 2
 
 
-def test_a_change_and_its_line_in_the_audit_log_come_together(
+def test_a_change_and_its_line_in_the_audit_log_are_one_transaction(
     session_factory: SessionFactory, callers: tuple[Caller, Caller]
 ) -> None:
     sessions = TenantSessions(session_factory, callers[0], "POST /v1/things", "/v1/things?name=x", "192.0.2.1")

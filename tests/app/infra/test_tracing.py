@@ -119,7 +119,7 @@ def test_the_sdk_can_be_disabled_by_its_own_variable() -> None:
     assert not start_tracing("vtt-api", {"OTEL_EXPORTER_OTLP_ENDPOINT": "http://127.0.0.1:1", "OTEL_SDK_DISABLED": "true"})
 
 
-def test_an_attempt_that_nobody_traces_runs_as_usual() -> None:
+def test_an_attempt_without_tracing_runs_as_usual() -> None:
     with attempt_span(None, job_id="job_1") as note:
         note("outcome", "succeeded")
     assert current_traceparent() is None

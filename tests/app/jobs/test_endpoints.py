@@ -49,7 +49,7 @@ def read_events(text: str) -> list[dict[str, Any]]:
 
 def wait_until_followed(api: Api) -> None:
     deadline = time.monotonic() + 30
-    while not api.context.hub._followers:
+    while not api.context.hub.followers:
         assert time.monotonic() < deadline
         time.sleep(0.01)
 

@@ -16,6 +16,7 @@ from app.domain.errors import TooManyFollowersError
 from app.domain.jobs import JobState
 from app.infra.clock import utc_now
 from app.infra.database import make_reader_factory
+from app.infra.job_repository import JobRepository
 from app.infra.job_writes import add_event, end_job, lock_job
 from app.infra.tables import JobEventRow
 from app.jobs import hub as hub_module
@@ -72,34 +73,37 @@ def test_the_number_of_statements_does_not_grow_with_the_followers(on_each_datab
 
     async def follow_all() -> tuple[int, float, list[list[object]]]:
         followers = [asyncio.create_task(watch(api, job_ids[place % len(job_ids)])) for place in range(num_followers)]
-        while len(api.context.hub._followers) < num_followers:
+        while len(api.context.hub.followers) < num_followers:
             await asyncio.sleep(0.01)
         with counted_statements("job_events") as statements:
             start = time.monotonic()
             await asyncio.sleep(20 * POLL_SECONDS)
-            num_looks, seconds = len(statements), time.monotonic() - start
+            num_queries, seconds = len(statements), time.monotonic() - start
         for job_id in job_ids:
             await asyncio.to_thread(tell, api, job_id, 1)
             await asyncio.to_thread(end, api, job_id)
-        return num_looks, seconds, await asyncio.gather(*followers)
+        return num_queries, seconds, await asyncio.gather(*followers)
 
     assert api.context.reaper is not None
     api.context.reaper.stop()
-    num_looks, seconds, seen = asyncio.run(follow_all())
-    assert 1 <= num_looks <= seconds / POLL_SECONDS + 2
+    num_queries, seconds, seen = asyncio.run(follow_all())
+    assert 1 <= num_queries <= seconds / POLL_SECONDS + 2
     assert seen == [["queued", 1, "cancelled"]] * num_followers
 
 
-def test_nobody_looks_once_nobody_follows(api: Api) -> None:
+def test_the_polling_ends_with_the_last_follower(api: Api) -> None:
     job_id = api.start_job()
 
     async def come_and_go() -> None:
         follower = asyncio.create_task(watch(api, job_id))
-        while not api.context.hub._followers:
+        while not api.context.hub.followers:
             await asyncio.sleep(0.01)
         follower.cancel()
         await asyncio.gather(follower, return_exceptions=True)
-        assert api.context.hub._task is None
+        await asyncio.sleep(2 * POLL_SECONDS)
+        with counted_statements("job_events") as statements:
+            await asyncio.sleep(5 * POLL_SECONDS)
+        assert not statements
 
     asyncio.run(come_and_go())
 
@@ -133,7 +137,7 @@ def test_a_slow_follower_holds_up_nobody_and_misses_nothing(api: Api) -> None:
         await asyncio.sleep(0.2)
         await asyncio.to_thread(tell, api, job_id, *steps)
         seen.append((await waiting).data["step"])  # and takes no more for now
-        [follower] = [one for one in api.context.hub._followers if one.num_waiting]
+        [follower] = [one for one in api.context.hub.followers if one.num_waiting]
         while not follower.is_over:
             await asyncio.sleep(0.01)
         most = follower.num_waiting
@@ -148,31 +152,34 @@ def test_a_slow_follower_holds_up_nobody_and_misses_nothing(api: Api) -> None:
     assert most <= MAX_WAITING_EVENTS
 
 
-def test_a_follower_that_comes_during_a_look_misses_nothing(api: Api) -> None:
-    """The look has asked for what comes after event 9 of the job; a newcomer that has 5 would miss 6 to 9."""
+def test_a_follower_that_comes_during_a_query_misses_nothing(api: Api) -> None:
+    """The query asked for the events after 9 of the job; a newcomer that has 5 would miss 6 to 9."""
 
     async def come_late() -> tuple[int, int]:
         hub = api.context.hub
         with hub.follower("job_a", 9) as early, hub.follower("job_a", 5) as late:
             new = JobEventRow(id=10, job_id="job_a", kind="progress", payload={})
-            hub._hand_out([new], {"job_a": 9})
+            hub.dispatch([new], {"job_a": 9})
             return early.num_waiting, late.num_waiting
 
     assert asyncio.run(come_late()) == (1, 0)
 
 
-def test_the_look_that_fails_ends_its_streams_with_the_reason_and_an_outage_does_not(
+def test_a_query_that_fails_ends_its_streams_with_the_reason_and_an_outage_does_not(
     api: Api, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     job_id = api.start_job()
-    look, failures = EventHub._look, [OperationalError("SELECT", {}, ConnectionResetError()), ZeroDivisionError()]
+    query, failures = (
+        JobRepository.events_after_each,
+        [OperationalError("SELECT", {}, ConnectionResetError()), ZeroDivisionError()],
+    )
 
-    def fail(self: EventHub, last_ids: dict[str, int]) -> list[JobEventRow]:
+    def fail(self: JobRepository, last_ids: dict[str, int], limit: int) -> list[JobEventRow]:
         if failures:
             raise failures.pop(0)
-        return look(self, last_ids)
+        return query(self, last_ids, limit)
 
-    monkeypatch.setattr(EventHub, "_look", fail)
+    monkeypatch.setattr(JobRepository, "events_after_each", fail)
     monkeypatch.setattr(hub_module, "OUTAGE_PAUSE_SECONDS", 0.01)
     with pytest.raises(ZeroDivisionError):
         asyncio.run(asyncio.wait_for(watch(api, job_id), 30))
@@ -199,7 +206,8 @@ def test_a_tenant_has_a_bounded_number_of_followers(engine: Engine) -> None:
             pass
         with hub.place("a"):
             pass
-    assert not hub._num_of_tenant
+    with hub.place("a"), hub.place("a"):
+        pass
 
 
 def test_a_follower_too_many_is_refused_before_the_stream(make_api: MakeApi) -> None:

@@ -44,7 +44,7 @@ def test_a_steady_body_ends_at_the_total_time() -> None:
     assert pace.seconds_left == 5
 
 
-def test_the_error_says_what_was_wanted_and_what_came() -> None:
+def test_the_error_says_what_was_expected_and_what_arrived() -> None:
     pace = BodyPace(BOUNDS)
     pace.note(12, 34)
     assert "100 bytes a second" in pace.error().expected

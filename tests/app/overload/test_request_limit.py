@@ -15,9 +15,11 @@ from PIL import Image
 
 from app.domain.errors import OverloadedError, TooManyAtOnceError
 from app.infra.workers import LiveWorker
-from app.overload.request_limit import PlaceBounds, PlaceKind, RequestLimit, address_group, client_of, kind_of
+from app.overload.request_limit import PlaceBounds, PlaceKind, RequestLimit
+from app.overload.request_limit_middleware import address_group, client_of, kind_of
 from tests.app.access.conftest import MakeCaller
-from tests.fixtures.http_api import Api, FakeEngine, FakePrediction, MakeApi, encode_image
+from tests.fixtures.http_api import Api, FakeEngine, MakeApi, encode_image
+from vtt_core.contract.serving import Prediction
 
 IMAGE = ("images", ("a.png", encode_image(5)))
 
@@ -31,7 +33,7 @@ class HeldEngine(FakeEngine):
 
     def predict(
         self, model_id: str, backbone_id: str, load_files: Callable[[], Mapping[str, bytes]], images: Sequence[Image.Image]
-    ) -> list[FakePrediction]:
+    ) -> list[Prediction]:
         self.num_waiting += 1
         assert self.gate.wait(60)
         return super().predict(model_id, backbone_id, load_files, images)
@@ -157,7 +159,6 @@ def test_a_complete_body_moves_its_request_to_those_in_work() -> None:
     assert (limit.num_open(PlaceKind.ARRIVING), limit.num_open(PlaceKind.WRITING)) == (0, 1)
     limit.release(place)
     assert [limit.num_open(kind) for kind in PlaceKind] == [0] * 4
-    assert not limit._open_of_client
 
 
 def test_the_wait_that_is_asked_for_follows_the_work_and_not_the_clients_slowness() -> None:
@@ -188,7 +189,7 @@ def test_the_wait_that_is_asked_for_follows_the_work_and_not_the_clients_slownes
         ("DELETE", "/v1/models/mdl_1", {}, PlaceKind.WRITING),
     ],
 )
-def test_a_head_tells_what_a_request_does(method: str, path: str, headers: dict[str, str], kind: PlaceKind) -> None:
+def test_the_head_of_a_request_tells_its_kind(method: str, path: str, headers: dict[str, str], kind: PlaceKind) -> None:
     raw = [(name.encode(), value.encode()) for name, value in headers.items()]
     assert kind_of({"type": "http", "method": method, "path": path, "headers": raw}) is kind
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from app.infra.settings import Role
+from app.predictions.predictor import Predictor
 from app.uploads import form
 from tests.fixtures.http_api import Api, FakeEngine, MakeApi, encode_image
 
@@ -81,22 +82,25 @@ def test_only_unreadable_images_give_a_problem(api: Api) -> None:
 
 
 def test_a_process_that_could_not_load_its_engine_says_why(make_api: MakeApi) -> None:
+    def fail() -> FakeEngine:
+        raise RuntimeError("no such device")
+
     api = make_api()
     model_id = api.publish()
-    assert api.context.predictor is not None
-    api.context.predictor._engine = None
-    api.context.predictor._failure = "no such device"
+    api.context.predictor = Predictor(fail, "mini")
+    api.context.predictor.start()
+    api.context.predictor.wait(10)
     answer = api.client.post(f"/v1/models/{model_id}/predict", files=[IMAGE])
     assert (answer.status_code, answer.json()["code"]) == (503, "predictions.not_ready")
     assert "no such device" in answer.json()["got"]
     assert int(answer.headers["retry-after"]) > 0
 
 
-def test_a_full_line_refuses_a_prediction_before_its_form_is_read(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_queue_refuses_a_prediction_before_its_form_is_read(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     model_id = api.publish()
     api.client.post(f"/v1/models/{model_id}/predict", files=[IMAGE])
     monkeypatch.setattr(form.SpooledForm, "__init__", None)  # nothing may come so far
-    api.context.bounds.predictions.num_pieces = 10_000
+    api.context.bounds.predictions.num_units = 10_000
     for path in (f"/v1/models/{model_id}/predict", "/predict"):
         answer = api.client.post(path, files=[IMAGE])
         assert (answer.status_code, answer.json()["code"]) == (503, "service.overloaded")

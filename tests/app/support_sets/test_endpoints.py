@@ -156,10 +156,10 @@ def test_a_body_that_is_no_form_is_refused(api: Api) -> None:
     assert empty.status_code == 415
 
 
-def test_a_full_line_refuses_an_upload_before_its_form_is_read(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_queue_refuses_an_upload_before_its_form_is_read(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     set_id = api.upload()
     monkeypatch.setattr(form.SpooledForm, "__init__", None)  # nothing may come so far
-    api.context.bounds.uploads.num_pieces = 10**12
+    api.context.bounds.uploads.num_units = 10**12
     for path in ("/v1/support-sets", f"/v1/support-sets/{set_id}/images"):
         answer = api.client.post(path, files={"cat": ("a.png", encode_image())})
         assert (answer.status_code, answer.json()["code"]) == (503, "service.overloaded")

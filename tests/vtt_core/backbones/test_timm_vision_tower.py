@@ -272,9 +272,9 @@ class TestPoolAttention:
     def test_a_token_that_alone_has_a_value_is_pooled_by_its_share(
         self, backbone: Backbone, in_float64: Callable[[Backbone], Backbone], images_B3HW: Tensor
     ) -> None:
-        changed = in_float64(backbone).vision_tower
+        copied = in_float64(backbone)
+        changed, pool = copied.vision_tower, copied.clip.visual.trunk.attn_pool
         assert isinstance(changed, TimmVisionTower)
-        pool = changed._trunk.attn_pool
         with torch.no_grad():
             pool.kv.weight.mul_(100.0)  # random weights alone read all tokens alike
         shares_BT = changed.pool_attention(images_B3HW)
@@ -302,7 +302,7 @@ class TestPoolAttention:
     def test_a_tower_that_pools_without_attention_has_none(
         self, backbone: Backbone, in_float64: Callable[[Backbone], Backbone], images_B3HW: Tensor
     ) -> None:
-        changed = in_float64(backbone).vision_tower
-        assert isinstance(changed, TimmVisionTower)
-        changed._trunk.attn_pool = None
-        assert changed.pool_attention(images_B3HW) is None
+        copied = in_float64(backbone)
+        copied.clip.visual.trunk.attn_pool = None
+        assert isinstance(copied.vision_tower, TimmVisionTower)
+        assert copied.vision_tower.pool_attention(images_B3HW) is None

@@ -102,8 +102,9 @@ class TestPresets:
         assert (maple.optimiser, maple.host_learning_rate, maple.batch_size, maple.prompt_depth) == ("sgd", 3.5e-3, 4, 9)
         assert maple.sequence == "paper"
 
-    def test_clip_lora_has_defaults_of_its_own(self) -> None:
-        recipe = make_recipe("clip-lora", "own")
+    @pytest.mark.parametrize("preset", ["original", "own"])
+    def test_clip_lora_has_defaults_of_its_own_by_the_new_name_and_the_old(self, preset: str) -> None:
+        recipe = make_recipe("clip-lora", preset)
         assert (recipe.rank, recipe.alpha, recipe.batch_size) == (2, 1, 32)
 
     def test_changes_stand_over_both(self) -> None:
@@ -115,7 +116,7 @@ class TestPresets:
         assert make_recipe(method, preset).method == method
 
     def test_an_unknown_preset_is_refused(self) -> None:
-        with pytest.raises(RecipeError, match="a preset among tuned, released, paper, own, got 'papers'"):
+        with pytest.raises(RecipeError, match="a preset among tuned, released, paper, original, got 'papers'"):
             make_recipe("clip-lora", "papers")
 
 

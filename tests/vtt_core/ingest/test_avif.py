@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
-from tests.fixtures.pictures import encode, known_rgb
+from tests.fixtures.noise_images import encode
+from tests.fixtures.pictures import known_rgb
 from vtt_core.contract.errors import UnsupportedKindError
 from vtt_core.ingest.avif import coded_colours, is_avif
 from vtt_core.ingest.coded_colours import CodedColours

@@ -5,11 +5,12 @@ from __future__ import annotations
 import pytest
 
 from vtt_core.contract.errors import ArchiveLayoutError, NotAZipError, UnknownEncodingError, UnsafePathError
-from vtt_core.ingest.class_folders import ArchiveContents, FoundEntry, folder_parts, path_parts, sort_into_classes
+from vtt_core.ingest.archive_contents import ArchiveContents, FoundFile, FoundFolder
+from vtt_core.ingest.class_folders import folder_parts, path_parts, sort_into_classes
 
 
 def arranged(*paths: str) -> ArchiveContents:
-    return sort_into_classes(FoundEntry(path, lambda: b"") for path in paths)
+    return sort_into_classes(FoundFolder(path) if path.endswith("/") else FoundFile(path, lambda: b"") for path in paths)
 
 
 def labels(contents: ArchiveContents) -> set[str]:
@@ -51,7 +52,7 @@ class TestEnclosingFolders:
 
 def test_a_problem_known_before_is_kept_with_its_class() -> None:
     problem = NotAZipError(expected="a", got="b", remedy="c")
-    contents = sort_into_classes([FoundEntry("dog/1.jpg", lambda: b"", problem)])
+    contents = sort_into_classes([FoundFile("dog/1.jpg", lambda: b"", problem)])
     assert contents.rejections[0].label == "dog"
     assert contents.rejections[0].error is problem
 
@@ -142,6 +143,6 @@ def test_on_disk_a_backslash_is_a_letter_like_others() -> None:
 
 def test_a_folder_that_cannot_be_used_is_a_class_without_images_and_is_named() -> None:
     problem = NotAZipError(expected="a", got="b", remedy="c")
-    contents = sort_into_classes([FoundEntry("dog/", lambda: b"", problem), FoundEntry("cat/1.jpg", lambda: b"")])
+    contents = sort_into_classes([FoundFolder("dog/", problem), FoundFile("cat/1.jpg", lambda: b"")])
     assert contents.folders == ("cat", "dog")
     assert [(rejection.name, rejection.error) for rejection in contents.rejections] == [("dog", problem)]

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from tests.fixtures.pictures import difference, encode, known_rgb
+from tests.fixtures.noise_images import encode
+from tests.fixtures.pictures import difference, known_rgb
 from tests.fixtures.png_writer import png_chunk, write_png
 from vtt_core.contract.errors import UnsupportedKindError
 from vtt_core.ingest.coded_colours import CodedColours, profile_of

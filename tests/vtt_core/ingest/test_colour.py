@@ -11,9 +11,9 @@ import numpy as np
 import pytest
 from PIL import Image, ImageCms
 
-from tests.fixtures.pictures import difference, encode, hidden_below_alpha, known_alpha, known_grey, known_rgb, on_white
+from tests.fixtures.noise_images import encode
+from tests.fixtures.pictures import difference, hidden_below_alpha, known_alpha, known_grey, known_rgb, on_white
 from tests.fixtures.png_writer import png_chunk, write_png
-from vtt_core.ingest import colour
 from vtt_core.ingest.coded_colours import CodedColours, profile_of
 from vtt_core.ingest.colour import MAX_KEPT, MAX_PROFILE_BYTES, flat_srgb, srgb_transform
 from vtt_core.ingest.decode import decode_image
@@ -103,12 +103,11 @@ def test_a_profile_that_is_damaged_or_of_other_colours_is_ignored(profile: bytes
 
 
 def test_only_the_last_profiles_are_kept() -> None:
-    kept = colour._KeptTransforms()
-    for gamma in range(MAX_KEPT + 5):
-        assert kept.get(grey_profile(1 + gamma / 10), "L") is not None
-    assert len(kept._transforms) == MAX_KEPT
-    first = kept.get(grey_profile(3), "L")
-    assert kept.get(grey_profile(3), "L") is first
+    profiles = [grey_profile(1.05 + step / 10) for step in range(MAX_KEPT + 1)]
+    transforms = [srgb_transform(profile, "L") for profile in profiles]
+    assert None not in transforms
+    assert srgb_transform(profiles[-1], "L") is transforms[-1]
+    assert srgb_transform(profiles[0], "L") is not transforms[0]
 
 
 @pytest.mark.parametrize("mode", ["RGBA", "LA"])

@@ -33,7 +33,7 @@ from vtt_core.ingest.decode import FORMATS, ImageFacts, decode_image, inspect_im
 ORIENTATION = 0x0112
 
 
-def drawn(mode: str = "RGB", width: int = 40, height: int = 24) -> Image.Image:
+def sample(mode: str = "RGB", width: int = 40, height: int = 24) -> Image.Image:
     """A picture with structure, so that no format packs it to nothing."""
     image = Image.new("RGB", (width, height), (250, 200, 30))
     ImageDraw.Draw(image).ellipse((2, 2, width // 2, height - 3), fill=(20, 40, 220))
@@ -56,7 +56,7 @@ def sixteen_bits(values: list[int], image_format: str = "PNG") -> bytes:
 class TestWhatDecodes:
     @pytest.mark.parametrize("image_format", FORMATS)
     def test_every_format_gives_rgb_of_the_same_size(self, image_format: str) -> None:
-        encoded = encode(drawn(), image_format)
+        encoded = encode(sample(), image_format)
         image = decode_image(encoded)
         assert (image.mode, image.size) == ("RGB", (40, 24))
         assert inspect_image(encoded) == ImageFacts(width=40, height=24, image_format=image_format)
@@ -76,13 +76,13 @@ class TestWhatDecodes:
         ],
     )
     def test_other_colours_become_rgb_as_pillow_converts_them(self, mode: str, image_format: str) -> None:
-        encoded = encode(drawn(mode), image_format)
+        encoded = encode(sample(mode), image_format)
         with Image.open(io.BytesIO(encoded)) as opened:
             assert opened.mode == mode
             assert decode_image(encoded).tobytes() == opened.convert("RGB").tobytes()
 
     def test_a_palette_with_transparent_entries_decodes_without_a_warning(self) -> None:
-        encoded = encode(drawn("P"), "PNG", transparency=bytes([0, 128, 255]))
+        encoded = encode(sample("P"), "PNG", transparency=bytes([0, 128, 255]))
         assert decode_image(encoded).mode == "RGB"
 
     @pytest.mark.parametrize("image_format", ["PNG", "TIFF"])
@@ -113,7 +113,7 @@ class TestWhatDecodes:
 
     @pytest.mark.parametrize("orientation", range(1, 9))
     def test_the_orientation_tag_is_applied(self, orientation: int) -> None:
-        upright = drawn().convert("L").convert("RGB")
+        upright = sample().convert("L").convert("RGB")
         undo = {
             2: Image.Transpose.FLIP_LEFT_RIGHT,
             3: Image.Transpose.ROTATE_180,
@@ -133,16 +133,16 @@ class TestWhatDecodes:
     def test_metadata_is_dropped(self) -> None:
         exif = Image.Exif()
         exif[0x010F] = "a camera"
-        image = decode_image(encode(drawn(), "JPEG", exif=exif, comment=b"where it was taken", dpi=(300, 300)))
+        image = decode_image(encode(sample(), "JPEG", exif=exif, comment=b"where it was taken", dpi=(300, 300)))
         assert image.info == {}
         assert len(image.getexif()) == 0
 
     def test_damaged_metadata_does_not_cost_the_picture(self) -> None:
-        encoded = encode(drawn(), "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff\0\0\0")
+        encoded = encode(sample(), "JPEG", exif=b"Exif\0\0MM\0*\xff\xff\xff\xff\0\0\0")
         assert decode_image(encoded).size == (40, 24)
 
     def test_a_camera_file_with_a_second_picture_gives_the_first(self) -> None:
-        encoded = encode(drawn(), "MPO", save_all=True, append_images=[Image.new("RGB", (40, 24))])
+        encoded = encode(sample(), "MPO", save_all=True, append_images=[Image.new("RGB", (40, 24))])
         with Image.open(io.BytesIO(encoded)) as opened:
             assert opened.format == "MPO"
         assert inspect_image(encoded).image_format == "JPEG"
@@ -163,29 +163,29 @@ class TestWhatIsRefused:
 
     def test_a_format_outside_the_list_is_not_opened(self) -> None:
         with pytest.raises(NotAnImageError):
-            decode_image(encode(drawn(), "PPM"))
+            decode_image(encode(sample(), "PPM"))
 
     @pytest.mark.parametrize("image_format", FORMATS)
     @pytest.mark.parametrize("kept", [0.5, 0.9])
     def test_what_ends_early(self, image_format: str, kept: float) -> None:
-        encoded = encode(drawn(width=200, height=200), image_format)
+        encoded = encode(sample(width=200, height=200), image_format)
         with pytest.raises(TruncatedImageError):
             decode_image(encoded[: int(len(encoded) * kept)])
 
     def test_what_ends_within_the_header(self) -> None:
         with pytest.raises(TruncatedImageError):
-            decode_image(encode(drawn(), "PNG")[:20])
+            decode_image(encode(sample(), "PNG")[:20])
 
     @pytest.mark.parametrize(("image_format", "options"), [("GIF", {}), ("WEBP", {}), ("PNG", {}), ("TIFF", {}), ("AVIF", {})])
     def test_several_frames(self, image_format: str, options: dict[str, Any]) -> None:
-        frames = [drawn(), Image.new("RGB", (40, 24), "red"), Image.new("RGB", (40, 24), "blue")]
+        frames = [sample(), Image.new("RGB", (40, 24), "red"), Image.new("RGB", (40, 24), "blue")]
         encoded = encode(frames[0], image_format, save_all=True, append_images=frames[1:], **options)
         with pytest.raises(AnimatedImageError, match=image_format):
             decode_image(encoded)
 
     def test_too_many_bytes(self) -> None:
         with pytest.raises(ImageTooManyBytesError, match="at most 100 bytes"):
-            decode_image(encode(drawn(), "PNG"), replace(DEFAULT_LIMITS, max_image_bytes=100))
+            decode_image(encode(sample(), "PNG"), replace(DEFAULT_LIMITS, max_image_bytes=100))
 
     def test_too_many_pixels_are_refused_before_decoding(self, monkeypatch: pytest.MonkeyPatch) -> None:
         encoded = encode(Image.new("1", (9000, 9000)), "PNG")
@@ -200,18 +200,18 @@ class TestWhatIsRefused:
 
     def test_too_small_a_side(self) -> None:
         with pytest.raises(ImageDimensionsError, match="at least 8 pixels"):
-            decode_image(encode(drawn(width=40, height=7), "PNG"))
+            decode_image(encode(sample(width=40, height=7), "PNG"))
 
     def test_too_long_a_side(self) -> None:
         with pytest.raises(ImageDimensionsError, match="20 times"):
-            decode_image(encode(drawn(width=400, height=19), "PNG"))
-        assert decode_image(encode(drawn(width=400, height=20), "PNG")).size == (400, 20)
+            decode_image(encode(sample(width=400, height=19), "PNG"))
+        assert decode_image(encode(sample(width=400, height=20), "PNG")).size == (400, 20)
 
     @pytest.mark.parametrize("image_format", FORMATS)
     def test_a_message_about_damage_tells_nothing_of_the_decoders(self, image_format: str) -> None:
         for kept in (12, 30, 200):
             with pytest.raises(ImageError) as caught:
-                decode_image(encode(drawn(width=200, height=200), image_format)[:kept])
+                decode_image(encode(sample(width=200, height=200), image_format)[:kept])
             assert "0x" not in str(caught.value)
             assert "PIL" not in str(caught.value)
 
@@ -220,7 +220,7 @@ class TestWhatIsRefused:
             decode_image(b"\0\0\0\x18ftypheic" + bytes(100))
 
     def test_a_kind_of_jpeg_that_is_not_read_is_named(self) -> None:
-        encoded = bytearray(encode(drawn(), "JPEG"))
+        encoded = bytearray(encode(sample(), "JPEG"))
         at = encoded.index(b"\xff\xc0")
         encoded[at + 4] = 12
         with pytest.raises(UnsupportedKindError, match="a JPEG of 12 bits"):
@@ -237,7 +237,7 @@ class TestFuzzed:
     @settings(max_examples=150, deadline=None)
     @given(data=st.data(), image_format=st.sampled_from(FORMATS))
     def test_damaged_bytes_give_an_image_or_an_image_error(self, data: st.DataObject, image_format: str) -> None:
-        encoded = bytearray(encode(drawn(), image_format))
+        encoded = bytearray(encode(sample(), image_format))
         for position, value in data.draw(
             st.lists(st.tuples(st.integers(0, len(encoded) - 1), st.integers(0, 255)), min_size=1, max_size=12)
         ):
@@ -271,13 +271,13 @@ class TestFuzzed:
 class TestWarnings:
     def test_the_filters_are_as_before_afterwards(self) -> None:
         before = list(warnings.filters)
-        decode_image(encode(drawn("P"), "PNG", transparency=bytes([0, 128, 255])))
+        decode_image(encode(sample("P"), "PNG", transparency=bytes([0, 128, 255])))
         with pytest.raises(NotAnImageError):
             decode_image(b"no image")
         assert list(warnings.filters) == before
 
     def test_threads_decode_side_by_side_and_leave_the_filters_as_they_were(self) -> None:
-        encoded = encode(drawn("P"), "PNG", transparency=bytes([0, 128, 255]))
+        encoded = encode(sample("P"), "PNG", transparency=bytes([0, 128, 255]))
         before, sizes = list(warnings.filters), []
 
         def decode_often() -> None:

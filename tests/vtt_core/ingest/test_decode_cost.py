@@ -8,7 +8,7 @@ import time
 import pytest
 from PIL import Image
 
-from tests.hostile.drawn import encode, good, noise
+from tests.fixtures.noise_images import encode, good, noise
 from tests.hostile.image_bombs import many_scans, tiff_tiles
 from vtt_core.contract.errors import ImageTooComplexError
 from vtt_core.ingest.decode_cost import MAX_SCANS, MAX_SEGMENTS, check_cost

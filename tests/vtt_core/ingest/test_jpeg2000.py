@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.fixtures.pictures import difference, encode, known_alpha, known_grey, known_rgb
+from tests.fixtures.noise_images import encode
+from tests.fixtures.pictures import difference, known_alpha, known_grey, known_rgb
 from tests.vtt_core.ingest.test_boxes import made
 from vtt_core.contract.errors import ImageTooComplexError, TruncatedImageError, UnsupportedKindError
 from vtt_core.ingest.coded_colours import CodedColours, profile_of

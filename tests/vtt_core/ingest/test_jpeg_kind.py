@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.hostile.drawn import good
+from tests.fixtures.noise_images import good
 from vtt_core.ingest.jpeg_kind import unread_jpeg_kind
 
 JPEG = good(image_format="JPEG")

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.fixtures.pictures import difference, encode, known_grey, known_rgb
+from tests.fixtures.noise_images import encode
+from tests.fixtures.pictures import difference, known_grey, known_rgb
 from tests.fixtures.png_writer import write_png
 from tests.fixtures.tiff_writer import RGB, Page, write_tiff
 from vtt_core.contract.errors import UnsupportedKindError

@@ -5,7 +5,7 @@ from hypothesis import given
 from PIL import Image, ImageOps
 
 from tests.fixtures import planted_metadata as planted
-from tests.hostile.drawn import encode, frames, noise
+from tests.fixtures.noise_images import encode, frames, noise
 from tests.hostile.mutations import FUZZ, mutated
 from vtt_core.ingest.strip_avif import strip_avif
 from vtt_core.ingest.structure import UnknownStructureError

@@ -3,7 +3,7 @@ import struct
 import pytest
 
 from tests.fixtures import planted_metadata as planted
-from tests.hostile.drawn import encode, noise
+from tests.fixtures.noise_images import encode, noise
 from vtt_core.ingest.decode import decode_image
 from vtt_core.ingest.strip_bmp import strip_bmp
 from vtt_core.ingest.structure import UnknownStructureError
@@ -26,7 +26,7 @@ def test_every_mode_stays_as_it_is(mode: str) -> None:
 
 
 def test_a_gap_before_the_pixels_goes() -> None:
-    assert strip_bmp(planted.bmp()) == encode(planted.drawn(), "BMP")
+    assert strip_bmp(planted.bmp()) == encode(planted.oriented_image(), "BMP")
 
 
 def test_an_embedded_profile_stays() -> None:

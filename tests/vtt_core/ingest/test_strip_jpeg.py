@@ -3,7 +3,7 @@ import struct
 import pytest
 
 from tests.fixtures import planted_metadata as planted
-from tests.hostile.drawn import encode, frames, noise
+from tests.fixtures.noise_images import encode, frames, noise
 from vtt_core.ingest.decode import decode_image
 from vtt_core.ingest.strip_jpeg import strip_jpeg, strip_jpeg_stream
 from vtt_core.ingest.structure import UnknownStructureError

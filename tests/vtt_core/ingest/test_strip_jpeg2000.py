@@ -5,7 +5,7 @@ from hypothesis import given
 from PIL import Image
 
 from tests.fixtures import planted_metadata as planted
-from tests.hostile.drawn import encode, noise
+from tests.fixtures.noise_images import encode, noise
 from tests.hostile.mutations import FUZZ, mutated
 from vtt_core.ingest.strip_jpeg2000 import strip_jpeg2000
 from vtt_core.ingest.structure import UnknownStructureError

@@ -13,7 +13,7 @@ from hypothesis import given
 from PIL import Image
 
 from tests.fixtures import planted_metadata as planted
-from tests.hostile.drawn import encode, frames, noise
+from tests.fixtures.noise_images import encode, frames, noise
 from tests.hostile.mutations import FUZZ, bounded_memory, mutated
 from vtt_core.contract.errors import ImageError, MetadataNotRemovableError
 from vtt_core.contract.limits import DEFAULT_LIMITS
@@ -58,7 +58,7 @@ def test_an_icc_profile_stays(container: str) -> None:
 def test_what_has_no_metadata_is_stored_as_it_came(container: str) -> None:
     sent = encode(noise(), container)
     assert decode_image(clean_image(sent).content).tobytes() == decode_image(sent).tobytes()
-    if container not in ("TIFF", "AVIF", "JPEG2000"):  # those are written anew, or name their encoder
+    if container not in ("TIFF", "AVIF", "JPEG2000"):  # those are rewritten, or name their encoder
         assert clean_image(sent).content == sent
 
 
@@ -82,7 +82,7 @@ def test_a_png_of_the_pixels_that_would_be_too_large_is_refused() -> None:
     sent = run_length_coded(100)
     size_bytes = len(clean_image(sent).content)
     assert size_bytes > len(sent)
-    with pytest.raises(MetadataNotRemovableError, match="Save it anew"):
+    with pytest.raises(MetadataNotRemovableError, match="Save it again"):
         clean_image(sent, replace(DEFAULT_LIMITS, max_image_bytes=size_bytes - 1))
 
 

@@ -4,10 +4,11 @@ import zlib
 import pytest
 
 from tests.fixtures import planted_metadata as planted
-from tests.hostile.drawn import encode, noise
+from tests.fixtures.noise_images import encode, noise
 from vtt_core.ingest.decode import decode_image
 from vtt_core.ingest.orientation import orientation_exif
-from vtt_core.ingest.strip_png import SIGNATURE, inflate, strip_png
+from vtt_core.ingest.png_header import SIGNATURE
+from vtt_core.ingest.strip_png import inflate, strip_png
 from vtt_core.ingest.structure import UnknownStructureError
 
 

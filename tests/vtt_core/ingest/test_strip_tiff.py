@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from tests.fixtures import planted_metadata as planted
-from tests.hostile.drawn import encode, frames, noise
+from tests.fixtures.noise_images import encode, frames, noise
 from tests.hostile.image_bombs import tiff_of, tiff_tiles
 from vtt_core.ingest.decode import decode_image
 from vtt_core.ingest.strip_tiff import strip_tiff

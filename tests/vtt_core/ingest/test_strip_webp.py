@@ -1,7 +1,7 @@
 import pytest
 
 from tests.fixtures import planted_metadata as planted
-from tests.hostile.drawn import encode, noise
+from tests.fixtures.noise_images import encode, noise
 from vtt_core.ingest.decode import decode_image
 from vtt_core.ingest.strip_webp import strip_webp
 from vtt_core.ingest.structure import UnknownStructureError

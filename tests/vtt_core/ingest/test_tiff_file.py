@@ -1,6 +1,6 @@
 import pytest
 
-from tests.hostile.drawn import encode, noise
+from tests.fixtures.noise_images import encode, noise
 from vtt_core.ingest.structure import UnknownStructureError
 from vtt_core.ingest.tiff_file import Entry, read_directory, write_file
 

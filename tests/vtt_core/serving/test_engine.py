@@ -9,7 +9,8 @@ import pytest
 import torch
 from PIL import Image
 
-from tests.fixtures.pictures import encode, hidden_below_alpha
+from tests.fixtures.noise_images import encode
+from tests.fixtures.pictures import hidden_below_alpha
 from vtt_core.adapter.classify import classify
 from vtt_core.adapter.files import adapter_from_files, adapter_to_files
 from vtt_core.adapter.strip import strip

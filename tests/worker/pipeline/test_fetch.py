@@ -1,7 +1,7 @@
 import pytest
 
 from app.domain.errors import BlobMissingError, NotFoundError
-from tests.worker.conftest import add_job, draw_images
+from tests.worker.conftest import add_job, make_images
 from worker.context import WorkerContext
 from worker.pipeline.fetch import fetch_support_set, read_job_spec
 
@@ -13,7 +13,7 @@ def test_a_spec_holds_what_the_job_asks_for(context: WorkerContext) -> None:
     assert (spec.backbone_id, spec.seed, spec.recipe.iterations, len(spec.images)) == ("mini", 11, 4, 4)
 
 
-def test_classes_and_images_come_in_the_order_of_their_arrival(context: WorkerContext) -> None:
+def test_classes_and_images_keep_the_order_of_their_upload(context: WorkerContext) -> None:
     job_id = add_job(context.session_factory)
     with context.session_factory() as session:
         spec = read_job_spec(session, job_id)
@@ -21,7 +21,7 @@ def test_classes_and_images_come_in_the_order_of_their_arrival(context: WorkerCo
     assert support_set.labels == ("red square", "blue square")
     assert [image.name for image in support_set.classes[1].images] == ["1.png", "3.png"]
     assert [image.encoded for image in support_set.classes[0].images] == [
-        encoded for label, encoded in draw_images() if label == "red square"
+        encoded for label, encoded in make_images() if label == "red square"
     ]
 
 

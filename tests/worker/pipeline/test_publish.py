@@ -33,19 +33,10 @@ def finetune(context: WorkerContext, spec: JobSpec, support_set: SupportSet, bac
 def call_publish(
     context: WorkerContext, finetune: Finetune, support_set: SupportSet, spec: JobSpec, lease: Lease, heartbeat: Heartbeat
 ) -> str:
-    return publish(
-        finetune,
-        support_set,
-        spec,
-        lease=lease,
-        retry=OutageRetry(5, heartbeat.check),
-        session_factory=context.session_factory,
-        store=context.store,
-        clock=context.clock,
-    )
+    return publish(context, finetune, support_set, spec, lease, OutageRetry(5, heartbeat.check))
 
 
-def test_what_is_published_can_be_loaded_and_has_its_row(
+def test_a_published_adapter_can_be_loaded_and_has_its_row(
     context: WorkerContext, finetune: Finetune, support_set: SupportSet, spec: JobSpec, lease: Lease, heartbeat: Heartbeat
 ) -> None:
     model_id = call_publish(context, finetune, support_set, spec, lease, heartbeat)
@@ -156,17 +147,7 @@ def test_files_of_a_publisher_that_dies_before_the_row_are_cleared_once_the_job_
             call_publish(context, finetune, support_set, spec, lease, heartbeat)
     with context.session_factory.begin() as session:
         lease = LeaseRepository(session).claim(lease.job_id, "other", 30, utc_now() + timedelta(minutes=1))  # type: ignore[assignment]
-    retry = OutageRetry(5, lambda: None)
-    model_id = publish(
-        finetune,
-        support_set,
-        spec,
-        lease=lease,
-        retry=retry,
-        session_factory=context.session_factory,
-        store=context.store,
-        clock=context.clock,
-    )
+    model_id = publish(context, finetune, support_set, spec, lease, OutageRetry(5, lambda: None))
     assert len(context.store.folders("models")) == 2
     assert clear_ended_jobs(context.session_factory, context.store) == [spec.job_id]
     assert context.store.folders("models") == [model_id]

@@ -17,7 +17,7 @@ from worker.pipeline.run import open_finetune, run_steps
 from worker.progress import ProgressWriter
 
 
-def test_checkpoints_come_every_so_many_steps_but_not_after_the_last(
+def test_checkpoints_are_stored_every_few_steps_but_not_after_the_last(
     context: WorkerContext,
     spec: JobSpec,
     support_set: SupportSet,
@@ -26,7 +26,7 @@ def test_checkpoints_come_every_so_many_steps_but_not_after_the_last(
     progress: ProgressWriter,
 ) -> None:
     finetune = open_finetune(spec, backbones.get("mini"), support_set, context.store)
-    run_steps(finetune, spec, context.store, heartbeat, progress, checkpoint_steps=2)
+    run_steps(finetune, spec.job_id, context.store, heartbeat, progress, checkpoint_steps=2)
     assert finetune.step == 4
     assert open_finetune(spec, backbones.get("mini"), support_set, context.store).step == 2
 
@@ -44,7 +44,7 @@ def test_a_stop_keeps_a_checkpoint_of_the_step_it_came_at(
     show = progress.show
     monkeypatch.setattr(progress, "show", lambda report: (context.stop.set() if report.step == 3 else None, show(report))[1])
     with pytest.raises(StopRequestedError):
-        run_steps(finetune, spec, context.store, heartbeat, progress, checkpoint_steps=100)
+        run_steps(finetune, spec.job_id, context.store, heartbeat, progress, checkpoint_steps=100)
     assert open_finetune(spec, backbones.get("mini"), support_set, context.store).step == 3
 
 
@@ -64,7 +64,7 @@ def test_a_stale_worker_puts_no_checkpoint(
     monkeypatch.setattr(heartbeat, "check", lambda: None)
     monkeypatch.setattr(progress, "show", lambda report: False)
     with pytest.raises(StaleLeaseError):
-        run_steps(finetune, spec, context.store, heartbeat, progress, checkpoint_steps=1)
+        run_steps(finetune, spec.job_id, context.store, heartbeat, progress, checkpoint_steps=1)
     assert not context.store.exists(checkpoint_key(lease.job_id))
 
 
@@ -89,9 +89,9 @@ def test_a_checkpoint_that_cannot_be_kept_stops_nothing(
         monkeypatch.setattr(heartbeat, "renew", fail)
     else:
         monkeypatch.setattr(ObjectStore, "put", fail)
-    run_steps(finetune, spec, context.store, heartbeat, progress, checkpoint_steps=1)
+    run_steps(finetune, spec.job_id, context.store, heartbeat, progress, checkpoint_steps=1)
     assert finetune.step == 4
     context.stop.set()
     again = open_finetune(spec, backbones.get("mini"), support_set, context.store)
     with pytest.raises(StopRequestedError):
-        run_steps(again, spec, context.store, heartbeat, progress, checkpoint_steps=1)
+        run_steps(again, spec.job_id, context.store, heartbeat, progress, checkpoint_steps=1)

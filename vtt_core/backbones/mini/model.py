@@ -18,7 +18,7 @@ def build_mini() -> Any:
     model: Any = open_clip.CLIP(**json.loads(MODEL_FILE.read_text(encoding="utf-8")))
     blocks = model.visual.transformer
     width, depth = blocks.width, blocks.layers
-    for block in blocks.resblocks:  # open_clip gives its text blocks this scheme and leaves vision to torch's defaults
+    for block in blocks.resblocks:  # open_clip does this for text blocks only
         nn.init.normal_(block.attn.in_proj_weight, std=width**-0.5)
         nn.init.normal_(block.attn.out_proj.weight, std=width**-0.5 * (2 * depth) ** -0.5)
         nn.init.normal_(block.mlp.c_fc.weight, std=(2 * width) ** -0.5)

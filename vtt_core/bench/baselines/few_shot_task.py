@@ -1,4 +1,4 @@
-"""Hold what a baseline learns from and classifies, with the frozen features that several of them read.
+"""The support set and queries of a baseline, with the frozen features that several baselines need.
 
 Shapes: B images, V views of the support images, S support images, Q queries, C classes, L layers, D joint size, W tower width.
 Source: docs/baselines.md.
@@ -19,7 +19,7 @@ from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.training.losses import class_logits
 
 LOGIT_SCALE = FinetuneRecipe.logit_scale
-"""Factor on the image-text cosine of every baseline: the one of the fine-tuning that they are compared with."""
+"""Factor on every baseline's image-text cosine: the same as for the fine-tuning that they are compared with."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +28,7 @@ class FewShotTask:
 
     backbone: Backbone
     views_V3HW: Tensor
-    """Every view of every support image in the order (view, image): the plain ones are the first `num_images`."""
+    """All views of all support images in the order (view, image). The first `num_images` are the plain ones."""
     labels_V: Tensor
     """Class index of every view."""
     num_images: int
@@ -39,7 +39,7 @@ class FewShotTask:
     """Preprocessed images to classify."""
 
     def __post_init__(self) -> None:
-        """Check what the order of the views promises."""
+        """Check the order of the views."""
         assert len(self.views_V3HW) == len(self.labels_V)
         assert len(self.labels_V) % self.num_images == 0
         labels_S = self.labels_V[: self.num_images]
@@ -96,11 +96,11 @@ class FewShotTask:
         return in_chunks(self.backbone.vision_tower.unprojected_features, self.queries_Q3HW)
 
     def zero_shot_logits(self, features_BD: Tensor) -> Tensor:
-        """Return logits_BC of image features by the class prompts alone."""
+        """Return logits_BC of image features, from the class prompts only."""
         return class_logits(features_BD, self.prototypes_CD, LOGIT_SCALE)
 
 
 @torch.no_grad()
 def in_chunks(features_of: Callable[[Tensor], Tensor], images_B3HW: Tensor) -> Tensor:
-    """Return the features of all images, without gradient, in memory that their number does not decide."""
+    """Return the features of all images, without gradient. Memory does not grow with their number."""
     return torch.cat([features_of(chunk) for chunk in images_B3HW.split(CHUNK_IMAGES)])

@@ -3,9 +3,9 @@
 Shapes: B images, V views, Q queries, C classes, L layers, D joint size; 4 levels.
 Source: Li et al. 2025, "Logits DeConfusion with CLIP for Few-Shot Learning", arXiv:2504.12104; released LiShuo1001/LDC@3b133d7,
     ldc_train.py and clip_ldc/model.py (the form for vision transformers).
-Differs: an adapter reads its layer's projected feature (size D); the authors' reads every token of the block (width W), and
-    the sum of their means is projected. The support images' fixed views replace fresh crops and flips. The logits are those
-    of the learnt gate; the authors search a weight of the two kinds of logits on a validation set, which an episode has not.
+Differs: an adapter reads its layer's projected feature (size D). The authors' reads every token of the block (width W), and
+    the sum of the means is projected. Fixed views of the support images replace new crops and flips. The logits are those of
+    the learnt gate. The authors search a weight for the two kinds of logits on a validation set, which an episode lacks.
 """
 
 from __future__ import annotations
@@ -22,25 +22,25 @@ from vtt_core.training.losses import classification_loss
 from vtt_core.training.seeding import seeded
 
 LEVEL_TWELFTHS = (6, 8, 10, 12)
-"""Depth of the four layers in twelfths of the tower. Source: released, blocks 6, 8, 10 and 12 of 12; other depths are ours."""
+"""Depths of the four layers in twelfths of the tower. Source: released, blocks 6, 8, 10 and 12 of 12."""
 LEVEL_WEIGHTS = (0.1, 0.2, 0.3, 0.4)
-"""Weights of the adapted layers in their sum, shallow to deep. Source: released (its default, fixed weights)."""
+"""Weights of the adapted layers in their sum, shallow to deep. Source: released (default)."""
 HEAD_WIDTH = 2048
 """Hidden size of the classifier on the fused feature. Source: released."""
 SCHEDULE = Schedule(num_epochs=50, batch_size=64, learning_rate=1e-4, weight_decay=1e-4, adam_epsilon=1e-4)
-"""Source: released (a learning rate of 1e-3, of which the optimiser gets a tenth)."""
+"""Source: released (it sets 1e-3 and gives a tenth to the optimiser)."""
 
 
 @dataclass(frozen=True)
 class LdcLogits:
-    """What the parts say of a batch."""
+    """The three kinds of logits of a batch."""
 
     adapted_BC: Tensor
     """Of the classifier on the fused feature."""
     deconfused_BC: Tensor
-    """Of the class prompts, with the learnt residual."""
+    """Of the class prompts plus the learnt residual."""
     gated_BC: Tensor
-    """Of both, weighed image by image."""
+    """Weighted mean of both, with a weight for each image."""
 
 
 class Ldc(nn.Module):
@@ -75,12 +75,12 @@ class Ldc(nn.Module):
 
 
 def level_indices(num_layers: int) -> list[int]:
-    """Return the indices of the four layers of a tower, 0 first; of a shallow tower one may come twice."""
+    """Return the indices of the four layers, counted from 0. In a shallow tower some may be equal."""
     return [-(-num_layers * twelfths // 12) - 1 for twelfths in LEVEL_TWELFTHS]
 
 
 def ldc_loss(logits: LdcLogits, zero_shot_BC: Tensor, labels_B: Tensor) -> Tensor:
-    """Return the sum of three cross-entropies, and of two distances that keep the logits near the zero-shot ones."""
+    """Return the sum of three cross-entropies and two distances to the zero-shot logits."""
     kinds = (logits.adapted_BC, logits.deconfused_BC, logits.gated_BC)
     cross_entropy = torch.stack([classification_loss(kind_BC, labels_B) for kind_BC in kinds]).sum()
     adapted = functional.l1_loss(logits.adapted_BC, zero_shot_BC)
@@ -88,7 +88,7 @@ def ldc_loss(logits: LdcLogits, zero_shot_BC: Tensor, labels_B: Tensor) -> Tenso
 
 
 def train_ldc(task: FewShotTask, seed: int) -> tuple[Ldc, Tensor]:
-    """Return the trained parts, and the loss of every step."""
+    """Return the trained model, and the loss of every step."""
     with seeded(seed, "ldc"):
         ldc = Ldc(task.backbone.joint_size, task.num_classes)
     levels_V4D = task.view_layers_VLD[:, level_indices(task.view_layers_VLD.shape[1])]

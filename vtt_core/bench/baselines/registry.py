@@ -1,4 +1,4 @@
-"""Name the baselines, for whatever compares them on the same episodes.
+"""The baselines by name.
 
 Shapes: Q queries, C classes.
 Source: docs/baselines.md.
@@ -24,4 +24,4 @@ BASELINES: dict[str, Callable[[FewShotTask, int], Tensor]] = {
     "ldc": predict_ldc,
     "stepspt": predict_stepspt,
 }
-"""Each gives logits_QC of the queries for a task and a seed: one query's never depend on the other queries."""
+"""Each returns logits_QC for a task and a seed. A query's logits do not depend on the other queries."""

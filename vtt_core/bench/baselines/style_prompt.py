@@ -1,13 +1,13 @@
-"""StepSPT, inductive: a style prompt restyles the pixels before the frozen tower, a linear classifier reads what comes out.
+"""StepSPT, inductive: a style prompt changes the pixels before the frozen tower, and a linear classifier reads the features.
 
 Shapes: B images, V views, S support images, Q queries, C classes, D joint size, E epochs; 3 colour channels.
 Source: Xu et al. 2024, "Step-wise Distribution Alignment Guided Style Prompt Tuning for Source-free Cross-domain Few-shot
     Learning", arXiv:2411.10070; released xuhuali-mxj/StepSPT@3664df6, stepspt.py: there the style prompt is a batch
     normalisation of the pixels.
-Differs: the authors tune the prompt by aligning the predictions of support *and query* images step by step, and let the labels
-    spread among the queries at the end. Here no query is learnt from: the prompt lowers the cross-entropy of the plain support
-    images, whose distribution of predictions is known to be their labels, and the pixels' statistics are the support views'.
-    The classifier reads the image feature of CLIP, scaled to a mean square of 1; the authors' reads ConvNeXt's class scores.
+Differs: the authors tune the prompt by aligning the predictions of support *and query* images step by step, and finally
+    propagate labels among the queries. Here the queries are not used: the prompt lowers the cross-entropy of the plain support
+    images, and the statistics of the pixels are those of the support views. The classifier reads CLIP's image feature, scaled
+    to a mean square of 1. The authors' reads ConvNeXt's class scores.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from vtt_core.training.losses import classification_loss
 from vtt_core.training.seeding import seeded
 
 NUM_EPOCHS = 100
-"""Each is the classifier's pass over all views, then one step of the style prompt. Source: released."""
+"""Each is one pass of the classifier over all views, then one step of the style prompt. Source: released."""
 BATCH_SIZE = 5
 """Of the classifier. Source: released."""
 LEARNING_RATE = 0.01
@@ -38,13 +38,13 @@ VARIANCE_FLOOR = 1e-5
 
 
 class StylePrompt(nn.Module):
-    """Gives every channel a learnt mean and deviation in place of the target domain's."""
+    """Replaces each channel's mean and deviation in the target domain by learnt ones."""
 
     def __init__(self, images_B3HW: Tensor) -> None:
         """Start from mean 0 and deviation 1.
 
         Args:
-            images_B3HW: preprocessed images of the target domain, whose statistics are taken out.
+            images_B3HW: preprocessed images of the target domain, whose statistics are replaced.
         """
         super().__init__()
         variance_3, mean_3 = torch.var_mean(images_B3HW, dim=(0, 2, 3), correction=0)
@@ -71,7 +71,7 @@ class StyledClassifier:
         self.linear = linear.to(task.views_V3HW.device, task.views_V3HW.dtype)
 
     def features(self, images_B3HW: Tensor) -> Tensor:
-        """Return styled_BD: the classifier's inputs, of mean square 1."""
+        """Return styled_BD, the classifier's inputs with mean square 1."""
         features_BD = self._tower.features(self.style(images_B3HW))
         return functional.normalize(features_BD, dim=-1) * sqrt(features_BD.shape[-1])
 
@@ -91,7 +91,7 @@ def train_styled(task: FewShotTask, seed: int) -> tuple[StyledClassifier, Tensor
     external = torch.optim.SGD(styled.style.parameters(), LEARNING_RATE)
     losses = []
     for epoch in range(NUM_EPOCHS):
-        # The tower and the style stand still while the classifier learns, so one pass gives the inputs of the whole epoch.
+        # Tower and style are fixed while the classifier learns, so one pass gives the inputs of the whole epoch.
         features_VD = in_chunks(styled.features, task.views_V3HW)
         for views_B in epoch_batches(len(features_VD), BATCH_SIZE, seed, epoch):
             views_B = views_B.to(features_VD.device)
@@ -99,13 +99,13 @@ def train_styled(task: FewShotTask, seed: int) -> tuple[StyledClassifier, Tensor
             classification_loss(styled.linear(features_VD[views_B]), task.labels_V[views_B]).backward()
             internal.step()
         external.zero_grad()
-        losses.append(_add_style_gradients(styled, task))
+        losses.append(add_style_gradients(styled, task))
         external.step()
     return styled, torch.stack(losses)
 
 
-def _add_style_gradients(styled: StyledClassifier, task: FewShotTask) -> Tensor:
-    """Take the loss of the plain support images back to the style prompt, in memory that their number does not decide."""
+def add_style_gradients(styled: StyledClassifier, task: FewShotTask) -> Tensor:
+    """Backpropagate the loss of the plain support images to the style prompt. Memory does not grow with their number."""
     total = torch.zeros((), device=task.labels_V.device)
     for images_B3HW, labels_B in zip(task.plain_S3HW.split(CHUNK_IMAGES), task.labels_S.split(CHUNK_IMAGES), strict=True):
         share = len(labels_B) / task.num_images

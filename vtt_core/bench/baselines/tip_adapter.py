@@ -1,11 +1,11 @@
-"""Tip-Adapter: a cache of support features beside the class prompts, as it is or with its keys trained.
+"""Tip-Adapter: a cache of support features beside the class prompts, with fixed or trained keys.
 
 Shapes: B images, V views, S support images, Q queries, C classes, D joint size.
 Source: Zhang et al. 2022, "Tip-Adapter: Training-free Adaption of CLIP for Few-shot Classification", arXiv:2207.09519:
     the affinity exp(-beta (1 - cos)) and the logits; released gaopengcuhk/Tip-Adapter@e6bdba4, main.py and utils.py.
-Differs: both ratios keep the values that the paper's ablation ends at; the authors search them on a validation set, and keep
-    Tip-Adapter-F's best epoch on the test set: an episode has no images for either. Keys and epochs read the fixed views; the
-    authors draw crops and flips anew, ten times for the keys and once an epoch.
+Differs: both ratios have the final values of the paper's ablation. The authors search them on a validation set, and choose
+    Tip-Adapter-F's best epoch on the test set: an episode has images for neither. Keys and epochs use fixed views. The authors
+    draw new crops and flips, ten times for the keys and once for each epoch.
 """
 
 from __future__ import annotations
@@ -19,26 +19,26 @@ from vtt_core.bench.baselines.training import Schedule, train
 from vtt_core.training.losses import class_logits, classification_loss
 
 RESIDUAL_RATIO = 1.0
-"""alpha: weight of the cache beside the class prompts. Source: paper, its ablation on ImageNet; the released searches start
-at 1.17 (ImageNet) and 2 (EuroSAT)."""
+"""alpha: weight of the cache. Source: paper, ablation on ImageNet; the released searches start at 1.17 (ImageNet) and
+2 (EuroSAT)."""
 SHARPNESS = 5.5
 """beta: how fast the affinity falls with the distance from a key. Source: paper, its ablation on
 ImageNet; the released searches start at 1."""
 SCHEDULE = Schedule(num_epochs=20, batch_size=256, learning_rate=1e-3, weight_decay=1e-2, adam_epsilon=1e-4)
-"""Of Tip-Adapter-F. Source: paper and released; the decay is AdamW's default, which the authors leave."""
+"""Of Tip-Adapter-F. Source: paper and released; the decay is AdamW's default."""
 
 
 def tip_logits(
     features_BD: Tensor, keys_SD: Tensor, values_SC: Tensor, prototypes_CD: Tensor, residual_ratio: float = RESIDUAL_RATIO
 ) -> Tensor:
-    """Return logits_BC: of the class prompts, and of the labels of near keys.
+    """Return logits_BC: of the class prompts plus the labels of similar keys.
 
     Args:
         features_BD: image features, not normalised.
-        keys_SD: unit features of the support images, or what training has made of them.
+        keys_SD: unit features of the support images, or trained keys.
         values_SC: one-hot labels of the support images.
         prototypes_CD: unit text features.
-        residual_ratio: alpha; 0 leaves the class prompts alone.
+        residual_ratio: alpha; 0 uses the class prompts only.
     """
     affinity_BS = torch.exp(-SHARPNESS * (1 - functional.normalize(features_BD, dim=-1) @ keys_SD.t()))
     return class_logits(features_BD, prototypes_CD, LOGIT_SCALE) + residual_ratio * affinity_BS @ values_SC
@@ -67,7 +67,7 @@ def train_keys(task: FewShotTask, seed: int) -> tuple[Tensor, Tensor]:
 
 
 def predict_tip_adapter(task: FewShotTask, seed: int) -> Tensor:
-    """Return logits_QC of Tip-Adapter; nothing is drawn, so the seed does not matter."""
+    """Return logits_QC of Tip-Adapter. The seed is not used."""
     return tip_logits(task.query_features_QD, *make_cache(task), task.prototypes_CD)
 
 

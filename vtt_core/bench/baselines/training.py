@@ -1,4 +1,4 @@
-"""Train a baseline's tensors on frozen features: epochs of batches, AdamW, one cosine over all steps.
+"""Train a baseline on frozen features: epochs of batches, AdamW, one cosine schedule over all steps.
 
 Shapes: B views of a batch, V views, N steps.
 Source: the released code of Tip-Adapter and of LDC, which share this form.
@@ -36,8 +36,8 @@ def train(
 
     Args:
         parameters: what is trained.
-        loss_of: gives the loss of a batch by the indices of its views.
-        num_views: number of views to learn from; each epoch reads all of them.
+        loss_of: returns the loss of a batch, given the indices of its views.
+        num_views: number of views. Each epoch uses all of them.
         schedule: constants.
         seed: of the order.
 
@@ -62,15 +62,15 @@ def train(
 
 
 def epoch_batches(num_views: int, batch_size: int, seed: int, epoch: int) -> Iterator[Tensor]:
-    """Give the view indices of one epoch's batches, in an order of its own.
+    """Yield the view indices of one epoch's batches, in a random order.
 
-    The batches are as equal as can be: a last one of a single view has no spread for a batch normalisation.
+    Batch sizes differ by at most one: batch normalisation fails on a batch of a single view.
 
     Args:
         num_views: number of views.
         batch_size: largest batch.
         seed: of the order.
-        epoch: which one, 0 first.
+        epoch: its number, from 0.
     """
     order_V = torch.randperm(num_views, generator=make_generator(seed, "baseline order", epoch))
     yield from order_V.tensor_split(ceil(num_views / batch_size))

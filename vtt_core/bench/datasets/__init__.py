@@ -1,1 +1,1 @@
-"""Read public data sets from the folders that their downloads unpack to: registry.py names them, open.py opens them."""
+"""Read public data sets from their unpacked downloads: registry.py lists them, open.py opens them."""

@@ -1,8 +1,8 @@
-"""Read Quick, Draw!: a NumPy array a class, whose rows are drawings of 28 x 28 pixels.
+"""Read Quick, Draw!: one NumPy array for each class, with rows of 28 x 28 pixels.
 
 Source: googlecreativelab/quickdraw-dataset, `full/numpy_bitmap/<class>.npy`: uint8, ink is 255; Meta-Dataset uses the same
     files as they are.
-Differs: Meta-Dataset uses all 50 million drawings; here MAX_DRAWINGS of each class, evenly spaced in its file, are enough
+Differs: Meta-Dataset uses all 50 million drawings. Here MAX_DRAWINGS of each class, evenly spaced in its file, are enough
     for any number of episodes and fit into memory as a list.
 """
 
@@ -22,11 +22,11 @@ MAX_DRAWINGS = 1000
 """Drawings of a class that are used."""
 SIDE_PIXELS = 28
 _PREFIX = "full_numpy_bitmap_"
-"""What some ways of downloading put before the name of a class."""
+"""Prefix of the class name in some downloads."""
 
 
 def read_quickdraw(dataset: Dataset, root: Path) -> list[LabelledImage]:
-    """Return the drawings; nothing of an array but its header is read before a drawing is."""
+    """Return the drawings. Only the header of an array is read until a drawing is requested."""
     folder = dataset.find(root, (".", "numpy_bitmap", "full/numpy_bitmap", "quickdraw"), lambda path: any(path.glob("*.npy")))
     found = []
     for path in sorted(folder.glob("*.npy")):
@@ -42,7 +42,7 @@ def read_drawing(path: str, row: int) -> bytes:
     """Return one drawing as PNG.
 
     Raises:
-        DatasetFileError: the file has gone, or ends early.
+        DatasetFileError: the file is missing or ends early.
     """
     import numpy as np  # noqa: PLC0415  (the command line lists data sets where numpy is not installed)
 
@@ -61,7 +61,7 @@ def _num_drawings(dataset: Dataset, path: Path) -> int:
     try:
         drawings = np.load(path, mmap_mode="r")
     except (OSError, ValueError) as error:
-        raise dataset.bad_layout(f"{str(path)!r}, which is no array ({str(error)[:120]})") from error
+        raise dataset.bad_layout(f"{str(path)!r}, which is not an array ({str(error)[:120]})") from error
     if drawings.dtype != np.uint8 or drawings.shape[1:] != (SIDE_PIXELS**2,):
         raise dataset.bad_layout(f"{drawings.dtype} of shape {drawings.shape} in {str(path)!r}")
     return len(drawings)

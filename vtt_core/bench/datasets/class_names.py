@@ -1,4 +1,4 @@
-"""Name the classes of data sets whose files give only numbers or codes.
+"""Class names of data sets whose files have only numbers or codes.
 
 Source: docs/datasets.md, "Data sets" (EuroSAT, ISIC, ChestX: the names of the released prompts); Nilsback and Zisserman 2008
     with the list that Meta-Dataset uses (google-research/meta-dataset, dataset_conversion/VggFlower_labels.txt,
@@ -12,4 +12,4 @@ import json
 from pathlib import Path
 
 CLASS_NAMES: dict[str, dict[str, str]] = json.loads(Path(__file__).with_name("class_names.json").read_text(encoding="utf-8"))
-"""Data set -> folder, column or number as its files have it -> class name. Flowers count from 1, traffic signs from 0."""
+"""Data set -> folder, column or number in its files -> class name. Flowers count from 1, traffic signs from 0."""

@@ -1,4 +1,4 @@
-"""Read data sets whose classes stand in a CSV table: ISIC 2018 task 3 and ChestX-ray14.
+"""Read data sets with classes in a CSV table: ISIC 2018 task 3 and ChestX-ray14.
 
 Source: Codella et al. 2019 with Tschandl et al. 2018 (ISIC: one column a class, the lesion of each image in
     `LesionGroupings`); Wang et al. 2017 (ChestX-ray14: columns `Image Index`, `Finding Labels`, `Patient ID`); Guo et al.
@@ -22,7 +22,7 @@ _ISIC_LESIONS = "ISIC2018_Task3_Training_LesionGroupings.csv"
 
 
 def read_isic(dataset: Dataset, root: Path) -> list[LabelledImage]:
-    """Return the training images; the group is the lesion, where the lesions' file is there."""
+    """Return the training images. The group is the lesion, if the file of lesions exists."""
     tables = (f"{_ISIC_CLASSES}/{_ISIC_CLASSES}.csv", f"{_ISIC_CLASSES}.csv")
     table = dataset.find(root, tables, Path.is_file)
     folder = dataset.find(root, (_ISIC_IMAGES, f"{_ISIC_IMAGES}/{_ISIC_IMAGES}", "."), has_images)
@@ -40,7 +40,7 @@ def read_isic(dataset: Dataset, root: Path) -> list[LabelledImage]:
 
 
 def read_chestx(dataset: Dataset, root: Path) -> list[LabelledImage]:
-    """Return the images with one finding that is among the seven classes; the group is the patient."""
+    """Return the images whose only finding is one of the seven classes. The group is the patient."""
     table = next(iter(sorted(root.glob("Data_Entry_2017*.csv"))), None)
     if table is None:
         raise dataset.bad_layout(shown_contents(root))

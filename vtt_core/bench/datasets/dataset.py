@@ -1,4 +1,4 @@
-"""Describe a public data set, and find the parts of its layout on disk.
+"""Describe a public data set, and find its files on disk.
 
 Listing a folder takes one `os.scandir` and no `stat`: a data set may have a million files.
 """
@@ -22,29 +22,29 @@ _MAX_SHOWN = 5
 
 @dataclass(frozen=True)
 class Dataset:
-    """What is known of a data set before its folder is looked at."""
+    """Facts about a data set, before its folder is read."""
 
     name: str
-    """What the command line calls it."""
+    """Name on the command line."""
     title: str
-    """What people call it."""
+    """Usual name."""
     num_classes: int
     """Classes of the whole data set."""
     url: str
     """Where to get it."""
     layout: str
-    """What its folder must hold, for errors; alternatives separated by `or`."""
+    """What its folder must contain, for error messages; alternatives are separated by `or`."""
     prompt_names: str
-    """Where the class names of the prompts come from."""
+    """Source of the class names in prompts."""
     read: Callable[[Dataset, Path], list[LabelledImage]]
-    """Lists its images, by class and then by name; raises DatasetLayoutError."""
+    """Lists its images by class, then name, or raises DatasetLayoutError."""
     groups: str | None = None
-    """What its images can be grouped by; None where each stands alone."""
+    """What its images can be grouped by; None if they are independent."""
     zip_label: Callable[[str], str | None] | None = None
-    """Class name of a folder, where the public download is a zip of class folders; None for a folder that is no class."""
+    """Returns a folder's class name, or None if it is not a class. Set if the public download is a zip of class folders."""
 
     def bad_layout(self, got: str) -> DatasetLayoutError:
-        """Return the error of a folder that is not this data set."""
+        """Return the error for a folder that is not this data set."""
         return DatasetLayoutError(
             expected=f"{self.title} laid out as {self.layout}",
             got=got,
@@ -52,10 +52,10 @@ class Dataset:
         )
 
     def find(self, root: Path, candidates: Iterable[str], is_right: Callable[[Path], bool]) -> Path:
-        """Return the first of the candidate paths below the root that is right.
+        """Return the first candidate path below the root that passes the check.
 
         Raises:
-            DatasetLayoutError: none of them is.
+            DatasetLayoutError: none passes.
         """
         for candidate in candidates:
             if is_right(root / candidate):
@@ -72,17 +72,17 @@ class Entry:
 
 
 def list_folders(folder: Path | str) -> list[Entry]:
-    """Return the folders in a folder by name, links to folders too; none where it is no folder."""
+    """Return the folders in a folder, sorted by name, including links; none if it is not a folder."""
     return _list(folder, lambda found: found.is_dir() and found.name.lower() != _LEFT_BEHIND)
 
 
 def list_images(folder: Path | str) -> list[Entry]:
-    """Return the image files in a folder by name; none where it is no folder."""
+    """Return the image files in a folder, sorted by name; none if it is not a folder."""
     return _list(folder, lambda found: found.name.lower().endswith(IMAGE_SUFFIXES) and found.is_file())
 
 
 def has_images(folder: Path | str) -> bool:
-    """Return whether a folder holds an image; the rest of it is not listed."""
+    """Return whether a folder contains an image, without listing all of it."""
     try:
         with os.scandir(folder) as listing:
             return any(found.name.lower().endswith(IMAGE_SUFFIXES) for found in listing)
@@ -91,7 +91,7 @@ def has_images(folder: Path | str) -> bool:
 
 
 def shown_contents(path: Path) -> str:
-    """Say what is at a path, for an error."""
+    """Describe the content of a path, for an error message."""
     try:
         names = sorted(os.listdir(path))
     except OSError as error:

@@ -1,11 +1,11 @@
-"""Read data sets that are one folder a class: EuroSAT, PlantVillage, CUB, DTD, GTSRB, and Omniglot with a level above it.
+"""Read data sets with a folder for each class: EuroSAT, PlantVillage, CUB, DTD, GTSRB; Omniglot has one more level.
 
 Source: the downloads' own layouts: Helber et al. 2019 (EuroSAT, `2750/<Class>/<Class>_N.jpg`); Hughes and Salathe 2015
     (PlantVillage, `<Crop>___<State>/`); Wah et al. 2011 (CUB-200-2011, `images/<NNN.Name>/`); Cimpoi et al. 2014 (DTD,
     `images/<texture>/`); Stallkamp et al. 2012 (GTSRB, `Final_Training/Images/<000NN>/*.ppm`); Lake et al. 2015 (Omniglot,
     `images_*/<Alphabet>/<characterNN>/`).
-Differs: regions of GTSRB's `GT-*.csv` and boxes and splits of CUB and DTD are not used, nor are they in Meta-Dataset
-    (google-research/meta-dataset, dataset_conversion). Omniglot's drawings are not rotated into more classes.
+Differs: the regions in GTSRB's `GT-*.csv`, and the boxes and splits of CUB and DTD, are not used. Meta-Dataset does not use
+    them either (google-research/meta-dataset, dataset_conversion). Omniglot's drawings are not rotated into more classes.
 """
 
 from __future__ import annotations
@@ -25,14 +25,14 @@ _GTSRB_FOLDER = re.compile(r"\d{5}")
 _PLANT_FOLDER = re.compile(r".+___.+")
 
 Label = Callable[[str], str | None]
-"""Gives the class name of a folder, or None where the folder is no class."""
+"""Returns the class name of a folder, or None if it is not a class."""
 
 
 def class_folders(tops: Sequence[str], label_of: Label) -> Callable[[Dataset, Path], list[LabelledImage]]:
     """Return the reader of a layout of class folders.
 
     Args:
-        tops: where the class folders may lie below the folder that a user names; the first that holds one counts.
+        tops: places of the class folders below the user's folder. The first with a class folder is used.
         label_of: class name of a folder.
     """
 
@@ -57,7 +57,7 @@ def list_class_folders(top: Path, label_of: Label) -> list[LabelledImage]:
 
 
 def read_omniglot(dataset: Dataset, root: Path) -> list[LabelledImage]:
-    """Return the drawings of both halves; a class is a character of an alphabet."""
+    """Return the drawings of both halves. A class is a character of an alphabet."""
     folder = dataset.find(root, (".", "omniglot", "omniglot-py", "python"), lambda path: bool(_alphabets(path)))
     found = []
     for half, alphabet in _alphabets(folder):

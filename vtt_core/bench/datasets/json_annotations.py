@@ -1,10 +1,10 @@
-"""Read data sets whose classes stand in COCO's kind of JSON: FGVCx Fungi 2018 and MSCOCO 2017.
+"""Read data sets with classes in JSON like COCO's: FGVCx Fungi 2018 and MSCOCO 2017.
 
 Source: visipedia/fgvcx_fungi_comp (`train.json`, `val.json`, file names relative to the folder); Lin et al. 2014 (MSCOCO,
     `annotations/instances_train2017.json`, boxes as left, top, width, height); google-research/meta-dataset,
     dataset_conversion/dataset_to_records.py (an example is the crop of one box, widened by 1.2).
-Differs: Meta-Dataset keeps boxes of any size and of crowds; here a box has at least MIN_BOX_PIXELS on each side and is of
-    one object, since a crop of few pixels shows nothing. Crops are encoded without loss, not as JPEG again.
+Differs: Meta-Dataset keeps boxes of any size and of crowds. Here a box is of one object and has at least MIN_BOX_PIXELS on
+    each side, since a tiny crop shows nothing. Crops are encoded losslessly, not as JPEG again.
 """
 
 from __future__ import annotations
@@ -25,9 +25,9 @@ from vtt_core.contract.errors import DatasetFileError
 from vtt_core.contract.support_set import clean_label
 
 MIN_BOX_PIXELS = 32
-"""Sides of the smallest box that is used: COCO calls an object under 32 x 32 small."""
+"""Smallest side of a box: COCO calls an object under 32 x 32 small."""
 BOX_SCALE = 1.2
-"""Sides of the crop over those of the box. Source: Meta-Dataset."""
+"""Side of the crop over the side of the box. Source: Meta-Dataset."""
 _INSTANCES = "instances_train2017.json"
 _NUMBERED = re.compile(r"\d+[._ ](.+)")
 
@@ -36,7 +36,7 @@ Box = tuple[float, float, float, float]
 
 
 def read_fungi(dataset: Dataset, root: Path) -> list[LabelledImage]:
-    """Return the images of `train.json` and `val.json`, or without them those of the class folders in `images`."""
+    """Return the images of `train.json` and `val.json`, or without these files those of the class folders in `images`."""
     tables = [root / name for name in ("train.json", "val.json") if (root / name).is_file()]
     if not tables:
         top = dataset.find(root, ("images",), lambda path: any(has_images(folder.path) for folder in list_folders(path)))
@@ -71,7 +71,7 @@ def read_mscoco(dataset: Dataset, root: Path) -> list[LabelledImage]:
 
 
 def read_crop(path: str, box: Box) -> bytes:
-    """Return the part of an image in a box that is widened by BOX_SCALE and cut at the image's edges.
+    """Return the crop of a box that is enlarged by BOX_SCALE and cut at the image's edges.
 
     Raises:
         DatasetFileError: the image cannot be read or decoded.
@@ -88,7 +88,7 @@ def read_crop(path: str, box: Box) -> bytes:
                 min(image.height, round(top + height + down)),
             )
             return to_png(image.convert("RGB").crop(edges))
-    except Exception as error:  # damaged bytes make the decoders raise about anything
+    except Exception as error:  # damaged bytes can make the decoders raise almost anything
         raise DatasetFileError(
             expected="a complete image", got=f"{path!r} ({str(error)[:120]})", remedy="Unpack the download again"
         ) from error
@@ -98,7 +98,7 @@ def _load(dataset: Dataset, table: Path) -> dict[str, Any]:
     try:
         content = json.loads(table.read_bytes())
     except ValueError as error:
-        raise dataset.bad_layout(f"{str(table)!r}, which is no JSON ({error})") from error
+        raise dataset.bad_layout(f"{str(table)!r}, which is not JSON ({error})") from error
     missing = [key for key in ("images", "annotations", "categories") if not isinstance(content, dict) or key not in content]
     if missing:
         raise dataset.bad_layout(f"no {', '.join(map(repr, missing))} in {str(table)!r}")

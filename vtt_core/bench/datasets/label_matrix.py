@@ -43,5 +43,5 @@ def _read_labels(dataset: Dataset, table: Path) -> list[int]:
         ) from error
     try:
         return [int(number) for number in loadmat(table)["labels"].ravel()]
-    except Exception as error:  # scipy raises about anything on damaged files
+    except Exception as error:  # scipy can raise almost anything for damaged files
         raise dataset.bad_layout(f"{str(table)!r} without a matrix 'labels' ({str(error)[:120]})") from error

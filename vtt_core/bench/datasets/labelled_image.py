@@ -1,4 +1,4 @@
-"""Describe one image of a data set whose bytes are read only when they are asked for."""
+"""One image of a data set, whose bytes are read on request."""
 
 from __future__ import annotations
 
@@ -21,21 +21,21 @@ LOCAL_LIMITS = replace(
     max_unpacked_bytes=2**41,
     max_archive_entries=20_000_000,
 )
-"""Bounds for data on this machine: a data set is larger than any upload. The pixels stay under Pillow's own bound."""
+"""Limits for data on this machine: a data set is larger than any upload. The pixels stay under Pillow's own limit."""
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledImage:
-    """One image and the class that it truly is."""
+    """One image with its true class."""
 
     name: str
-    """`<class>/<file>` or what comes closest to it, for messages."""
+    """`<class>/<file>` or something similar, for messages."""
     label: str
-    """Class name as a prompt says it."""
+    """Class name in the prompt."""
     group: str | None
-    """What must not be on both sides of an episode: a patient or a lesion. None where that is unknown or was not asked for."""
+    """A patient or a lesion, which must not be in both the support set and the queries. None if unknown or not requested."""
     read: Callable[[], bytes]
-    """Returns the encoded image, in a format that `decode_image` knows."""
+    """Returns the encoded image, in a format that `decode_image` supports."""
 
 
 def read_file(path: str) -> bytes:
@@ -54,7 +54,7 @@ def read_file(path: str) -> bytes:
 
 
 def read_as_png(path: str) -> bytes:
-    """Return an image of a format that `decode_image` does not open, such as PPM, as PNG; no pixel changes.
+    """Convert an image that `decode_image` does not support, such as PPM, to PNG without changing its pixels.
 
     Raises:
         DatasetFileError: it cannot be read or decoded.
@@ -64,14 +64,14 @@ def read_as_png(path: str) -> bytes:
             return to_png(image)
     except DatasetFileError:
         raise
-    except Exception as error:  # damaged bytes make the decoders raise about anything
+    except Exception as error:  # damaged bytes can make the decoders raise almost anything
         raise DatasetFileError(
             expected="a complete image", got=f"{path!r} ({str(error)[:120]})", remedy="Unpack the download again"
         ) from error
 
 
 def to_png(image: Image.Image) -> bytes:
-    """Encode an image without loss, quickly rather than small."""
+    """Encode an image as PNG, for speed rather than size."""
     encoded = io.BytesIO()
     image.save(encoded, format="PNG", compress_level=1)
     return encoded.getvalue()

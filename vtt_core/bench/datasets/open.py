@@ -1,4 +1,4 @@
-"""Open labelled images: a data set by name, or any folder or zip with a folder per class."""
+"""Open labelled images: a data set by name, or any folder or zip with a folder for each class."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ from vtt_core.ingest.archives import open_images
 
 
 def parse_data_option(text: str) -> tuple[str | None, Path]:
-    """Split `eurosat=FOLDER` into name and folder; a text without a name is a path.
+    """Split `eurosat=FOLDER` into name and folder. Text without a name is a path.
 
     Raises:
-        UnknownDatasetError: what stands before the `=` names no data set, and the whole is no path either.
+        UnknownDatasetError: the text before `=` is not a data set, and the whole text is not a path.
     """
     name, equals, folder = text.partition("=")
     if equals and name in DATASETS:
@@ -35,17 +35,17 @@ def parse_data_option(text: str) -> tuple[str | None, Path]:
 def open_labelled_images(
     data: str | Path, *, root: Path | None = None, names: Mapping[str, str] | None = None, by_patient: bool = False
 ) -> Iterator[Sequence[LabelledImage]]:
-    """List labelled images; they can be read, from any thread, inside the `with` block.
+    """List labelled images. Any thread can read them inside the `with` block.
 
     Args:
-        data: path of a zip or folder with a folder per class; or a data set's name, with its folder in `root`; or text as
-            `parse_data_option` takes it.
+        data: path of a zip or folder with a folder for each class; or a data set's name, if `root` is its folder; or text for
+            `parse_data_option`.
         root: folder of the data set that `data` names.
-        names: class names to use instead, by folder or by the class name that would be used without them.
-        by_patient: give each image its group; False leaves all groups None.
+        names: replacements of class names, by folder or by original class name.
+        by_patient: set the group of each image.
 
     Raises:
-        DatasetLayoutError: the path does not hold what it should.
+        DatasetLayoutError: the path does not contain the data set.
         UnknownDatasetError: no data set has this name.
         ArchiveError: a zip cannot be read.
     """
@@ -76,7 +76,7 @@ def _name_and_path(data: str | Path, root: Path | None) -> tuple[str | None, Pat
 
 
 def unknown_dataset(name: str) -> UnknownDatasetError:
-    """Return the error of a name that no data set has."""
+    """Return the error for an unknown data set name."""
     return UnknownDatasetError(
         expected="a data set among " + ", ".join(DATASETS),
         got=repr(name[:80]),
@@ -98,7 +98,9 @@ def _open_zip(path: Path, dataset: Dataset | None) -> Iterator[list[LabelledImag
         ]
         if not images:
             expected = (
-                "a folder per class with images in it" if dataset is None else f"{dataset.title} laid out as {dataset.layout}"
+                "a folder for each class with images in it"
+                if dataset is None
+                else f"{dataset.title} laid out as {dataset.layout}"
             )
             raise DatasetLayoutError(
                 expected=expected,
@@ -109,16 +111,16 @@ def _open_zip(path: Path, dataset: Dataset | None) -> Iterator[list[LabelledImag
 
 
 def _read_folder(top: Path) -> list[LabelledImage]:
-    """List class folders; a single enclosing folder is stepped into, as in a zip."""
+    """List class folders. A single enclosing folder is entered, as in a zip."""
     folder = top
     while len(inner := list_folders(folder)) == 1 and not has_images(inner[0].path):
         folder = Path(inner[0].path)
     images = list_class_folders(folder, clean_label)
     if not images:
         raise DatasetLayoutError(
-            expected="a folder or zip with a folder per class and images directly inside",
+            expected="a folder or zip with a folder for each class and images directly inside",
             got=shown_contents(top),
-            remedy=f"Check the path; the layout of a public data set is named before it, as in eurosat={top}",
+            remedy=f"Check the path. Write the name of a public data set before it, as in eurosat={top}",
         )
     return images
 
@@ -126,7 +128,7 @@ def _read_folder(top: Path) -> list[LabelledImage]:
 def _finished(
     images: list[LabelledImage], names: Mapping[str, str] | None, dataset: Dataset | None, *, by_patient: bool
 ) -> list[LabelledImage]:
-    """Return the images under the names that were asked for, with groups or without."""
+    """Return the images with the chosen class names, and with groups if requested."""
     if by_patient and dataset is not None and any(image.group is None for image in images):
         raise dataset.bad_layout(f"images whose {dataset.groups} is unknown")
     chosen = {clean_label(key): clean_label(name) for key, name in (names or {}).items()}

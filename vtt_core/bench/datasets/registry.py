@@ -1,4 +1,4 @@
-"""Name every data set that can be read, where to get it and what its folder looks like.
+"""The supported data sets: name, source and layout.
 
 Source: docs/datasets.md, "Data sets": the four target domains, and ten sets of Meta-Dataset (Triantafillou et al. 2020,
     arXiv:1903.03096).

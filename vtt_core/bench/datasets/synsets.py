@@ -1,9 +1,9 @@
-"""Read ILSVRC 2012: a folder a WordNet synset, whose words stand in a file beside them.
+"""Read ILSVRC 2012: a folder for each WordNet synset, and a file with their words.
 
 Source: Russakovsky et al. 2015; `ILSVRC/Data/CLS-LOC/train/<synset>/*.JPEG` with `LOC_synset_mapping.txt` as Kaggle packs
     it, or the synset folders with `words.txt` as Meta-Dataset asks for (google-research/meta-dataset,
     doc/dataset_conversion.md).
-Differs: images that other data sets share are not left out, as Meta-Dataset does for Caltech 101, Caltech 256 and CUB.
+Differs: Meta-Dataset leaves out images that are also in Caltech 101, Caltech 256 and CUB. Here all are used.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _SYNSET = re.compile(r"n\d{8}")
 _WORD_FILES = ("LOC_synset_mapping.txt", "synset_words.txt", "words.txt")
 _TOPS = ("ILSVRC/Data/CLS-LOC/train", "Data/CLS-LOC/train", "CLS-LOC/train", "ILSVRC2012_img_train", "train", ".")
 _SAME_WORDS = {"n02012849": "crane bird", "n03126707": "construction crane"}
-"""Synsets whose words are equal to the letter."""
+"""Synsets with identical words."""
 
 
 def read_ilsvrc(dataset: Dataset, root: Path) -> list[LabelledImage]:
@@ -36,7 +36,7 @@ def read_ilsvrc(dataset: Dataset, root: Path) -> list[LabelledImage]:
 
 
 def synset_labels(words: dict[str, str]) -> dict[str, str]:
-    """Return a class name for each synset: its first word, or all of them where another synset has the same first word.
+    """Return a class name for each synset: its first word, or all its words if two synsets share the first.
 
     Args:
         words: comma-separated words of each synset.

@@ -1,8 +1,8 @@
-"""Read FGVC-Aircraft: text files that name the variant of each image.
+"""Read FGVC-Aircraft: text files list the variant of each image.
 
 Source: Maji et al. 2013, arXiv:1306.5151; `data/images_variant_*.txt` has lines `<image> <variant>`, images are
     `data/images/<image>.jpg`.
-Differs: images are whole, with the line of copyright at their foot; Meta-Dataset crops them to `images_box.txt`.
+Differs: images are whole, with the copyright line at the bottom. Meta-Dataset crops them to `images_box.txt`.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ _PATTERN = "images_variant_*.txt"
 
 
 def read_aircraft(dataset: Dataset, root: Path) -> list[LabelledImage]:
-    """Return the images of all splits; a class is a variant such as `707-320`."""
+    """Return the images of all splits. A class is a variant such as `707-320`."""
     data = dataset.find(root, ("fgvc-aircraft-2013b/data", "data", "."), lambda path: any(path.glob(_PATTERN)))
     variants: dict[str, str] = {}
     for table in sorted(data.glob(_PATTERN)):

@@ -1,10 +1,10 @@
-"""Show where the class token looks: attention over an image's patches, of the frozen vision tower or with a LoRA.
+"""The class token's attention to an image's patches, in the frozen vision tower or with a LoRA.
 
-Of a tower that pools its tokens by attention (SigLIP2, PE-Core), the pooling takes the class token's place.
+For a tower that pools its tokens by attention (SigLIP2, PE-Core), it is the attention of the pooling.
 
 Shapes: B images, L layers, T tokens, G patches of a side; deep prompts: J blocks, P tokens, W vision width.
 Source: Zhang et al. 2026, arXiv:2603.05235, "attention maps"; rollout: Abnar & Zuidema 2020, arXiv:2005.00928.
-Differs: which layer and heads the published maps show is not said; here it is the last block and the mean over its heads.
+Differs: the paper does not say which layer and heads its maps show. Here it is the last block and the mean of its heads.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from vtt_core.lora.layers import TowerLora
 
 @runtime_checkable
 class AttentiveTower(Protocol):
-    """A vision tower whose feature is its class token, which comes first."""
+    """A vision tower whose feature is its class token, the first token."""
 
     def layer_attention(self, images_B3HW: Tensor, lora: AnyLora | None = None, prompts_JPW: Tensor | None = None) -> Tensor:
-        """Return attention_BLTT of every block, the mean over its heads."""
+        """Return attention_BLTT of every block, averaged over its heads."""
 
 
 @runtime_checkable
@@ -39,7 +39,7 @@ class PoolingTower(Protocol):
     def pool_attention(
         self, images_B3HW: Tensor, lora: AnyLora | None = None, prompts_JPW: Tensor | None = None
     ) -> Tensor | None:
-        """Return how much the pooling reads of each token of an image, or None."""
+        """Return the pooling's attention to each token of an image, or None."""
 
 
 def class_attention(
@@ -51,20 +51,19 @@ def class_attention(
     layer: int | None = None,
     is_rollout: bool = False,
 ) -> Tensor:
-    """Return maps_BGG: how much the class token reads of each patch; with what it reads of itself and of prompts they sum to 1.
+    """Return maps_BGG: the class token's attention to each patch. With itself and the prompts, it sums to 1.
 
     Args:
         backbone: frozen.
-        images: RGB, of any size; resized and normalised here.
+        images: RGB, of any size. They are preprocessed here.
         lora: low-rank layers of the vision tower, or None for the frozen tower.
-        prompts_JPW: tokens that its first blocks read beside an image, or None.
-        layer: block to look into, 1 first; None for the last.
-        is_rollout: follow the attention through all blocks up to this one, in place of this one alone.
+        prompts_JPW: extra tokens for its first blocks, or None.
+        layer: block to show, from 1; None for the last.
+        is_rollout: follow the attention through all blocks up to this one, instead of this one alone.
 
     Raises:
         InputError: the tower has no such layer.
-        UnsupportedBackboneError: the tower reads an image neither by a class token nor by attention pooling, or a layer was
-            chosen of one that pools.
+        UnsupportedBackboneError: the tower has neither a class token nor attention pooling, or it pools and a layer was chosen.
     """
     tower = backbone.vision_tower
     pixels_B3HW = preprocess(images, backbone.preprocessing).to(backbone.device, backbone.dtype)
@@ -77,7 +76,7 @@ def class_attention(
             shares_BT = (rollout(attention_BLTT) if is_rollout else attention_BLTT[:, -1])[:, 0]
         else:
             shares_BT = _pool_shares(backbone, pixels_B3HW, lora, prompts_JPW, is_chosen=layer is not None or is_rollout)
-    side = isqrt(tower.num_tokens)  # whether there is one token more or not
+    side = isqrt(tower.num_tokens)  # with or without a class token
     maps_BGG: Tensor = shares_BT[:, tower.num_tokens - side * side : tower.num_tokens].unflatten(1, (side, side))
     return maps_BGG
 
@@ -85,18 +84,18 @@ def class_attention(
 def _pool_shares(
     backbone: Backbone, pixels_B3HW: Tensor, lora: TowerLora | None, prompts_JPW: Tensor | None, *, is_chosen: bool
 ) -> Tensor:
-    """Return shares_BT of a tower without a class token of CLIP's kind, where no layer was chosen."""
+    """Return shares_BT of a tower that pools by attention, if no layer was chosen."""
     tower = backbone.vision_tower
     if is_chosen:
         raise UnsupportedBackboneError(
-            expected="a vision tower whose feature is its class token, to choose a layer or follow attention through all",
+            expected="a vision tower whose feature is its class token, for choosing a layer or a rollout",
             got=f"{backbone.backbone_id!r}, whose tokens are pooled after the last layer",
-            remedy="Leave the layer and the rollout out: the pooling's own attention is shown then",
+            remedy="Leave out the layer and the rollout, to see the attention of the pooling",
         )
     shares_BT = tower.pool_attention(pixels_B3HW, lora, prompts_JPW) if isinstance(tower, PoolingTower) else None
     if shares_BT is None:
         raise UnsupportedBackboneError(
-            expected="a vision tower with a class token of CLIP's kind, or one that pools by attention",
+            expected="a vision tower with CLIP's class token or with attention pooling",
             got=f"{backbone.backbone_id!r}, which has neither",
             remedy="Choose a CLIP, SigLIP or PE-Core that `vtt backbones` lists",
         )
@@ -104,9 +103,9 @@ def _pool_shares(
 
 
 def rollout(attention_BLTT: Tensor) -> Tensor:
-    """Return reach_BTT: how much of each input token is in each token after the last block, by attention alone.
+    """Return reach_BTT: the share of each input token in each output token, by attention alone.
 
-    A block gives half of a token what it reads and leaves half as it was, for its residual path.
+    Each block counts as half attention and half residual path.
     """
     same_TT = torch.eye(attention_BLTT.shape[-1], dtype=attention_BLTT.dtype, device=attention_BLTT.device)
     reach_BTT = same_TT.expand(len(attention_BLTT), -1, -1)

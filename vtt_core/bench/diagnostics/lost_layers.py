@@ -1,14 +1,14 @@
-"""Find lost layers: text layers that few-shot accuracy would be better without, before and after a fine-tuning.
+"""Find lost layers: text layers without which few-shot accuracy is better, before and after fine-tuning.
 
-STEP 1 edit      a text tower with one block removed or emphasised; every class prompt read by each of them, once
-STEP 2 features  of the query images, by the frozen vision tower and by the LoRA of each fine-tuning on the support set
-STEP 3 classify  the same features against each edit's prototypes: one product an episode
+STEP 1 edit      text towers with one block removed or emphasised; each encodes every class prompt once
+STEP 2 features  of the query images, by the frozen vision tower and with the LoRA of each fine-tuning
+STEP 3 classify  the same features against each edit's prototypes: one product for each episode
 STEP 4 compare   accuracy of each edit minus that of the full tower, paired over the episodes
 
 Shapes: E edits, I images of the data set, C its classes, N way of an episode, Q its queries, P episodes, L text layers,
     D joint size.
 Source: Zhang et al. 2026, arXiv:2603.05235, "lost layers"; METHOD.md, "Diagnostics".
-Differs: no code of it was released. Here a removed block is skipped (x <- x), and emphasising is
+Differs: the authors released no code for it. Here removing a block skips it (x <- x), and emphasising it is
     x <- x + w (block(x) - x) with w > 1.
 """
 
@@ -42,30 +42,30 @@ Kind = Literal["full", "removed", "emphasised"]
 BEFORE = MethodSpec("before", "zero-shot", None)
 """The frozen vision tower."""
 ACCURACIES = "accuracies"
-"""Fact of an episode's line: the accuracy with every edit, the full tower's first."""
+"""Fact of an episode's line: the accuracy with every edit, the full tower first."""
 _TEMPLATE = FinetuneRecipe().prompt_template
 
 
 @dataclass(frozen=True)
 class Edit:
-    """A text tower of which at most one block is changed."""
+    """A text tower with at most one changed block."""
 
     kind: Kind
     layer: int
-    """Of the changed block, 1 first; 0 for the full tower."""
+    """Number of the changed block, from 1; 0 for the full tower."""
     block_weights: tuple[float, ...]
     """Factor on what each block adds."""
 
 
 def make_edits(num_layers: int, weight: float) -> list[Edit]:
-    """Return the full tower, then each block removed, then each emphasised.
+    """Return the full tower, then each block removed, then each block emphasised.
 
     Args:
         num_layers: blocks of the text tower.
         weight: of an emphasised block, above 1.
 
     Raises:
-        InputError: the weight is no emphasis.
+        InputError: the weight is not finite and above 1.
     """
     if not (isfinite(weight) and weight > 1):
         raise InputError(expected="a finite weight above 1", got=repr(weight), remedy="Choose one such as 1.5")
@@ -82,7 +82,7 @@ def make_edits(num_layers: int, weight: float) -> list[Edit]:
 
 
 def edited_prototypes(backbone: Backbone, labels: Sequence[str], template: str, edits: Sequence[Edit]) -> Tensor:
-    """Return prototypes_ECD: the unit text feature of every class by each edited text tower.
+    """Return prototypes_ECD: the unit text feature of every class with each edit.
 
     Args:
         backbone: frozen.
@@ -99,16 +99,16 @@ def edited_prototypes(backbone: Backbone, labels: Sequence[str], template: str, 
 
 @dataclass(frozen=True)
 class LostLayers(Benchmark):
-    """A benchmark whose methods classify with every edited text tower; an episode's line has the accuracies as a fact."""
+    """A benchmark whose methods classify with every edited text tower. An episode's line has all accuracies as a fact."""
 
     weight: float
     """Of an emphasised layer."""
 
     def __post_init__(self) -> None:
-        """Refuse fine-tunings after which the edited text tower would not be the one that classifies.
+        """Refuse fine-tunings that change the text tower or the class prompts.
 
         Raises:
-            InputError: a method changes the text tower or the class prompts.
+            InputError: a method does.
         """
         for spec in self.specs:
             if spec.recipe is not None and (spec.recipe.host, spec.recipe.prompt_template) != ("clip-lora", _TEMPLATE):
@@ -123,13 +123,13 @@ class LostLayers(Benchmark):
         """Of the text tower.
 
         Raises:
-            InputError: the weight is no emphasis.
+            InputError: the weight is not finite and above 1.
         """
         return make_edits(self.bank.backbone.text_tower.num_layers, self.weight)
 
     @cached_property
     def prototypes_ECD(self) -> Tensor:
-        """Unit text feature of every class of the data set by each edited text tower.
+        """Unit text feature of every class of the data set with each edit.
 
         Raises:
             PromptError: a class prompt does not fit the text tower.
@@ -138,25 +138,25 @@ class LostLayers(Benchmark):
 
     @cached_property
     def conditions(self) -> dict[str, Any]:
-        """Everything that numbers depend on besides method and episode, as JSON values."""
+        """Everything that the numbers depend on besides method and episode, as JSON values."""
         return super().conditions | {"emphasised_by": self.weight}
 
     def make_method(self, spec: MethodSpec) -> EpisodeMethod:
-        """Return what runs a method: the frozen vision tower, or one fine-tuned."""
+        """Return the runner of a method: with the frozen vision tower, or with a fine-tuned one."""
         return EditedTextMethod(self.prototypes_ECD, spec.recipe, self.num_threads)
 
     def accuracies(self, log: EpisodeLog) -> dict[str, list[list[float]]]:
-        """Return for each method, and each episode that the log holds, the accuracy with every edit."""
+        """Return the accuracy with every edit, for each method and each episode in the log."""
         numbers = range(self.protocol.num_episodes)
         return {spec.text: [line.facts[ACCURACIES] for line in log.of(self.key(spec), numbers)] for spec in self.specs}
 
     def over_images(self) -> list[list[float]]:
-        """Return for each image whether every edit puts it into its class among all, as 1 or 0, before any fine-tuning.
+        """Return for each image whether each edit classifies it correctly, as 1 or 0, among all classes and before fine-tuning.
 
-        Episodes draw the same images again and again; an interval over these, each of which counts once, is not too narrow.
+        Episodes reuse the same images, so their interval may be too narrow. Here each image counts once.
 
         Raises:
-            ImageError: an image cannot be decoded; it is named.
+            ImageError: an image cannot be decoded. Its name is in the message.
         """
         features_ID = self.bank.features(range(len(self.bank.images)))
         labels_I = torch.tensor(self.bank.class_I, device=features_ID.device)
@@ -166,20 +166,20 @@ class LostLayers(Benchmark):
 
 
 class EditedTextMethod(EpisodeMethod):
-    """Classifies the same features of the queries with every edited text tower."""
+    """Classifies the same query features with every edited text tower."""
 
     def __init__(self, prototypes_ECD: Tensor, recipe: FinetuneRecipe | None, num_threads: int) -> None:
         """Remember what to run.
 
         Args:
-            prototypes_ECD: of the classes of the data set, the full tower's first.
-            recipe: fine-tunes the vision tower on every episode; None leaves it frozen.
-            num_threads: cores to fine-tune with.
+            prototypes_ECD: of all classes of the data set, the full tower's first.
+            recipe: for fine-tuning the vision tower on every episode; None to leave it frozen.
+            num_threads: cores for fine-tuning.
         """
         self._prototypes_ECD, self._recipe, self._num_threads = prototypes_ECD, recipe, num_threads
 
     def predict(self, episodes: Sequence[EpisodeImages]) -> list[Prediction]:
-        """Return what the full tower says of each episode's queries, and the accuracy of every tower."""
+        """Return the full tower's predictions, and the accuracy with every edit."""
         if self._recipe is None:
             return [self._prediction(images, images.bank.features(images.query), {}) for images in episodes]
         finished = finetune_all(episodes, self._recipe, self._num_threads)
@@ -211,12 +211,12 @@ def _correct(predicted_Q: Tensor, labels_Q: Tensor) -> Tensor:
 def summarise(edits: Sequence[Edit], accuracies_PE: Sequence[Sequence[float]]) -> dict[str, Any]:
     """Return the accuracy of the full tower, the gain of every edit and the best layer, as JSON values.
 
-    A gain is the mean over the episodes (or images) of an edit's accuracy minus the full tower's. Since the best of L layers
-    is chosen after looking, it has a second, wider interval that holds for all L together.
+    A gain is the mean over the episodes (or images) of an edit's accuracy minus the full tower's. The best of L layers is
+    chosen after measuring, so there is a second, wider interval that holds for all L layers together.
 
     Args:
         edits: the full tower first.
-        accuracies_PE: of each of at least 2 episodes (or images) the accuracy with every edit.
+        accuracies_PE: accuracy with every edit, for at least 2 episodes (or images).
     """
     num_layers, full_P = len(edits[0].block_weights), [accuracy_E[0] for accuracy_E in accuracies_PE]
     summary: dict[str, Any] = {"full": {"accuracy": _mean(full_P), "ci95": mean_half_width(full_P)}}

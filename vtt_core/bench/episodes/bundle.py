@@ -1,4 +1,4 @@
-"""Pack the images that a benchmark's episodes use, with the listing of all, so that episodes can be computed elsewhere."""
+"""Pack the images of some episodes with the list of the whole data set, so that a worker can compute these episodes."""
 
 from __future__ import annotations
 
@@ -16,11 +16,11 @@ _LISTING = "listing.json"
 
 
 def write_bundle(bank: ImageBank, indices: Iterable[int], stream: BinaryIO) -> None:
-    """Write a zip of some images, each with the bytes that it has.
+    """Write a zip with the list of all images and the bytes of some.
 
     Args:
         bank: the data set.
-        indices: of the images to pack; any may come several times.
+        indices: of the images to pack; repeats are allowed.
         stream: to write to.
     """
     images = [[image.name, image.label, image.group] for image in bank.images]
@@ -31,10 +31,10 @@ def write_bundle(bank: ImageBank, indices: Iterable[int], stream: BinaryIO) -> N
 
 
 def read_bundle(stream: BinaryIO, backbone: Backbone, memory_bytes: int = MEMORY_BYTES) -> ImageBank:
-    """Return the bank of a bundle; its numbers of images and classes are those of the whole data set.
+    """Return the bank of a bundle. Image and class numbers are those of the whole data set.
 
     Args:
-        stream: what `write_bundle` wrote; it stays open as long as the bank is used.
+        stream: written by `write_bundle`. It must stay open while the bank is used.
         backbone: frozen.
         memory_bytes: of decoded images and features together.
     """

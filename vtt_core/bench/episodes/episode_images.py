@@ -1,4 +1,4 @@
-"""Give an episode its images: the support set that a user would have sent, and what the frozen baselines read of them.
+"""The images of an episode: its support set as a user would send it, and the inputs of the frozen baselines.
 
 Shapes: V views of the support images, S support images, Q queries, C classes, L layers, D joint size, W tower width.
 Source: docs/datasets.md, "Protocol"; docs/baselines.md.
@@ -23,7 +23,7 @@ from vtt_core.training.views import Views, stack_views
 
 @dataclass(frozen=True)
 class EpisodeImages:
-    """One episode with the images that its indices mean."""
+    """One episode with its images."""
 
     bank: ImageBank
     episode: Episode
@@ -32,7 +32,7 @@ class EpisodeImages:
 
     @property
     def seed(self) -> int:
-        """Of whatever a method draws: the same for all methods, and wherever the episode is computed."""
+        """Seed for all methods. It does not depend on where the episode is computed."""
         return derived_seed(self.protocol_seed, "episode", self.number)
 
     @property
@@ -58,7 +58,7 @@ class EpisodeImages:
         return self.bank.prototypes_CD[list(self.episode.classes)]
 
     def support_set(self) -> SupportSet:
-        """Return what a user would have sent."""
+        """Return the support set as a user would send it."""
         images: dict[int, list[SupportImage]] = {label: [] for label in range(len(self.labels))}
         for index, label in zip(self.support, self.episode.support_labels_S.tolist(), strict=True):
             image = self.bank.images[index]
@@ -67,7 +67,7 @@ class EpisodeImages:
 
     @cached_property
     def task(self) -> BankTask:
-        """What the baselines learn from, with the views that a fine-tuning of the same seed has."""
+        """The task of the baselines, with the same views as a fine-tuning of this seed."""
         backbone, recipe = self.bank.backbone, FinetuneRecipe()
         views = Views(backbone.preprocessing, recipe, self.seed)
         drawn = [views.of_image(image, index) for index, image in enumerate(self.bank.decoded(self.support))]
@@ -84,7 +84,7 @@ class EpisodeImages:
 
 @dataclass(frozen=True)
 class BankTask(FewShotTask):
-    """A task whose plain images are encoded by the bank, once for all episodes; only its other views are its own."""
+    """A task whose plain images are encoded by the bank, once for all episodes. It encodes only the other views itself."""
 
     images: EpisodeImages
 

@@ -1,6 +1,7 @@
-"""Keep what each method did on each episode, a JSON line each, so that a killed benchmark goes on where it stopped.
+"""The result of each method on each episode, as JSON lines, so that a killed benchmark resumes where it stopped.
 
-A line belongs to its key: the hash of everything that its numbers depend on. Lines of other keys are kept apart.
+Each line has a key: the hash of everything that its numbers depend on, except the episode. Only lines with the right key are
+used.
 """
 
 from __future__ import annotations
@@ -18,35 +19,35 @@ from vtt_core.contract.errors import InputError
 
 @dataclass(frozen=True)
 class EpisodeLine:
-    """What one method did on one episode."""
+    """The result of one method on one episode."""
 
     key: str
-    """Hash of everything that the numbers depend on but the episode."""
+    """Hash of everything that the numbers depend on, except the episode."""
     method: str
-    """As it was asked for."""
+    """As written on the command line."""
     episode: int
     accuracy: float
-    """Fraction of the queries classified rightly."""
+    """Fraction of the queries classified correctly."""
     seconds: float
-    """Its share, where episodes were worked on together."""
+    """Its share, if several episodes were computed together."""
     device: str
-    """What it was computed on."""
+    """Name of the device that computed it."""
     facts: dict[str, Any] = field(default_factory=dict)
 
     def encode(self) -> bytes:
-        """Return the line as it stands in a file."""
+        """Return the line of the file."""
         return json.dumps(asdict(self), ensure_ascii=False).encode() + b"\n"
 
 
 class EpisodeLog:
-    """The lines of one file, by key and episode."""
+    """The lines of one file by key and episode."""
 
     def __init__(self, lines: Iterable[EpisodeLine] = (), stream: BinaryIO | None = None) -> None:
         self._lines = {(line.key, line.episode): line for line in lines}
         self._stream = stream
 
     def append(self, line: EpisodeLine) -> None:
-        """Write a line, unless one of its key and episode is there; it is in the file when this returns."""
+        """Write and flush a line, unless there is already one with its key and episode."""
         if (line.key, line.episode) in self._lines:
             return
         self._lines[line.key, line.episode] = line
@@ -55,7 +56,7 @@ class EpisodeLog:
             self._stream.flush()
 
     def encode(self) -> bytes:
-        """Return all lines as they stand in a file."""
+        """Return all lines of the file."""
         return b"".join(line.encode() for line in self._lines.values())
 
     def has(self, key: str, episode: int) -> bool:
@@ -63,19 +64,19 @@ class EpisodeLog:
         return (key, episode) in self._lines
 
     def of(self, key: str, episodes: Iterable[int]) -> list[EpisodeLine]:
-        """Return the lines of a key that are there, in the order of the episodes."""
+        """Return the known lines of a key, in the order of the episodes."""
         return [self._lines[key, number] for number in episodes if (key, number) in self._lines]
 
 
 @contextmanager
 def open_log(path: Path) -> Iterator[EpisodeLog]:
-    """Read a log and append to it inside the `with` block; a torn last line is cut off.
+    """Read a log and append to it inside the `with` block. An incomplete last line is cut off.
 
     Args:
-        path: of the file; it and its folder are made where they are missing.
+        path: of the file. It and its folder are created if missing.
 
     Raises:
-        InputError: the file cannot be written, or another process appends to it.
+        InputError: the file cannot be written, or another process is writing to it.
     """
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -89,7 +90,7 @@ def open_log(path: Path) -> Iterator[EpisodeLog]:
             fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             raise InputError(
-                expected="a log that no other process appends to",
+                expected="a log that no other process is writing",
                 got=repr(str(path)),
                 remedy="Wait for it, or choose another --out",
             ) from error
@@ -101,7 +102,7 @@ def open_log(path: Path) -> Iterator[EpisodeLog]:
 
 
 def decode_lines(content: bytes) -> list[EpisodeLine]:
-    """Return the lines of a file; what is none is passed over."""
+    """Return the valid lines of a file."""
     found = []
     names = {known.name for known in fields(EpisodeLine)}
     for text in content.splitlines():

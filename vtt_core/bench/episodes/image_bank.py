@@ -1,4 +1,4 @@
-"""Hold all images of a data set for hundreds of episodes: what is read, decoded or encoded once is not so again.
+"""Cache the decoded images and features of a data set for hundreds of episodes.
 
 Shapes: B images, I images of the data set, C its classes, L layers, D joint size, W tower width.
 """
@@ -25,32 +25,32 @@ from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.ingest.decode import decode_image
 
 MEMORY_BYTES = 2**30
-"""Of everything that a bank keeps."""
+"""Most bytes that a bank keeps."""
 PIXEL_BYTES = 4
-"""Of an RGB image, as Pillow keeps it."""
+"""Bytes of a pixel in a Pillow RGB image."""
 MAX_HASHED_IMAGES = 1000
-"""Of a larger data set, so many images spread evenly stand for all in its hash."""
+"""In a larger data set, only this many evenly spaced images are hashed."""
 GPU_CHUNK_IMAGES = 64
-"""Images that a GPU encodes at once. A CPU encodes them one by one: rows of a product depend by rounding on how many there
-are, and what an image's feature is must not depend on what was asked for with it."""
+"""Images that a GPU encodes at once. A CPU encodes them one by one: the rounding of a product depends on its number of rows,
+and an image's feature must not depend on the other images of a request."""
 
 
 class Memo:
-    """Keeps what was used last, up to a number of bytes."""
+    """A cache of the values used last, up to a number of bytes."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes, self.num_bytes = max_bytes, 0
         self._kept: OrderedDict[Hashable, tuple[object, int]] = OrderedDict()
 
     def get(self, key: Hashable) -> object | None:
-        """Return what is kept under the key, or None."""
+        """Return the value of the key, or None."""
         if key not in self._kept:
             return None
         self._kept.move_to_end(key)
         return self._kept[key][0]
 
     def keep(self, key: Hashable, value: object, num_bytes: int) -> None:
-        """Keep a value, and drop what was not used for the longest time where there is no room."""
+        """Keep a value, and drop the least recently used ones if the cache is full."""
         self._kept[key] = (value, num_bytes)
         self.num_bytes += num_bytes
         while self.num_bytes > self._max_bytes:
@@ -59,7 +59,7 @@ class Memo:
 
 
 class ImageBank:
-    """All images of a data set, and what a frozen backbone makes of them."""
+    """All images of a data set with their features by a frozen backbone."""
 
     def __init__(
         self,
@@ -69,14 +69,14 @@ class ImageBank:
         memory_bytes: int = MEMORY_BYTES,
         sha256: str | None = None,
     ) -> None:
-        """Number the classes in the order in which they come; nothing is read yet.
+        """Number the classes in the order of the images. Nothing is read yet.
 
         Args:
-            images: of the data set; they must stay readable.
+            images: of the data set. They must stay readable.
             backbone: frozen.
-            limits: bounds on one image.
+            limits: of one image.
             memory_bytes: of decoded images and features together.
-            sha256: of the whole data set, where not all of its images can be read.
+            sha256: of the whole data set, if not all of its images can be read.
         """
         self.images, self.backbone, self.limits = images, backbone, limits
         numbers = {label: number for number, label in enumerate(dict.fromkeys(image.label for image in images))}
@@ -103,22 +103,22 @@ class ImageBank:
 
     @cached_property
     def prototypes_CD(self) -> Tensor:
-        """Unit text feature of every class of the data set, by the released prompt."""
+        """Unit text feature of every class of the data set, with the released prompt."""
         template = FinetuneRecipe().prompt_template
-        tokenize_classes(self.backbone.tokenize, self.labels, template)  # refuses two that are in different parts
+        tokenize_classes(self.backbone.tokenize, self.labels, template)  # refuses equal ones, even in different parts
         parts = [self.labels[start : start + GPU_CHUNK_IMAGES] for start in range(0, len(self.labels), GPU_CHUNK_IMAGES)]
         return torch.cat([zero_shot_prototypes(self.backbone, part, template) for part in parts])
 
     def decoded(self, indices: Iterable[int]) -> Iterator[Image.Image]:
-        """Yield RGB images one by one, so that those that do not fit into the bank's memory are not all there at once.
+        """Yield RGB images one by one, so that they need not all be in memory at once.
 
         Raises:
-            ImageError: one cannot be decoded; it is named.
+            ImageError: an image cannot be decoded. Its name is in the message.
         """
         return map(self._decoded, indices)
 
     def pixels(self, indices: Sequence[int]) -> Tensor:
-        """Return images_B3HW as the backbone reads them, on its device."""
+        """Return images_B3HW, preprocessed and on the backbone's device."""
         pixels_B3HW = preprocess(self.decoded(indices), self.backbone.preprocessing)
         return pixels_B3HW.to(self.backbone.device, self.backbone.dtype)
 
@@ -127,7 +127,7 @@ class ImageBank:
         return self._encoded("layers", indices, self.backbone.vision_tower.layer_features)
 
     def features(self, indices: Sequence[int]) -> Tensor:
-        """Return f_BD of the frozen tower, not normalised: the last layer's."""
+        """Return f_BD of the frozen tower's last layer, not normalised."""
         return self.layer_features(indices)[:, -1]
 
     def unprojected_features(self, indices: Sequence[int]) -> Tensor:
@@ -158,12 +158,12 @@ class ImageBank:
         chunk_images = GPU_CHUNK_IMAGES if self.backbone.device.type == "cuda" else 1
         for start in range(0, len(missing), chunk_images):
             chunk = missing[start : start + chunk_images]
-            # Filled up, so that a GPU always runs the same kernels.
+            # Padded, so that a GPU always runs the same kernels.
             filled = chunk + chunk[-1:] * (chunk_images - len(chunk))
             with torch.inference_mode():
                 features = features_of(self.pixels(filled))
             for index, feature in zip(chunk, features, strict=False):
-                # A copy of its own: a row of the chunk would keep all of it in memory. A plain one, since methods train on it.
+                # Copied: a row would keep the whole chunk in memory. Outside inference mode, since methods train on it.
                 found[index] = feature.detach().clone()
                 self._memo.keep((kind, index), found[index], found[index].nbytes)
         return torch.stack([found[index] for index in indices])

@@ -1,4 +1,4 @@
-"""Run the methods of a benchmark on its episodes: the frozen baselines, and fine-tunings by their recipes.
+"""Run the methods of a benchmark on its episodes: frozen baselines and fine-tunings.
 
 Shapes: Q query images of an episode, C its classes, S support images, D joint size, W tower width.
 Source: docs/datasets.md, "Protocol".
@@ -29,35 +29,35 @@ from vtt_core.training.losses import class_logits
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a method says of an episode's queries."""
+    """A method's predictions for an episode's queries."""
 
     predicted_Q: Tensor
     facts: dict[str, Any] = field(default_factory=dict)
-    """What else is worth knowing, as JSON values."""
+    """Further facts, as JSON values."""
 
 
 class EpisodeMethod(ABC):
-    """What is compared: learns from support images, then classifies queries."""
+    """A method to compare: it learns from support images, then classifies queries."""
 
     @abstractmethod
     def predict(self, episodes: Sequence[EpisodeImages]) -> list[Prediction]:
-        """Return what is said of each episode's queries; the episodes may be worked on at once."""
+        """Return the predictions of each episode. The episodes may be computed together."""
 
 
 class FrozenMethod(EpisodeMethod):
-    """A baseline on what the bank keeps; one episode after another."""
+    """A baseline on the bank's features, one episode after another."""
 
     def __init__(self, predictions: Callable[[EpisodeImages], Tensor]) -> None:
-        """Take what gives predicted_Q of one episode."""
+        """Take a function that returns predicted_Q of one episode."""
         self._predictions = predictions
 
     def predict(self, episodes: Sequence[EpisodeImages]) -> list[Prediction]:
-        """Return what is said of each episode's queries."""
+        """Return the predictions of each episode."""
         return [Prediction(self._predictions(episode).cpu()) for episode in episodes]
 
 
 class FinetuneMethod(EpisodeMethod):
-    """A fine-tuning as the service does it: Finetune, strip, classify."""
+    """A fine-tuning like the service's: Finetune, strip, classify."""
 
     def __init__(self, recipe: FinetuneRecipe, num_threads: int) -> None:
         """Remember what to run.
@@ -69,7 +69,7 @@ class FinetuneMethod(EpisodeMethod):
         self._recipe, self._num_threads = recipe, num_threads
 
     def predict(self, episodes: Sequence[EpisodeImages]) -> list[Prediction]:
-        """Fine-tune on all episodes, several in common steps, then classify the queries of each."""
+        """Fine-tune on all episodes together, then classify the queries of each."""
         finished = finetune_all(episodes, self._recipe, self._num_threads)
         return [
             Prediction(_predicted(finetune, images), facts)
@@ -80,10 +80,10 @@ class FinetuneMethod(EpisodeMethod):
 def finetune_all(
     episodes: Sequence[EpisodeImages], recipe: FinetuneRecipe, num_threads: int
 ) -> list[tuple[Finetune, dict[str, Any]]]:
-    """Fine-tune on the support set of every episode; return each with what DGSO did in it, as JSON values.
+    """Fine-tune on the support set of every episode. Return each with facts about DGSO, as JSON values.
 
     Args:
-        episodes: several are worked on in common steps.
+        episodes: trained together, in common steps.
         recipe: of every episode.
         num_threads: cores to use.
     """
@@ -122,12 +122,12 @@ def _predicted(finetune: Finetune, images: EpisodeImages) -> Tensor:
 
 
 def _zero_shot(images: EpisodeImages) -> Tensor:
-    """Do the same as the baseline of this name without drawing the views, which it does not read."""
+    """Like the baseline of this name, but without making the views, which it does not need."""
     return class_logits(images.bank.features(images.query), images.prototypes_CD, LOGIT_SCALE).argmax(dim=-1)
 
 
 def _linear_probe(images: EpisodeImages) -> Tensor:
-    """See _zero_shot."""
+    """Like the baseline of this name, but without making the views."""
     support_SW = images.bank.unprojected_features(images.support)
     query_QW = images.bank.unprojected_features(images.query)
     labels_S = images.episode.support_labels_S.to(support_SW.device)
@@ -143,14 +143,14 @@ FROZEN: dict[str, Callable[[EpisodeImages], Tensor]] = {
     "zero-shot": _zero_shot,
     "linear-probe": _linear_probe,
 }
-"""Baselines by name; each gives predicted_Q."""
+"""Baselines by name. Each returns predicted_Q."""
 
 
 def make_method(spec: MethodSpec, num_threads: int) -> EpisodeMethod:
-    """Return what runs a method.
+    """Return the runner of a method.
 
     Args:
-        spec: the method; its name is known.
+        spec: the method, with a known name.
         num_threads: cores to use.
     """
     if spec.recipe is None:

@@ -29,12 +29,12 @@ def patient_of(name: str) -> str:
 def labelled_features(
     backbone: Backbone, data: Path, group_of: Callable[[str], str] | None = None
 ) -> tuple[Tensor, list[int], list[str] | None]:
-    """Return features_IW, the class of each image, and what each belongs to.
+    """Return features_IW, and the class and group of each image.
 
     Args:
         backbone: frozen.
         data: zip or folder of class folders.
-        group_of: gives an image's group by its name `<class>/<file>`; None where images are independent.
+        group_of: returns an image's group from its name `<class>/<file>`; None if images are independent.
     """
     with open_images(data) as contents:
         labels = sorted({file.label for file in contents.files})
@@ -50,8 +50,8 @@ def probe_accuracy(features_IW: Tensor, classes: list[int], groups: list[str] | 
     Args:
         features_IW: of all images, not normalised.
         classes: class of each image.
-        groups: what must not be on both sides of an episode.
-        protocol: what episodes to draw.
+        groups: none may be in both the support set and the queries of an episode.
+        protocol: of the episodes.
     """
     accuracies = []
     for episode in draw_episodes(classes, protocol, groups):

@@ -1,10 +1,10 @@
-"""Hold the published accuracies, each as a row that can be run again, and compare ours with them.
+"""The published accuracies, as rows that can be run again, and the comparison with ours.
 
 Source: Zhang et al. 2026, arXiv:2603.05235: accuracies in percent of 5-way episodes with 15 queries a class, 800 of them
     for 1 shot and 400 for 5 shots; docs/datasets.md, "Published numbers". No intervals are known. Learning rates of the
     fusion network by target domain are those of the released code, zhenyuZ-HUST/CVPR26-VtT@93e79e7.
-Differs: of ablations and aggregators the paper prints the average of the four target domains alone, so only that is
-    compared. Printed averages are kept although some are up to 0.08 off the mean of the printed accuracies.
+Differs: for ablations and aggregators the paper prints only the average of the four target domains, so only that is
+    compared. Averages are as printed, although some are up to 0.08 off the mean of the printed accuracies.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ NUM_EPISODES = {1: 800, 5: 400}
 CLIP = "ViT-B-16-quickgelu/openai"
 PE_CORE = "PE-Core-B-16/meta"
 FUSION_LEARNING_RATE = {"isic": "4e-4", "chestx": "1e-3"}
-"""Of target domains where it is not the recipe's default. Source: released."""
+"""By target domain, if it is not the recipe's default. Source: released."""
 _NO_DGSO = "projects_conflict=false:switch_off=never"
 
 
@@ -34,13 +34,13 @@ class PublishedRow:
 
     row_id: str
     method: str
-    """How a method is written on the command line, such as `clip-lora+vtt@released:aggregator=lstm`."""
+    """The method as on the command line, such as `clip-lora+vtt@released:aggregator=lstm`."""
     backbone_id: str
     shot: int
     average: float
     """Mean over the four target domains, in percent."""
     percent: Mapping[str, float] = field(default_factory=dict)
-    """Accuracy by target domain; empty where only the average was published."""
+    """Accuracy by target domain; empty if only the average was published."""
 
     @property
     def num_episodes(self) -> int:
@@ -48,7 +48,7 @@ class PublishedRow:
         return NUM_EPISODES[self.shot]
 
     def method_for(self, domain: str) -> str:
-        """Return the method with what the released code sets for one target domain."""
+        """Return the method with the released code's settings for one target domain."""
         rate = FUSION_LEARNING_RATE.get(domain)
         return f"{self.method}:fusion_learning_rate={rate}" if rate is not None and "+vtt" in self.method else self.method
 
@@ -83,11 +83,11 @@ class Comparison:
 
 
 def compare(row: PublishedRow, measured: Mapping[str, Measured]) -> list[Comparison]:
-    """Return a line for each target domain, and one for their average.
+    """Return a comparison for each target domain, and one for their average.
 
     Args:
         row: what was published.
-        measured: ours, by target domain; independent of each other.
+        measured: ours, by target domain. They must be independent of each other.
     """
     lines = [Comparison(domain, ours, row.percent.get(domain)) for domain, ours in measured.items()]
     num_domains = len(measured)

@@ -1,4 +1,4 @@
-"""Sum a benchmark's lines up: mean accuracies, paired differences and their 95 % intervals, as JSON values and as Markdown.
+"""Summarise a benchmark: mean accuracies, paired differences and 95 % intervals, as JSON values and as Markdown.
 
 Source: docs/datasets.md, "Protocol"; the interval of a mean over independent episodes (vtt_core/contract/interval.py).
 """
@@ -20,7 +20,7 @@ TITLE = "# Episodes"
 
 
 def make_report(benchmark: Benchmark, log: EpisodeLog) -> dict[str, Any]:
-    """Return the result of a benchmark whose lines are all there.
+    """Return the result of a finished benchmark.
 
     Args:
         benchmark: what was run.
@@ -84,16 +84,14 @@ def to_markdown(result: Mapping[str, Any]) -> str:
         "| method | accuracy % | 95 % interval | seconds an episode |",
         "| --- | ---: | ---: | ---: |",
     ]
-    for name, figures in result["methods"].items():
-        lines.append(
-            f"| {name} | {100 * figures['mean']:.2f} | {_half_width(figures)} | {figures['seconds_per_episode']:.2f} |"
-        )
+    for name, row in result["methods"].items():
+        lines.append(f"| {name} | {100 * row['mean']:.2f} | {_half_width(row)} | {row['seconds_per_episode']:.2f} |")
     if len(result["methods"]) > 1:
         lines += ["", "| paired difference | points | 95 % interval |", "| --- | ---: | ---: |"]
     for earlier, later in combinations(result["methods"], 2):
         name = f"{later} minus {earlier}"
-        figures = result["paired"][name]
-        lines.append(f"| {name} | {100 * figures['mean']:+.2f} | {_half_width(figures)} |")
+        row = result["paired"][name]
+        lines.append(f"| {name} | {100 * row['mean']:+.2f} | {_half_width(row)} |")
     return "\n".join(lines) + "\n"
 
 
@@ -114,5 +112,5 @@ def _circumstances(result: Mapping[str, Any]) -> str:
     return ", ".join(parts) + "."
 
 
-def _half_width(figures: Mapping[str, Any]) -> str:
-    return "unknown" if figures["ci95"] is None else f"± {100 * figures['ci95']:.2f}"
+def _half_width(row: Mapping[str, Any]) -> str:
+    return "unknown" if row["ci95"] is None else f"± {100 * row['ci95']:.2f}"

@@ -1,6 +1,6 @@
-"""Run methods on the episodes of a protocol: all of them on the same ones, a line of the log for each that is done.
+"""Run all methods on the same episodes, and log a line for each result.
 
-An episode's numbers depend on the protocol and its number alone, so any part of the episodes can be computed anywhere.
+An episode depends only on the protocol and its number, so any part of the episodes can be computed anywhere.
 """
 
 from __future__ import annotations
@@ -26,21 +26,21 @@ from vtt_core.contract.method_spec import MethodSpec
 
 @dataclass(frozen=True)
 class Benchmark:
-    """What is measured, by which methods and on what."""
+    """What is measured: methods, data and protocol."""
 
     bank: ImageBank
     protocol: Protocol
     specs: tuple[MethodSpec, ...]
     num_threads: int
-    """Cores to use; results depend on it by rounding."""
+    """Cores to use. Results depend on it by rounding."""
     device: str
-    """Kind of device that episodes are computed on, `cpu` or `cuda`; the backbone's, unless others compute them."""
+    """Kind of device that computes the episodes, `cpu` or `cuda`: the backbone's, unless other machines compute them."""
 
     @cached_property
     def conditions(self) -> dict[str, Any]:
-        """Everything that numbers depend on besides method and episode, as JSON values."""
+        """Everything that the numbers depend on besides method and episode, as JSON values."""
         backbone, protocol = self.bank.backbone, asdict(self.protocol)
-        del protocol["num_episodes"]  # a longer run begins with the same episodes
+        del protocol["num_episodes"]  # a longer run starts with the same episodes
         return {
             "backbone": {"id": backbone.backbone_id, "sha256": backbone.weight_sha256},
             "data_sha256": self.bank.sha256,
@@ -51,17 +51,17 @@ class Benchmark:
         }
 
     def key(self, spec: MethodSpec) -> str:
-        """Return the hash of everything that a method's numbers depend on but the episode."""
+        """Return the hash of everything that a method's numbers depend on, except the episode."""
         method = spec.name if spec.recipe is None else spec.recipe.to_json()
         canonical = json.dumps([self.conditions, method], sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def make_method(self, spec: MethodSpec) -> EpisodeMethod:
-        """Return what runs a method."""
+        """Return the runner of a method."""
         return make_method(spec, self.num_threads)
 
     def episodes(self, numbers: Sequence[int] | None = None) -> Iterator[EpisodeImages]:
-        """Give the episodes, or those of some numbers."""
+        """Yield all episodes, or those with the given numbers."""
         wanted = None if numbers is None else set(numbers)
         for number, episode in enumerate(draw_episodes(self.bank.class_I, self.protocol, self.bank.group_I)):
             if wanted is None or number in wanted:
@@ -76,14 +76,14 @@ def run_episodes(
     numbers: Sequence[int] | None = None,
     together: int = 1,
 ) -> Iterator[EpisodeLine]:
-    """Run every method on every episode that the log does not hold yet; give each line after it has been appended.
+    """Run every method on every episode that is not in the log yet. Yield each line after it was appended.
 
     Args:
         benchmark: what to run.
-        log: holds what is done already, and gets what is done now.
-        stopwatch: gives monotonic seconds.
-        numbers: of the episodes; all without it.
-        together: episodes handed to a method at once.
+        log: has the earlier results, and receives the new ones.
+        stopwatch: returns monotonic seconds.
+        numbers: of the episodes; None for all.
+        together: number of episodes that a method gets at once.
     """
     methods = [(spec, benchmark.key(spec), benchmark.make_method(spec)) for spec in benchmark.specs]
     device = describe_device(benchmark.bank.backbone.device)
@@ -104,7 +104,7 @@ def run_episodes(
 
 
 def describe_device(device: torch.device) -> str:
-    """Return the name of a GPU, or `cpu` with what its vector units can do."""
+    """Return the name of a GPU, or `cpu` with its vector instructions."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
     return f"{device.type} ({torch.backends.cpu.get_cpu_capability()})"

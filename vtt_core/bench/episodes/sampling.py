@@ -18,12 +18,12 @@ from vtt_core.contract.errors import SupportSetError
 
 Item = TypeVar("Item")
 MAX_DRAWS = 1000
-"""Draws of one episode before its groups are held to be too large."""
+"""Attempts to draw one episode before giving up: its groups are too large."""
 
 
 @dataclass(frozen=True)
 class Protocol:
-    """What every episode is made of."""
+    """Size, number and seed of the episodes."""
 
     way: int = 5
     shot: int = 5
@@ -35,10 +35,10 @@ class Protocol:
 
 @dataclass(frozen=True)
 class Episode:
-    """Indices of images; labels count the episode's own classes."""
+    """Image indices of an episode. Labels are numbers of its own classes."""
 
     classes: tuple[int, ...]
-    """The N classes that were drawn, in the order of the labels."""
+    """The N drawn classes, in the order of the labels."""
     support_S: Tensor
     support_labels_S: Tensor
     query_Q: Tensor
@@ -46,12 +46,12 @@ class Episode:
 
 
 def draw_episodes(class_I: Sequence[int], protocol: Protocol, group_I: Sequence[str] | None = None) -> Iterator[Episode]:
-    """Give the episodes of a protocol; equal arguments give equal episodes.
+    """Yield the episodes of a protocol. The same arguments give the same episodes.
 
     Args:
         class_I: class of each image.
         protocol: what to draw.
-        group_I: what each image belongs to, such as a patient; no group has both support and query images in an episode.
+        group_I: group of each image, such as a patient. In an episode, no group has both support and query images.
 
     Raises:
         SupportSetError: too few classes have enough images.
@@ -73,7 +73,7 @@ def draw_episodes(class_I: Sequence[int], protocol: Protocol, group_I: Sequence[
 
 
 def in_parts(items: Iterable[Item], size: int) -> Iterator[list[Item]]:
-    """Give so many items at a time; the last part may be smaller."""
+    """Yield lists of `size` items. The last one may be shorter."""
     remaining = iter(items)
     while part := list(islice(remaining, size)):
         yield part
@@ -97,7 +97,7 @@ def _draw(
                 query_labels_Q=labels_N.repeat_interleave(protocol.num_queries),
             )
     raise SupportSetError(
-        expected=f"{protocol.num_queries} queries a class from groups that the support set does not hold",
+        expected=f"{protocol.num_queries} queries a class from groups outside the support set",
         got=f"fewer in each of {MAX_DRAWS} draws",
         remedy="Lower the shot or the number of queries",
     )

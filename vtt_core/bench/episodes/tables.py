@@ -1,8 +1,8 @@
-"""Put results of several data sets into one table: a line a method, a column a data set, and their average.
+"""Put the results of several data sets into one table: a row for each method, a column for each data set, and the average.
 
-Source: docs/datasets.md, "Protocol". Data sets are independent, so the variance of an average is the sum of
-    their variances over the square of their number. Half widths are combined so too, which is a little too wide for few
-    episodes.
+Source: docs/datasets.md, "Protocol". Episodes of different data sets are independent, so the variance of their average is the
+    sum of the variances over the square of their number. Half widths are combined in the same way, which is a little too
+    wide for few episodes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 from vtt_core.contract.errors import InputError
 
 Results = Mapping[str, Mapping[str, Any]]
-"""What `make_report` gave for each data set, by the name of its column."""
+"""Results of `make_report` by column name."""
 
 
 def make_table(results: Results, against: str | None = None) -> dict[str, dict[str, dict[str, float | None]]]:
@@ -23,10 +23,10 @@ def make_table(results: Results, against: str | None = None) -> dict[str, dict[s
 
     Args:
         results: of at least one data set.
-        against: method from which the others' paired differences are taken; without it, accuracies are given.
+        against: subtract this method's accuracies from the others'; None for plain accuracies.
 
     Raises:
-        InputError: no method is in all results, or the one to compare with is not.
+        InputError: no method is in all results, or `against` is not.
     """
     methods = _common_methods(results)
     if against is not None:
@@ -51,21 +51,21 @@ def _common_methods(results: Results) -> list[str]:
 
 
 def _line(method: str, results: Results, against: str | None) -> dict[str, dict[str, float | None]]:
-    def figures(result: Mapping[str, Any]) -> Mapping[str, Any]:
+    def values_of(result: Mapping[str, Any]) -> Mapping[str, Any]:
         found: Mapping[str, Any] = (
             result["methods"][method] if against is None else result["paired"][f"{method} minus {against}"]
         )
         return found
 
-    line = {name: {key: figures(result)[key] for key in ("mean", "ci95")} for name, result in results.items()}
+    line = {name: {key: values_of(result)[key] for key in ("mean", "ci95")} for name, result in results.items()}
     return line | {"average": _average(list(line.values()))}
 
 
-def _average(figures: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
-    means = [figure["mean"] for figure in figures if figure["mean"] is not None]
-    widths = [figure["ci95"] for figure in figures if figure["ci95"] is not None]
-    is_known = len(widths) == len(figures)
-    return {"mean": mean(means), "ci95": sqrt(sum(width**2 for width in widths)) / len(figures) if is_known else None}
+def _average(cells: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
+    means = [cell["mean"] for cell in cells if cell["mean"] is not None]
+    widths = [cell["ci95"] for cell in cells if cell["ci95"] is not None]
+    is_known = len(widths) == len(cells)
+    return {"mean": mean(means), "ci95": sqrt(sum(width**2 for width in widths)) / len(cells) if is_known else None}
 
 
 def table_markdown(results: Results, against: str | None = None) -> str:
@@ -81,7 +81,7 @@ def table_markdown(results: Results, against: str | None = None) -> str:
     return "\n".join(lines) + "\n"
 
 
-def _cell(figures: Mapping[str, float | None], *, is_signed: bool) -> str:
-    assert figures["mean"] is not None
-    value = f"{100 * figures['mean']:{'+' if is_signed else ''}.2f}"
-    return value if figures["ci95"] is None else f"{value} ± {100 * figures['ci95']:.2f}"
+def _cell(values: Mapping[str, float | None], *, is_signed: bool) -> str:
+    assert values["mean"] is not None
+    value = f"{100 * values['mean']:{'+' if is_signed else ''}.2f}"
+    return value if values["ci95"] is None else f"{value} ± {100 * values['ci95']:.2f}"

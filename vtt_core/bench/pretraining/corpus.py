@@ -1,4 +1,4 @@
-"""Read Tiny-ImageNet zips into memory and draw the batches that `mini` is trained on.
+"""Read Tiny-ImageNet zips into memory, and make the batches for training `mini`.
 
 A zip holds `train/<wnid>/<n>.webp`, `val/<wnid>/<n>.webp` and `classes.json` (wnid -> names, the usual
 one first). Any image format and side works; all images of one corpus have the same side.
@@ -25,7 +25,7 @@ from vtt_core.backbones.open_clip_import import open_clip
 from vtt_core.contract.errors import ArchiveLayoutError
 
 USUAL_NAME_SHARE = 0.5
-"""How often a class goes by its usual name; else any of its synonyms is drawn evenly."""
+"""How often a class has its usual name. Otherwise any of its names is drawn."""
 SMALLEST_CROP = 0.6
 """Side of the smallest crop, as a fraction of the image's side."""
 
@@ -43,15 +43,15 @@ class Corpus:
 
 
 def read_corpus(zips: Sequence[Path], split: str, max_images_per_class: int | None = None) -> Corpus:
-    """Decode one split of every zip, in the order of class and file name.
+    """Decode one split of every zip, ordered by class and file name.
 
     Args:
-        zips: files of the format above; images of the same class in several files are joined.
+        zips: files of the format above. Images of a class in several files are joined.
         split: "train" or "val".
-        max_images_per_class: take only the first so many of each class.
+        max_images_per_class: use only this many images of each class.
 
     Raises:
-        ArchiveLayoutError: there is no image of this split.
+        ArchiveLayoutError: the split has no image.
     """
     encoded: dict[str, list[tuple[str, bytes]]] = {}
     names: dict[str, list[str]] = {}
@@ -66,7 +66,7 @@ def read_corpus(zips: Sequence[Path], split: str, max_images_per_class: int | No
         raise ArchiveLayoutError(
             expected=f"images under {split}/<class>/",
             got=f"none in {', '.join(repr(path.name) for path in zips)}",
-            remedy="Give zips of the format that the recipe's header describes",
+            remedy="Give zips of the format that vtt_core/bench/pretraining/corpus.py describes",
         )
     class_ids = sorted(encoded)
     images, classes = [], []
@@ -82,10 +82,10 @@ def read_corpus(zips: Sequence[Path], split: str, max_images_per_class: int | No
 
 
 def epoch_batches(num_images: int, batch_size: int, generator: torch.Generator) -> Tensor:
-    """Return the image indices of one pass, one row a batch; each image appears at most once.
+    """Return the image indices of one pass, with a row for each batch. Each image appears at most once.
 
     Raises:
-        ArchiveLayoutError: there are fewer images than one batch takes.
+        ArchiveLayoutError: there are fewer images than in one batch.
     """
     num_batches = num_images // batch_size
     if num_batches == 0:
@@ -98,10 +98,10 @@ def epoch_batches(num_images: int, batch_size: int, generator: torch.Generator) 
 
 @dataclass(frozen=True)
 class Crops:
-    """Which square is cut from each image of a batch, and how it is shown."""
+    """Crop and augmentation of each image of a batch."""
 
     side: int
-    """The same for the whole batch, in pixels of the image."""
+    """Of every crop, in pixels of the image."""
     top_B: Tensor
     left_B: Tensor
     is_mirrored_B: Tensor
@@ -110,20 +110,20 @@ class Crops:
     is_grey_B: Tensor
 
     def __getitem__(self, rows: slice) -> Crops:
-        """Return those of some rows of the batch."""
+        """Return the crops of some rows."""
         return self._each(lambda value: value[rows])
 
     def to(self, device: torch.device) -> Crops:
-        """Return them where the images are."""
+        """Return the crops on a device."""
         return self._each(lambda value: value.to(device))
 
     def turned(self, turned_share: float, grey_share: float, generator: torch.Generator) -> Crops:
-        """Return them with some images in any of eight orientations, and some without colour.
+        """Return the crops with some images in one of eight orientations, and some in grey.
 
         Args:
-            turned_share: part of the images that are turned; an eighth of these stays upright.
-            grey_share: part of the images that lose their colours.
-            generator: the CPU's.
+            turned_share: fraction of the images that get a random orientation.
+            grey_share: fraction of the images that become grey.
+            generator: of the CPU.
         """
         luck_4B = torch.rand(4, len(self.top_B), generator=generator)
         is_turned_B = luck_4B[0] < turned_share
@@ -140,12 +140,12 @@ class Crops:
 
 
 def draw_crops(batch_size: int, full: int, generator: torch.Generator) -> Crops:
-    """Draw the crops of a batch, upright and in colour, half of them mirrored.
+    """Draw random crops for a batch, upright and in colour, half of them mirrored.
 
     Args:
         batch_size: number of images.
         full: side of the images in pixels.
-        generator: the CPU's, so that a seed means the same on every device.
+        generator: of the CPU, so that a seed gives the same crops on every device.
     """
     side = int(torch.randint(max(1, round(full * SMALLEST_CROP)), full + 1, (1,), generator=generator))
     corner_2B = torch.randint(0, full - side + 1, (2, batch_size), generator=generator)
@@ -155,7 +155,7 @@ def draw_crops(batch_size: int, full: int, generator: torch.Generator) -> Crops:
 
 
 def cut_crops(images_BHWC: Tensor, crops: Crops, side: int) -> Tensor:
-    """Cut the squares from the images, scale them to `side`, show them as drawn and normalise as CLIP does."""
+    """Crop the images, scale them to `side`, augment them and normalise them like CLIP."""
     device = images_BHWC.device
     rows = crops.top_B[:, None] + torch.arange(crops.side, device=device)
     columns = crops.left_B[:, None] + torch.arange(crops.side, device=device)
@@ -175,7 +175,7 @@ def cut_crops(images_BHWC: Tensor, crops: Crops, side: int) -> Tensor:
 
 
 class ClassNames:
-    """All synonyms of all classes in one row, and the drawing of one a class.
+    """All names of all classes in one list, and the random choice of one for each class.
 
     Args:
         names: synonyms of each class, the usual one first.
@@ -185,10 +185,10 @@ class ClassNames:
         self.texts = [name for synonyms in names for name in synonyms]
         self._num_synonyms = torch.tensor([len(synonyms) for synonyms in names])
         self.usual = self._num_synonyms.cumsum(0) - self._num_synonyms
-        """Row of the usual name of each class."""
+        """Index of the usual name of each class."""
 
     def draw(self, generator: torch.Generator) -> Tensor:
-        """Return the row in `texts` of one name for each class: half the time the usual one, any synonym else."""
+        """Return the index in `texts` of one random name for each class: half the time the usual one, otherwise any."""
         luck = torch.rand(2, len(self._num_synonyms), generator=generator)
         synonym = (luck[1] * self._num_synonyms).long()
         return self.usual + torch.where(luck[0] < USUAL_NAME_SHARE, 0, synonym)

@@ -1,8 +1,7 @@
-"""Let a vision tower grow while it learns: early steps run few blocks, and cost that much less.
+"""Grow a vision tower during training: early steps run few blocks, and are faster.
 
-The blocks that do not learn yet pass their input on, because the projections at their ends are zero; the whole
-tower therefore computes the same at every depth and the weights are valid at any time. A block begins as a
-copy of an earlier one but for those projections, which Muon fills within a few steps.
+A block that is not trained yet passes its input on, because its output projections are zero. So the weights are always those of
+a valid tower. A new block starts as a copy of an earlier one with zero output projections, which Muon fills in a few steps.
 """
 
 from __future__ import annotations
@@ -14,11 +13,11 @@ import torch
 
 @torch.no_grad()
 def silence_blocks(visual: Any, depth: int) -> None:
-    """Make all blocks from `depth` on pass their input on.
+    """Make the blocks from `depth` on pass their input through.
 
     Args:
         visual: `open_clip.transformer.VisionTransformer`.
-        depth: number of blocks at the bottom that are left alone.
+        depth: number of first blocks that do not change.
     """
     for block in visual.transformer.resblocks[depth:]:
         for projection in (block.attn.out_proj, block.mlp.c_proj):
@@ -28,12 +27,12 @@ def silence_blocks(visual: Any, depth: int) -> None:
 
 @torch.no_grad()
 def grow(visual: Any, old_depth: int, depth: int) -> None:
-    """Begin the blocks from `old_depth` to `depth` as silent copies of the learnt ones, in their order.
+    """Start the blocks from `old_depth` to `depth` as copies of the trained ones that pass their input through.
 
     Args:
         visual: `open_clip.transformer.VisionTransformer`.
-        old_depth: number of blocks that have learnt.
-        depth: number of blocks that shall learn.
+        old_depth: number of trained blocks.
+        depth: number of blocks to train from now on.
     """
     blocks = visual.transformer.resblocks
     for index in range(old_depth, depth):

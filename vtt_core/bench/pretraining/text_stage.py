@@ -1,7 +1,7 @@
-"""Teach the text tower what a sentence encoder says of many phrases; no image is needed.
+"""Train the text tower to match a sentence encoder on many phrases, without images.
 
-Captions of class names alone would teach it a table of names; and a text tower that learns beside an
-untrained vision tower maps all captions to nearly one point.
+With captions of class names only, it would just memorise the names. Trained together with an untrained vision tower, it would
+map all captions to nearly the same point.
 
 Shapes: P phrases, B captions of a batch, U nouns that are not taught, T tokens, D joint size.
 """
@@ -28,25 +28,25 @@ KINDS = ("names", "words", "nouns", "glosses")
 CONTRAST_SCALE = 20.0
 """Factor on the cosine between a caption and the phrases of its batch."""
 SHARES = {"names": 0.25, "words": 0.2, "nouns": 0.4, "glosses": 0.15}
-"""Parts of a batch."""
+"""Fractions of a batch."""
 NAMING_SHARES = {"names": 0.6, "words": 0.1, "nouns": 0.2, "glosses": 0.1}
-"""The same towards the end, where the names come to lie just where the vision tower learns to look for them."""
+"""Fractions in the last steps, which fit the names closely: the vision tower is trained on their targets."""
 UNSEEN_EVERY = 50
-"""One noun of so many is never taught, and measures what the tower makes of words that it has not seen."""
+"""One in so many nouns is left out of training, and measures how the tower does on unseen words."""
 
 
 def teach_text(
     model: Any, phrases: Phrases, targets_PD: Tensor, recipe: PretrainRecipe, threads: SideBySide, kinds: Sequence[str] = KINDS
 ) -> Iterator[float]:
-    """Train the text tower in place, giving the loss of every step.
+    """Train the text tower in place, yielding the loss of every step.
 
     Args:
-        model: `open_clip.model.CLIP`; its vision tower is left alone.
-        phrases: what captions are made of.
-        targets_PD: where the caption of each of `phrases.all` shall lie, unit length.
-        recipe: numbers of the stage.
-        threads: compute the parts of each batch.
-        kinds: fields of the phrases that are taught.
+        model: `open_clip.model.CLIP`. Its vision tower is not changed.
+        phrases: for the captions.
+        targets_PD: targets of `phrases.all`, with unit length.
+        recipe: settings.
+        threads: for the parts of each batch.
+        kinds: kinds of phrases to train on.
     """
     for number, shares in enumerate((SHARES, NAMING_SHARES)):
         taught = {kind: share for kind, share in shares.items() if kind in kinds}
@@ -55,7 +55,7 @@ def teach_text(
 
 @dataclass(frozen=True)
 class Round:
-    """A part of the stage with a schedule of its own."""
+    """A part of the stage with its own schedule."""
 
     first_step: int
     num_steps: int
@@ -64,7 +64,7 @@ class Round:
 
     @classmethod
     def of(cls, recipe: PretrainRecipe, number: int, shares: Mapping[str, float]) -> Round:
-        """Return the first round, of all that there is to know, or the second, mostly of the names of the classes."""
+        """Return the first round, on all phrases, or the second, mostly on class names."""
         if number == 0:
             return cls(0, recipe.text_steps, 1.0, shares)
         return cls(recipe.text_steps, recipe.naming_steps, recipe.naming_learning_rate_factor, shares)
@@ -95,9 +95,9 @@ def _teach_round(
 
 
 def spread_lengths(tokens_BT: Tensor, num_parts: int) -> Tensor:
-    """Return order_B of a batch: its parts are alike, and within each the captions become longer.
+    """Return order_B: all parts of the batch get similar captions, sorted by length.
 
-    A few long captions would otherwise make all of them as long.
+    Otherwise a few long captions would pad all the others.
     """
     by_length_B = tokens_BT.argmax(dim=-1).argsort(stable=True)
     return torch.cat([by_length_B[part::num_parts] for part in range(num_parts)])
@@ -106,13 +106,13 @@ def spread_lengths(tokens_BT: Tensor, num_parts: int) -> Tensor:
 def draw_captions(
     phrases: Phrases, batch_size: int, seed: int, shares: Mapping[str, float] = SHARES
 ) -> tuple[list[int], list[str]]:
-    """Return the indices into `phrases.all` of a batch, each once, and their captions.
+    """Return the phrases of a random batch, as indices into `phrases.all` without repeats, and their captions.
 
     Args:
         phrases: to draw from, evenly within each kind.
-        batch_size: how many are drawn; those drawn twice are taken once.
-        seed: decides the draw.
-        shares: parts of the batch, by kind; that of phrases that are not there is divided among the others.
+        batch_size: number of draws. Repeats are dropped.
+        seed: of the draw.
+        shares: fraction of the batch by kind. The fraction of a missing kind is divided among the others.
     """
     generator = torch.Generator().manual_seed(seed)
     drawn: set[int] = set()
@@ -135,7 +135,7 @@ def draw_captions(
 
 
 def _loss(text_PD: Tensor, targets_BD: Tensor, rows: slice) -> Tensor:
-    """Return the mean loss of some rows of a batch, whose captions are told from all the batch's phrases."""
+    """Return the mean loss of some rows of a batch, contrasted with all phrases of the batch."""
     cosine_PB = functional.normalize(text_PD, dim=-1) @ targets_BD.T
     own_P = torch.arange(rows.start, rows.stop, device=cosine_PB.device)
     own_cosine = cosine_PB.gather(1, own_P[:, None]).mean()
@@ -144,7 +144,7 @@ def _loss(text_PD: Tensor, targets_BD: Tensor, rows: slice) -> Tensor:
 
 @torch.no_grad()
 def measure_unseen(model: Any, phrases: Phrases, targets_PD: Tensor) -> dict[str, float]:
-    """Return how near the captions of the nouns that were not taught come to where they should lie.
+    """Measure how well captions of the left-out nouns match their targets.
 
     Args:
         model: `open_clip.model.CLIP`.
@@ -152,8 +152,8 @@ def measure_unseen(model: Any, phrases: Phrases, targets_PD: Tensor) -> dict[str
         targets_PD: as in `teach_text`.
 
     Returns:
-        unseen_nouns, their number; unseen_top1, the part that lies nearest to its own place among theirs;
-        unseen_cosine, the mean cosine with it.
+        unseen_nouns, their number; unseen_top1, the fraction that is nearest to its own target; unseen_cosine, the mean cosine
+        with it.
     """
     numbers = torch.arange(len(phrases.nouns))
     numbers = numbers[_is_unseen(numbers)]
@@ -174,7 +174,7 @@ def _is_unseen(numbers: Tensor) -> Tensor:
 
 
 def _shares(phrases: Phrases, shares: Mapping[str, float]) -> dict[str, float]:
-    """Return each kind's part of a batch, in the order of the fields."""
+    """Return each kind's fraction of a batch, in the order of the fields."""
     drawn = {kind: share for kind, share in shares.items() if getattr(phrases, kind)}
     return {kind: drawn.get(kind, 0.0) / sum(drawn.values()) for kind in KINDS}
 

@@ -1,14 +1,13 @@
-"""Run a tower for training: the same numbers as open_clip's modules give, in fewer operations.
+"""Run a tower for training, with the same results as open_clip's modules but fewer operations.
 
-A pass is a function of named weights, so that several threads can run it side by side (side_by_side.py). Of the last
-block only the token that is read is computed; patches that are dropped are never embedded; blocks that do not learn
-yet are left out.
+A pass is a function of named weights, so that several threads can run it in parallel (side_by_side.py). The last block computes
+only the token that is needed, dropped patches are not embedded, and untrained blocks are skipped.
 
 Shapes: B images or captions, T tokens, P patches, K kept patches, W tower width, H heads, E width of a head.
 Source: open_clip 3.3.0, transformer.py, `VisionTransformer`, `TextTransformer`, `ResidualAttentionBlock`.
-Differs: products are computed in a chosen precision, sums and norms in float32. On processors that multiply in
-    bfloat16 this takes a third of the time of float32, but for torch's attention: its backward pass in
-    bfloat16 costs more than all else together, so on a CPU attention stays in float32.
+Differs: products are computed in a chosen precision, sums and norms in float32. On CPUs that can multiply in bfloat16, this
+    takes a third of the time. Attention stays in float32 on a CPU: its backward pass in bfloat16 costs more than everything
+    else together.
 """
 
 from __future__ import annotations
@@ -27,23 +26,23 @@ CAPTIONS_TOGETHER = 32
 
 @dataclass(frozen=True)
 class TowerPass:
-    """What is fixed about the passes of one tower."""
+    """Constants of a tower's passes."""
 
     num_heads: int
-    """Attention heads of each block."""
+    """Attention heads of a block."""
     is_causal: bool
-    """Whether a token sees only itself and those before it."""
+    """Whether a token attends only to itself and earlier ones."""
     precision: torch.dtype = torch.float32
     """Of the factors of products."""
 
     def read_token(self, weights: Weights, hidden_BTW: Tensor, depth: int, read_B: Tensor) -> Tensor:
-        """Return read_BW, what the first `depth` blocks make of one token of each row.
+        """Return read_BW, the output of the first `depth` blocks for one token of each row.
 
         Args:
-            weights: the tower's, under open_clip's names.
-            hidden_BTW: what enters the first block.
+            weights: of the tower, with open_clip's names.
+            hidden_BTW: input of the first block.
             depth: number of blocks to run.
-            read_B: position of the token that is read.
+            read_B: position of the token to return.
         """
         for index in range(depth - 1):
             hidden_BTW = self._block(weights, f"{BLOCKS}{index}.", hidden_BTW, hidden_BTW, None)
@@ -56,7 +55,7 @@ class TowerPass:
     def _block(
         self, weights: Weights, block: str, hidden_BTW: Tensor, reading_BRW: Tensor, visible_B11T: Tensor | None
     ) -> Tensor:
-        """Return the block's output for the tokens that read: all of them, or one a row with what it may see."""
+        """Return the block's output for all tokens, or for one token of each row with its mask."""
         width = hidden_BTW.shape[-1]
         normed_BTW = normalised(weights, f"{block}ln_1", hidden_BTW)
         is_whole = reading_BRW is hidden_BTW
@@ -88,9 +87,9 @@ class TowerPass:
         """Return hidden_BTW of the class token and the kept patches of each image, T = K + 1.
 
         Args:
-            weights: the vision tower's.
+            weights: of the vision tower.
             pixels_B3HH: preprocessed images.
-            kept_BK: places of the patches that are seen, row by row of the image.
+            kept_BK: indices of the kept patches, counted row by row.
         """
         kernel_W3SS = weights["conv1.weight"]
         side = kernel_W3SS.shape[-1]
@@ -110,9 +109,9 @@ class TowerPass:
         return normalised(weights, "ln_post", self.read_token(weights, hidden_BTW, depth, class_B))
 
     def text_features(self, weights: Weights, tokens_BT: Tensor, depth: int) -> Tensor:
-        """Return text_BD of captions, without the padding, which the causal mask hides.
+        """Return text_BD of captions, without the padding.
 
-        Neighbours go through the tower together, as long as the longest of them: it pays to sort captions by length.
+        Captions run in groups, each as long as its longest caption, so sorting them by length saves time.
         """
         end_B = tokens_BT.argmax(dim=-1)
         embedded_BTW = functional.embedding(tokens_BT[:, : int(end_B.max()) + 1], weights["token_embedding.weight"])
@@ -125,13 +124,13 @@ class TowerPass:
 
 
 def normalised(weights: Weights, name: str, tokens: Tensor) -> Tensor:
-    """Return the tokens after the layer norm of that name, in float32."""
+    """Apply the layer norm with this name, in float32."""
     weight, bias = weights[f"{name}.weight"], weights[f"{name}.bias"]
     return functional.layer_norm(tokens.float(), weight.shape, weight, bias)
 
 
 def fast_precision(device: torch.device) -> torch.dtype:
-    """Return the precision in which a device multiplies fastest: bfloat16 where it can do that by itself."""
+    """Return the precision in which a device multiplies fastest: bfloat16 if the hardware supports it."""
     if device.type == "cuda":
         return torch.bfloat16
     able = torch.cpu.get_capabilities()

@@ -1,4 +1,4 @@
-"""Measure how often a CLIP names the class of an image without having been adapted.
+"""Measure the zero-shot accuracy of a CLIP.
 
 Shapes: B images, C classes, D joint size.
 """
@@ -19,9 +19,9 @@ from vtt_core.bench.pretraining.phrases import EVALUATION_PROMPT
 
 @torch.no_grad()
 def zero_shot_accuracy(model: Any, corpus: Corpus, device: str) -> tuple[int, int]:
-    """Return the number of images whose nearest caption is their class's, and the number of images.
+    """Return the number of correctly classified images, and the number of images.
 
-    Captions use the first name of each class.
+    Captions use the usual name of each class.
     """
     tokens = open_clip.SimpleTokenizer()([EVALUATION_PROMPT.format(names[0]) for names in corpus.names])
     text_CD = functional.normalize(model.encode_text(tokens.to(device)), dim=-1)
@@ -30,12 +30,12 @@ def zero_shot_accuracy(model: Any, corpus: Corpus, device: str) -> tuple[int, in
 
 @torch.no_grad()
 def count_nearest(visual: Any, corpus: Corpus, names_CD: Tensor, batch_size: int = 200) -> int:
-    """Return the number of images that lie nearest to the name of their class.
+    """Return the number of images that are nearest to the name of their class.
 
     Args:
-        visual: `open_clip.transformer.VisionTransformer`; images go through open_clip's preprocessing for it.
+        visual: `open_clip.transformer.VisionTransformer`. Images get open_clip's preprocessing.
         corpus: images with their classes.
-        names_CD: where the names lie, unit length.
+        names_CD: features of the names, with unit length.
         batch_size: images at a time.
     """
     was_training = visual.training

@@ -20,8 +20,8 @@ from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.load import backbone_from_files
 from vtt_core.bench.speed.interleaved import Spread, time_in_turn
 from vtt_core.bench.speed.step_times import step_alternatives, synthetic_data
-from vtt_core.bench.speed.synthetic_adapters import draw_adapter
-from vtt_core.bench.speed.synthetic_images import draw_support_set
+from vtt_core.bench.speed.synthetic_adapters import synthetic_adapter
+from vtt_core.bench.speed.synthetic_images import synthetic_support_set
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.serving.engine import BatchItem, classify_mixed
 from vtt_core.serving.served import make_served
@@ -108,14 +108,14 @@ def _steps(backbone: Backbone, way: int, num_threads: int) -> dict[str, Callable
 
 def _training(backbone: Backbone, way: int, shot: int, num_threads: int) -> dict[str, Callable[[], object]]:
     """Return a step, and what is done once before the first one."""
-    support_set = draw_support_set(way, shot)
+    support_set = synthetic_support_set(way, shot)
     prepare = {"preparation, once": lambda: make_training_data(backbone, support_set, FinetuneRecipe(), seed=0)}
     return _steps(backbone, way, num_threads) | prepare
 
 
 def _serving(backbone: Backbone, number: int) -> dict[str, Callable[[], object]]:
     side, source = backbone.preprocessing.side_pixels, Random(0)
-    served = [make_served(draw_adapter(backbone, seed), backbone.device, "float32") for seed in range(number)]
+    served = [make_served(synthetic_adapter(backbone, seed), backbone.device, "float32") for seed in range(number)]
     images_B3HW = torch.randn(IMAGES_SERVED, 3, side, side)
 
     def mixed() -> object:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.bench.speed.interleaved import Spread, ratio_in_turn, time_in_turn
-from vtt_core.bench.speed.synthetic_images import draw_support_set
+from vtt_core.bench.speed.synthetic_images import synthetic_support_set
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.training.fast.stacked import train_stacked
 from vtt_core.training.finetune import Finetune
@@ -46,7 +46,7 @@ def compare_jobs(
         stopwatch: gives monotonic seconds.
     """
     recipe = replace(FinetuneRecipe(), iterations=iterations)
-    support_set = draw_support_set(way, shot)
+    support_set = synthetic_support_set(way, shot)
     learnt: dict[str, list[Tensor]] = {}
 
     def start(seed: int) -> Finetune:

@@ -24,7 +24,7 @@ from torch.nn import functional
 from vtt_core.adapter.files import MANIFEST_FILE, TENSORS_FILE, adapter_from_files, adapter_to_files
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.bench.speed.interleaved import Spread, ratio_in_turn, time_in_turn
-from vtt_core.bench.speed.synthetic_adapters import draw_adapter
+from vtt_core.bench.speed.synthetic_adapters import synthetic_adapter
 from vtt_core.serving.adapter_cache import AdapterCache
 from vtt_core.serving.engine import BatchItem, classify_mixed
 from vtt_core.serving.served import Precision, ServedAdapter, make_served
@@ -58,7 +58,7 @@ def compare_batches(
     drawn_B3HW = torch.randn(batch_size, 3, side, side, generator=torch.Generator().manual_seed(0))
     images = list(drawn_B3HW.to(backbone.device))
     num_adapters = max(batch_size, *registered)
-    served = [make_served(draw_adapter(backbone, seed), backbone.device, precision) for seed in range(num_adapters)]
+    served = [make_served(synthetic_adapter(backbone, seed), backbone.device, precision) for seed in range(num_adapters)]
     alternatives = _alternatives(backbone, images, served, registered, stopwatch)
     times = time_in_turn(alternatives, repeats, stopwatch)
     ratios = {
@@ -164,7 +164,7 @@ def time_cold_loads(
         stopwatch: gives monotonic seconds.
     """
     for seed in range(NUM_COLD):
-        for name, content in adapter_to_files(draw_adapter(backbone, seed)).items():
+        for name, content in adapter_to_files(synthetic_adapter(backbone, seed)).items():
             (folder / f"{seed}-{name}").write_bytes(content)
 
     def load(seed: int) -> ServedAdapter:

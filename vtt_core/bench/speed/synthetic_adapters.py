@@ -17,7 +17,7 @@ B_STD = 0.01
 """Deviation of the entries of B: enough to change every probability."""
 
 
-def draw_adapter(backbone: Backbone, seed: int, *, way: int = 10) -> Adapter:
+def synthetic_adapter(backbone: Backbone, seed: int, *, way: int = 10) -> Adapter:
     """Return an adapter of the recipe's rank for a backbone.
 
     Args:

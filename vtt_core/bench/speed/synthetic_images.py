@@ -1,4 +1,4 @@
-"""Draw support sets for benchmarks: images that must be decoded but say nothing, or whose colour tells the class."""
+"""Make support sets for benchmarks: images that must be decoded but say nothing, or whose colour tells the class."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vtt_core.contract.support_set import SupportClass, SupportImage, SupportSet
 SIDE_PIXELS = 256
 
 
-def draw_support_set(way: int, shot: int) -> SupportSet:
+def synthetic_support_set(way: int, shot: int) -> SupportSet:
     """Return a support set as large as a real one, each image of one colour.
 
     Args:
@@ -27,7 +27,7 @@ def draw_support_set(way: int, shot: int) -> SupportSet:
     return _gather([[image(label, index) for index in range(shot)] for label in range(way)])
 
 
-def draw_learnable_support_set(way: int, shot: int) -> SupportSet:
+def learnable_support_set(way: int, shot: int) -> SupportSet:
     """Return a support set whose classes can be told apart: a hue each, on a square that shrinks from image to image.
 
     Args:

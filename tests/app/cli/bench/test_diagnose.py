@@ -12,7 +12,7 @@ from app.cli.synthetic_images import write_folders
 from vtt_core.adapter.files import save_adapter
 from vtt_core.adapter.strip import strip
 from vtt_core.backbones.load import load_backbone
-from vtt_core.bench.speed.synthetic_adapters import draw_adapter
+from vtt_core.bench.speed.synthetic_adapters import synthetic_adapter
 from vtt_core.contract.errors import ImageError, InputError
 from vtt_core.contract.recipe import make_recipe
 from vtt_core.training.finetune import Finetune
@@ -37,7 +37,7 @@ def bad_image(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def adapter(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("adapter")
-    save_adapter(draw_adapter(load_backbone("mini"), seed=1), folder)
+    save_adapter(synthetic_adapter(load_backbone("mini"), seed=1), folder)
     return folder
 
 

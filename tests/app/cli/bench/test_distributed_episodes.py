@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from app.cli.bench import distributed_episodes as episodes_by_workers
-from app.cli.bench.commands import use_threads
+from app.cli.bench.common import use_threads
 from app.cli.bench.episodes import EpisodesRequest, run_request
 from app.cli.bench.logged_run import LOG_FILE
 from app.cli.synthetic_images import write_folders
@@ -48,7 +48,7 @@ class Workers:
         self._processes += [subprocess.Popen([sys.executable, "-m", "worker"], env=environment) for _ in range(number)]
 
     def kill_one_at_work(self) -> LiveWorker:
-        """Kill a worker that has a chunk in hand, as soon as there is one."""
+        """Kill a worker that computes a chunk, as soon as there is one."""
         deadline = time.monotonic() + TIMEOUT_SECONDS
         while True:
             for worker in self.registry.live_workers():

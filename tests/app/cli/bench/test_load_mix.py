@@ -5,7 +5,7 @@ import pytest
 from PIL import Image
 
 from app.cli.bench import load_mix
-from app.cli.bench.load_mix import SIDES_PIXELS, Mix, draw_images, parse_weights, prepare_mix
+from app.cli.bench.load_mix import SIDES_PIXELS, Mix, make_images, parse_weights, prepare_mix
 from app.cli.synthetic_images import PAINTERS
 from app.domain.errors import ServiceRefusedError
 from tests.fixtures.http_api import Api, MakeApi
@@ -14,7 +14,7 @@ from vtt_core.contract.errors import InputError
 
 @pytest.fixture(scope="module")
 def images() -> dict[int, dict[str, list[bytes]]]:
-    return draw_images()
+    return make_images()
 
 
 @pytest.mark.parametrize("text", ["", "predict", "predict=x", "look=1", "predict=0", "predict=1,,upload=1", "predict=-1"])

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 import pytest
 import uvicorn
 
-from app.cli.bench.load_mix import Mix, draw_images, parse_weights
+from app.cli.bench.load_mix import Mix, make_images, parse_weights
 from app.cli.bench.load_report import REFUSALS
 from app.cli.bench.load_run import LoadRun, Outcome
 from app.infra.settings import Settings
@@ -40,7 +40,7 @@ def serving(settings: Settings) -> Iterator[str]:
 
 
 def mix_of(api: Api, weights: str = "predict=80,upload=15,job=5") -> Mix:
-    return Mix(parse_weights(weights), [api.publish()], deque([api.upload()], maxlen=8), draw_images())
+    return Mix(parse_weights(weights), [api.publish()], deque([api.upload()], maxlen=8), make_images())
 
 
 def run_load(

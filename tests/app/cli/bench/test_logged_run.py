@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.bench.commands import load_for_bench
+from app.cli.bench.common import load_for_bench
 from app.cli.bench.logged_run import LOG_FILE, open_run
 from app.cli.bench.open_data import open_data
 from app.cli.synthetic_images import write_folders

@@ -35,10 +35,10 @@ def test_without_options_labels_are_the_folders_and_there_are_no_groups(folder: 
         assert {image.group for image in images} == {None}
 
 
-def test_parts_share_the_classes_out(folder: Path) -> None:
+def test_shards_share_the_classes_out(folder: Path) -> None:
     parts = []
-    for part in ("1/2", "2/2"):
-        with open_data(str(folder), None, part=part) as images:
+    for shard in ("1/2", "2/2"):
+        with open_data(str(folder), None, shard=shard) as images:
             parts.append({image.label for image in images})
     assert parts[0].isdisjoint(parts[1])
     assert len(parts[0] | parts[1]) == 5

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from app.cli.bench.reproduce import Plan, check_requirements
-from app.cli.bench.synthetic_datasets import draw_target_domains
+from app.cli.bench.synthetic_datasets import write_target_domains
 from vtt_core.bench.datasets.registry import DATASETS, TARGET_DOMAINS
 from vtt_core.bench.episodes.published import ROWS, find_row
 from vtt_core.contract.errors import MissingRequirementError
@@ -25,7 +25,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 @pytest.fixture(scope="module")
 def drawn(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("data")
-    draw_target_domains(root, 16)
+    write_target_domains(root, 16)
     return root
 
 

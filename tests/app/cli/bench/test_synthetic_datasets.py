@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.bench.synthetic_datasets import draw_target_domains
+from app.cli.bench.synthetic_datasets import write_target_domains
 from vtt_core.bench.datasets.open import open_labelled_images
 from vtt_core.bench.datasets.registry import TARGET_DOMAINS
 from vtt_core.ingest.decode import decode_image
@@ -16,7 +16,7 @@ from vtt_core.ingest.decode import decode_image
 @pytest.fixture(scope="module")
 def root(tmp_path_factory: pytest.TempPathFactory) -> Path:
     root = tmp_path_factory.mktemp("drawn")
-    draw_target_domains(root, 2)
+    write_target_domains(root, 2)
     return root
 
 

@@ -44,7 +44,7 @@ def test_a_style_step_alone_lowers_the_loss(task: FewShotTask) -> None:
         return classification_loss(styled.logits(task.plain_S3HW), task.labels_S)
 
     before = loss()
-    torch.testing.assert_close(style_prompt._add_style_gradients(styled, task), before)
+    torch.testing.assert_close(style_prompt.add_style_gradients(styled, task), before)
     torch.optim.SGD(styled.style.parameters(), 1e-2).step()
     assert loss() < before
 
@@ -54,7 +54,7 @@ def test_style_gradients_do_not_depend_on_the_chunks(task: FewShotTask, monkeypa
     for chunk in (64, 4):
         monkeypatch.setattr(style_prompt, "CHUNK_IMAGES", chunk)
         styled = StyledClassifier(task, seed=0)
-        style_prompt._add_style_gradients(styled, task)
+        style_prompt.add_style_gradients(styled, task)
         gradients.append([parameter.grad for parameter in styled.style.parameters()])
     torch.testing.assert_close(gradients[0], gradients[1])
 

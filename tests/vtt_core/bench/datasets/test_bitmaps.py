@@ -42,7 +42,7 @@ def test_arrays_of_another_shape_or_none_are_refused(tmp_path: Path) -> None:
     with pytest.raises(DatasetLayoutError, match=r"uint8 of shape \(3, 100\)"):
         QUICKDRAW.read(QUICKDRAW, tmp_path)
     (tmp_path / "cat.npy").write_bytes(b"<html>moved</html>")
-    with pytest.raises(DatasetLayoutError, match="which is no array"):
+    with pytest.raises(DatasetLayoutError, match="which is not an array"):
         QUICKDRAW.read(QUICKDRAW, tmp_path)
 
 

@@ -13,12 +13,12 @@ from vtt_core.adapter.strip import strip
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.bench.hosts.host_cells import CellFigures, Change, HostCell, run_cell, run_cells, shortened_recipe, support_losses
 from vtt_core.bench.hosts.small_backbones import KINDS, small_backbone
-from vtt_core.bench.speed.synthetic_images import draw_learnable_support_set
+from vtt_core.bench.speed.synthetic_images import learnable_support_set
 from vtt_core.contract.recipe import METHODS
 from vtt_core.training.finetune import Finetune
 
 ITERATIONS = 30
-SUPPORT_SET = draw_learnable_support_set(5, 2)
+SUPPORT_SET = learnable_support_set(5, 2)
 
 
 def make_stopwatch() -> Callable[[], float]:

@@ -6,7 +6,7 @@ import torch
 
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.bench.speed.serve_times import compare_batches, largest_difference, time_cold_loads
-from vtt_core.bench.speed.synthetic_adapters import draw_adapter
+from vtt_core.bench.speed.synthetic_adapters import synthetic_adapter
 from vtt_core.serving.engine import BatchItem
 from vtt_core.serving.served import make_served
 
@@ -20,12 +20,14 @@ def test_ratios_are_those_of_throughputs(tiny_backbone: Backbone) -> None:
     assert result["adapters6_over_1"] == pytest.approx(per_second["adapters_6"] / per_second["adapters_1"])
     assert set(result["ratio_quartiles"]) <= set(result)
     assert result["largest_difference_to_merged"] < 1e-5
-    assert result["adapter_bytes"] == make_served(draw_adapter(tiny_backbone, 0), torch.device("cpu"), "float32").size_bytes
+    assert (
+        result["adapter_bytes"] == make_served(synthetic_adapter(tiny_backbone, 0), torch.device("cpu"), "float32").size_bytes
+    )
 
 
 def test_a_lora_that_is_not_applied_would_show(tiny_backbone: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:
     side = tiny_backbone.preprocessing.side_pixels
-    adapters = [make_served(draw_adapter(tiny_backbone, seed), torch.device("cpu"), "float32") for seed in range(2)]
+    adapters = [make_served(synthetic_adapter(tiny_backbone, seed), torch.device("cpu"), "float32") for seed in range(2)]
     items = [BatchItem(torch.randn(3, side, side), adapter) for adapter in adapters]
     assert largest_difference(tiny_backbone, items) < 1e-5
     monkeypatch.setattr("vtt_core.serving.mixed_lora.GatheredLayer.add_to", lambda self, packed, x, dropout=None: packed)

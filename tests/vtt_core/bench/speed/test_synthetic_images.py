@@ -1,6 +1,6 @@
 from PIL import Image
 
-from vtt_core.bench.speed.synthetic_images import SIDE_PIXELS, draw_learnable_support_set, draw_support_set
+from vtt_core.bench.speed.synthetic_images import SIDE_PIXELS, learnable_support_set, synthetic_support_set
 from vtt_core.contract.support_set import SupportSet
 from vtt_core.ingest.decode import decode_image
 
@@ -10,14 +10,14 @@ def decoded(support_set: SupportSet) -> list[list[Image.Image]]:
 
 
 def test_every_image_can_be_decoded() -> None:
-    for draw in (draw_support_set, draw_learnable_support_set):
-        images = decoded(draw(3, 2))
+    for make in (synthetic_support_set, learnable_support_set):
+        images = decoded(make(3, 2))
         assert [len(of_one) for of_one in images] == [2, 2, 2]
         assert {image.size for of_one in images for image in of_one} == {(SIDE_PIXELS, SIDE_PIXELS)}
 
 
 def test_learnable_classes_differ_in_hue_and_their_images_in_size() -> None:
-    images = decoded(draw_learnable_support_set(4, 3))
+    images = decoded(learnable_support_set(4, 3))
     corners = [[image.getpixel((0, 0)) for image in of_one] for of_one in images]
     assert all(len(set(of_one)) == 1 for of_one in corners)
     assert len({of_one[0] for of_one in corners}) == 4

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from vtt_core.ingest.foreign import foreign_kind
+from vtt_core.ingest.unread_formats import unread_format
 
 
 @pytest.mark.parametrize(
@@ -30,4 +30,4 @@ from vtt_core.ingest.foreign import foreign_kind
     ],
 )
 def test_a_format_is_named(encoded: bytes, kind: str | None) -> None:
-    assert foreign_kind(encoded) == kind
+    assert unread_format(encoded) == kind

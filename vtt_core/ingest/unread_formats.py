@@ -1,4 +1,4 @@
-"""Name well-known formats that are not read, by their first bytes, so that a refusal can say what came."""
+"""Recognise common unsupported formats by their first bytes, so that a refusal can name them."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ _BRANDS = {
 }
 
 
-def foreign_kind(encoded: bytes) -> str | None:
-    """Return what the bytes are, as a phrase such as "a HEIC photo"; None where that is unknown."""
+def unread_format(encoded: bytes) -> str | None:
+    """Return the format as a phrase such as "a HEIC photo", or None if it is unknown."""
     if encoded[4:8] == b"ftyp":
         return _BRANDS.get(encoded[8:12])
     if encoded[128:132] == b"DICM":

@@ -1,0 +1,97 @@
+"""What serves predictions, as the rest of the program sees it: it imports no torch, so that every role can speak of it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from vtt_core.contract.errors import VttError
+from vtt_core.contract.limits import Limits
+
+LoadFiles = Callable[[], Mapping[str, bytes]]
+"""Reads the files of an adapter, by name."""
+ReadBytes = Callable[[], bytes]
+"""Reads an encoded image; may raise a VttError."""
+
+
+@dataclass(frozen=True)
+class Prediction:
+    """What one image was taken for."""
+
+    probabilities: dict[str, float]
+    """Probability of every label, the likeliest first; they sum to 1."""
+
+
+@dataclass(frozen=True)
+class ResidentAdapter:
+    """An adapter in memory."""
+
+    model_id: str
+    size_bytes: int
+    """Memory of its tensors."""
+    is_pinned: bool
+    """Whether it stays, however full the memory is."""
+
+
+@dataclass(frozen=True)
+class AdapterCounts:
+    """What has happened to adapters since the start."""
+
+    hits: int = 0
+    """Found in memory."""
+    loads: int = 0
+    """Read from their files."""
+    evictions: int = 0
+    """Removed for want of room."""
+    load_seconds: float = 0.0
+    """Sum over all loads."""
+
+
+@dataclass(frozen=True)
+class BatchCounts:
+    """What has happened in batches since the start."""
+
+    batches: int = 0
+    images: int = 0
+    """In all batches."""
+    seconds: float = 0.0
+    """Sum over all batches."""
+    sizes: Mapping[int, int] = field(default_factory=dict)
+    """Number of batches by their number of images."""
+
+
+class PredictionEngine(Protocol):
+    """Answers for many adapters; `vtt_core.serving.engine.Engine` is the one that is used."""
+
+    def warm(self, backbone_id: str) -> float:
+        """Load a backbone and return the seconds that one image takes in it."""
+
+    def read_images(self, backbone_id: str, encoded: Sequence[ReadBytes], limits: Limits) -> Sequence[Any | VttError]:
+        """Return each image as its backbone reads it, or why it cannot be used."""
+
+    def predict(self, model_id: str, backbone_id: str, load_files: LoadFiles, images: Sequence[Any]) -> Sequence[Prediction]:
+        """Classify images."""
+
+    def adapter(self, model_id: str, backbone_id: str, load_files: LoadFiles) -> object:
+        """Bring an adapter into memory."""
+
+    def set_pinned(self, model_id: str, is_pinned: bool) -> None:
+        """Keep an adapter in memory once it is there, or let it be evicted again."""
+
+    def evict(self, model_id: str) -> None:
+        """Remove an adapter from memory."""
+
+    def resident(self) -> Sequence[ResidentAdapter]:
+        """Return the adapters in memory."""
+
+    @property
+    def adapter_counts(self) -> AdapterCounts:
+        """How often adapters were found in memory, read and evicted."""
+
+    @property
+    def batch_counts(self) -> BatchCounts:
+        """How many batches there were, and how large."""
+
+    def close(self) -> None:
+        """Finish what is queued."""
