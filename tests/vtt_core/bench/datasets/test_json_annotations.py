@@ -1,4 +1,4 @@
-"""Fungi and MSCOCO: classes out of JSON, and crops of boxes."""
+"""Fungi and MSCOCO: classes from JSON, and crops of boxes."""
 
 from __future__ import annotations
 
@@ -61,7 +61,9 @@ def test_fungi_whose_images_lie_elsewhere_are_refused(tmp_path: Path) -> None:
         FUNGI.read(FUNGI, tmp_path)
 
 
-@pytest.mark.parametrize(("content", "problem"), [("{", "not JSON"), ("[]", "no 'images'"), ('{"images": []}', "'annotations'")])
+@pytest.mark.parametrize(
+    ("content", "problem"), [("{", "not JSON"), ("[]", "no 'images'"), ('{"images": []}', "'annotations'")]
+)
 def test_other_json_is_refused(content: str, problem: str, tmp_path: Path) -> None:
     (tmp_path / "train.json").write_text(content)
     with pytest.raises(DatasetLayoutError, match=problem):
