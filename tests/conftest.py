@@ -6,6 +6,7 @@ import os
 import random
 import shutil
 import socket
+import subprocess
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -18,6 +19,14 @@ if shutil.which("nvidia-smi") is None:
     os.environ["TRITON_INTERPRET"] = "1"  # read when a kernel is defined; its body then runs on the CPU
 
 _LOOPBACK = ("127.", "::1", "localhost")
+SERVERS = {"postgres_server", "redis_server", "s3_endpoint", "service_url"}
+"""Fixtures that start a server."""
+
+
+def pytest_itemcollected(item: pytest.Item) -> None:
+    """Mark every test that uses a server."""
+    if SERVERS & set(getattr(item, "fixturenames", ())):
+        item.add_marker(pytest.mark.services)
 
 
 @pytest.fixture(autouse=True)
@@ -44,10 +53,8 @@ def _torch_as_it_was() -> Iterator[None]:
 
 
 @pytest.fixture(autouse=True)
-def _network_off(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Refuse connections that leave this machine, but for tests that need real weights."""
-    if request.node.get_closest_marker("weights") is not None:
-        return
+def _network_off(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Refuse connections that leave this machine."""
     connect = socket.socket.connect
 
     def connect_locally(self: socket.socket, address: Any) -> None:
@@ -56,3 +63,15 @@ def _network_off(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch
         connect(self, address)
 
     monkeypatch.setattr(socket.socket, "connect", connect_locally)
+
+
+@pytest.fixture(autouse=True)
+def _processes_only_where_marked(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let only tests that are marked `services` start other processes."""
+    if request.node.get_closest_marker("services") is not None:
+        return
+
+    def refuse(self: object, command: object, *_: object, **__: object) -> None:
+        raise AssertionError(f"a test that starts a process ({command!r:.200}) must be marked `services`")
+
+    monkeypatch.setattr(subprocess.Popen, "__init__", refuse)

@@ -62,6 +62,7 @@ def test_a_wrong_body_is_named_by_its_field(api: Api, content: bytes, mention: s
     assert problem["mistakes"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("content", "content_type", "status", "code", "expected", "got"),
     [

@@ -15,6 +15,7 @@ def test_the_whole_walk_by_http(api) -> None:
     assert answer.status_code == 422
 
 
+@pytest.mark.slow
 def test_an_open_address_is_refused(settings: Settings) -> None:
     with pytest.raises(UnsafeHostError):
         create_app(settings.model_copy(update={"host": "0.0.0.0"}))

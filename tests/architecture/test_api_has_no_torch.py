@@ -16,6 +16,8 @@ from app.infra.settings import Role, Settings
 from app.main import create_app
 from tests.fixtures.http_api import encode_image
 
+import pytest
+
 settings = Settings(role=Role.CONTROL, data_dir=Path(sys.argv[1]), broker_url="redis://127.0.0.1:1/0")
 with TestClient(create_app(settings), base_url="http://127.0.0.1") as client:
     parts = [(label, ("a.png", encode_image(place))) for place, label in enumerate(("cat", "dog"))]
@@ -28,6 +30,7 @@ print(sorted({"torch", "torchvision", "open_clip", "safetensors"} & set(sys.modu
 """
 
 
+@pytest.mark.services
 def test_a_control_process_serves_without_torch(tmp_path: Path) -> None:
     command = [sys.executable, "-c", SERVE, str(tmp_path)]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)

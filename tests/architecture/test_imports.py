@@ -28,6 +28,7 @@ def imported_modules(path: Path) -> Iterator[str]:
             yield node.module
 
 
+@pytest.mark.services
 def test_the_import_contracts_are_kept() -> None:
     command = [sys.executable, "-c", "from importlinter.cli import lint_imports_command; lint_imports_command()", "--no-cache"]
     result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
@@ -58,6 +59,7 @@ def test_the_method_reads_no_environment_and_no_clock(path: Path) -> None:
     assert not attributes & AMBIENT_NAMES
 
 
+@pytest.mark.services
 def test_importing_vtt_core_imports_nothing_else() -> None:
     code = "import sys; before = set(sys.modules); import vtt_core; print(sorted(set(sys.modules) - before))"
     result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=True)

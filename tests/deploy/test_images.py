@@ -95,6 +95,7 @@ def control_environment(tmp_path: Path, broker_url: str) -> dict[str, str]:
     }
 
 
+@pytest.mark.slow
 @pytest.mark.services
 def test_the_control_image_gets_exactly_what_its_role_imports(tmp_path: Path, broker_url: str) -> None:
     environment = control_environment(tmp_path, broker_url) | {"PYTHONPATH": str(ROOT)}
@@ -172,6 +173,7 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
     raise AssertionError("the control process is not ready")
 
 
+@pytest.mark.services
 @pytest.mark.slow
 @pytest.mark.timeout(600)
 def test_the_packages_of_the_other_images_can_be_found_and_fit_each_other(tmp_path: Path) -> None:

@@ -61,6 +61,7 @@ def test_the_kustomization_lists_every_manifest_but_the_example_of_secrets() -> 
     assert set(listed) == present - {"kubernetes/secrets.example.yaml"}
 
 
+@pytest.mark.services
 @pytest.mark.skipif(shutil.which("kubectl") is None, reason="kubectl, which has kustomize in it, is not on the PATH")
 def test_kustomize_renders_it_all_with_the_front_proxys_own_file() -> None:
     done = subprocess.run(["kubectl", "kustomize", str(DEPLOY)], capture_output=True, text=True, timeout=60, check=True)
@@ -83,6 +84,7 @@ def test_every_setting_exists() -> None:
     assert {"VTT_DATABASE_URL", "VTT_BROKER_URL", "VTT_STORE_URL"} <= names
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*OURS, "proxy"])
 def test_a_pod_runs_hardened(name: str) -> None:
     assert pod(name)["securityContext"]["runAsNonRoot"]

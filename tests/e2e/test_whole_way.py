@@ -11,7 +11,7 @@ import pytest
 from app.cli.service_client import ServiceClient
 from app.cli.synthetic_images import write_folders
 
-pytestmark = [pytest.mark.services, pytest.mark.slow]
+pytestmark = pytest.mark.services
 
 
 @pytest.fixture(scope="module")
@@ -80,6 +80,7 @@ def test_a_zip_becomes_a_model_that_predicts(service_url: str, synthetic_images:
         assert gone.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.slow
 def test_a_job_of_a_killed_worker_is_finished(service_url: str, synthetic_images: Path) -> None:
     import psutil
 

@@ -92,6 +92,7 @@ def test_260_slow_uploads_stop_nobody_else(tmp_path: Path, broker_url: str) -> N
         assert live.num_threads - num_threads < 100  # those of the pool, and none for each slow client
 
 
+@pytest.mark.slow
 def test_slow_uploads_from_many_addresses_keep_nobody_out(tmp_path: Path, broker_url: str) -> None:
     with running_api(tmp_path, broker_url, **PATIENT) as live, live.client() as client, ExitStack() as stack:
         slow = [
@@ -136,6 +137,7 @@ def test_a_slow_body_ends_with_a_problem_document(tmp_path: Path, broker_url: st
         assert time.monotonic() - start < 20
 
 
+@pytest.mark.slow
 def test_a_slow_but_steady_body_is_taken(tmp_path: Path, broker_url: str) -> None:
     body = httpx.Request("POST", "http://localhost", files=FORM)
     content = body.read() + b" " * 8000
@@ -168,6 +170,7 @@ def test_a_slow_head_ends_and_costs_no_place(tmp_path: Path, broker_url: str) ->
         assert time.monotonic() - start < 20
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("address", [ATTACKER, "127.0.0.1"])
 def test_connections_that_send_nothing_stop_nobody(tmp_path: Path, broker_url: str, address: str) -> None:
     with running_api(tmp_path, broker_url, VTT_MAX_CONNECTIONS="200", **PATIENT) as live, ExitStack() as stack:
@@ -189,6 +192,7 @@ def test_working_connections_beyond_the_share_are_refused_with_a_reason(tmp_path
             assert 'vtt_refused_requests_total{line="connections"} 1.0' in client.get("/metrics").text
 
 
+@pytest.mark.slow
 def test_a_trusted_proxy_speaks_for_many(tmp_path: Path, broker_url: str) -> None:
     bounds = {"VTT_MAX_CONNECTIONS": "40", "VTT_MAX_REQUESTS": "20", "FORWARDED_ALLOW_IPS": ATTACKER, **PATIENT}
     with running_api(tmp_path, broker_url, **bounds) as live, ExitStack() as stack:
@@ -203,6 +207,7 @@ def test_a_trusted_proxy_speaks_for_many(tmp_path: Path, broker_url: str) -> Non
         assert [connection.fileno() > 0 for connection in also] == [True] * 14
 
 
+@pytest.mark.slow
 def test_the_rest_of_a_refused_body_is_not_read_for_ever(tmp_path: Path, broker_url: str) -> None:
     with running_api(tmp_path, broker_url, VTT_REQUIRE_KEYS="1", **QUICK) as live, live.connect() as connection:
         connection.sendall(begin_upload())
@@ -211,6 +216,7 @@ def test_the_rest_of_a_refused_body_is_not_read_for_ever(tmp_path: Path, broker_
         assert status_of(answer) == 401
 
 
+@pytest.mark.slow
 def test_a_client_that_does_not_read_its_answer_is_dropped(tmp_path: Path, broker_url: str) -> None:
     with running_api(tmp_path, broker_url, **QUICK) as live, ExitStack() as stack:
         for _ in range(5):
@@ -225,6 +231,7 @@ def test_a_client_that_does_not_read_its_answer_is_dropped(tmp_path: Path, broke
         wait_until(lambda: live.num_connections == 0)
 
 
+@pytest.mark.slow
 def test_a_slow_but_steady_reader_gets_its_whole_answer(tmp_path: Path, broker_url: str) -> None:
     num_answers = 60
     with running_api(tmp_path, broker_url, **QUICK) as live, socket.socket() as connection:
@@ -241,6 +248,7 @@ def test_a_slow_but_steady_reader_gets_its_whole_answer(tmp_path: Path, broker_u
         assert time.monotonic() - start > 4
 
 
+@pytest.mark.slow
 def test_128_honest_requests_at_once_from_one_address_are_answered(tmp_path: Path, broker_url: str) -> None:
     with running_api(tmp_path, broker_url, VTT_UPLOAD_MAX_WAIT_SECONDS="60") as live, ThreadPoolExecutor(128) as pool:
         barrier = threading.Barrier(128)

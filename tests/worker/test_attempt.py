@@ -132,6 +132,7 @@ def test_a_blob_that_vanished_is_named(context: WorkerContext, read_job: ReadJob
     assert "img_2" in error["expected"]
 
 
+@pytest.mark.slow
 def test_a_poisonous_job_ends_failed_after_three_attempts(
     context: WorkerContext, read_job: ReadJob, sent: SentMessages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -148,6 +149,7 @@ def test_a_poisonous_job_ends_failed_after_three_attempts(
     assert (row.attempt, row.error["code"], row.error["got"]) == (3, "job.crashed", "RuntimeError: the device says no")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError("CUDA out of memory"), MemoryError()])
 def test_too_little_memory_is_named(
     context: WorkerContext, read_job: ReadJob, monkeypatch: pytest.MonkeyPatch, error: BaseException
@@ -261,6 +263,7 @@ def fail_at_first(monkeypatch: pytest.MonkeyPatch, owner: type, name: str, error
     return calls
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("owner", "name", "part"),
     [
@@ -288,6 +291,7 @@ def test_a_short_outage_costs_neither_the_job_nor_an_attempt(
     assert (row.state, row.attempt, len(models(context))) == (JobState.SUCCEEDED, 1, 1)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["cancel_by_worker", "fail", "requeue"])
 def test_the_end_of_a_job_is_written_after_a_short_outage(
     context: WorkerContext, read_job: ReadJob, sent: SentMessages, monkeypatch: pytest.MonkeyPatch, name: str

@@ -6,6 +6,7 @@ from worker import backbones
 from worker.backbones import BackboneCache, resolve_device
 
 
+@pytest.mark.slow
 def test_the_same_backbone_is_loaded_once_and_another_takes_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
     loaded = []
 

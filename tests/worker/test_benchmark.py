@@ -131,6 +131,7 @@ def test_the_worker_reports_its_chunk_and_uses_the_threads_of_the_spec(
     assert torch.get_num_threads() == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("change", "said"),
     [

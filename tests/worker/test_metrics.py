@@ -48,6 +48,7 @@ def test_an_attempt_at_a_job_with_an_error_of_the_user_has_failed(context: Worke
     assert attempts(context) == {"failed": 1}
 
 
+@pytest.mark.slow
 def test_a_crash_is_counted_as_one(context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
     def crash(*_: object) -> None:
         raise RuntimeError("broken")

@@ -23,6 +23,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=200, check=False)
 
 
+@pytest.mark.services
 @pytest.mark.slow
 @pytest.mark.parametrize("method", ["clip-lora", "clip-lora+vtt", "coop+vtt@paper:num_context_tokens=4"])
 def test_a_folder_becomes_an_adapter_that_predicts(folder: Path, tmp_path: Path, method: str) -> None:
@@ -62,6 +63,7 @@ def test_a_folder_becomes_an_adapter_that_predicts(folder: Path, tmp_path: Path,
     assert bad["error"]["code"] == "image.not_an_image"
 
 
+@pytest.mark.services
 @pytest.mark.slow
 def test_without_query_images_nothing_is_measured(folder: Path, tmp_path: Path) -> None:
     result = run("adapt", str(folder), "--shot", "1", "--query", "0", "--iterations", "1", "--out", str(tmp_path), "--json")
@@ -69,6 +71,7 @@ def test_without_query_images_nothing_is_measured(folder: Path, tmp_path: Path) 
     assert (report["accuracy"], report["ci95"], report["zero_shot_accuracy"]) == (None, None, None)
 
 
+@pytest.mark.services
 def test_an_adapter_that_is_there_stops_the_command_before_it_trains(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("mine")
     (tmp_path / "notes.txt").write_text("mine too")
@@ -80,6 +83,7 @@ def test_an_adapter_that_is_there_stops_the_command_before_it_trains(folder: Pat
     assert not (tmp_path / "adapter.safetensors").exists()
 
 
+@pytest.mark.services
 @pytest.mark.slow
 def test_force_writes_over_the_adapter_and_over_nothing_else(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("old")
@@ -112,12 +116,14 @@ def test_the_files_of_an_adapter_are_those_that_the_method_writes() -> None:
     assert ADAPTER_FILES == (MANIFEST_FILE, TENSORS_FILE)
 
 
+@pytest.mark.services
 def test_without_a_folder_to_write_to_the_option_is_named(folder: Path) -> None:
     result = run("adapt", str(folder))
     assert result.returncode == 2
     assert "--out" in result.stderr
 
 
+@pytest.mark.services
 def test_two_labels_that_read_the_same_stop_the_command(tmp_path: Path) -> None:
     write_folders(tmp_path / "drawn", num_images=1)
     (tmp_path / "drawn" / "rings").rename(tmp_path / "drawn" / "Star")
@@ -128,6 +134,7 @@ def test_two_labels_that_read_the_same_stop_the_command(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.services
 @pytest.mark.parametrize("options", [(), ("--force",)])
 def test_a_place_that_cannot_be_written_to_is_told_before_anything_is_trained(
     options: tuple[str, ...], folder: Path, tmp_path: Path
@@ -140,6 +147,7 @@ def test_a_place_that_cannot_be_written_to_is_told_before_anything_is_trained(
     assert "fine-tuning" not in result.stderr
 
 
+@pytest.mark.services
 def test_a_dry_run_says_what_would_stop_it_and_still_shows_the_classes(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -69,6 +69,7 @@ def test_an_impatient_stop_does_not_wait() -> None:
     assert time.monotonic() - started < 10
 
 
+@pytest.mark.services
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux ends children with their parent")
 def test_children_end_when_the_parent_is_killed(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"

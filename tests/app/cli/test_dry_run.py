@@ -59,6 +59,7 @@ def test_many_files_with_one_cause_are_one_entry_with_their_number(folder: Path)
     assert [(left["count"], left["code"]) for left in found.left_out] == [(3000, "image.not_an_image")]
 
 
+@pytest.mark.services
 def test_the_command_names_problems_and_ends_as_the_real_one_would(folder: Path) -> None:
     shutil.copytree(folder / "star", folder / "Star")
     (folder / "nothing").mkdir()
@@ -69,6 +70,7 @@ def test_the_command_names_problems_and_ends_as_the_real_one_would(folder: Path)
     assert {problem["code"] for problem in report["problems"]} == {"support_set.same_tokens", "support_set.empty_class"}
 
 
+@pytest.mark.services
 def test_the_command_imports_no_torch_and_writes_nothing(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     done = run(str(folder), "--shot", "2", "--out", str(out))
@@ -81,6 +83,7 @@ def test_the_command_imports_no_torch_and_writes_nothing(folder: Path, tmp_path:
     assert "a photo of a polka dots." in done.stdout
 
 
+@pytest.mark.services
 def test_a_source_that_cannot_be_read_is_a_problem_like_others(tmp_path: Path) -> None:
     done = run(str(tmp_path / "nowhere"), "--json")
     assert done.returncode == 2

@@ -20,6 +20,7 @@ def vtt_keys(tmp_path: Path) -> Any:
     return run
 
 
+@pytest.mark.services
 @pytest.mark.slow
 def test_keys_are_made_listed_rotated_and_revoked(vtt_keys: Any) -> None:
     made = json.loads(vtt_keys("create", "--tenant", "clinic", "--scopes", "predict", "--days", "30", "--json"))
@@ -39,6 +40,7 @@ def test_keys_are_made_listed_rotated_and_revoked(vtt_keys: Any) -> None:
     assert actions == ["vtt keys quota", "vtt keys revoke", "vtt keys rotate", "vtt keys create"]
 
 
+@pytest.mark.services
 @pytest.mark.slow
 def test_what_cannot_be_is_named(vtt_keys: Any) -> None:
     assert "train, predict" in vtt_keys("create", "--tenant", "clinic", "--scopes", "everything", code=2)

@@ -12,6 +12,7 @@ def run(*arguments: str, environment: dict[str, str] | None = None) -> subproces
     return subprocess.run(command, capture_output=True, text=True, timeout=60, check=False, env=environment)
 
 
+@pytest.mark.services
 def test_help_lists_the_commands_without_importing_torch() -> None:
     code = "import sys, app.cli.main; print(sorted({'torch', 'fastapi', 'celery', 'sqlalchemy'} & set(sys.modules)))"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=True)
@@ -22,6 +23,8 @@ def test_help_lists_the_commands_without_importing_torch() -> None:
         assert name in listing.stdout
 
 
+@pytest.mark.services
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
@@ -41,10 +44,12 @@ def test_bad_input_ends_with_code_2_and_says_what_to_do(arguments: list[str], sa
         assert part in result.stderr
 
 
+@pytest.mark.services
 def test_an_unknown_option_ends_with_code_2() -> None:
     assert run("adapt", ".", "--magic").returncode == 2
 
 
+@pytest.mark.services
 def test_a_wrong_environment_ends_with_code_2_and_names_the_variable() -> None:
     result = run("up", environment={"VTT_PORT": "many", "PATH": ""})
     assert result.returncode == 2
@@ -67,6 +72,8 @@ def test_what_is_not_the_users_doing_ends_with_code_1(
     assert "Use mini" in capsys.readouterr().err
 
 
+@pytest.mark.services
+@pytest.mark.slow
 @pytest.mark.parametrize("arguments", [["up"], ["api"], ["worker"]])
 def test_a_file_in_place_of_the_data_folder_is_bad_input_and_no_traceback(arguments: list[str], tmp_path: Path) -> None:
     file = tmp_path / "data"

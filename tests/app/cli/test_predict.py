@@ -18,6 +18,7 @@ def test_a_folder_is_not_an_image(tmp_path: Path) -> None:
         read_image_file(tmp_path)
 
 
+@pytest.mark.services
 @pytest.mark.slow
 def test_a_folder_that_is_no_adapter_ends_with_code_2(tmp_path: Path) -> None:
     command = [sys.executable, "-m", "app.cli.main", "predict", str(tmp_path), "image.png"]

@@ -89,6 +89,7 @@ def test_one_class_only_is_refused(folder: Path) -> None:
         select_images(folder, shot=2, query=0)
 
 
+@pytest.mark.slow
 def test_more_images_than_the_limit_ask_for_a_shot(tmp_path: Path) -> None:
     write_folders(tmp_path / "many", num_images=17)
     with pytest.raises(TooManyShotsError, match="--shot 16"):
@@ -140,6 +141,7 @@ def test_a_label_too_long_for_the_prompt_stops_too(folder: Path) -> None:
         select_images(folder, shot=2, query=0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("first", "second"), [("Star", "star"), ("child’s toy", "child's toy"), ("b&amp;w", "b&w")])
 def test_two_labels_with_the_same_tokens_stop_by_name(folder: Path, first: str, second: str) -> None:
     (folder / "star").rename(folder / first)

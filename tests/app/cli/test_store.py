@@ -44,6 +44,7 @@ def store(session_factory: SessionFactory, database_url: str, tmp_path: Path, mo
     return store
 
 
+@pytest.mark.slow
 def test_a_dry_run_comes_first_and_a_second_run_changes_nothing(store: ObjectStore) -> None:
     sent = store.get("old/0")
     tried = CliRunner().invoke(cli, ["store", "strip-metadata", "--dry-run", "--json"])

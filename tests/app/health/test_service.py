@@ -15,6 +15,7 @@ from app.infra.workers import LiveWorker
 from tests.fixtures.http_api import Api
 
 
+@pytest.mark.slow
 @pytest.mark.services
 def test_a_lost_database_and_store_are_named(api: Api, s3_url: str, closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     def lost(*_: object) -> None:

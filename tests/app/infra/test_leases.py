@@ -110,6 +110,7 @@ def test_a_stale_holder_cannot_write(session_factory: SessionFactory, lease: Lea
         assert session.scalar(select(func.count()).select_from(ModelRow)) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", WRITES)
 def test_the_same_holder_cannot_write_with_an_old_token(
     session_factory: SessionFactory, lease: Lease, now: datetime, write: str

@@ -51,6 +51,7 @@ def move(url: str, revision: str, *, down: bool = False) -> None:
         (command.downgrade if down else command.upgrade)(alembic_config(connection), revision)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("before", "after"), list(itertools.pairwise(["base", *REVISIONS])))
 def test_a_migration_keeps_every_row(empty_url: str, before: str, after: str) -> None:
     if before != "base":
@@ -76,6 +77,7 @@ def test_there_is_one_newest_revision() -> None:
     assert len(SCRIPTS.get_heads()) == 1
 
 
+@pytest.mark.slow
 def test_rows_can_be_drawn_for_every_table_of_the_newest_revision(empty_url: str) -> None:
     move(empty_url, "head")
     with open_for_migration(empty_url) as connection:

@@ -94,6 +94,7 @@ def test_a_folder_is_not_a_blob(store: ObjectStore) -> None:
     assert not store.exists("a")
 
 
+@pytest.mark.slow
 def test_large_blobs_are_read_back_completely(store: ObjectStore) -> None:
     content = bytes(range(256)) * 2**19  # 128 MiB, more than one request may carry
     store.put("a/large", content)
@@ -115,6 +116,7 @@ def test_a_store_that_answers_says_so(store: ObjectStore) -> None:
     store.ping()
 
 
+@pytest.mark.slow
 @pytest.mark.services
 def test_an_s3_that_is_away_is_named_by_every_method(s3_url: str, closed_port: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{closed_port}")

@@ -83,6 +83,7 @@ def test_a_long_queue_is_not_sent_again(session_factory: SessionFactory, queue: 
     assert queue.depth() == 1
 
 
+@pytest.mark.slow
 def test_a_broker_out_of_reach_still_lets_expired_jobs_go(
     session_factory: SessionFactory, job_id: str, now: datetime, tmp_path: Path, broker_url: str
 ) -> None:

@@ -52,6 +52,7 @@ def test_nothing_is_kept_on_disk(tmp_path: Path) -> None:
     assert {path.name for path in tmp_path.iterdir()} == {"redis.log"}
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux ends the children of a killed process")
 def test_the_server_ends_with_a_parent_that_is_killed(tmp_path: Path) -> None:
     program = (

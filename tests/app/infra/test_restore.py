@@ -75,6 +75,7 @@ def back_up(url: str, store: ObjectStore, path: Path) -> Manifest:
     return write_backup(path, url, store, utc_now())
 
 
+@pytest.mark.slow
 @EITHER_WAY
 def test_all_rows_and_blobs_come_back_in_the_other_kind_of_database(
     make_url: MakeUrl, stores: tuple[ObjectStore, ObjectStore], tmp_path: Path, source: str, target: str
@@ -88,6 +89,7 @@ def test_all_rows_and_blobs_come_back_in_the_other_kind_of_database(
     assert not stores[1].exists("adapter_-0/manifest.json")
 
 
+@pytest.mark.slow
 @EITHER_WAY
 def test_new_events_get_ids_after_those_that_came_back(
     make_url: MakeUrl, stores: tuple[ObjectStore, ObjectStore], tmp_path: Path, source: str, target: str
@@ -105,6 +107,7 @@ def test_new_events_get_ids_after_those_that_came_back(
     engine.dispose()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["sqlite", "postgres"])
 def test_running_jobs_are_queued_and_the_attempt_does_not_count(
     make_url: MakeUrl, stores: tuple[ObjectStore, ObjectStore], tmp_path: Path, target: str
@@ -127,6 +130,7 @@ def test_running_jobs_are_queued_and_the_attempt_does_not_count(
     engine.dispose()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["sqlite", "postgres"])
 def test_a_backup_of_an_older_version_is_brought_up_to_date(
     make_url: MakeUrl, stores: tuple[ObjectStore, ObjectStore], tmp_path: Path, target: str
@@ -165,6 +169,7 @@ def test_a_backup_of_a_newer_version_is_refused(
         restore_backup(tmp_path / "newer.tar", make_url("sqlite"), stores[1], utc_now())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["sqlite", "postgres"])
 def test_an_installation_that_was_only_started_is_empty_and_one_with_rows_is_not(
     make_url: MakeUrl, stores: tuple[ObjectStore, ObjectStore], tmp_path: Path, target: str
@@ -180,6 +185,7 @@ def test_an_installation_that_was_only_started_is_empty_and_one_with_rows_is_not
     assert lines_of(url) == before
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("target", ["sqlite", "postgres"])
 def test_a_restore_that_fails_in_the_middle_leaves_an_empty_installation(
     make_url: MakeUrl, stores: tuple[ObjectStore, ObjectStore], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, target: str

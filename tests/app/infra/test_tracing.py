@@ -104,6 +104,7 @@ def test_a_request_and_the_attempt_at_its_job_are_one_trace(
     assert [line["status"] for line in lines if line["event"] == "request" and line["request_id"] == "from-a-proxy"] == [202]
 
 
+@pytest.mark.services
 def test_without_an_endpoint_nothing_is_traced_or_imported() -> None:
     program = (
         "import sys, app.infra.tracing as tracing\n"

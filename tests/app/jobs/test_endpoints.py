@@ -74,6 +74,7 @@ def test_settings_name_the_backbone_of_a_job_that_names_none(make_api: MakeApi) 
     assert body["recipe"]["host_learning_rate"] == 2e-4  # nothing was measured on it: as released
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fields", "rate"), [({}, 1e-3), ({"preset": "released"}, 2e-4), ({"recipe": {"host_learning_rate": 4e-4}}, 4e-4)]
 )

@@ -66,6 +66,7 @@ async def watch(api: Api, job_id: str, last_id: int = 0) -> list[object]:
     return [event.data.get("step", event.data.get("state")) async for event in follow(api.context, job_id, last_id)]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_followers", [1, 200])
 def test_the_number_of_statements_does_not_grow_with_the_followers(on_each_database: Api, num_followers: int) -> None:
     api = on_each_database
@@ -125,6 +126,7 @@ def test_a_follower_gets_the_events_of_its_job_alone(on_each_database: Api) -> N
     assert asyncio.run(follow_both()) == [mine_seen, ["queued", 7, "cancelled"], mine_seen]
 
 
+@pytest.mark.slow
 def test_a_slow_follower_holds_up_nobody_and_misses_nothing(api: Api) -> None:
     job_id = api.start_job()
     steps = list(range(3 * MAX_WAITING_EVENTS))

@@ -175,6 +175,7 @@ def test_a_form_that_breaks_off_is_refused(api: Api) -> None:
 TOO_LONG = "plate " + "1234567890" * 8
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("first", "second"),
     [("Star", "star"), ("\uff53\uff54\uff41\uff52", "star"), ("child\u2019s toy", "child's toy"), ("b&amp;w star", "b&w star")],
@@ -289,6 +290,7 @@ class TestArchives:
         assert [result["count"] for result in results] == [1] * 22
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("turn", [None, *range(1, 9)])
 def test_no_image_is_stored_with_its_metadata(api: Api, turn: int | None) -> None:
     """Positions, serial numbers, maker notes, thumbnails, XMP, IPTC, comments, a zip behind the picture; every container."""

@@ -33,6 +33,7 @@ class TestBackbone:
         assert make_backbone(seed=0).weight_sha256 == tiny_backbone.weight_sha256
         assert make_backbone(seed=1).weight_sha256 != tiny_backbone.weight_sha256
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("kind", KINDS)
     def test_a_short_fine_tuning_of_each_kind_lowers_both_losses(
         self, kind: str, support_set: SupportSet, make_recipe: Callable[..., FinetuneRecipe]
@@ -46,6 +47,7 @@ class TestBackbone:
         absorbed = [report.absorption_loss for report in reports if report.absorption_loss is not None]
         assert absorbed[-1] < absorbed[0] - 0.1
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("kind", KINDS)
     @pytest.mark.parametrize("method", METHODS)
     def test_every_method_goes_the_whole_way_on_each_kind(

@@ -27,6 +27,7 @@ MAX_AT_ONCE = 8
 """Decoded images that may be in memory: two threads, each with an image, its converted copy, and the decoder's own buffers."""
 
 
+@pytest.mark.services
 @pytest.mark.slow
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the peak is read from /proc")
 def test_many_large_images_take_the_memory_of_a_few() -> None:

@@ -21,6 +21,7 @@ class TestCatalogue:
         assert (base.image_side_pixels, base.joint_size, base.num_vision_layers, base.num_text_layers) == (224, 512, 12, 12)
         assert (large.joint_size, large.num_vision_layers, large.num_text_layers) == (768, 24, 12)
 
+    @pytest.mark.services
     def test_reading_it_needs_no_torch(self) -> None:
         program = "import sys; from vtt_core.contract.backbones import catalogue; catalogue(); sys.exit('torch' in sys.modules)"
         subprocess.run([sys.executable, "-c", program], check=True)

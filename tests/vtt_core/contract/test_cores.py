@@ -69,6 +69,7 @@ def test_an_affinity_below_the_quota_counts(tmp_path: Path, monkeypatch: pytest.
     assert usable_cores(root) == 2
 
 
+@pytest.mark.services
 def test_a_real_process_bound_to_one_core_has_one() -> None:
     code = "import os; os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})"
     code += "; from vtt_core.contract.cores import usable_cores; print(usable_cores())"

@@ -21,6 +21,7 @@ def inputs(sizes: tuple[int, int, int, int], dtype: torch.dtype) -> list[Tensor]
     return [tensor.requires_grad_() for tensor in drawn]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
 @pytest.mark.parametrize("sizes", SIZES)
 def test_it_equals_the_plain_scan_and_its_gradients(

@@ -13,6 +13,7 @@ from vtt_core.fusion.triton_scan import CHANNELS_A_PROGRAM, triton_selective_sca
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-12), (torch.float32, 1e-5)])
 @pytest.mark.parametrize("sizes", [*SIZES, (2, 5, CHANNELS_A_PROGRAM + 3, 6)])
 def test_it_equals_the_plain_scan_and_its_gradients(
@@ -42,6 +43,7 @@ def test_it_equals_the_kernel_of_mamba_ssm_and_its_gradients() -> None:
         assert (got - expected).abs().max().item() <= 1e-4 * max(expected.abs().max().item(), 1)
 
 
+@pytest.mark.slow
 def test_many_networks_are_scanned_as_each_alone() -> None:
     several = [[tensor.detach().to(DEVICE) for tensor in inputs((2, 5, 11, 6), torch.float64)] for _ in range(3)]
     for index, arguments in enumerate(several):

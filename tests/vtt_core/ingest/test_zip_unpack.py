@@ -118,6 +118,8 @@ def bomb(method: int, size_mib: int, says_bytes: int) -> bytes:
     return pack([Entry(b"dog/bomb.bmp", method=method, packed=body, says_bytes=says_bytes)])
 
 
+@pytest.mark.services
+@pytest.mark.slow
 @pytest.mark.parametrize(("method", "size_mib"), [(BZIP2, 400), (LZMA, 400), (XZ, 400)])
 def test_a_real_bomb_that_lies_about_its_size_takes_little_memory(method: int, size_mib: int) -> None:
     """bzip2 packs 400 MiB of zeros into 1 kB; zipfile would unpack them all at once."""

@@ -97,6 +97,7 @@ def test_a_suggestion_that_reads_like_its_own_label_is_kept() -> None:
     assert advice.suggestion == "tomato late blight"
 
 
+@pytest.mark.services
 def test_advice_needs_no_torch() -> None:
     code = "import sys; from vtt_core.labels.advice import advise; print(len(advise(['IMG'])), 'torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

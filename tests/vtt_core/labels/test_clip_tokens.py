@@ -45,6 +45,7 @@ def test_known_numbers(prompt: str, num_tokens: int) -> None:
     assert num_clip_tokens(prompt) == num_tokens
 
 
+@pytest.mark.services
 def test_counting_imports_no_torch() -> None:
     code = (
         "import sys; from vtt_core.labels.clip_tokens import num_clip_tokens; "

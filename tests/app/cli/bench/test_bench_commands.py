@@ -15,8 +15,6 @@ import typer
 from app.cli.demo import running_service
 from app.cli.main import cli
 
-pytestmark = [pytest.mark.slow]
-
 TINY = ("--backbone", "tests/fixtures/tiny_clip.json")
 EPISODES = ("--way", "2", "--shot", "1", "--query", "1", "--episodes", "2", "--iterations", "1", "--threads", "1")
 
@@ -110,6 +108,8 @@ def test_every_benchmark_has_a_short_run() -> None:
 
 
 @pytest.mark.services
-@pytest.mark.parametrize("command", bench_commands())
+@pytest.mark.parametrize(
+    "command", [pytest.param(name, marks=[] if name == "step" else [pytest.mark.slow]) for name in bench_commands()]
+)
 def test_a_short_run_prints_its_figures(command: str, tmp_path: Path) -> None:
     SHORT_RUNS[command](tmp_path)

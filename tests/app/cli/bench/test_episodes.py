@@ -49,6 +49,7 @@ def without_seconds(folder: Path) -> dict[str, Any]:
     return dict(result)
 
 
+@pytest.mark.services
 @pytest.mark.slow
 def test_a_killed_run_goes_on_and_ends_with_the_same_result(data: Path, tmp_path: Path) -> None:
     arguments = ("--episodes", "4", "--methods", METHODS, "--iterations", "8")
@@ -87,6 +88,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_result(data: Path, tmp_path
         assert picture.width > 100
 
 
+@pytest.mark.services
 @pytest.mark.slow
 def test_without_a_folder_the_same_command_finds_its_log_in_the_cache(
     data: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -122,6 +124,8 @@ def test_what_cannot_be_used_is_refused(data: Path, tmp_path: Path, change: dict
         episodes(**{"data": str(data), "backbone": "tests/fixtures/tiny_clip.json", "out": tmp_path, **change})
 
 
+@pytest.mark.services
+@pytest.mark.slow
 def test_an_unknown_method_ends_with_code_2(data: Path) -> None:
     result = run(data, "--methods", "clip-lorra")
     assert result.returncode == 2

@@ -20,6 +20,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, capture_output=True, text=True, timeout=250, check=False)
 
 
+@pytest.mark.services
 @pytest.mark.slow
 def test_the_table_has_a_line_for_every_method_on_every_backbone(tmp_path: Path) -> None:
     config = tmp_path / "own.json"
@@ -53,6 +54,8 @@ def test_a_host_that_does_not_learn_is_named_and_ends_with_code_1(
     assert "small-clip maple: the classification loss went from" in told
 
 
+@pytest.mark.services
+@pytest.mark.slow
 @pytest.mark.parametrize(("backbones", "code"), [("no/such", "backbone.unknown"), (" , ", "input")])
 def test_wrong_backbones_end_with_code_2_before_anything_runs(backbones: str, code: str) -> None:
     result = run("--backbones", backbones)

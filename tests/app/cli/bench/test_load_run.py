@@ -53,6 +53,7 @@ def run_load(
     return run.outcomes, looks
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("rate", [None, 20.0])
 def test_every_request_has_its_outcome_and_health_is_looked_at(api: Api, rate: float | None) -> None:
     mix = mix_of(api)

@@ -22,6 +22,7 @@ def test_processes_are_named_by_what_they_do(command: list[str], name: str) -> N
     assert process_name(command) == name
 
 
+@pytest.mark.services
 def test_a_process_and_its_children_are_followed() -> None:
     with subprocess.Popen([sys.executable, "-c", "input()", "worker"], stdin=subprocess.PIPE) as child:
         curve = MemoryCurve(os.getpid(), "http://nowhere", {})
@@ -32,6 +33,7 @@ def test_a_process_and_its_children_are_followed() -> None:
     assert curve.samples[0][1]["worker"] > 1
 
 
+@pytest.mark.services
 def test_a_process_that_has_ended_gives_no_sample() -> None:
     with subprocess.Popen([sys.executable, "-c", ""]) as child:
         child.wait()

@@ -45,6 +45,7 @@ def plan(drawn: Path) -> Plan:
     )
 
 
+@pytest.mark.services
 def test_the_list_names_every_row_and_where_data_come_from() -> None:
     result = run("--list", "--json")
     listed = json.loads(result.stdout)
@@ -53,6 +54,8 @@ def test_the_list_names_every_row_and_where_data_come_from() -> None:
     assert "clip-lora+vtt/5-shot" in run("--list").stdout
 
 
+@pytest.mark.services
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -68,6 +71,7 @@ def test_what_cannot_be_run_is_refused(arguments: list[str], message: str) -> No
     assert message in result.stderr
 
 
+@pytest.mark.services
 @pytest.mark.slow
 def test_missing_data_and_weights_are_all_named_with_where_to_get_them(tmp_path: Path) -> None:
     weights = f"ViT-B-16-quickgelu/{tmp_path}/none.safetensors"
@@ -104,6 +108,7 @@ def test_a_domain_is_asked_for_as_it_was_published(plan: Plan) -> None:
     assert (request.by_patient, request.iterations) == (False, None)
 
 
+@pytest.mark.services
 @pytest.mark.slow
 def test_a_dry_run_goes_all_the_way_and_goes_on_from_its_log(tmp_path: Path) -> None:
     command = ["clip-lora+vtt/1-shot", "--dry-run", "--json", "--threads", "1", "--device", "cpu", "--out", str(tmp_path)]
@@ -120,6 +125,7 @@ def test_a_dry_run_goes_all_the_way_and_goes_on_from_its_log(tmp_path: Path) -> 
     assert len((tmp_path / "isic" / "episodes.jsonl").read_text().splitlines()) == 2
 
 
+@pytest.mark.services
 @pytest.mark.slow
 def test_one_domain_prints_a_table(drawn: Path, tmp_path: Path) -> None:
     result = run("clip-lora/1-shot", "--dry-run", "--data-root", str(drawn), "--domains", "eurosat", "--out", str(tmp_path))

@@ -30,6 +30,7 @@ def hash_of(adapter: Adapter) -> str:
     return hashlib.sha256(host_cells.adapter_to_files(adapter)["adapter.safetensors"]).hexdigest()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_every_host_learns_and_is_stripped_to_equal_logits_on_every_kind(kind: str) -> None:
     cells = list(run_cells(small_backbone(kind), SUPPORT_SET, ITERATIONS, make_stopwatch()))

@@ -59,6 +59,7 @@ def assert_same(fast: StepGradients, plain: StepGradients, tolerance: float) -> 
             assert (got - expected).abs().max().item() <= tolerance * expected.abs().max().item()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_threads", [1, 2, 8])
 @pytest.mark.parametrize(
     "architecture", [{}, {"quick_gelu": True}, {"vision_layers": 4, "text_layers": 2}, {"vision_layers": 1, "text_layers": 3}]

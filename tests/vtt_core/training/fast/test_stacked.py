@@ -40,6 +40,7 @@ def assert_same(got: StepReport, expected: StepReport) -> None:
         assert pair == (None, None) or pair[0] == pytest.approx(pair[1], rel=1e-6, abs=1e-8)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "preset", "changes"),
     [
