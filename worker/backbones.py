@@ -21,7 +21,7 @@ _log = structlog.get_logger(__name__)
 
 
 class BackboneCache:
-    """Loads a backbone when it is another than the last one, and makes it ready to be trained on.
+    """Holds the last backbone; loads and warms up another one when a job needs it.
 
     Args:
         device: torch device.
@@ -41,7 +41,7 @@ class BackboneCache:
 
     @property
     def scan(self) -> ScanChoice:
-        """What runs the scan of the released recipe: on the backbone in memory, or on any that fits where there is none."""
+        """What runs the scan of the released recipe on the backbone in memory, or on any that fits if there is none."""
         kept = self._kept
         num_states = None if kept is None else state_size_of(FinetuneRecipe(), kept.joint_size)
         return choose_scan(torch.device(self.device), num_states)
@@ -69,10 +69,3 @@ class BackboneCache:
             raise
         self.weights.note(backbone_id, is_loaded=True)
         return backbone
-
-
-def resolve_device(device: str) -> str:
-    """Return a torch device for VTT_DEVICE: `auto` is the first GPU if there is one."""
-    if device != "auto":
-        return device
-    return "cuda" if torch.cuda.is_available() else "cpu"
