@@ -31,7 +31,7 @@ _log = structlog.get_logger(__name__)
 
 
 def attempt_job(context: WorkerContext, job_id: str) -> None:
-    """Claim the job and bring it as far as this worker can; end at once where there is nothing to do.
+    """Claim the job and work on it as far as possible; return at once if there is nothing to do.
 
     Args:
         context: what this process works with.
@@ -67,7 +67,7 @@ def _claim(context: WorkerContext, job_id: str) -> Lease | None:
 
 
 def _run_and_settle(context: WorkerContext, lease: Lease) -> Outcome:
-    """Run the pipeline and write what became of it; only here do errors turn into states."""
+    """Run the pipeline and store its outcome; only here do errors turn into states."""
     outcome, model_id = Outcome.SUCCEEDED, None
     try:
         model_id = _run_pipeline(context, lease)
@@ -79,13 +79,13 @@ def _run_and_settle(context: WorkerContext, lease: Lease) -> Outcome:
         _settle(context, lambda leases: leases.cancel_by_worker(lease, context.clock()))
     except StopRequestedError:
         _log.info("handed_back")
-        _hand_back(context, lease, None)
-        return Outcome.HANDED_BACK
+        _requeue(context, lease, None)
+        return Outcome.REQUEUED
     except OUTAGES as error:
-        # Another worker may reach what this one cannot, and it is not the job's fault: the attempt does not count.
+        # Another worker may reach what this one cannot. It is not the job's fault, so the attempt does not count.
         _log.warning("handed_back_in_an_outage", reason=str(error)[:300])
-        _hand_back(context, lease, None)
-        return Outcome.HANDED_BACK
+        _requeue(context, lease, None)
+        return Outcome.REQUEUED
     except VttError as error:
         outcome = Outcome.FAILED
         _log.warning("failed", code=error.code, reason=str(error))
@@ -94,12 +94,12 @@ def _run_and_settle(context: WorkerContext, lease: Lease) -> Outcome:
     except (MemoryError, torch.OutOfMemoryError) as error:
         outcome = Outcome.CRASHED
         _log.exception("out_of_memory")
-        if _hand_back(context, lease, _out_of_memory(error, context)) == JobState.QUEUED:
+        if _requeue(context, lease, _out_of_memory(error, context)) == JobState.QUEUED:
             return outcome
     except Exception as error:
         outcome = Outcome.CRASHED
         _log.exception("crashed")
-        if _hand_back(context, lease, _crashed(error)) == JobState.QUEUED:
+        if _requeue(context, lease, _crashed(error)) == JobState.QUEUED:
             return outcome
     _clear(context, lease.job_id, model_id)
     return outcome
@@ -116,30 +116,30 @@ def _run_pipeline(context: WorkerContext, lease: Lease) -> str:
         clock=context.clock,
     ) as heartbeat:
         patience = OutageRetry(settings.lease_seconds, heartbeat.check)
-        order = patience.wait_for(lambda: _read_job_spec(context, lease.job_id))
-        support_set = patience.wait_for(lambda: fetch_support_set(order, context.store))
-        backbone = context.backbones.get(order.backbone_id)
-        finetune = patience.wait_for(lambda: open_finetune(order, backbone, support_set, context.store, settings.limits))
+        spec = patience.wait_for(lambda: _read_job_spec(context, lease.job_id))
+        support_set = patience.wait_for(lambda: fetch_support_set(spec, context.store))
+        backbone = context.backbones.get(spec.backbone_id)
+        finetune = patience.wait_for(lambda: open_finetune(spec, backbone, support_set, context.store, settings.limits))
         progress = ProgressWriter(
             context.session_factory, lease, context.clock, time.monotonic, context.metrics.step_seconds.observe
         )
-        run_steps(finetune, order, context.store, heartbeat, progress, settings.checkpoint_steps)
+        run_steps(finetune, spec, context.store, heartbeat, progress, settings.checkpoint_steps)
         model_id = publish(
             finetune,
             support_set,
-            order,
+            spec,
             lease=lease,
             patience=patience,
             session_factory=context.session_factory,
             store=context.store,
             clock=context.clock,
         )
-        context.metrics.job_seconds.observe((context.clock() - order.created_at).total_seconds())
+        context.metrics.job_seconds.observe((context.clock() - spec.created_at).total_seconds())
         return model_id
 
 
 def _clear(context: WorkerContext, job_id: str, model_id: str | None) -> None:
-    """Remove the checkpoint of a job that has ended one way or another, so that nobody goes on from it."""
+    """Remove the checkpoint of a job that has ended, so that nobody resumes from it."""
     try:
         clear_job(context.store, job_id, model_id)
     except OUTAGES as error:
@@ -151,10 +151,10 @@ def _read_job_spec(context: WorkerContext, job_id: str) -> JobSpec:
         return read_job_spec(session, job_id)
 
 
-def _hand_back(context: WorkerContext, lease: Lease, reason: VttError | None) -> JobState:
+def _requeue(context: WorkerContext, lease: Lease, reason: VttError | None) -> JobState:
     def write() -> JobState:
         with context.session_factory.begin() as session:
-            state = LeaseRepository(session).hand_back(lease, context.clock(), reason=reason)
+            state = LeaseRepository(session).requeue(lease, context.clock(), reason=reason)
             if state == JobState.QUEUED:
                 send_after_commit(session, context.queue, FinetuneMessage(lease.job_id))
             return state
@@ -171,7 +171,7 @@ def _settle(context: WorkerContext, write: Callable[[LeaseRepository], None]) ->
 
 
 def _patience(context: WorkerContext) -> OutageRetry:
-    """Return the patience of writes outside the pipeline: after a lease without one, the reaper sees to the job."""
+    """Return the retries of writes outside the pipeline: after the time of one lease, the reaper takes over the job."""
     return OutageRetry(context.settings.lease_seconds, lambda: None)
 
 

@@ -112,7 +112,7 @@ class LeaseRepository:
         """End the job because its user asked for it; raises StaleLeaseError and JobTransitionError."""
         self._move(lease, JobState.CANCELLED, now, **_ended(now))
 
-    def hand_back(self, lease: Lease, now: datetime, *, reason: VttError | None = None) -> JobState:
+    def requeue(self, lease: Lease, now: datetime, *, reason: VttError | None = None) -> JobState:
         """Let another worker have the job; the caller sends a message for a queued one.
 
         Args:

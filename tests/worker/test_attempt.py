@@ -286,7 +286,7 @@ def test_what_is_away_for_a_moment_costs_neither_the_job_nor_an_attempt(
     assert (row.state, row.attempt, len(models(context))) == (JobState.SUCCEEDED, 1, 1)
 
 
-@pytest.mark.parametrize("name", ["cancel_by_worker", "fail", "hand_back"])
+@pytest.mark.parametrize("name", ["cancel_by_worker", "fail", "requeue"])
 def test_the_end_of_a_job_is_written_after_a_moment_s_outage(
     context: WorkerContext, read_job: ReadJob, sent: SentMessages, monkeypatch: pytest.MonkeyPatch, name: str
 ) -> None:
@@ -297,13 +297,13 @@ def test_the_end_of_a_job_is_written_after_a_moment_s_outage(
         with context.session_factory.begin() as session:
             JobRepository(session).request_cancel(job_id, utc_now())
 
-    after_step(monkeypatch, 1, context.stop.set if name == "hand_back" else cancel)
+    after_step(monkeypatch, 1, context.stop.set if name == "requeue" else cancel)
     monkeypatch.setattr(outage_retry, "PAUSE_SECONDS", 0.01)
     fail_at_first(monkeypatch, LeaseRepository, name, AWAY["database"])
     attempt_job(context, job_id)
-    expected = {"cancel_by_worker": JobState.CANCELLED, "fail": JobState.FAILED, "hand_back": JobState.QUEUED}
+    expected = {"cancel_by_worker": JobState.CANCELLED, "fail": JobState.FAILED, "requeue": JobState.QUEUED}
     assert read_job(job_id).state == expected[name]
-    assert sent.job_ids == ([job_id] if name == "hand_back" else [])
+    assert sent.job_ids == ([job_id] if name == "requeue" else [])
 
 
 def test_an_outage_that_outlasts_a_lease_hands_the_job_back_and_does_not_count(

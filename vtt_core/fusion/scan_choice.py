@@ -22,8 +22,8 @@ from typing import Literal
 import torch
 from torch import Tensor
 
-from vtt_core.fusion.compiled_scan import compiled_selective_scan
 from vtt_core.fusion.mamba_ssm_scan import MAX_STATES, find_kernel, mamba_ssm_scan
+from vtt_core.fusion.numba_scan import numba_selective_scan
 from vtt_core.fusion.scan import selective_scan
 from vtt_core.fusion.triton_scan import triton_selective_scan
 from vtt_core.kernels.triton_kernels import can_launch_on
@@ -46,7 +46,7 @@ class ScanChoice:
 
 
 class _Preferred:
-    """What this process prefers; set once, when it starts."""
+    """The preference of this process; set once, when it starts."""
 
     scan: ScanPreference = "same-bytes"
 
@@ -84,7 +84,7 @@ def choose_stacked_scan(device: torch.device) -> SelectiveScan:
 @lru_cache(maxsize=64)
 def _choose(device_type: str, num_states: int | None, dtype: torch.dtype, preference: ScanPreference) -> ScanChoice:
     if device_type == "cpu":
-        return ScanChoice("compiled", "on a CPU the loops compiled here are the fastest form", compiled_selective_scan)
+        return ScanChoice("compiled", "on a CPU the loops compiled here are the fastest form", numba_selective_scan)
     if device_type != "cuda":
         return ScanChoice(
             "plain", f"there are kernels for CUDA devices and loops for CPUs, but not for {device_type!r}", selective_scan

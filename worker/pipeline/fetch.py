@@ -47,10 +47,10 @@ def read_job_spec(session: Session, job_id: str) -> JobSpec:
     )
 
 
-def fetch_support_set(order: JobSpec, store: ObjectStore) -> SupportSet:
+def fetch_support_set(spec: JobSpec, store: ObjectStore) -> SupportSet:
     """Return the images, classes and images in the order of their arrival; raises BlobMissingError."""
-    blobs = store.get_many(blob_key for _, _, blob_key in order.images)
+    blobs = store.get_many(blob_key for _, _, blob_key in spec.images)
     by_label: dict[str, list[SupportImage]] = {}
-    for label, file_name, blob_key in order.images:
+    for label, file_name, blob_key in spec.images:
         by_label.setdefault(label, []).append(SupportImage(file_name, blobs[blob_key]))
     return SupportSet(tuple(SupportClass(label, tuple(images)) for label, images in by_label.items()))

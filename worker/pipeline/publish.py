@@ -32,7 +32,7 @@ _log = structlog.get_logger(__name__)
 def publish(
     finetune: Finetune,
     support_set: SupportSet,
-    order: JobSpec,
+    spec: JobSpec,
     *,
     lease: Lease,
     patience: OutageRetry,
@@ -56,21 +56,21 @@ def publish(
     metrics = verify(finetune.backbone, finetune, files, support_set)
     patience.check()
     model_id = new_id(MODEL_PREFIX)
-    adapter_key = f"{blob_folder(order.tenant_id)}models/{model_id}"
-    patience.wait_for(lambda: note_draft(store, order.job_id, model_id, adapter_key))
+    adapter_key = f"{blob_folder(spec.tenant_id)}models/{model_id}"
+    patience.wait_for(lambda: note_draft(store, spec.job_id, model_id, adapter_key))
     for name, content in files.items():
         patience.wait_for(partial(store.put, f"{adapter_key}/{name}", content))
 
     def make_row() -> ModelRow:
         return ModelRow(
             id=model_id,
-            tenant_id=order.tenant_id,
-            job_id=order.job_id,
-            name=order.name,
-            backbone_id=order.backbone_id,
+            tenant_id=spec.tenant_id,
+            job_id=spec.job_id,
+            name=spec.name,
+            backbone_id=spec.backbone_id,
             backbone_sha256=adapter.manifest.backbone_sha256,
             labels=list(adapter.manifest.labels),
-            recipe=order.recipe.to_json(),
+            recipe=spec.recipe.to_json(),
             metrics=metrics,
             adapter_key=adapter_key,
             adapter_bytes=sum(map(len, files.values())),

@@ -1,4 +1,4 @@
-"""Run a fine-tuning step by step, so that any worker can go on where this one stops."""
+"""Run a fine-tuning step by step, so that any worker can resume where this one stops."""
 
 from __future__ import annotations
 
@@ -20,24 +20,24 @@ _log = structlog.get_logger(__name__)
 
 
 def open_finetune(
-    order: JobSpec, backbone: Backbone, support_set: SupportSet, store: ObjectStore, limits: Limits = DEFAULT_LIMITS
+    spec: JobSpec, backbone: Backbone, support_set: SupportSet, store: ObjectStore, limits: Limits = DEFAULT_LIMITS
 ) -> Finetune:
     """Return the fine-tuning at the job's last checkpoint, or at its start."""
-    key = checkpoint_key(order.job_id)
+    key = checkpoint_key(spec.job_id)
     if store.exists(key):
         try:
-            finetune = Finetune(backbone, support_set, order.recipe, order.seed, store.get(key), limits)
+            finetune = Finetune(backbone, support_set, spec.recipe, spec.seed, store.get(key), limits)
         except CheckpointMismatchError as error:
             _log.warning("checkpoint_not_usable", reason=str(error))
         else:
             _log.info("resumed", step=finetune.step)
             return finetune
-    return Finetune(backbone, support_set, order.recipe, order.seed, limits=limits)
+    return Finetune(backbone, support_set, spec.recipe, spec.seed, limits=limits)
 
 
 def run_steps(
     finetune: Finetune,
-    order: JobSpec,
+    spec: JobSpec,
     store: ObjectStore,
     heartbeat: Heartbeat,
     progress: ProgressWriter,
@@ -57,17 +57,17 @@ def run_steps(
         try:
             heartbeat.check()
         except StopRequestedError:
-            # Where it cannot be kept now, the next worker goes on from the one before.
-            _keep_checkpoint(finetune, order, store, heartbeat)
+            # If it cannot be stored now, the next worker resumes from the one before.
+            _keep_checkpoint(finetune, spec, store, heartbeat)
             raise
         if report.step % checkpoint_steps == 0 and not is_last:
-            _keep_checkpoint(finetune, order, store, heartbeat)
+            _keep_checkpoint(finetune, spec, store, heartbeat)
 
 
-def _keep_checkpoint(finetune: Finetune, order: JobSpec, store: ObjectStore, heartbeat: Heartbeat) -> None:
+def _keep_checkpoint(finetune: Finetune, spec: JobSpec, store: ObjectStore, heartbeat: Heartbeat) -> None:
     try:
         # A worker that was frozen past its lease must not put an old checkpoint over a newer one.
         heartbeat.renew()
-        store.put(checkpoint_key(order.job_id), finetune.checkpoint())
+        store.put(checkpoint_key(spec.job_id), finetune.checkpoint())
     except OUTAGES as error:
         _log.warning("checkpoint_not_kept", step=finetune.step, reason=str(error)[:300])

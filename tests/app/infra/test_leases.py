@@ -56,8 +56,8 @@ WRITES: dict[str, Callable[[LeaseRepository, Lease, datetime], object]] = {
     "succeed": lambda leases, lease, now: leases.succeed(lease, a_model(lease.job_id, now), now),
     "fail": lambda leases, lease, now: leases.fail(lease, CRASH, now),
     "cancel_by_worker": lambda leases, lease, now: leases.cancel_by_worker(lease, now),
-    "hand_back": lambda leases, lease, now: leases.hand_back(lease, now),
-    "hand_back_with_reason": lambda leases, lease, now: leases.hand_back(lease, now, reason=CRASH),
+    "requeue": lambda leases, lease, now: leases.requeue(lease, now),
+    "requeue_with_reason": lambda leases, lease, now: leases.requeue(lease, now, reason=CRASH),
 }
 
 
@@ -179,7 +179,7 @@ def test_a_failure_keeps_what_the_user_can_act_on(session_factory: SessionFactor
 
 def test_a_worker_that_is_asked_to_stop_spends_no_attempt(session_factory: SessionFactory, lease: Lease, now: datetime) -> None:
     with session_factory.begin() as session:
-        assert LeaseRepository(session).hand_back(lease, now) == JobState.QUEUED
+        assert LeaseRepository(session).requeue(lease, now) == JobState.QUEUED
     again = claim(session_factory, lease.job_id, "other", now)
     assert again is not None
     assert again.attempt == 1
@@ -191,7 +191,7 @@ def test_the_last_attempt_that_goes_wrong_fails_the_job(session_factory: Session
         lease = claim(session_factory, job_id, "worker", now)
         assert lease is not None
         with session_factory.begin() as session:
-            states.append(LeaseRepository(session).hand_back(lease, now, reason=CRASH))
+            states.append(LeaseRepository(session).requeue(lease, now, reason=CRASH))
     assert states == [JobState.QUEUED, JobState.QUEUED, JobState.FAILED]
     assert read(session_factory, job_id).error is not None
     assert claim(session_factory, job_id, "worker", now) is None
@@ -202,7 +202,7 @@ def test_a_job_handed_back_after_a_cancel_ends_at_the_next_claim(
 ) -> None:
     with session_factory.begin() as session:
         JobRepository(session).request_cancel(lease.job_id, now)
-        LeaseRepository(session).hand_back(lease, now)
+        LeaseRepository(session).requeue(lease, now)
     assert claim(session_factory, lease.job_id, "other", now) is None
     assert read(session_factory, lease.job_id).state == JobState.CANCELLED
 

@@ -3,10 +3,10 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from tests.vtt_core.fusion.test_compiled_scan import inputs
+from tests.vtt_core.fusion.test_numba_scan import inputs
 from vtt_core.fusion import scan_choice as module
-from vtt_core.fusion.compiled_scan import compiled_selective_scan
 from vtt_core.fusion.mamba_ssm_scan import mamba_ssm_scan
+from vtt_core.fusion.numba_scan import numba_selective_scan
 from vtt_core.fusion.scan import selective_scan
 from vtt_core.fusion.scan_choice import ScanChoice, choose_scan, fast_selective_scan, prefer_scan
 from vtt_core.fusion.triton_scan import triton_selective_scan
@@ -45,7 +45,7 @@ def test_a_cpu_runs_the_compiled_loops_whatever_is_preferred(machine: Machine) -
     for preference in ("same-bytes", "mamba-ssm"):
         prefer_scan(preference)  # type: ignore[arg-type]
         choice = choose_scan(torch.device("cpu"), 256)
-        assert (choice.name, choice.run) == ("compiled", compiled_selective_scan)
+        assert (choice.name, choice.run) == ("compiled", numba_selective_scan)
         assert "CPU" in choice.reason
 
 
