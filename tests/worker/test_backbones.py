@@ -55,6 +55,6 @@ def test_the_scan_is_that_of_the_device_and_of_the_backbone_in_memory(monkeypatc
     monkeypatch.setattr(backbones, "choose_scan", lambda *arguments: asked.append(arguments))
     cache = BackboneCache("cuda:1")
     assert cache.scan is None
-    cache._kept = Loaded()  # type: ignore[assignment]
+    cache.get("ViT-L-14/openai")
     assert cache.scan is None
     assert asked == [(torch.device("cuda:1"), None), (torch.device("cuda:1"), 384)]

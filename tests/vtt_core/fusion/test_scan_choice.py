@@ -16,11 +16,9 @@ NOT_INSTALLED = "mamba-ssm is not installed: here is how"
 
 
 @pytest.fixture(autouse=True)
-def _choose_anew() -> Iterator[None]:
-    module._choose.cache_clear()
+def _prefer_the_default_again() -> Iterator[None]:
     yield
     prefer_scan("same-bytes")
-    module._choose.cache_clear()
 
 
 class Machine:
@@ -64,7 +62,6 @@ def test_by_default_jobs_repeat_themselves_to_the_byte(machine: Machine) -> None
     assert "not preferred" in choice.reason
     assert "differs in its last bits" in choice.reason
     machine.has(mamba_ssm=True, triton=False)
-    module._choose.cache_clear()
     assert choose_scan(CUDA, 256).name == "plain"
 
 
@@ -85,7 +82,6 @@ def test_where_mamba_ssm_cannot_run_the_choice_says_why(
     assert (choice.name, choice.run) == ("triton", triton_selective_scan)
     assert reason in choice.reason
     machine.has(mamba_ssm=is_installed, triton=False)
-    module._choose.cache_clear()
     choice = choose_scan(CUDA, num_states, dtype)
     assert (choice.name, choice.run) == ("plain", selective_scan)
     assert reason in choice.reason

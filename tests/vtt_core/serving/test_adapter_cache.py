@@ -146,10 +146,11 @@ def test_reading_one_does_not_keep_others_waiting(make_cache: Callable[[int], Ad
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_one_asked_for_by_several_at_once_is_read_once(make_cache: Callable[[int], AdapterCache], fails: bool) -> None:
-    cache, may_end, reads = make_cache(2), threading.Event(), []
+    cache, has_begun, may_end, reads = make_cache(2), threading.Event(), threading.Event(), []
 
     def slow() -> ServedAdapter:
         reads.append(1)
+        has_begun.set()
         assert may_end.wait(10)
         if fails:
             raise OSError("gone")
@@ -157,8 +158,7 @@ def test_one_asked_for_by_several_at_once_is_read_once(make_cache: Callable[[int
 
     with ThreadPoolExecutor(4) as pool:
         futures = [pool.submit(cache.get, "a", slow) for _ in range(4)]
-        while cache._loading.get("a") is None:
-            pass
+        assert has_begun.wait(10)
         may_end.set()
     if fails:
         assert {str(future.exception()) for future in futures} == {"gone"}

@@ -50,8 +50,8 @@ def measure_parts(
     data = synthetic_data(backbone, recipe, way, batch_size)
     steps = step_alternatives(data, recipe, batch_size, num_threads=1)
     fast, plain = steps["fast"], steps["plain"]
-    without = {f"without {name}": _with_patches(fast, patches) for name, patches in _plain_forms(data).items()}
-    without["without hand-written passes"] = _with_patches(plain, _fast_forms(data))
+    without = {f"without {name}": _with_patches(fast, patches) for name, patches in plain_forms(data).items()}
+    without["without hand-written passes"] = _with_patches(plain, fast_forms(data))
     alternatives = {"fast": fast, **without, **_parts(data, recipe, batch_size)}
     times = time_interleaved(alternatives, repeats, stopwatch)
     over_fast = {name: ratio_of_rounds(times[name], times["fast"]) for name in alternatives if name != "fast"}
@@ -66,7 +66,7 @@ Patches = Mapping[str, Any]
 """What stands in a place, such as "package.module.name", while a step runs."""
 
 
-def _plain_forms(data: TrainingData) -> dict[str, Patches]:
+def plain_forms(data: TrainingData) -> dict[str, Patches]:
     """Return the plain form of each fast form that can be replaced alone."""
     passes = "vtt_core.backbones.lora_pass"
     return {
@@ -77,7 +77,7 @@ def _plain_forms(data: TrainingData) -> dict[str, Patches]:
     }
 
 
-def _fast_forms(data: TrainingData) -> Patches:
+def fast_forms(data: TrainingData) -> Patches:
     """Return the fast forms for the plain gradients, except the tower's passes."""
     prompt = CachedPrompt(data.backbone.text_tower, data.prompt)
     return {
@@ -88,14 +88,15 @@ def _fast_forms(data: TrainingData) -> Patches:
 
 def _with_patches(step: Callable[[], object], patches: Patches) -> Callable[[], object]:
     def run() -> None:
-        with _patched(patches):
+        with patched(patches):
             step()
 
     return run
 
 
 @contextmanager
-def _patched(patches: Patches) -> Iterator[None]:
+def patched(patches: Patches) -> Iterator[None]:
+    """Put the stand-ins into their places inside the context."""
     with ExitStack() as stack:
         for place, stand_in in patches.items():
             stack.enter_context(patch(place, stand_in))
