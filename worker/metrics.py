@@ -23,7 +23,7 @@ class Outcome(StrEnum):
     SUCCEEDED = "succeeded"
     FAILED = "failed"
     CANCELLED = "cancelled"
-    HANDED_BACK = "handed_back"
+    REQUEUED = "handed_back"
     """The job was queued again because the worker had to stop or an outage lasted; the attempt does not count."""
     CRASHED = "crashed"
     """Something unexpected was raised, too little memory included."""

@@ -6,6 +6,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 ROOT = Path(__file__).parents[2]
 
 SERVE = """
@@ -15,8 +17,6 @@ from fastapi.testclient import TestClient
 from app.infra.settings import Role, Settings
 from app.main import create_app
 from tests.fixtures.http_api import encode_image
-
-import pytest
 
 settings = Settings(role=Role.CONTROL, data_dir=Path(sys.argv[1]), broker_url="redis://127.0.0.1:1/0")
 with TestClient(create_app(settings), base_url="http://127.0.0.1") as client:

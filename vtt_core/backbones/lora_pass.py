@@ -16,9 +16,9 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vtt_core.lora.compiled_dropout import add_kept, keep
 from vtt_core.lora.dropout import Dropout, LayerDropout
 from vtt_core.lora.layers import TowerLora
+from vtt_core.lora.numba_dropout import add_kept, keep
 from vtt_core.lora.stacked import StackedLora
 
 

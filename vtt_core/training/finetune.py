@@ -1,4 +1,4 @@
-"""Fine-tune a LoRA on a support set: draw the views, run the steps, stop and go on at any of them.
+"""Fine-tune a host on a support set: draw the views, run the steps, stop and resume at any of them.
 
 Source: Zhang et al. 2026, arXiv:2603.05235; METHOD.md, rows "the loop" and "iterations".
 """
@@ -55,10 +55,9 @@ class Finetune:
             support_set: labelled encoded images.
             recipe: constants.
             seed: of every random stream.
-            checkpoint: state to go on from, of the same backbone, support set, recipe and seed.
+            checkpoint: state to resume from, of the same backbone, support set, recipe and seed.
             limits: the bounds in force on way, shot and images.
-            num_threads: cores to compute with, None for as many as torch uses; the result depends on it by rounding. A GPU
-                takes whole batches whatever it is.
+            num_threads: cores to compute with on a CPU, None for as many as torch uses; the result depends on it by rounding.
 
         Raises:
             SupportSetError: way or shot is outside the limits.
@@ -95,7 +94,7 @@ class Finetune:
 
     @cached_property
     def _gradients_of(self) -> GradientsOf:
-        """Prepared at the first step that wants it: one of many that are stacked never does."""
+        """Prepared at the first step: a stacked fine-tuning never needs it."""
         return choose_gradients(self.data, self.state.host, self.state.fusion, self.recipe, self.num_threads)
 
     @cached_property
@@ -178,7 +177,7 @@ def start_state(backbone: Backbone, recipe: FinetuneRecipe, seed: int, labels: S
 
 
 def warm_up(backbone: Backbone) -> None:
-    """Take the gradients of one drawn batch, so that the first fine-tuning does not wait for loops to be compiled."""
+    """Take the gradients of one drawn batch, so that loops are compiled before the first fine-tuning needs them."""
     side, recipe = backbone.preprocessing.side_pixels, FinetuneRecipe()
     tokens_CT = backbone.tokenize(class_prompts(("one", "two"), recipe.prompt_template)).to(backbone.device)
     with torch.no_grad():

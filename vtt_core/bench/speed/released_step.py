@@ -1,4 +1,4 @@
-"""Compute a batch's gradients in the released order of work: what the fast path is compared with, kept readable.
+"""Compute a batch's gradients the way the released code does: what the fast path is compared with, kept readable.
 
 It gives the numbers of `step.plain_gradients`, at the cost that the released code pays: the support images are encoded
 twice and the second result is not used; the absorption prompt is read over all positions of the text tower; the scan writes

@@ -1,6 +1,6 @@
-"""Compare the time and memory of a training step: released order of work, plain, fast, and the floor under all of them.
+"""Compare the time and memory of a training step: as released, plain, fast, and the least that any form needs (the floor).
 
-The floor is what no order of work avoids: a forward pass of the frozen vision tower, and for each loss a backward pass for
+No form avoids the floor: a forward pass of the frozen vision tower, and for each loss a backward pass for
 activations alone, by autograd: two with absorption, one after the switch-off.
 
 Shapes: B images, C classes.
@@ -19,7 +19,7 @@ import torch
 
 from vtt_core.absorption.prompt import make_absorption_prompt
 from vtt_core.backbones.backbone import Backbone
-from vtt_core.bench.speed.interleaved import Spread, peak_bytes, ratio_in_turn, time_in_turn
+from vtt_core.bench.speed.interleaved import Spread, peak_bytes, ratio_of_rounds, time_interleaved
 from vtt_core.bench.speed.released_step import released_gradients
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.dgso.schedule import Dgso
@@ -57,10 +57,10 @@ def compare_steps(
     recipe = FinetuneRecipe()
     data = synthetic_data(backbone, recipe, way, batch_size)
     steps = step_alternatives(data, recipe, batch_size, num_threads)
-    times = time_in_turn(steps, repeats, stopwatch)
+    times = time_interleaved(steps, repeats, stopwatch)
     peaks = {name: peak_bytes(step, backbone.device) for name, step in steps.items()}
     fast, floor = peaks["fast"], peaks["floor"]
-    spreads = {name: ratio_in_turn(times[above], times[below]) for name, (above, below) in RATIOS.items()}
+    spreads = {name: ratio_of_rounds(times[above], times[below]) for name, (above, below) in RATIOS.items()}
     return {
         **{name: spread.median for name, spread in spreads.items()},
         "fast_peak_over_floor_peak": None if fast is None or floor is None else fast / floor,
@@ -71,7 +71,7 @@ def compare_steps(
 
 
 def synthetic_data(backbone: Backbone, recipe: FinetuneRecipe, way: int, num_views: int) -> TrainingData:
-    """Return a data of drawn images, as large as a real one."""
+    """Return training data of random images, as large as real data."""
     side, device = backbone.preprocessing.side_pixels, backbone.device
     prompts = class_prompts([f"class number {index}" for index in range(way)], recipe.prompt_template)
     with torch.no_grad():
@@ -88,7 +88,7 @@ def synthetic_data(backbone: Backbone, recipe: FinetuneRecipe, way: int, num_vie
 def step_alternatives(
     data: TrainingData, recipe: FinetuneRecipe, batch_size: int, num_threads: int
 ) -> dict[str, Callable[[], object]]:
-    """Return one whole training step in every order of work, and the floor, as calls without arguments."""
+    """Return one whole training step in every form, and the floor, as calls without arguments."""
     state = start_state(data.backbone, recipe, seed=0)
     learnt = (data, state.host, state.fusion, recipe)
     fast = FastGradients(*learnt, num_threads)

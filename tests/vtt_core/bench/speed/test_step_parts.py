@@ -35,13 +35,13 @@ class TestPlainForms:
         dropout = draw_vision_dropout(backbone, state.lora, 4, make_generator(0, "dropout"))
         batch = Batch(torch.arange(4), dropout, is_absorbing=True)
         learnt = (data, state.host, state.fusion, recipe)
-        with step_parts._patched(patches):
+        with step_parts.patched(patches):
             return FastGradients(*learnt)(batch) if is_fast else plain_gradients(*learnt, batch)
 
     def test_each_is_called_and_gives_the_same_gradients(self, data: TrainingData) -> None:
         expected = self.gradients(data, {}, is_fast=True)
-        every = [(patches, True) for patches in step_parts._plain_forms(data).values()]
-        for patches, is_fast in [*every, (step_parts._fast_forms(data), False)]:
+        every = [(patches, True) for patches in step_parts.plain_forms(data).values()]
+        for patches, is_fast in [*every, (step_parts.fast_forms(data), False)]:
             called: set[str] = set()
 
             def noted(place: str, stand_in: object, called: set[str] = called) -> object:
