@@ -80,12 +80,12 @@ def _run_and_settle(context: WorkerContext, lease: Lease) -> Outcome:
     except StopRequestedError:
         _log.info("handed_back")
         _requeue(context, lease, None)
-        return Outcome.HANDED_BACK
+        return Outcome.REQUEUED
     except OUTAGES as error:
         # The job did not cause the outage, and another worker may not have it: the attempt does not count.
         _log.warning("handed_back_in_an_outage", reason=str(error)[:300])
         _requeue(context, lease, None)
-        return Outcome.HANDED_BACK
+        return Outcome.REQUEUED
     except VttError as error:
         outcome = Outcome.FAILED
         _log.warning("failed", code=error.code, reason=str(error))

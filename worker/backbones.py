@@ -69,10 +69,3 @@ class BackboneCache:
             raise
         self.weights.note(backbone_id, is_loaded=True)
         return backbone
-
-
-def resolve_device(device: str) -> str:
-    """Return the torch device for a value of VTT_DEVICE: `auto` is a GPU if there is one."""
-    if device != "auto":
-        return device
-    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -17,8 +17,9 @@ from app.infra.outbox import Sender
 from app.infra.queue import JobQueue
 from app.infra.settings import Settings
 from app.infra.workers import LiveWorker
+from vtt_core.backbones.device import resolve_device
 from vtt_core.fusion.scan_choice import prefer_scan
-from worker.backbones import BackboneCache, resolve_device
+from worker.backbones import BackboneCache
 from worker.benchmark_cache import BenchmarkCache
 from worker.metrics import WorkerMetrics
 

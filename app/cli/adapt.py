@@ -197,6 +197,7 @@ def run_adapt(
     # torch takes seconds to import; `vtt --help` and the service's control role do without it.
     from vtt_core.adapter.files import load_adapter, save_adapter  # noqa: PLC0415
     from vtt_core.adapter.strip import strip  # noqa: PLC0415
+    from vtt_core.backbones.device import resolve_device  # noqa: PLC0415
     from vtt_core.backbones.load import load_backbone  # noqa: PLC0415
     from vtt_core.training.finetune import Finetune  # noqa: PLC0415
 
@@ -238,13 +239,6 @@ def _count_correct(backbone: Backbone, adapter: Adapter, query_images: Sequence[
         best_B = probabilities_BC.argmax(dim=-1).tolist()
         num_correct += sum(adapter.manifest.labels[best] == query.label for best, query in zip(best_B, batch, strict=True))
     return num_correct
-
-
-def resolve_device(device: str) -> str:
-    """Return the device that `auto` stands for: a GPU where torch sees one."""
-    import torch  # noqa: PLC0415  (see run_adapt)
-
-    return ("cuda" if torch.cuda.is_available() else "cpu") if device == "auto" else device
 
 
 def _write_summary(report: AdaptReport, out: Path) -> None:

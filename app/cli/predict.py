@@ -48,9 +48,9 @@ def run_predict(folder: Path, image_paths: list[Path], *, device: str = "auto") 
         BackboneMismatchError: the backbone has other weights than the adapter was made for.
     """
     # torch takes seconds to import; `vtt --help` and the service's control role do without it.
-    from app.cli.adapt import resolve_device  # noqa: PLC0415
     from vtt_core.adapter.classify import classify  # noqa: PLC0415
     from vtt_core.adapter.files import load_adapter  # noqa: PLC0415
+    from vtt_core.backbones.device import resolve_device  # noqa: PLC0415
     from vtt_core.backbones.load import load_backbone  # noqa: PLC0415
     from vtt_core.ingest.decode import decode_image  # noqa: PLC0415
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import time
 
-import torch
-
 from app.infra.settings import Settings
+from vtt_core.backbones.device import resolve_device
 from vtt_core.serving.batcher import Batching
 from vtt_core.serving.engine import Engine, EngineSettings
 
@@ -20,10 +19,3 @@ def make_prediction_engine(settings: Settings) -> Engine:
         decode_threads=settings.decode_threads,
     )
     return Engine(resolve_device(settings.device), engine_settings, time.perf_counter)
-
-
-def resolve_device(device: str) -> str:
-    """Return the torch device; `auto` is the first CUDA device where there is one."""
-    if device != "auto":
-        return device
-    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -10,6 +10,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from functools import partial
 from itertools import chain
 from pathlib import Path
 
@@ -25,12 +26,12 @@ from vtt_core.dgso.projection import conflict_cosine, project_out
 from vtt_core.dgso.schedule import Dgso
 from vtt_core.fusion.fast_network import fast_fuse
 from vtt_core.hosts.clip_lora import ClipLora
-from vtt_core.hosts.training_data import TrainingData
+from vtt_core.hosts.training_data import Batch, TrainingData
 from vtt_core.lora.layers import TowerLora
-from vtt_core.training.fast.fast_gradients import FastGradients
+from vtt_core.training.fast.passes import FastGradients
 from vtt_core.training.finetune import batch_of_step
-from vtt_core.training.gradients import GradientsOf, plain_gradients
-from vtt_core.training.step import TrainingState, make_optimisers, train_step
+from vtt_core.training.optimisers import make_optimisers
+from vtt_core.training.step import GradientsOf, TrainingState, plain_gradients, train_step
 
 TOLERANCE = 1e-8
 PLAIN, FAST = "plain", "fast"
@@ -130,7 +131,8 @@ def replay_trajectory(recording: Recording, name: str, path: str) -> Iterator[Li
     recipe = recorded_recipe(scalars)
     data = recorded_problem(recording, values, recipe)
     state = recorded_start(recording, values, data, recipe)
-    gradients_of = plain_gradients if path == PLAIN else FastGradients(data, num_threads=2)
+    learnt = (data, state.host, state.fusion, recipe)
+    gradients_of = partial(plain_gradients, *learnt) if path == PLAIN else FastGradients(*learnt, num_threads=2)
     steps = run_trajectory(data, state, recipe, scalars["permutations"], gradients_of)
     for quantity, ours in steps.items():
         recorded_steps = torch.tensor(scalars[quantity], dtype=torch.float64)
@@ -143,14 +145,15 @@ def run_trajectory(
     state: TrainingState,
     recipe: FinetuneRecipe,
     permutations: list[list[int]],
-    gradients_of: GradientsOf = plain_gradients,
+    gradients_of: GradientsOf | None = None,
 ) -> dict[str, list[float]]:
     """Run every step; all lists but the first end with the step that switches absorption off."""
-    orders = [torch.tensor(permutation) for permutation in permutations]
+    gradients_of = gradients_of or partial(plain_gradients, data, state.host, state.fusion, recipe)
+    passes = [torch.tensor(permutation) for permutation in permutations]
     steps: dict[str, list[float]] = {"cross_entropy": [], "combined_loss": [], "gradient_cosine": [], "beta_after_step": []}
     for step in range(recipe.iterations):
-        batch_B = batch_of_step(step, len(data.labels_V), recipe.batch_size, orders.__getitem__)
-        report = train_step(data, state, recipe, batch_B, None, gradients_of)
+        views_B = batch_of_step(step, len(data.labels_V), recipe.batch_size, passes.__getitem__)
+        report = train_step(state, recipe, Batch(views_B, None, state.dgso.is_absorbing), gradients_of)
         steps["cross_entropy"].append(report.classification_loss)
         if report.absorption_loss is not None and report.conflict_cosine is not None:
             steps["combined_loss"].append(report.classification_loss + recipe.absorption_weight * report.absorption_loss)

@@ -3,7 +3,7 @@ import torch
 
 from vtt_core.contract.errors import BackboneUnavailableError, UnknownBackboneError
 from worker import backbones
-from worker.backbones import BackboneCache, resolve_device
+from worker.backbones import BackboneCache
 
 
 def test_the_same_backbone_is_loaded_once_and_another_takes_its_place(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -43,14 +43,6 @@ def test_a_failed_download_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     with pytest.raises(BackboneUnavailableError):
         cache.get("ViT-B-32/openai")
     assert cache.weights.failed() == ("ViT-B-32/openai",)
-
-
-def test_auto_uses_a_gpu_if_there_is_one(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
-    assert resolve_device("auto") == "cpu"
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    assert resolve_device("auto") == "cuda"
-    assert resolve_device("cuda:1") == "cuda:1"
 
 
 def test_the_scan_is_that_of_the_device_and_of_the_backbone_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:

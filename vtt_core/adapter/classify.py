@@ -18,7 +18,6 @@ from vtt_core.adapter.files import Adapter
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.class_tokens import tokenize_classes
 from vtt_core.backbones.preprocess import preprocess, resize
-from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.lora.layers import TowerLora
 from vtt_core.training.losses import class_logits
 
@@ -67,8 +66,7 @@ def logits(backbone: Backbone, adapter: Adapter, images: Iterable[Image.Image]) 
     if prompts_JPW is not None:
         prompts_JPW = prompts_JPW.to(backbone.device, backbone.dtype)
     features_BD = image_features(backbone, images, lora if lora.rank else None, prompts_JPW)
-    scale = FinetuneRecipe.from_json(adapter.manifest.recipe).logit_scale
-    return class_logits(features_BD, adapter.prototypes_CD.to(backbone.device), scale)
+    return class_logits(features_BD, adapter.prototypes_CD.to(backbone.device), adapter.logit_scale)
 
 
 def classify(backbone: Backbone, adapter: Adapter, images: Iterable[Image.Image]) -> Tensor:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from safetensors import SafetensorError
@@ -26,6 +26,8 @@ TENSORS_FILE = "adapter.safetensors"
 PROTOTYPES = "prototypes"
 VISUAL_PROMPTS = "visual_prompts"
 LORA_PREFIX = "vision."
+UNWRITTEN = ""
+"""Hash of the tensors of an adapter that has no files yet."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +35,13 @@ class Adapter:
     """LoRA weights, class prototypes and the manifest; usable with its backbone only."""
 
     manifest: AdapterManifest
+    """Its hash of the tensors is that of the file that was read; `UNWRITTEN` where there is none yet."""
     lora: TowerLora
     """Low-rank layers of the vision tower; of rank 0 where the host has none."""
     prototypes_CD: Tensor
     """Unit text feature of every class."""
+    logit_scale: float
+    """Factor on the cosines of image features and prototypes."""
     prompts_JPW: Tensor | None = None
     """Tokens that the vision tower's first blocks read beside an image, where the host has them."""
 
@@ -62,8 +67,15 @@ class Adapter:
             raise _unreadable(f"visual prompts of width {tower.width}", repr(self.prompts_JPW.shape[2]))
 
 
-def encode_tensors(lora: TowerLora, prototypes_CD: Tensor, prompts_JPW: Tensor | None = None) -> bytes:
-    """Return the safetensors file of a LoRA, its prototypes and the visual prompts beside it."""
+def adapter_to_files(adapter: Adapter) -> dict[str, bytes]:
+    """Return the two files by name, the hash of the tensors in the manifest; the same adapter always gives the same bytes."""
+    tensors = _encode_tensors(adapter.lora, adapter.prototypes_CD, adapter.prompts_JPW)
+    manifest = replace(adapter.manifest, tensors_sha256=hashlib.sha256(tensors).hexdigest())
+    encoded = json.dumps(manifest.to_json(), indent=2, sort_keys=True, ensure_ascii=False)
+    return {MANIFEST_FILE: (encoded + "\n").encode(), TENSORS_FILE: tensors}
+
+
+def _encode_tensors(lora: TowerLora, prototypes_CD: Tensor, prompts_JPW: Tensor | None) -> bytes:
     tensors = {LORA_PREFIX + name: tensor for name, tensor in lora.matrices().items()}
     tensors[PROTOTYPES] = prototypes_CD
     if prompts_JPW is not None:
@@ -71,17 +83,8 @@ def encode_tensors(lora: TowerLora, prototypes_CD: Tensor, prompts_JPW: Tensor |
     return save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
 
 
-def adapter_to_files(adapter: Adapter) -> dict[str, bytes]:
-    """Return the two files by name; the same adapter always gives the same bytes."""
-    manifest = json.dumps(adapter.manifest.to_json(), indent=2, sort_keys=True, ensure_ascii=False)
-    return {
-        MANIFEST_FILE: (manifest + "\n").encode(),
-        TENSORS_FILE: encode_tensors(adapter.lora, adapter.prototypes_CD, adapter.prompts_JPW),
-    }
-
-
 def adapter_from_files(files: Mapping[str, bytes]) -> Adapter:
-    """Read an adapter that somebody may have touched.
+    """Read an adapter from untrusted files.
 
     Args:
         files: content by name.
@@ -146,7 +149,7 @@ def _assemble(manifest: AdapterManifest, recipe: FinetuneRecipe, tensors: dict[s
         lora.load_matrices({name.removeprefix(LORA_PREFIX): tensor for name, tensor in tensors.items()})
     except ValueError as error:
         raise _unreadable(f"LoRA tensors of {num_layers} layers", str(error)[:300]) from error
-    return Adapter(manifest, lora.eval(), prototypes_CD, prompts_JPW)
+    return Adapter(manifest, lora.eval(), prototypes_CD, recipe.logit_scale, prompts_JPW)
 
 
 def vision_rank(recipe: FinetuneRecipe) -> int:

@@ -58,7 +58,7 @@ def _chosen_ridge(design: Tensor, targets_BC: Tensor) -> float:
 
 
 def _held_out(design: Tensor, targets_BC: Tensor, ridge: float) -> Tensor:
-    """Return what a probe trained on all other images says of each image."""
+    """Return the scores that a probe trained on all other images gives each image."""
     hat_BB = design @ torch.linalg.solve(_gram(design, ridge), design.t())
     leverage_B1 = hat_BB.diagonal()[:, None]
     held_out_BC: Tensor = (hat_BB @ targets_BC - leverage_B1 * targets_BC) / (1 - leverage_B1)

@@ -1,17 +1,16 @@
 """Strip a fine-tuning to what serving needs: the LoRA, the class prototypes and a manifest, of MaPLe the visual prompts too.
 
-Fusion network, absorption prompt, optimiser and queue are dropped, and so is what a host trained of the text tower: it ends in
-the prototypes.
+Fusion network, absorption prompt, optimiser and queue are dropped. So is what a host trained in the text tower: the prototypes
+are its result.
 Source: Zhang et al. 2026, arXiv:2603.05235; METHOD.md, row "after the last step".
 """
 
 from __future__ import annotations
 
 import copy
-import hashlib
 from importlib.metadata import version
 
-from vtt_core.adapter.files import Adapter, encode_tensors
+from vtt_core.adapter.files import UNWRITTEN, Adapter
 from vtt_core.contract.manifest import FORMAT_VERSION, AdapterManifest
 from vtt_core.labels.prompts import class_prompts
 from vtt_core.lora.layers import TowerLora
@@ -34,7 +33,7 @@ def strip(finetune: Finetune) -> Adapter:
         format_version=FORMAT_VERSION,
         backbone_id=backbone.backbone_id,
         backbone_sha256=backbone.weight_sha256,
-        tensors_sha256=hashlib.sha256(encode_tensors(lora, prototypes_CD, prompts_JPW)).hexdigest(),
+        tensors_sha256=UNWRITTEN,
         labels=finetune.labels,
         prompts=class_prompts(finetune.labels, finetune.recipe.prompt_template),
         preprocessing=backbone.preprocessing,
@@ -43,4 +42,4 @@ def strip(finetune: Finetune) -> Adapter:
         absorption_stopped_at=finetune.state.dgso.stopped_at,
         library_versions={name: version(name) for name in LIBRARIES},
     )
-    return Adapter(manifest, lora, prototypes_CD, prompts_JPW)
+    return Adapter(manifest, lora, prototypes_CD, finetune.recipe.logit_scale, prompts_JPW)

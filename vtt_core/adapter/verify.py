@@ -1,6 +1,6 @@
 """Verify what will be published: reload it, compare logits bit for bit, measure it beside simple baselines.
 
-All figures are on the support set itself. The adapter has seen these images, so its accuracy is an upper
+All metrics are on the support set itself. The adapter has seen these images, so its accuracy is an upper
 bound; zero-shot has not, and the linear probe leaves each image out in turn.
 """
 

@@ -1,6 +1,7 @@
 """The hand-written forward and backward pass of a block's LoRA. `vision_pass.py` runs the frozen rest.
 
-A group of rows has one LoRA, or a stack of LoRAs for equally many images each. A stack uses batched products.
+The images go through one LoRA, or through a stack of them, each with as many images as the others: then each product is a
+batched one.
 
 Shapes: B images, T tokens, W tower width, L layers, K cotangents, P = 3 projections, R rank, N = B T rows of a matrix,
     E stacked LoRAs.
@@ -15,20 +16,18 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from vtt_core.lora.compiled_dropout import add_kept, keep
 from vtt_core.lora.dropout import Dropout, LayerDropout
 from vtt_core.lora.layers import TowerLora
+from vtt_core.lora.numba_dropout import add_kept, keep
 from vtt_core.lora.stacked import StackedLora
 
 
 @dataclass(frozen=True)
-class LoraRows:
-    """Some rows of the batch with their LoRA, or with their stack of LoRAs in order."""
+class LoraInput:
+    """The LoRA that a batch goes through, and what is dropped before it."""
 
-    rows: slice
     lora: TowerLora | StackedLora
     dropout: Dropout | None
-    """For these rows only."""
 
     def matrices(self, index: int) -> tuple[Tensor, Tensor, float]:
         """Return A and B of block `index`, projections first: (P, R, W) and (P, W, R), or (P, E, ...) for a stack."""
@@ -44,15 +43,15 @@ class LoraRows:
 
 @dataclass(frozen=True)
 class LoraGradients:
-    """Gradients of one group's LoRA for every cotangent; for a stack (K, L, P, E, R, W) and (K, L, P, E, W, R)."""
+    """Gradients of a LoRA for every cotangent; of a stack (K, L, P, E, R, W) and (K, L, P, E, W, R)."""
 
     A_KLPRW: Tensor
     B_KLPWR: Tensor
 
     @classmethod
-    def zeros(cls, group: LoraRows, num_layers: int, num_cotangents: int) -> LoraGradients:
-        """Return zeros to be filled in block by block."""
-        A, B, _ = group.matrices(0)
+    def zeros(cls, lora: LoraInput, num_layers: int, num_cotangents: int) -> LoraGradients:
+        """Return gradients to be entered block by block."""
+        A, B, _ = lora.matrices(0)
         return cls(A.new_zeros(num_cotangents, num_layers, *A.shape), B.new_zeros(num_cotangents, num_layers, *B.shape))
 
 
@@ -66,39 +65,38 @@ class LoraTrace:
     """Output of A."""
 
 
-def add_lora(group: LoraRows, index: int, normed_BTW: Tensor, projected: tuple[Tensor, ...]) -> list[LoraTrace]:
-    """Add a group's LoRA to its rows of q, k and v."""
-    A_PRW, B_PWR, scaling = group.matrices(index)
-    dropout, traces = group.layer_dropout(index), []
+def add_lora(lora: LoraInput, index: int, normed_BTW: Tensor, projected: tuple[Tensor, ...]) -> list[LoraTrace]:
+    """Add the LoRA's change to q, k and v."""
+    A_PRW, B_PWR, scaling = lora.matrices(index)
+    dropout, traces = lora.layer_dropout(index), []
     for projection, output_BTW in enumerate(projected):
-        rows_BTW = output_BTW[group.rows]
-        kept_NW = keep(normed_BTW[group.rows, : rows_BTW.shape[1]], dropout, projection).flatten(0, 1)
+        kept_NW = keep(normed_BTW[:, : output_BTW.shape[1]], dropout, projection).flatten(0, 1)
         low_NR = _times(kept_NW, A_PRW[projection].transpose(-1, -2))
-        _add_product(_as_matrix(rows_BTW), low_NR, B_PWR[projection].transpose(-1, -2), scaling)
+        _add_product(_as_matrix(output_BTW), low_NR, B_PWR[projection].transpose(-1, -2), scaling)
         traces.append(LoraTrace(kept_NW, low_NR))
     return traces
 
 
 def lora_backward(
-    group: LoraRows,
+    lora: LoraInput,
     index: int,
     traces: list[LoraTrace],
     projected: tuple[Tensor, ...],
     gradients: LoraGradients,
     normed_KBTW: Tensor | None,
 ) -> None:
-    """Fill in the gradients of A and B, and add the gradient of the LoRA's input if it is wanted."""
-    A_PRW, B_PWR, scaling = group.matrices(index)
-    dropout = group.layer_dropout(index)
+    """Enter the gradients of A and B, and add that of the LoRA's input where it is wanted."""
+    A_PRW, B_PWR, scaling = lora.matrices(index)
+    dropout = lora.layer_dropout(index)
     for projection, (trace, output_KBTW) in enumerate(zip(traces, projected, strict=True)):
         for cotangent, output_BTW in enumerate(output_KBTW):
-            output_NW = _as_matrix(output_BTW[group.rows])
+            output_NW = _as_matrix(output_BTW)
             low_NR = _times(output_NW, B_PWR[projection]).mul_(scaling)
             on_A, on_B = (of_all[cotangent, index, projection] for of_all in (gradients.A_KLPRW, gradients.B_KLPWR))
             on_B.copy_(_transposed_times(output_NW, trace.low_NR, on_B.shape[:-2]).mul_(scaling))
             on_A.copy_(_transposed_times(low_NR, trace.kept_NW, on_A.shape[:-2]))
             if normed_KBTW is not None:
-                rows_BTW = normed_KBTW[cotangent, group.rows, : output_BTW.shape[1]]
+                rows_BTW = normed_KBTW[cotangent, :, : output_BTW.shape[1]]
                 add_kept(rows_BTW, _times(low_NR, A_PRW[projection]).view(rows_BTW.shape), dropout, projection)
 
 

@@ -6,7 +6,7 @@
 - the last block computes only the class token;
 - the backward pass ends at the first block's LoRA.
 
-Groups of rows may have different LoRAs (`lora_pass.py`).
+`lora_pass.py` runs the LoRA's part.
 
 Shapes: B images, T tokens, R tokens that are read (all, or the class token alone), W tower width, H heads, E width of a head,
     L layers, K cotangents, P = 3 projections.
@@ -16,7 +16,6 @@ Source: METHOD.md, "One training step"; open_clip 3.3.0, transformer.py, `Residu
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,8 +24,11 @@ from torch import Tensor, nn
 
 from vtt_core.backbones.activation import activate
 from vtt_core.backbones.clip_vision_tower import ClipVisionTower
-from vtt_core.backbones.lora_pass import LoraGradients, LoraRows, LoraTrace, add_lora, lora_backward
+from vtt_core.backbones.lora_pass import LoraGradients, LoraInput, LoraTrace, add_lora, lora_backward
 from vtt_core.backbones.towers import VisionTower
+from vtt_core.lora.dropout import Dropout
+from vtt_core.lora.layers import TowerLora
+from vtt_core.lora.stacked import StackedLora
 
 _softmax_backward = torch.ops.aten._softmax_backward_data.out
 """Derivative of a softmax, which can work in place."""
@@ -41,33 +43,34 @@ class VisionPass:
         self._tower = tower
         self._blocks = [_Block.of(block) for block in tower.blocks]
 
-    def forward(self, images_B3HW: Tensor, groups: Sequence[LoraRows]) -> tuple[Tensor, Trace]:
-        """Return the class token after every block, and the trace for the backward pass.
+    def forward(self, images_B3HW: Tensor, lora: TowerLora | StackedLora, dropout: Dropout | None) -> tuple[Tensor, Trace]:
+        """Return the class token after every block and what the backward pass needs.
 
         Args:
             images_B3HW: preprocessed images.
-            groups: contain every row once.
+            lora: that all images go through, or a stack, each for as many images as the others.
+            dropout: of the LoRA's inputs; None means that all are kept.
         """
         with torch.no_grad():
+            lora_input = LoraInput(lora, dropout)
             x_BTW = self._tower.embed(images_B3HW)
             class_tokens, traces = [], []
             for index, block in enumerate(self._blocks):
                 num_read = 1 if index == len(self._blocks) - 1 else x_BTW.shape[1]
-                x_BTW, trace = block.forward(x_BTW, num_read, index, groups)
+                x_BTW, trace = block.forward(x_BTW, num_read, index, lora_input)
                 class_tokens.append(x_BTW[:, 0])
                 traces.append(trace)
-            return torch.stack(class_tokens, dim=1), Trace(list(groups), traces)
+            return torch.stack(class_tokens, dim=1), Trace(lora_input, traces)
 
-    def backward(self, trace: Trace, cotangents_KBLW: Tensor) -> list[LoraGradients]:
-        """Return the gradients of every group's LoRA. The trace cannot be used again.
+    def backward(self, trace: Trace, cotangents_KBLW: Tensor) -> LoraGradients:
+        """Return the gradients of the LoRA; the trace is used up.
 
         Args:
             trace: of the forward pass.
             cotangents_KBLW: of the class token after every block, for each loss.
         """
         with torch.no_grad():
-            num_cotangents = len(cotangents_KBLW)
-            gradients = [LoraGradients.zeros(group, len(self._blocks), num_cotangents) for group in trace.groups]
+            gradients = LoraGradients.zeros(trace.lora, len(self._blocks), len(cotangents_KBLW))
             gradient_KBTW: Tensor | None = None
             for index in range(len(self._blocks) - 1, -1, -1):
                 of_class_KBW = cotangents_KBLW[:, :, index]
@@ -76,7 +79,7 @@ class VisionPass:
                 else:
                     gradient_KBTW[:, :, 0] += of_class_KBW
                 block, block_trace = self._blocks[index], trace.blocks.pop()
-                gradient_KBTW = block.backward(block_trace, gradient_KBTW, index, trace.groups, gradients)
+                gradient_KBTW = block.backward(block_trace, gradient_KBTW, index, trace.lora, gradients)
             return gradients
 
 
@@ -84,7 +87,7 @@ class VisionPass:
 class Trace:
     """What the backward pass needs from the forward pass."""
 
-    groups: list[LoraRows]
+    lora: LoraInput
     blocks: list[_BlockTrace]
 
 
@@ -93,8 +96,8 @@ class _BlockTrace:
     x_BTW: Tensor
     mean1: Tensor
     deviation1: Tensor
-    lora: list[list[LoraTrace]]
-    """For each group and projection."""
+    lora: list[LoraTrace]
+    """For each projection."""
     q_BHRE: Tensor
     """Already scaled."""
     k_BHTE: Tensor
@@ -147,7 +150,7 @@ class _Block:
             is_quick=not isinstance(activation, nn.GELU),
         )
 
-    def forward(self, x_BTW: Tensor, num_read: int, index: int, groups: Sequence[LoraRows]) -> tuple[Tensor, _BlockTrace]:
+    def forward(self, x_BTW: Tensor, num_read: int, index: int, lora: LoraInput) -> tuple[Tensor, _BlockTrace]:
         """Return the output of the first `num_read` tokens, and the trace."""
         num_images, num_tokens, width = x_BTW.shape
         normed_BTW, mean1, deviation1 = _norm(self.norm1, x_BTW)
@@ -157,7 +160,7 @@ class _Block:
         else:
             q = _linear(normed_BTW[:, :num_read], self.qkv_weight[:width], self.qkv_bias[:width])
             k, v = _linear(normed_BTW, self.qkv_weight[width:], self.qkv_bias[width:]).split(width, dim=-1)
-        lora_trace = [add_lora(group, index, normed_BTW, (q, k, v)) for group in groups]
+        lora_trace = add_lora(lora, index, normed_BTW, (q, k, v))
         q_BHRE = _heads(q, self.num_heads).mul(self._attention_scale(width))
         k_BHTE, v_BHTE = _heads(k, self.num_heads).contiguous(), _heads(v, self.num_heads).contiguous()
         weights_BHRT = (q_BHRE @ k_BHTE.transpose(-1, -2)).softmax(dim=-1)
@@ -172,9 +175,9 @@ class _Block:
         return output_BRW, trace
 
     def backward(
-        self, trace: _BlockTrace, gradient_KBRW: Tensor, index: int, groups: list[LoraRows], gradients: list[LoraGradients]
+        self, trace: _BlockTrace, gradient_KBRW: Tensor, index: int, lora: LoraInput, gradients: LoraGradients
     ) -> Tensor:
-        """Fill in the LoRAs' gradients and return that of the block's input (undefined for the first block)."""
+        """Enter the LoRA's gradients and return that of the block's input (of the first block: anything)."""
         width = gradient_KBRW.shape[-1]
         inner = (gradient_KBRW @ self.down_weight).mul_(trace.slope)
         gradient_y_KBRW = _norm_backward(self.norm2, inner @ self.up_weight, trace.y_BRW, trace.mean2, trace.deviation2)
@@ -191,8 +194,7 @@ class _Block:
             k_KBTW, v_KBTW = packed.split(width, dim=-1)
             normed_KBTW = packed @ self.qkv_weight[width:]
             normed_KBTW[:, :, : q_KBRW.shape[2]] += q_KBRW @ self.qkv_weight[:width]
-        for group, lora_trace, gradient in zip(groups, trace.lora, gradients, strict=True):
-            lora_backward(group, index, lora_trace, (q_KBRW, k_KBTW, v_KBTW), gradient, None if is_first else normed_KBTW)
+        lora_backward(lora, index, trace.lora, (q_KBRW, k_KBTW, v_KBTW), gradients, None if is_first else normed_KBTW)
         if is_first:
             return normed_KBTW
         gradient_x_KBTW = _norm_backward(self.norm1, normed_KBTW, trace.x_BTW, trace.mean1, trace.deviation1)

@@ -1,6 +1,6 @@
-"""Read the sequence of layers by other means than a state-space model: what the ablation compares.
+"""Read the sequence of layers without a state-space model: the alternatives of the ablation.
 
-torch's own recurrent layers and attention are not used: they cannot run many networks of one shape as one (`train_many.py`).
+torch's own recurrent layers and attention are not used: they cannot run stacked networks (`training/fast/stacked.py`).
 
 Shapes: B images, S steps, D joint size, H heads.
 Source: Zhang et al. 2026, arXiv:2603.05235, ablation of the aggregator; Elman 1990; Hochreiter & Schmidhuber 1997;
@@ -34,7 +34,7 @@ class Attention(nn.Module):
         self.out_proj = nn.Linear(width, width)
 
     def forward(self, tokens_BSD: Tensor, orders: list[Tensor]) -> Tensor:
-        """Return what every step reads of all of them."""
+        """Return the output of every step."""
         (read_BSD,) = self.directions(tokens_BSD, orders)
         return read_BSD
 

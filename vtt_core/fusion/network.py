@@ -18,8 +18,8 @@ from torch.nn import functional
 
 from vtt_core.contract.recipe import Aggregator, Scan
 from vtt_core.fusion.aggregators import Attention, Lstm, Recurrent, Rnn
+from vtt_core.fusion.layer_orders import scan_orders, sum_in_order
 from vtt_core.fusion.mamba import Mamba
-from vtt_core.fusion.orders import scan_orders, sum_in_order
 
 NEGATIVE_SLOPE = 0.1
 """Slope of the stem's leaky ReLU. Source: released."""
@@ -30,7 +30,7 @@ POSITION_STD = 0.02
 
 @dataclass(frozen=True)
 class FusionForm:
-    """What may be exchanged in the network; the defaults are the released ones."""
+    """The variable parts of the network; the defaults are the released ones."""
 
     aggregator: Aggregator = "ssm"
     num_layers: int = 1

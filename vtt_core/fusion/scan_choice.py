@@ -6,8 +6,8 @@
     else      plain       the reference, `scan.selective_scan`
 
 A repeated job ends in the same bytes, and so does one that goes on from its checkpoint. mamba-ssm's backward pass breaks that
-(see `mamba_ssm_scan.py`), so its kernels run only where they are preferred. Many networks at once (`train_many.py`) take our
-own whatever is preferred: they alone have a rule for `torch.func.vmap`.
+(see `mamba_ssm_scan.py`), so its kernels run only where they are preferred. Stacked networks (`training/fast/stacked.py`) take
+our own, or the plain form, whatever is preferred: no other has a rule for `torch.func.vmap`.
 
 Shapes: B sequences, S scan steps, D channels, N state size.
 """
@@ -16,14 +16,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
 from typing import Literal
 
 import torch
 from torch import Tensor
 
-from vtt_core.fusion.compiled_scan import compiled_selective_scan
 from vtt_core.fusion.mamba_ssm_scan import MAX_STATES, find_kernel, mamba_ssm_scan
+from vtt_core.fusion.numba_scan import numba_selective_scan
 from vtt_core.fusion.scan import selective_scan
 from vtt_core.fusion.triton_scan import triton_selective_scan
 from vtt_core.kernels.triton_kernels import can_launch_on
@@ -46,7 +45,7 @@ class ScanChoice:
 
 
 class _Preferred:
-    """What this process prefers; set once, when it starts."""
+    """The preference of this process; set once, when it starts."""
 
     scan: ScanPreference = "reproducible"
 
@@ -64,7 +63,19 @@ def choose_scan(device: torch.device, num_states: int | None = None, dtype: torc
         num_states: states N of a channel; None where they are not known yet and are taken to fit.
         dtype: of the tensors.
     """
-    return _choose(device.type, num_states, dtype, _Preferred.scan)
+    if device.type == "cpu":
+        return ScanChoice("compiled", "on a CPU the loops compiled here are the fastest form", numba_selective_scan)
+    if device.type != "cuda":
+        return ScanChoice(
+            "plain", f"there are kernels for CUDA devices and loops for CPUs, but not for {device.type!r}", selective_scan
+        )
+    refusal = _why_not_mamba_ssm(num_states, dtype)
+    if _Preferred.scan == "mamba-ssm" and refusal is None:
+        return ScanChoice("mamba-ssm", f"its kernels are there and preferred; {_DIFFERS}", mamba_ssm_scan)
+    why_not = refusal or f"mamba-ssm's are there but not preferred: {_DIFFERS}"
+    if can_launch_on(device.type):
+        return ScanChoice("triton", f"our own kernels repeat themselves to the byte; {why_not}", triton_selective_scan)
+    return ScanChoice("plain", f"Triton or a C compiler for our own kernels is missing; {why_not}", selective_scan)
 
 
 def fast_selective_scan(u_BSD: Tensor, step_BSD: Tensor, A_DN: Tensor, B_BSN: Tensor, C_BSN: Tensor, D_D: Tensor) -> Tensor:
@@ -72,21 +83,13 @@ def fast_selective_scan(u_BSD: Tensor, step_BSD: Tensor, A_DN: Tensor, B_BSN: Te
     return choose_scan(u_BSD.device, A_DN.shape[-1], u_BSD.dtype).run(u_BSD, step_BSD, A_DN, B_BSN, C_BSN, D_D)
 
 
-@lru_cache(maxsize=64)
-def _choose(device_type: str, num_states: int | None, dtype: torch.dtype, preference: ScanPreference) -> ScanChoice:
-    if device_type == "cpu":
-        return ScanChoice("compiled", "on a CPU the loops compiled here are the fastest form", compiled_selective_scan)
-    if device_type != "cuda":
-        return ScanChoice(
-            "plain", f"there are kernels for CUDA devices and loops for CPUs, but not for {device_type!r}", selective_scan
-        )
-    refusal = _why_not_mamba_ssm(num_states, dtype)
-    if preference == "mamba-ssm" and refusal is None:
-        return ScanChoice("mamba-ssm", f"its kernels are there and preferred; {_DIFFERS}", mamba_ssm_scan)
-    why_not = refusal or f"mamba-ssm's are there but not preferred: {_DIFFERS}"
-    if can_launch_on(device_type):
-        return ScanChoice("triton", f"our own kernels repeat themselves to the byte; {why_not}", triton_selective_scan)
-    return ScanChoice("plain", f"Triton or a C compiler for our own kernels is missing; {why_not}", selective_scan)
+def choose_stacked_scan(device: torch.device) -> SelectiveScan:
+    """Return what runs the scans of stacked networks.
+
+    Args:
+        device: of the tensors.
+    """
+    return triton_selective_scan if can_launch_on(device.type) else selective_scan
 
 
 def _why_not_mamba_ssm(num_states: int | None, dtype: torch.dtype) -> str | None:

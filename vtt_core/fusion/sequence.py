@@ -43,6 +43,8 @@ def interleave_layers(vision_BLD: Tensor, text_BLD: Tensor, form: SequenceForm =
     Released: step 0 is the final image feature; then each layer gives its text feature, then its vision feature, from
     layer L down to layer 1. Paper: each layer gives its vision feature, then its text feature, and nothing comes twice.
 
+    Dimensions before those named are kept.
+
     Args:
         vision_BLD: class-token feature of every vision layer, projected, layer 1 first.
         text_BLD: end-of-text feature of every text layer for the label of each image.
@@ -54,18 +56,18 @@ def interleave_layers(vision_BLD: Tensor, text_BLD: Tensor, form: SequenceForm =
     Raises:
         LayerMismatchError: batch or joint size differ.
     """
-    if vision_BLD.shape[0] != text_BLD.shape[0] or vision_BLD.shape[2] != text_BLD.shape[2]:
+    if vision_BLD.shape[:-2] != text_BLD.shape[:-2] or vision_BLD.shape[-1] != text_BLD.shape[-1]:
         raise LayerMismatchError(
             expected="vision and text features of the same images and joint size",
             got=f"{tuple(vision_BLD.shape)} and {tuple(text_BLD.shape)}",
             remedy="Give each image the text features of its own class from the same backbone",
         )
-    vision_layers, text_layers = pair_layers(vision_BLD.shape[1], text_BLD.shape[1])
-    vision, text = vision_BLD.unbind(dim=1), text_BLD.unbind(dim=1)
+    vision_layers, text_layers = pair_layers(vision_BLD.shape[-2], text_BLD.shape[-2])
+    vision, text = vision_BLD.unbind(dim=-2), text_BLD.unbind(dim=-2)
     pairs = [(text[of_text], vision[of_vision]) for of_text, of_vision in zip(text_layers, vision_layers, strict=True)]
     if form == "paper":
-        return torch.stack([feature_BD for pair in reversed(pairs) for feature_BD in reversed(pair)], dim=1)
-    return torch.stack([vision[-1], *(feature_BD for pair in reversed(pairs) for feature_BD in pair)], dim=1)
+        return torch.stack([feature_BD for pair in reversed(pairs) for feature_BD in reversed(pair)], dim=-2)
+    return torch.stack([vision[-1], *(feature_BD for pair in reversed(pairs) for feature_BD in pair)], dim=-2)
 
 
 def num_scan_steps(num_vision_layers: int, num_text_layers: int, form: SequenceForm = "released") -> int:

@@ -7,7 +7,7 @@ fixed order, so that two runs give the same bytes.
 
 Shapes: B sequences, S scan steps, D channels, N state size, G groups of channels; E networks, whose sequences follow one
     another, the same number of each.
-Source: Gu & Dao 2023, arXiv:2312.00752, equations 1 and 2; the backward pass is their derivative, as in `compiled_scan.py`.
+Source: Gu & Dao 2023, arXiv:2312.00752, equations 1 and 2; the backward pass is their derivative, as in `numba_scan.py`.
 """
 
 from __future__ import annotations

@@ -13,11 +13,6 @@ from vtt_core.hosts.training_data import Batch, TrainingData
 from vtt_core.lora.layers import TowerLora
 
 
-def trains_vision_alone(host: Host) -> bool:
-    """Whether a host is a LoRA of the vision tower and nothing else, which is what the fast forms of a step know."""
-    return isinstance(host, ClipLora) and host.vision_lora is not None and host.text_lora is None
-
-
 class ClipLora(Host):
     """A LoRA on one tower or on both."""
 

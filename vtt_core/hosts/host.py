@@ -17,7 +17,7 @@ from vtt_core.lora.layers import TowerLora
 
 
 class Host(nn.Module):
-    """What is fine-tuned; one that trains nothing in a tower leaves its method as it is here."""
+    """What is fine-tuned; a host overrides the methods of the towers that it changes."""
 
     vision_lora: TowerLora | None
     """LoRA of the vision tower, which is all or part of what is served."""

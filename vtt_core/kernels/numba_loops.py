@@ -1,7 +1,7 @@
 """Compile loops over arrays.
 
-numba does it, because it comes as a wheel for Linux, macOS and Windows and asks for no compiler on the user's machine, which
-torch.compile and extensions do. A loop is compiled when it is first called, in about a second, and kept beside its
+numba is used because it is a wheel for Linux, macOS and Windows and needs no compiler on the user's machine, unlike
+torch.compile and extensions. A loop is compiled when it is first called, in about a second, and kept beside its
 file, or in the user's cache folder where that cannot be written. Compiled loops hold no interpreter lock.
 
 Source: the float32 exponential is that of Cephes (Moshier): x = k ln 2 + r, a polynomial in r, k put into the exponent. Without
@@ -19,7 +19,7 @@ from numba import njit, types
 from numba.extending import intrinsic, overload
 
 REORDERED = {"reassoc", "contract", "nsz", "arcp"}
-"""What may be done to sums so that they become vector operations; infinities and NaN keep their meaning."""
+"""Floating-point freedoms that let sums be vectorised; infinities and NaN keep their meaning."""
 
 
 def compiled(loop: Callable[..., None]) -> Callable[..., None]:

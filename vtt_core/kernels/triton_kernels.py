@@ -1,6 +1,6 @@
-"""Say where kernels of our own run: on a CUDA device, where Triton is installed, as torch's CUDA builds have it on Linux.
+"""Say where our own kernels run: on a CUDA device, if Triton is installed, as with torch's CUDA builds on Linux.
 
-Everywhere else, and on a machine without a C compiler, which Triton asks for, the plain forms beside them are used.
+Everywhere else, and on a machine without a C compiler, which Triton needs, the plain forms are used.
 """
 
 from __future__ import annotations

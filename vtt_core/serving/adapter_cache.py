@@ -1,4 +1,4 @@
-"""Keep the adapters that were asked for last in memory, up to a number of bytes."""
+"""Cache adapters in memory, up to a number of bytes; the least recently used one is evicted first."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from vtt_core.serving.served import ServedAdapter
 
 
 class AdapterCache:
-    """Adapters by model id; of those not pinned, the one not asked for longest leaves first."""
+    """A cache of adapters by model id; of those that are not pinned, the least recently used one is evicted first."""
 
     def __init__(self, capacity_bytes: int, stopwatch: Callable[[], float]) -> None:
         """Start empty.
 
         Args:
-            capacity_bytes: memory of all adapters together. Pinned ones stay whatever it is, and the one asked for last.
+            capacity_bytes: memory of all adapters together. Pinned ones and the one used last stay even beyond it.
             stopwatch: gives monotonic seconds.
         """
         self._capacity_bytes = capacity_bytes
@@ -30,13 +30,13 @@ class AdapterCache:
         self._counts = AdapterCounts()
 
     def get(self, model_id: str, load: Callable[[], ServedAdapter]) -> ServedAdapter:
-        """Return the adapter, loading it where it is absent.
+        """Return the adapter, loading it where it is not cached.
 
-        Loading holds no lock: it delays those who ask for the same adapter, which is read once, and nobody else.
+        Loading holds no lock: it delays only those who want the same adapter, which is read once for all of them.
 
         Args:
             model_id: an adapter under one id never changes.
-            load: reads the adapter; what it raises, all who wait for it raise.
+            load: reads the adapter; an error is raised for everyone who waits for it.
         """
         with self._lock:
             adapter = self._adapters.get(model_id)
@@ -51,7 +51,7 @@ class AdapterCache:
         return self._load(model_id, load, future)
 
     def set_pinned(self, model_id: str, is_pinned: bool) -> None:
-        """Keep an adapter once it is loaded, or let it leave again, at once where there is no room."""
+        """Pin an adapter, loaded or not, or unpin it: then it is evicted at once if there is no room."""
         with self._lock:
             if is_pinned:
                 self._pinned.add(model_id)
@@ -60,13 +60,13 @@ class AdapterCache:
                 self._make_room()
 
     def evict(self, model_id: str) -> None:
-        """Forget an adapter and its pin, if it is there."""
+        """Drop an adapter and its pin; an unknown one is ignored."""
         with self._lock:
             self._pinned.discard(model_id)
             self._adapters.pop(model_id, None)
 
     def resident(self) -> list[ResidentAdapter]:
-        """Return what is in memory, the one asked for longest ago first."""
+        """Return what is in memory, the least recently used one first."""
         with self._lock:
             adapters = self._adapters.items()
             return [ResidentAdapter(model_id, adapter.size_bytes, model_id in self._pinned) for model_id, adapter in adapters]
@@ -94,7 +94,7 @@ class AdapterCache:
         return adapter
 
     def _make_room(self) -> None:
-        """Let adapters leave until the others fit; the one asked for last stays."""
+        """Evict adapters until the others fit; the one used last stays."""
         used = sum(adapter.size_bytes for adapter in self._adapters.values())
         for model_id in list(self._adapters)[:-1]:
             if used <= self._capacity_bytes:

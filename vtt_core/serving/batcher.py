@@ -1,8 +1,8 @@
-"""Put what several callers ask for at once into one batch, and keep nobody waiting for long.
+"""Batch the items of concurrent callers, without a long wait for anyone.
 
-A batch begins as soon as the one before it ends: under load it is what has gathered meanwhile, without load it is one item.
-Two bounds keep the answers prompt: how long the first item of a batch may wait for others, and how long a batch may take, by
-what the last ones took.
+A batch starts as soon as the one before it ends: under load it holds what has arrived meanwhile, without load one item. Two
+limits keep latency low: how long the first item of a batch may wait for others, and how long a batch may take, estimated from
+the last ones.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Batcher(Generic[Item, Result]):
         """Start the thread.
 
         Args:
-            run: gives a result for each item; what it raises goes to all items of the batch.
+            run: gives a result for each item; an error is raised for all items of the batch.
             batching: bounds.
             stopwatch: gives monotonic seconds.
             observe: is told the size and seconds of every batch.

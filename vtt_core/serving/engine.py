@@ -1,7 +1,7 @@
 """Answer for many adapters on each backbone, which is in memory once.
 
 STEP 1 read      images are decoded and resized in a bounded pool, so that large ones cannot fill the memory
-STEP 2 adapter   taken from memory, or read by the caller's own thread: others do not wait for it
+STEP 2 adapter   taken from the cache, or read by the caller's own thread: others do not wait for it
 STEP 3 batch     images of all callers go through the tower together, each with its own adapter
 
 Shapes: B images, C classes, D joint size, H = W side in pixels.
@@ -54,7 +54,7 @@ class BatchItem(NamedTuple):
 
 
 class Engine:
-    """Frozen backbones, each loaded once, and the adapters that were asked for last."""
+    """Frozen backbones, each loaded once, and a cache of adapters."""
 
     def __init__(
         self,
@@ -73,7 +73,7 @@ class Engine:
         self._settings = settings
         self._stopwatch = stopwatch
         self._batches = BatchCounts()
-        self._adapters = AdapterCache(settings.capacity_bytes, stopwatch)
+        self._cache = AdapterCache(settings.capacity_bytes, stopwatch)
         self._decoding = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
         self._backbones: dict[str, Backbone] = {}
         self._batchers: dict[str, Batcher[BatchItem, Tensor]] = {}
@@ -131,7 +131,7 @@ class Engine:
         Args:
             model_id: of the adapter; it never changes under one id.
             backbone_id: that the adapter was trained on.
-            load_files: reads the adapter's files where it is not in memory.
+            load_files: reads the adapter's files if it is not cached.
             images: what `read_images` gave, at least one.
 
         Raises:
@@ -144,7 +144,7 @@ class Engine:
         return [_prediction(adapter.labels, future.result().tolist()) for future in futures]
 
     def adapter(self, model_id: str, backbone_id: str, load_files: LoadFiles) -> ServedAdapter:
-        """Return an adapter from memory, or read it; the arguments and errors are those of `predict`."""
+        """Return an adapter from the cache, or read it; the arguments and errors are those of `predict`."""
         backbone = self._backbone(backbone_id)
 
         def load() -> ServedAdapter:
@@ -152,24 +152,24 @@ class Engine:
             adapter.check_backbone(backbone)
             return make_served(adapter, backbone.device, self._settings.precision)
 
-        return self._adapters.get(model_id, load)
+        return self._cache.get(model_id, load)
 
     def set_pinned(self, model_id: str, is_pinned: bool) -> None:
-        """Keep an adapter in memory once it is there, or let it leave again."""
-        self._adapters.set_pinned(model_id, is_pinned)
+        """Pin an adapter, loaded or not, or unpin it."""
+        self._cache.set_pinned(model_id, is_pinned)
 
     def evict(self, model_id: str) -> None:
-        """Forget an adapter, as when its model was deleted."""
-        self._adapters.evict(model_id)
+        """Drop an adapter, as when its model was deleted."""
+        self._cache.evict(model_id)
 
     def resident(self) -> list[ResidentAdapter]:
-        """Return the adapters in memory, the one asked for longest ago first."""
-        return self._adapters.resident()
+        """Return the adapters in memory, the least recently used one first."""
+        return self._cache.resident()
 
     @property
     def adapter_counts(self) -> AdapterCounts:
         """How often adapters were found in memory, read and evicted."""
-        return self._adapters.counts
+        return self._cache.counts
 
     @property
     def batch_counts(self) -> BatchCounts:
@@ -205,8 +205,8 @@ class Engine:
 def classify_mixed(backbone: Backbone, items: Sequence[BatchItem]) -> list[Tensor]:
     """Return the probabilities (C) of each image by its own adapter.
 
-    One pass of the vision tower serves all images, but for those of adapters with visual prompts: each of these has a pass
-    for its own images, which it reads beside more tokens than the others.
+    One pass of the vision tower serves all images, except those of adapters with visual prompts: each of these has a pass
+    of its own, since its images are read with additional tokens.
     """
     passes: dict[int | None, list[int]] = {}
     for index, item in enumerate(items):

@@ -1,8 +1,8 @@
-"""Give every image of a batch the LoRA of its own adapter, in one pass of the tower.
+"""Apply to each image of a batch the LoRA of its own adapter, in one pass of the tower.
 
-One adapter for all images is one product for each of A and B; several are gathered, a copy of A and B for each image, and
-multiplied as a batch. Gathering moves a few megabytes a layer, where a layer's own products move a hundred times as much;
-grouping images by adapter or merging into the frozen weights were measured and gave less (docs/PERFORMANCE.md).
+If all images have one adapter, A and B are one product each. Otherwise a copy of A and B is gathered for each image, for one
+batched product. Gathering moves a few megabytes a layer, a hundredth of what the layer's own products move. Grouping images by
+adapter, or merging into the frozen weights, was measured and is slower (docs/PERFORMANCE.md).
 
 Shapes: B images, T tokens, L layers, P = 3 projections (q, k, v), W tower width, R rank.
 """

@@ -12,7 +12,6 @@ import torch
 from torch import Tensor
 
 from vtt_core.adapter.files import Adapter
-from vtt_core.contract.recipe import FinetuneRecipe
 
 Precision = Literal["float32", "float16"]
 
@@ -59,6 +58,6 @@ def make_served(adapter: Adapter, device: torch.device, precision: Precision) ->
             A_LPRW=adapter.lora.lora_A.to(device, dtype),
             B_LPWR=(adapter.lora.lora_B * adapter.lora.scaling).to(device, dtype),
             prototypes_CD=adapter.prototypes_CD,
-            logit_scale=FinetuneRecipe.from_json(adapter.manifest.recipe).logit_scale,
+            logit_scale=adapter.logit_scale,
             prompts_JPW=None if adapter.prompts_JPW is None else adapter.prompts_JPW.to(device, dtype),
         )

@@ -1,7 +1,7 @@
 """Write and read the state between two steps: safetensors, no pickle, the same bytes for the same state.
 
-A resumed fine-tuning ends with the bytes of an undisturbed one: every random stream is derived from the
-seed and the step, so tensors, optimiser moments and the queue are all there is to keep.
+A resumed fine-tuning ends with the same bytes as one that ran through: every random stream is derived from the seed and the
+step, so tensors, optimiser moments and the queue are enough.
 """
 
 from __future__ import annotations
@@ -72,7 +72,7 @@ def read_checkpoint(encoded: bytes, state: TrainingState, belonging: Belonging) 
     Args:
         encoded: what `write_checkpoint` gave.
         state: changed in place.
-        belonging: what the fine-tuning that goes on is made of.
+        belonging: what the resumed fine-tuning is made of.
 
     Raises:
         CheckpointMismatchError: it is damaged, or of another recipe, seed, backbone or support set.

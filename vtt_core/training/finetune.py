@@ -1,4 +1,4 @@
-"""Fine-tune a LoRA on a support set: draw the views, run the steps, stop and go on at any of them.
+"""Fine-tune a host on a support set: draw the views, run the steps, stop and resume at any of them.
 
 Source: Zhang et al. 2026, arXiv:2603.05235; METHOD.md, rows "the loop" and "iterations".
 """
@@ -28,10 +28,10 @@ from vtt_core.hosts.training_data import Batch, TrainingData
 from vtt_core.ingest.decode import decode_image
 from vtt_core.labels.prompts import class_prompts
 from vtt_core.training.checkpoint import Belonging, read_checkpoint, write_checkpoint
-from vtt_core.training.fast.fast_gradients import FastGradients, can_go_fast
-from vtt_core.training.gradients import plain_gradients
+from vtt_core.training.choice import choose_gradients, has_fast_form
+from vtt_core.training.optimisers import make_optimisers
 from vtt_core.training.seeding import make_generator, seeded
-from vtt_core.training.step import TrainingState, apply_gradients, make_optimisers, train_step
+from vtt_core.training.step import GradientsOf, TrainingState, train_step
 from vtt_core.training.views import Views, stack_views
 
 
@@ -55,10 +55,9 @@ class Finetune:
             support_set: labelled encoded images.
             recipe: constants.
             seed: of every random stream.
-            checkpoint: state to go on from, of the same backbone, support set, recipe and seed.
+            checkpoint: state to resume from, of the same backbone, support set, recipe and seed.
             limits: the bounds in force on way, shot and images.
-            num_threads: cores to compute with, None for as many as torch uses; the result depends on it by rounding. A GPU
-                takes whole batches whatever it is.
+            num_threads: cores to compute with on a CPU, None for as many as torch uses; the result depends on it by rounding.
 
         Raises:
             SupportSetError: way or shot is outside the limits.
@@ -91,32 +90,27 @@ class Finetune:
     def steps(self) -> Iterator[StepReport]:
         """Run the remaining steps, giving a report after each."""
         while not self.has_finished:
-            yield self._take_step()
+            yield train_step(self.state, self.recipe, self.next_batch(), self._gradients_of)
 
     @cached_property
-    def _fast(self) -> FastGradients:
-        """Prepared at the first step that wants it: one of many that are stacked never does."""
-        return FastGradients(self.data, _num_parts(self.backbone.device, self.num_threads))
+    def _gradients_of(self) -> GradientsOf:
+        """Prepared at the first step: a stacked fine-tuning never needs it."""
+        return choose_gradients(self.data, self.state.host, self.state.fusion, self.recipe, self.num_threads)
 
     @cached_property
     def _belonging(self) -> Belonging:
         """Hashed at the first checkpoint; a benchmark takes none."""
         return Belonging(self.recipe.to_json(), self.seed, self.backbone.weight_sha256, self.data.sha256())
 
-    def _take_step(self) -> StepReport:
-        gradients_of = self._fast if can_go_fast(self.backbone, self.state.host) else plain_gradients
-        gradients = gradients_of(self.data, self.state.host, self.state.fusion, self.recipe, self.next_batch())
-        return apply_gradients(self.state, self.recipe, gradients)
-
     def next_batch(self) -> Batch:
         """Return what the next step learns from."""
 
-        def order(pass_index: int) -> Tensor:
+        def permutation(pass_index: int) -> Tensor:
             num_views = len(self.data.labels_V)
             return torch.randperm(num_views, generator=make_generator(self.seed, "order", pass_index))
 
         step, device = self.state.step, self.backbone.device
-        views_B = batch_of_step(step, len(self.data.labels_V), self.recipe.batch_size, order)
+        views_B = batch_of_step(step, len(self.data.labels_V), self.recipe.batch_size, permutation)
         host = self.state.host
         generator = make_generator(self.seed, "dropout", step, device)
         dropout = draw_vision_dropout(self.backbone, host.vision_lora, len(views_B), generator)
@@ -183,7 +177,7 @@ def start_state(backbone: Backbone, recipe: FinetuneRecipe, seed: int, labels: S
 
 
 def warm_up(backbone: Backbone) -> None:
-    """Take the gradients of one drawn batch, so that the first fine-tuning does not wait for loops to be compiled."""
+    """Take the gradients of one drawn batch, so that loops are compiled before the first fine-tuning needs them."""
     side, recipe = backbone.preprocessing.side_pixels, FinetuneRecipe()
     tokens_CT = backbone.tokenize(class_prompts(("one", "two"), recipe.prompt_template)).to(backbone.device)
     with torch.no_grad():
@@ -192,27 +186,22 @@ def warm_up(backbone: Backbone) -> None:
     prompt = make_absorption_prompt(backbone, recipe.prompt_template, recipe.placeholder)
     data = TrainingData(backbone, views_V3HW, torch.arange(2, device=backbone.device), text_CLD, prompt)
     state = start_state(backbone, recipe, seed=0)
-    if not can_go_fast(backbone, state.host):
+    if not has_fast_form(backbone, state.host):
         return
     dropout = draw_vision_dropout(backbone, state.lora, 2, make_generator(0, "dropout", 0, backbone.device))
-    train_step(data, state, recipe, torch.arange(2, device=backbone.device), dropout, FastGradients(data))
+    batch = Batch(torch.arange(2, device=backbone.device), dropout, is_absorbing=True)
+    train_step(state, recipe, batch, choose_gradients(data, state.host, state.fusion, recipe, num_threads=1))
 
 
-def _num_parts(device: torch.device, num_threads: int | None) -> int:
-    if device.type != "cpu":
-        return 1
-    return num_threads if num_threads is not None else torch.get_num_threads()
-
-
-def batch_of_step(step: int, num_views: int, batch_size: int, order: Callable[[int], Tensor]) -> Tensor:
+def batch_of_step(step: int, num_views: int, batch_size: int, permutation: Callable[[int], Tensor]) -> Tensor:
     """Return the view indices of one step's mini-batch.
 
     Args:
         step: number of finished steps.
         num_views: views of the support set; each pass over them has a permutation of its own.
         batch_size: consecutive entries of it taken at once; the last batch of a pass may be smaller.
-        order: gives the permutation of a pass, 0 first.
+        permutation: gives that of a pass, 0 first.
     """
     batches_per_pass = -(-num_views // batch_size)
     pass_index, batch_index = divmod(step, batches_per_pass)
-    return order(pass_index)[batch_index * batch_size : (batch_index + 1) * batch_size]
+    return permutation(pass_index)[batch_index * batch_size : (batch_index + 1) * batch_size]

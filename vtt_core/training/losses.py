@@ -1,5 +1,7 @@
 """The two losses of a step.
 
+Each is the mean over the images of a batch. Dimensions before those named are kept: E fine-tunings give E losses.
+
 Shapes: B images, C classes, D joint size.
 Source: Zhang et al. 2026, arXiv:2603.05235; METHOD.md, steps 2 and 4.
 """
@@ -18,12 +20,13 @@ def class_logits(features_BD: Tensor, prototypes_CD: Tensor, logit_scale: float)
         prototypes_CD: text features of the class prompts, unit length.
         logit_scale: factor on the cosine.
     """
-    return logit_scale * functional.normalize(features_BD, dim=-1) @ prototypes_CD.t()
+    return logit_scale * functional.normalize(features_BD, dim=-1) @ prototypes_CD.mT
 
 
 def classification_loss(logits_BC: Tensor, labels_B: Tensor) -> Tensor:
     """Return L_ce, the mean cross-entropy."""
-    return functional.cross_entropy(logits_BC, labels_B)
+    of_images = functional.cross_entropy(logits_BC.flatten(0, -2), labels_B.flatten(), reduction="none")
+    return of_images.view(labels_B.shape).mean(dim=-1)
 
 
 def absorption_loss(absorbed_BD: Tensor, features_BD: Tensor) -> Tensor:
@@ -31,4 +34,4 @@ def absorption_loss(absorbed_BD: Tensor, features_BD: Tensor) -> Tensor:
 
     Neither side is detached: gradients reach the LoRA through both.
     """
-    return -functional.cosine_similarity(absorbed_BD, features_BD, dim=-1).mean()
+    return -functional.cosine_similarity(absorbed_BD, features_BD, dim=-1).mean(dim=-1)

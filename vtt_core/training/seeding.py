@@ -1,7 +1,7 @@
 """Derive every random stream of a fine-tuning from its seed, the stream's name and an index.
 
-Nothing depends on how often another stream was asked, so a resumed run draws what an undisturbed one
-draws, and a checkpoint holds no random state.
+No stream depends on what was drawn from another, so a resumed run draws the same as one that ran through, and a checkpoint
+holds no random state.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def make_generator(seed: int, stream: str, index: int = 0, device: torch.device 
 
 @contextmanager
 def seeded(seed: int, stream: str) -> Iterator[None]:
-    """Let torch's global CPU generator start from the stream inside, and be as before outside; one thread at a time."""
+    """Seed torch's global CPU generator from the stream inside the context, and restore it after; one thread at a time."""
     with _GLOBAL_GENERATOR, torch.random.fork_rng(devices=[]):
         torch.manual_seed(derived_seed(seed, stream))
         yield

@@ -23,7 +23,7 @@ ENHANCERS = (ImageEnhance.Brightness, ImageEnhance.Contrast, ImageEnhance.Color)
 
 
 class Views:
-    """Draws the fixed views of a fine-tuning; one image does not wait for another."""
+    """Draws the fixed views of a fine-tuning, of each image independently."""
 
     def __init__(self, preprocessing: Preprocessing, recipe: FinetuneRecipe, seed: int) -> None:
         """Remember what to draw.

@@ -12,13 +12,13 @@ import typer
 from rich.console import Console
 from rich.table import Column, Table
 
-from app.cli.adapt import resolve_device
 from app.cli.bench.common import BackboneOption, JsonOption, ThreadsOption, load_for_bench, use_threads
 from app.cli.bench.diagnose_plots import AttentionRow, check_matplotlib, plot_attention, plot_lost_layers
 from app.cli.bench.logged_run import open_run
 from app.cli.bench.open_data import DataOption, NamesOption, PatientOption, open_data
 from app.cli.console import BAD_INPUT_EXIT, write_json, write_rejection
 from app.cli.predict import read_image_file
+from vtt_core.backbones.device import resolve_device
 from vtt_core.contract.errors import ImageError, NotAnImageError
 from vtt_core.contract.manifest import Preprocessing
 from vtt_core.contract.recipe import FinetuneRecipe

@@ -14,13 +14,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from app.cli.adapt import resolve_device
 from app.cli.bench.common import load_for_bench, use_threads
 from app.cli.bench.logged_run import open_run
 from app.cli.bench.open_data import DataOption, NamesOption, PatientOption, open_data
 from app.cli.bench.plots import plot_methods
 from app.cli.console import stderr_console, write_json
 from app.cli.renamed import renamed_part, warn_of_old_preset
+from vtt_core.backbones.device import resolve_device
 from vtt_core.contract.errors import InputError
 
 if TYPE_CHECKING:

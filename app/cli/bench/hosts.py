@@ -11,9 +11,9 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from app.cli.adapt import resolve_device
 from app.cli.bench.common import JsonOption, ThreadsOption, conditions, load_for_bench, use_threads
 from app.cli.console import FAILURE_EXIT, stderr_console, write_json
+from vtt_core.backbones.device import resolve_device
 from vtt_core.contract.errors import InputError
 
 if TYPE_CHECKING:
@@ -84,7 +84,13 @@ def _load(name: str, device: str) -> Backbone:
 
 
 def _to_json(cell: HostCell) -> dict[str, Any]:
-    return asdict(cell) | {"failures": cell.failures}
+    return {
+        "backbone_id": cell.backbone_id,
+        "method": cell.method,
+        "figures": None if cell.measured is None else asdict(cell.measured),
+        "refusal": cell.refusal,
+        "failures": cell.failures,
+    }
 
 
 def _write_table(cells: Sequence[HostCell], iterations: int) -> None:
@@ -93,21 +99,21 @@ def _write_table(cells: Sequence[HostCell], iterations: int) -> None:
     columns = ("backbone", "method", "trained", "fusion", "classification", "absorption", "off at", "strip", "s", "")
     table = Table(*columns, box=None, header_style="bold")
     for cell in cells:
-        figures, verdict = cell.figures, "FAILED" if cell.failures else "ok"
-        if figures is None:
+        measured, verdict = cell.measured, "FAILED" if cell.failures else "ok"
+        if measured is None:
             table.add_row(cell.backbone_id, cell.method, *[""] * 7, verdict)
             continue
-        stopped_at = figures.absorption_stopped_at
+        stopped_at = measured.absorption_stopped_at
         table.add_row(
             cell.backbone_id,
             cell.method,
-            f"{figures.host_parameters:,}",
-            f"{figures.fusion_parameters:,}" if figures.fusion_parameters else "",
-            _describe(figures.classification_loss),
-            _describe(figures.absorption_loss),
+            f"{measured.host_parameters:,}",
+            f"{measured.fusion_parameters:,}" if measured.fusion_parameters else "",
+            _describe(measured.classification_loss),
+            _describe(measured.absorption_loss),
             "" if stopped_at is None else str(stopped_at),
-            "equal" if figures.is_strip_equal else "DIFFERS",
-            f"{figures.seconds:.1f}",
+            "equal" if measured.is_strip_equal else "DIFFERS",
+            f"{measured.seconds:.1f}",
             verdict,
         )
     console.print(table)

@@ -13,11 +13,11 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from app.cli.adapt import resolve_device
 from app.cli.bench.common import load_for_bench, use_threads
 from app.cli.bench.episodes import EpisodesRequest, run_request
 from app.cli.bench.synthetic_datasets import write_target_domains
 from app.cli.console import stderr_console, write_json
+from vtt_core.backbones.device import resolve_device
 from vtt_core.bench.datasets.registry import DATASETS, TARGET_DOMAINS
 from vtt_core.bench.episodes.published import NUM_QUERIES, ROWS, WAY, Comparison, Measured, PublishedRow, compare, find_row
 from vtt_core.contract.backbones import MINI

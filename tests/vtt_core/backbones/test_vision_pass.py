@@ -4,7 +4,6 @@ import pytest
 import torch
 
 from vtt_core.backbones.backbone import Backbone
-from vtt_core.backbones.lora_pass import LoraRows
 from vtt_core.backbones.vision_pass import VisionPass
 from vtt_core.lora.dropout import Dropout, draw_dropout
 from vtt_core.lora.layers import TowerLora
@@ -35,39 +34,20 @@ def dropout_of(backbone: Backbone, num_images: int, seed: int) -> Dropout | None
 
 def test_class_tokens_are_those_of_the_tower(backbone: Backbone, images: torch.Tensor) -> None:
     lora, dropout, tower = draw_lora(backbone, 4), dropout_of(backbone, 5, 0), backbone.vision_tower
-    class_BLW, _ = VisionPass(tower).forward(images, [LoraRows(slice(0, 5), lora, dropout)])
+    class_BLW, _ = VisionPass(tower).forward(images, lora, dropout)
     torch.testing.assert_close(tower.project(class_BLW), tower.layer_features(images, lora, dropout), rtol=1e-11, atol=1e-11)
 
 
 def test_gradients_are_those_of_autograd_for_each_cotangent(backbone: Backbone, images: torch.Tensor) -> None:
     lora, dropout, tower = draw_lora(backbone, 4), dropout_of(backbone, 5, 0), backbone.vision_tower
     vision_pass = VisionPass(tower)
-    class_BLW, trace = vision_pass.forward(images, [LoraRows(slice(0, 5), lora, dropout)])
+    class_BLW, trace = vision_pass.forward(images, lora, dropout)
     class_BLW.requires_grad_()
     cotangents = torch.randn(3, *tower.project(class_BLW).shape, dtype=torch.float64)
     of_class = [torch.autograd.grad(tower.project(class_BLW), class_BLW, cotangent)[0] for cotangent in cotangents]
-    (gradients,) = vision_pass.backward(trace, torch.stack(of_class))
+    gradients = vision_pass.backward(trace, torch.stack(of_class))
     for index, cotangent in enumerate(cotangents):
         vision_BLD = tower.layer_features(images, lora, dropout)
         expected_A, expected_B = torch.autograd.grad(vision_BLD, [lora.lora_A, lora.lora_B], cotangent)
         torch.testing.assert_close(gradients.A_KLPRW[index], expected_A, rtol=1e-10, atol=1e-10)
         torch.testing.assert_close(gradients.B_KLPWR[index], expected_B, rtol=1e-10, atol=1e-10)
-
-
-def test_rows_with_loras_of_their_own_learn_as_if_they_were_alone(backbone: Backbone, images: torch.Tensor) -> None:
-    vision_pass = VisionPass(backbone.vision_tower)
-    parts = [slice(0, 2), slice(2, 5)]
-    groups = [
-        LoraRows(rows, draw_lora(backbone, rank), dropout_of(backbone, rows.stop - rows.start, rank))
-        for rows, rank in zip(parts, (4, 2), strict=True)
-    ]
-    together_BLW, trace = vision_pass.forward(images, groups)
-    cotangents = torch.randn(2, *together_BLW.shape, dtype=torch.float64)
-    together = vision_pass.backward(trace, cotangents)
-    for group, gradients in zip(groups, together, strict=True):
-        everything = slice(0, group.rows.stop - group.rows.start)
-        alone_BLW, trace = vision_pass.forward(images[group.rows], [LoraRows(everything, group.lora, group.dropout)])
-        (alone,) = vision_pass.backward(trace, cotangents[:, group.rows])
-        torch.testing.assert_close(together_BLW[group.rows], alone_BLW, rtol=1e-11, atol=1e-11)
-        torch.testing.assert_close(gradients.A_KLPRW, alone.A_KLPRW, rtol=1e-10, atol=1e-10)
-        torch.testing.assert_close(gradients.B_KLPWR, alone.B_KLPWR, rtol=1e-10, atol=1e-10)

@@ -3,7 +3,7 @@ import torch
 from torch import nn
 
 from vtt_core.fusion.aggregators import Attention, Lstm, Recurrent, Rnn
-from vtt_core.fusion.orders import scan_orders
+from vtt_core.fusion.layer_orders import scan_orders
 
 WIDTH = 16
 

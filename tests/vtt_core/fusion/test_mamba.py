@@ -5,8 +5,8 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from vtt_core.fusion.layer_orders import grid_orders
 from vtt_core.fusion.mamba import MAX_STEP, MIN_STEP, Mamba
-from vtt_core.fusion.orders import grid_orders
 
 WIDTH, STATE_SIZE, STEP_RANK, CONVOLUTION_WIDTH = 6, 5, 4, 4
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from tests.vtt_core.fusion.test_compiled_scan import SIZES, inputs
+from tests.vtt_core.fusion.test_numba_scan import SIZES, inputs
 from vtt_core.fusion import mamba_ssm_scan as module
 from vtt_core.fusion.mamba_ssm_scan import MAX_STATES, find_kernel, mamba_ssm_scan, scan_with_steps_last
 from vtt_core.fusion.scan import selective_scan

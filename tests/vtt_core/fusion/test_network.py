@@ -5,8 +5,8 @@ import torch
 from torch import Tensor, nn
 
 from vtt_core.contract.recipe import Aggregator
+from vtt_core.fusion.layer_orders import grid_orders
 from vtt_core.fusion.network import FusionForm, FusionNetwork, NoFusion
-from vtt_core.fusion.orders import grid_orders
 
 WIDTH, ROWS, COLUMNS = 6, 3, 3
 

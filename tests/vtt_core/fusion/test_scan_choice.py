@@ -3,10 +3,10 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from tests.vtt_core.fusion.test_compiled_scan import inputs
+from tests.vtt_core.fusion.test_numba_scan import inputs
 from vtt_core.fusion import scan_choice as module
-from vtt_core.fusion.compiled_scan import compiled_selective_scan
 from vtt_core.fusion.mamba_ssm_scan import mamba_ssm_scan
+from vtt_core.fusion.numba_scan import numba_selective_scan
 from vtt_core.fusion.scan import selective_scan
 from vtt_core.fusion.scan_choice import ScanChoice, choose_scan, fast_selective_scan, prefer_scan
 from vtt_core.fusion.triton_scan import triton_selective_scan
@@ -16,11 +16,9 @@ NOT_INSTALLED = "mamba-ssm is not installed: here is how"
 
 
 @pytest.fixture(autouse=True)
-def _choose_anew() -> Iterator[None]:
-    module._choose.cache_clear()
+def _prefer_the_default_again() -> Iterator[None]:
     yield
     prefer_scan("reproducible")
-    module._choose.cache_clear()
 
 
 class Machine:
@@ -45,7 +43,7 @@ def test_a_cpu_runs_the_compiled_loops_whatever_is_preferred(machine: Machine) -
     for preference in ("reproducible", "mamba-ssm"):
         prefer_scan(preference)  # type: ignore[arg-type]
         choice = choose_scan(torch.device("cpu"), 256)
-        assert (choice.name, choice.run) == ("compiled", compiled_selective_scan)
+        assert (choice.name, choice.run) == ("compiled", numba_selective_scan)
         assert "CPU" in choice.reason
 
 
@@ -64,7 +62,6 @@ def test_by_default_jobs_repeat_themselves_to_the_byte(machine: Machine) -> None
     assert "not preferred" in choice.reason
     assert "differs in its last bits" in choice.reason
     machine.has(mamba_ssm=True, triton=False)
-    module._choose.cache_clear()
     assert choose_scan(CUDA, 256).name == "plain"
 
 
@@ -85,7 +82,6 @@ def test_where_mamba_ssm_cannot_run_the_choice_says_why(
     assert (choice.name, choice.run) == ("triton", triton_selective_scan)
     assert reason in choice.reason
     machine.has(mamba_ssm=is_installed, triton=False)
-    module._choose.cache_clear()
     choice = choose_scan(CUDA, num_states, dtype)
     assert (choice.name, choice.run) == ("plain", selective_scan)
     assert reason in choice.reason

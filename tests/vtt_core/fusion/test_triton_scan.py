@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from tests.vtt_core.fusion.test_compiled_scan import SIZES, inputs
+from tests.vtt_core.fusion.test_numba_scan import SIZES, inputs
 from vtt_core.fusion.mamba_ssm_scan import scan_with_steps_last
 from vtt_core.fusion.scan import selective_scan
 

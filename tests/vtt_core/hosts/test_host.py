@@ -11,7 +11,7 @@ from vtt_core.contract.recipe import HOSTS
 from vtt_core.hosts.host import Host
 from vtt_core.hosts.training_data import Batch, TrainingData
 from vtt_core.training.finetune import start_state
-from vtt_core.training.gradients import batch_losses, plain_gradients
+from vtt_core.training.step import batch_losses, plain_gradients
 
 STARTS_FROM_CLIP = ("clip-lora", "clip-lora-text", "clip-lora-both")
 

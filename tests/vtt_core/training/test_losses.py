@@ -35,3 +35,14 @@ class TestAbsorptionLoss:
         assert absorbed_BD.grad.any()
         assert features_BD.grad is not None
         assert features_BD.grad.any()
+
+
+def test_losses_of_several_fine_tunings_are_those_of_each() -> None:
+    features_EBD, prototypes_ECD = torch.randn(2, 4, 8), torch.randn(2, 3, 8)
+    absorbed_EBD, labels_EB = torch.randn(2, 4, 8), torch.randint(3, (2, 4))
+    loss_ce_E = classification_loss(class_logits(features_EBD, prototypes_ECD, 10.0), labels_EB)
+    loss_vtt_E = absorption_loss(absorbed_EBD, features_EBD)
+    for index in range(2):
+        logits_BC = class_logits(features_EBD[index], prototypes_ECD[index], 10.0)
+        torch.testing.assert_close(loss_ce_E[index], classification_loss(logits_BC, labels_EB[index]))
+        torch.testing.assert_close(loss_vtt_E[index], absorption_loss(absorbed_EBD[index], features_EBD[index]))

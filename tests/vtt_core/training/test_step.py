@@ -1,5 +1,6 @@
 import dataclasses
 from collections.abc import Callable
+from functools import partial
 
 import pytest
 import torch
@@ -7,13 +8,15 @@ from torch import Tensor
 
 from vtt_core.absorption.prompt import absorb
 from vtt_core.backbones.backbone import Backbone, hash_weights
+from vtt_core.contract.progress import StepReport
 from vtt_core.contract.recipe import FinetuneRecipe, make_recipe
 from vtt_core.contract.support_set import SupportSet
 from vtt_core.fusion.sequence import interleave_layers
-from vtt_core.hosts.training_data import TrainingData
+from vtt_core.hosts.training_data import Batch, TrainingData
 from vtt_core.training.finetune import make_training_data, start_state
 from vtt_core.training.losses import absorption_loss, class_logits, classification_loss
-from vtt_core.training.step import TrainingState, learning_rate, make_optimisers, train_step
+from vtt_core.training.optimisers import learning_rate, make_optimisers
+from vtt_core.training.step import TrainingState, plain_gradients, train_step
 
 BATCH = torch.tensor([0, 3, 5, 11])
 
@@ -45,6 +48,11 @@ def state(backbone: Backbone, recipe: FinetuneRecipe) -> TrainingState:
     with torch.no_grad():
         state.lora.lora_B.normal_(std=0.05)
     return state
+
+
+def take(data: TrainingData, state: TrainingState, recipe: FinetuneRecipe) -> StepReport:
+    batch = Batch(BATCH, None, state.dgso.is_absorbing)
+    return train_step(state, recipe, batch, partial(plain_gradients, data, state.host, state.fusion, recipe))
 
 
 def losses(data: TrainingData, state: TrainingState, recipe: FinetuneRecipe) -> tuple[Tensor, Tensor]:
@@ -79,7 +87,7 @@ class TestGradients:
             matrices = [_projected(*pair) for pair in zip(g_comb.flatten(0, 1), g_ce.flatten(0, 1), strict=True)]
             expected.append(torch.stack([gradient for gradient, _ in matrices]).view(g_comb.shape))
             cosines += [cosine for _, cosine in matrices]
-        report = train_step(data, state, recipe, BATCH, None)
+        report = take(data, state, recipe)
         for parameter, gradient in zip(lora + fusion, [*expected, *combined[len(lora) :]], strict=True):
             torch.testing.assert_close(parameter.grad, gradient, rtol=1e-9, atol=1e-12)
         assert report.conflict_cosine == pytest.approx(sum(cosines) / len(cosines), abs=1e-12)
@@ -94,7 +102,7 @@ class TestGradients:
         state.dgso.is_absorbing = False
         lora = list(state.lora.parameters())
         expected = torch.autograd.grad(losses(data, state, recipe)[0], lora)
-        report = train_step(data, state, recipe, BATCH, None)
+        report = take(data, state, recipe)
         for parameter, gradient in zip(lora, expected, strict=True):
             torch.testing.assert_close(parameter.grad, gradient, rtol=1e-9, atol=1e-12)
         assert report.absorption_loss is None
@@ -105,7 +113,7 @@ class TestGradients:
     ) -> None:
         before = hash_weights(backbone.clip.state_dict())
         for _ in range(2):
-            train_step(data, state, recipe, BATCH, None)
+            take(data, state, recipe)
         assert all(parameter.grad is None for parameter in backbone.clip.parameters())
         assert all(parameter.grad is not None for parameter in state.lora.parameters())
         assert all(parameter.grad is not None for parameter in state.fusion.parameters())
@@ -115,7 +123,7 @@ class TestGradients:
         self, data: TrainingData, backbone: Backbone, recipe: FinetuneRecipe
     ) -> None:
         fresh = start_state(backbone, recipe, seed=0)
-        report = train_step(data, fresh, recipe, BATCH, None)
+        report = take(data, fresh, recipe)
         for name, parameter in fresh.lora.named_parameters():
             assert parameter.grad is not None
             assert bool(parameter.grad.any()) is name.endswith("lora_B")
@@ -129,7 +137,7 @@ class TestSwitchOff:
     ) -> None:
         state.dgso.queue = [1.0, -1e9]
         before = hash_weights(state.fusion.state_dict())
-        report = train_step(data, state, recipe, BATCH, None)
+        report = take(data, state, recipe)
         assert report.absorption_loss is not None
         assert not report.is_absorbing
         assert report.absorption_stopped_at == state.dgso.stopped_at == 2
@@ -140,21 +148,21 @@ class TestSwitchOff:
     ) -> None:
         recipe = dataclasses.replace(recipe, weight_decay=0.5)
         state.optimisers = make_optimisers(state.host.parameters(), state.fusion.parameters(), recipe)
-        train_step(data, state, recipe, BATCH, None)
+        take(data, state, recipe)
         state.dgso.is_absorbing = False
         fusion, lora = hash_weights(state.fusion.state_dict()), hash_weights(state.lora.state_dict())
         for _ in range(2):
-            train_step(data, state, recipe, BATCH, None)
+            take(data, state, recipe)
         assert hash_weights(state.fusion.state_dict()) == fusion
         assert hash_weights(state.lora.state_dict()) != lora
 
     def test_the_queue_gets_one_entry_a_step_until_then(
         self, data: TrainingData, state: TrainingState, recipe: FinetuneRecipe
     ) -> None:
-        reports = [train_step(data, state, recipe, BATCH, None) for _ in range(2)]
+        reports = [take(data, state, recipe) for _ in range(2)]
         assert state.dgso.queue == [1.0, *(report.conflict_cosine for report in reports)]
         state.dgso.is_absorbing = False
-        train_step(data, state, recipe, BATCH, None)
+        take(data, state, recipe)
         assert len(state.dgso.queue) == 3
 
 
@@ -181,7 +189,7 @@ class TestLearningRate:
         recipe = dataclasses.replace(recipe, host_learning_rate=1e-3, fusion_learning_rate=3e-3)
         state.optimisers = make_optimisers(state.host.parameters(), state.fusion.parameters(), recipe)
         for step in range(3):
-            train_step(data, state, recipe, BATCH, None)
+            take(data, state, recipe)
             rates = [group["lr"] for group in state.optimisers[0].param_groups]
             assert rates == [learning_rate(1e-3, step, recipe), learning_rate(3e-3, step, recipe)]
 
@@ -195,7 +203,7 @@ class TestWarmUp:
     def test_the_fusion_network_has_none(self, data: TrainingData, state: TrainingState, recipe: FinetuneRecipe) -> None:
         recipe = dataclasses.replace(recipe, warm_up_steps=2)
         state.optimisers = make_optimisers(state.host.parameters(), state.fusion.parameters(), recipe)
-        train_step(data, state, recipe, BATCH, None)
+        take(data, state, recipe)
         assert [group["lr"] for group in state.optimisers[0].param_groups] == [1e-5, recipe.fusion_learning_rate]
 
 
@@ -206,7 +214,7 @@ def test_a_host_by_sgd_leaves_the_fusion_network_to_adamw(
     state.optimisers = make_optimisers(state.host.parameters(), state.fusion.parameters(), recipe)
     assert [type(optimiser).__name__ for optimiser in state.optimisers] == ["SGD", "AdamW"]
     before = [parameter.detach().clone() for parameter in state.lora.parameters()]
-    train_step(data, state, recipe, BATCH, None)
+    take(data, state, recipe)
     for old, parameter in zip(before, state.lora.parameters(), strict=True):
         assert parameter.grad is not None
         expected = old - recipe.host_learning_rate * (parameter.grad + recipe.weight_decay * old)
@@ -220,7 +228,7 @@ def test_without_projection_the_lora_gets_the_combined_gradient(
     loss_ce, loss_vtt = losses(data, state, recipe)
     lora = list(state.lora.parameters())
     expected = torch.autograd.grad(loss_ce + recipe.absorption_weight * loss_vtt, lora)
-    report = train_step(data, state, recipe, BATCH, None)
+    report = take(data, state, recipe)
     assert report.conflict_cosine is not None
     for parameter, gradient in zip(lora, expected, strict=True):
         torch.testing.assert_close(parameter.grad, gradient, rtol=1e-9, atol=1e-12)
@@ -228,7 +236,7 @@ def test_without_projection_the_lora_gets_the_combined_gradient(
 
 def test_the_update_is_adamws(data: TrainingData, state: TrainingState, recipe: FinetuneRecipe) -> None:
     before = [parameter.detach().clone() for parameter in state.lora.parameters()]
-    train_step(data, state, recipe, BATCH, None)
+    take(data, state, recipe)
     for old, parameter in zip(before, state.lora.parameters(), strict=True):
         gradient, rate = parameter.grad, recipe.host_learning_rate
         assert gradient is not None
@@ -240,3 +248,15 @@ def test_prototypes_are_unit_text_features_of_the_last_layer(data: TrainingData)
     torch.testing.assert_close(data.prototypes_CD.norm(dim=-1), torch.ones(3, dtype=torch.float64))
     last_CD = data.text_CLD[:, -1]
     torch.testing.assert_close(data.prototypes_CD * last_CD.norm(dim=-1, keepdim=True), last_CD)
+
+
+def test_without_absorption_only_the_classification_loss_is_computed(
+    data: TrainingData, state: TrainingState, recipe: FinetuneRecipe
+) -> None:
+    on, off = (
+        plain_gradients(data, state.host, state.fusion, recipe, Batch(BATCH, None, is_absorbing=flag)) for flag in (True, False)
+    )
+    assert torch.equal(on.classification_loss, off.classification_loss)
+    for got, expected in zip(off.host_classification, on.host_classification, strict=True):
+        torch.testing.assert_close(got, expected)
+    assert (off.absorption_loss, off.host_absorption, off.fusion_absorption) == (None, (), ())

@@ -22,9 +22,9 @@ from vtt_core.bench.baselines.registry import BASELINES
 from vtt_core.bench.episodes.episode_images import EpisodeImages
 from vtt_core.contract.method_spec import MethodSpec
 from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.training.choice import train_all
 from vtt_core.training.finetune import Finetune
 from vtt_core.training.losses import class_logits
-from vtt_core.training.train_all import train_all
 
 
 @dataclass(frozen=True)

@@ -1,8 +1,8 @@
-"""Run every host, with and without VtT, on a backbone: does the loss fall, and does the strip leave the logits as they are?
+"""Run every host, with and without VtT, on a backbone: does the loss fall, and does stripping keep the logits?
 
-A loss is that of all views of the support set, without dropout, before the first step and after the last: that of a mini-batch
-changes with what is in it. The recipe of a method is its own, with its warm-up shortened as much as its steps are; a host whose
-warm-up is a fifth of its steps would else not have begun.
+A loss is over all views of the support set, without dropout, before the first step and after the last: the loss of a mini-batch
+depends on its images. Each method has its own recipe; its warm-up is shortened in proportion to its steps, otherwise short runs
+would consist of warm-up alone.
 
 Shapes: B images.
 Source: METHOD.md, "One training step".
@@ -25,7 +25,7 @@ from vtt_core.contract.recipe import METHODS, FinetuneRecipe, make_recipe
 from vtt_core.contract.support_set import SupportSet
 from vtt_core.hosts.training_data import CHUNK_VIEWS, Batch
 from vtt_core.training.finetune import Finetune
-from vtt_core.training.gradients import batch_losses
+from vtt_core.training.step import batch_losses
 
 
 @dataclass(frozen=True)
@@ -37,12 +37,12 @@ class Change:
 
     @property
     def falls(self) -> bool:
-        """Whether it became smaller; a loss that is no number did not."""
+        """Whether it became smaller; NaN did not."""
         return self.last < self.first
 
 
 @dataclass(frozen=True)
-class CellFigures:
+class CellMeasurements:
     """What a fine-tuning of one host on one backbone gave."""
 
     host_parameters: int
@@ -64,21 +64,21 @@ class HostCell:
 
     backbone_id: str
     method: str
-    figures: CellFigures | None
+    measured: CellMeasurements | None
     refusal: str | None = None
     """Why it did not run."""
 
     @property
     def failures(self) -> list[str]:
         """What is wrong with it, in words; empty where nothing is."""
-        if self.figures is None:
+        if self.measured is None:
             return [f"it did not run: {self.refusal}"]
         found = []
         for name in ("classification_loss", "absorption_loss"):
-            change: Change | None = getattr(self.figures, name)
+            change: Change | None = getattr(self.measured, name)
             if change is not None and not change.falls:
                 found.append(f"the {name.replace('_', ' ')} went from {change.first:.4f} to {change.last:.4f}")
-        if not self.figures.is_strip_equal:
+        if not self.measured.is_strip_equal:
             found.append("the stripped adapter gives other logits")
         return found
 
@@ -99,7 +99,7 @@ def run_cells(
     methods: Sequence[str] = METHODS,
     seed: int = 0,
 ) -> Iterator[HostCell]:
-    """Fine-tune each host in turn, giving its cell when it is done.
+    """Fine-tune one host after another, giving each cell when it is done.
 
     Args:
         backbone: frozen.
@@ -111,16 +111,16 @@ def run_cells(
     """
     for method in methods:
         try:
-            figures = run_cell(backbone, support_set, shortened_recipe(method, iterations), stopwatch, seed=seed)
+            measured = run_cell(backbone, support_set, shortened_recipe(method, iterations), stopwatch, seed=seed)
         except VttError as error:
             yield HostCell(backbone.backbone_id, method, None, str(error))
         else:
-            yield HostCell(backbone.backbone_id, method, figures)
+            yield HostCell(backbone.backbone_id, method, measured)
 
 
 def run_cell(
     backbone: Backbone, support_set: SupportSet, recipe: FinetuneRecipe, stopwatch: Callable[[], float], *, seed: int = 0
-) -> CellFigures:
+) -> CellMeasurements:
     """Fine-tune one host, strip it, write and read the adapter; the arguments are those of `run_cells`."""
     start = stopwatch()
     finetune = Finetune(backbone, support_set, recipe, seed)
@@ -138,7 +138,7 @@ def run_cell(
     if recipe.uses_absorption:
         absorption_loss = Change(first[1], last[1] if last_absorption is None else last_absorption)
     state = finetune.state
-    return CellFigures(
+    return CellMeasurements(
         host_parameters=sum(parameter.numel() for parameter in state.host.parameters()),
         fusion_parameters=sum(parameter.numel() for parameter in state.fusion.parameters()) if recipe.uses_absorption else 0,
         classification_loss=Change(first[0], last[0]),

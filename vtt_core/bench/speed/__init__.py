@@ -1,1 +1,1 @@
-"""Time training steps, jobs and predictions, each alternative in turn."""
+"""Time training steps, jobs and predictions, alternatives interleaved."""

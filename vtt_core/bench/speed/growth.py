@@ -18,7 +18,7 @@ import torch
 
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.load import backbone_from_files
-from vtt_core.bench.speed.interleaved import Spread, time_in_turn
+from vtt_core.bench.speed.interleaved import Spread, time_interleaved
 from vtt_core.bench.speed.step_times import step_alternatives, synthetic_data
 from vtt_core.bench.speed.synthetic_adapters import synthetic_adapter
 from vtt_core.bench.speed.synthetic_images import synthetic_support_set
@@ -64,7 +64,7 @@ def measure_growth(
     """
 
     def medians(alternatives: dict[str, Callable[[], object]]) -> dict[str, float]:
-        times = time_in_turn(alternatives, repeats, stopwatch)
+        times = time_interleaved(alternatives, repeats, stopwatch)
         return {name: 1e3 * Spread.of(values).median for name, values in times.items()}
 
     base = _backbone(folder, {}, {})

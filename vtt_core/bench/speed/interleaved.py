@@ -1,4 +1,4 @@
-"""Time alternatives in turn, in one process, so that a noisy machine disturbs all of them alike."""
+"""Time alternatives interleaved, in one process: each round calls all of them, so that a noisy machine disturbs all alike."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Spread:
         return cls(median(values), lower, upper)
 
 
-def time_in_turn(
+def time_interleaved(
     alternatives: Mapping[str, Callable[[], object]], repeats: int, stopwatch: Callable[[], float]
 ) -> dict[str, list[float]]:
     """Return the seconds of every call, after one call of each that is not timed.
@@ -57,7 +57,7 @@ def time_in_turn(
     return seconds
 
 
-def ratio_in_turn(numerators: Sequence[float], denominators: Sequence[float]) -> Spread:
+def ratio_of_rounds(numerators: Sequence[float], denominators: Sequence[float]) -> Spread:
     """Return the spread of the ratios of two alternatives' times, round by round."""
     return Spread.of([numerator / denominator for numerator, denominator in zip(numerators, denominators, strict=True)])
 

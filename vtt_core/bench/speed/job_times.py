@@ -13,10 +13,10 @@ from typing import Any
 from torch import Tensor
 
 from vtt_core.backbones.backbone import Backbone
-from vtt_core.bench.speed.interleaved import Spread, ratio_in_turn, time_in_turn
+from vtt_core.bench.speed.interleaved import Spread, ratio_of_rounds, time_interleaved
 from vtt_core.bench.speed.synthetic_images import synthetic_support_set
 from vtt_core.contract.recipe import FinetuneRecipe
-from vtt_core.training.fast.stacked import train_many
+from vtt_core.training.fast.stacked import train_stacked
 from vtt_core.training.finetune import Finetune
 
 SECONDS_AN_HOUR = 3600
@@ -62,12 +62,12 @@ def compare_jobs(
 
     def stacked() -> None:
         finetunes = [start(seed) for seed in range(num_jobs)]
-        for _ in train_many(finetunes):
+        for _ in train_stacked(finetunes):
             pass
         learnt["stacked"] = [finetune.state.lora.lora_A.detach() for finetune in finetunes]
 
-    times = time_in_turn({"one_by_one": one_by_one, "stacked": stacked}, repeats, stopwatch)
-    ratio = ratio_in_turn(times["one_by_one"], times["stacked"])
+    times = time_interleaved({"one_by_one": one_by_one, "stacked": stacked}, repeats, stopwatch)
+    ratio = ratio_of_rounds(times["one_by_one"], times["stacked"])
     differences = [(one - other).abs().max().item() for one, other in zip(learnt["alone"], learnt["stacked"], strict=True)]
     return {
         "stacked_over_one_by_one": ratio.median,

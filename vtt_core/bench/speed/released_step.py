@@ -1,6 +1,6 @@
-"""Compute a batch's gradients in the released order of work: what the fast path is compared with, kept readable.
+"""Compute a batch's gradients the way the released code does: what the fast path is compared with, kept readable.
 
-It gives the numbers of `gradients.plain_gradients`, at the cost that the released code pays: the support images are encoded
+It gives the numbers of `step.plain_gradients`, at the cost that the released code pays: the support images are encoded
 twice and the second result is not used; the absorption prompt is read over all positions of the text tower; the scan writes
 its (B, S, D, N) tensors out, one direction after the other; and two full backward passes compute the gradients of every
 frozen weight.
@@ -26,8 +26,8 @@ from vtt_core.fusion.network import Fusion, FusionNetwork
 from vtt_core.fusion.sequence import interleave_layers
 from vtt_core.hosts.host import Host
 from vtt_core.hosts.training_data import Batch, TrainingData
-from vtt_core.training.gradients import StepGradients
 from vtt_core.training.losses import absorption_loss, class_logits, classification_loss
+from vtt_core.training.step import StepGradients
 
 
 def released_gradients(data: TrainingData, host: Host, fusion: Fusion, recipe: FinetuneRecipe, batch: Batch) -> StepGradients:

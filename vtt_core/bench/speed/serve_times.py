@@ -23,7 +23,7 @@ from torch.nn import functional
 
 from vtt_core.adapter.files import MANIFEST_FILE, TENSORS_FILE, adapter_from_files, adapter_to_files
 from vtt_core.backbones.backbone import Backbone
-from vtt_core.bench.speed.interleaved import Spread, ratio_in_turn, time_in_turn
+from vtt_core.bench.speed.interleaved import Spread, ratio_of_rounds, time_interleaved
 from vtt_core.bench.speed.synthetic_adapters import synthetic_adapter
 from vtt_core.serving.adapter_cache import AdapterCache
 from vtt_core.serving.engine import BatchItem, classify_mixed
@@ -60,7 +60,7 @@ def compare_batches(
     num_adapters = max(batch_size, *registered)
     served = [make_served(synthetic_adapter(backbone, seed), backbone.device, precision) for seed in range(num_adapters)]
     alternatives = _alternatives(backbone, images, served, registered, stopwatch)
-    times = time_in_turn(alternatives, repeats, stopwatch)
+    times = time_interleaved(alternatives, repeats, stopwatch)
     ratios = {
         f"distinct{batch_size}_over_bare": ("bare", "distinct"),
         "one_over_bare": ("bare", "one"),
@@ -70,7 +70,7 @@ def compare_batches(
     }
     ratios |= {f"adapters{number}_over_1": ("adapters_1", f"adapters_{number}") for number in registered if number > 1}
     spreads = {
-        name: ratio_in_turn(times[slower], times[faster])
+        name: ratio_of_rounds(times[slower], times[faster])
         for name, (slower, faster) in ratios.items()
         if slower in times and faster in times
     }
@@ -154,7 +154,7 @@ def _with_merged_attention(visual: Any, adapter: ServedAdapter) -> Callable[[Ten
 def time_cold_loads(
     backbone: Backbone, folder: Path, *, precision: Precision, repeats: int, stopwatch: Callable[[], float]
 ) -> dict[str, Any]:
-    """Return how long a cold adapter takes to read, and what others notice of it.
+    """Return how long a cold adapter takes to load, and how much it delays others.
 
     Args:
         backbone: frozen.
@@ -180,7 +180,7 @@ def time_cold_loads(
         start = stopwatch()
         load(seed)
         cold_seconds.append(stopwatch() - start)
-    times = time_in_turn(
+    times = time_interleaved(
         {
             "alone": lambda: classify_mixed(backbone, [warm]),
             "beside": lambda: _beside(lambda: load(1), lambda: classify_mixed(backbone, [warm])),
@@ -190,7 +190,7 @@ def time_cold_loads(
     )
     return {
         "cold_load_ms": 1e3 * median(cold_seconds),
-        "warm_beside_cold_over_alone": ratio_in_turn(times["beside"], times["alone"]).median,
+        "warm_beside_cold_over_alone": ratio_of_rounds(times["beside"], times["alone"]).median,
     }
 
 

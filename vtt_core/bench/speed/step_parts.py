@@ -1,4 +1,4 @@
-"""Show where the time of a fast step goes, and what each of its fast forms saves: it is put aside, and the step timed without.
+"""Show where the time of a fast step goes, and what each of its fast forms saves: the step is timed without it.
 
 Shapes: B images, L layers, W tower width, D joint size.
 Source: METHOD.md, "Fast forms".
@@ -18,9 +18,8 @@ from torch import Tensor
 from vtt_core.absorption.cached_prefix import CachedPrompt
 from vtt_core.absorption.prompt import absorb
 from vtt_core.backbones.backbone import Backbone
-from vtt_core.backbones.lora_pass import LoraRows
 from vtt_core.backbones.vision_pass import VisionPass
-from vtt_core.bench.speed.interleaved import Spread, ratio_in_turn, time_in_turn
+from vtt_core.bench.speed.interleaved import Spread, ratio_of_rounds, time_interleaved
 from vtt_core.bench.speed.step_times import step_alternatives, synthetic_data
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.fusion.fast_network import fast_fuse
@@ -31,9 +30,8 @@ from vtt_core.hosts.make import draw_vision_dropout
 from vtt_core.hosts.training_data import Batch, TrainingData
 from vtt_core.lora.dropout import Dropout, LayerDropout
 from vtt_core.training.finetune import start_state
-from vtt_core.training.gradients import plain_gradients
 from vtt_core.training.seeding import make_generator
-from vtt_core.training.step import apply_gradients
+from vtt_core.training.step import apply_gradients, plain_gradients
 
 
 def measure_parts(
@@ -52,11 +50,11 @@ def measure_parts(
     data = synthetic_data(backbone, recipe, way, batch_size)
     steps = step_alternatives(data, recipe, batch_size, num_threads=1)
     fast, plain = steps["fast"], steps["plain"]
-    without = {f"without {name}": _with_patches(fast, patches) for name, patches in _plain_forms(data).items()}
-    without["without hand-written passes"] = _with_patches(plain, _fast_forms(data))
+    without = {f"without {name}": _with_patches(fast, patches) for name, patches in plain_forms(data).items()}
+    without["without hand-written passes"] = _with_patches(plain, fast_forms(data))
     alternatives = {"fast": fast, **without, **_parts(data, recipe, batch_size)}
-    times = time_in_turn(alternatives, repeats, stopwatch)
-    over_fast = {name: ratio_in_turn(times[name], times["fast"]) for name in alternatives if name != "fast"}
+    times = time_interleaved(alternatives, repeats, stopwatch)
+    over_fast = {name: ratio_of_rounds(times[name], times["fast"]) for name in alternatives if name != "fast"}
     return {
         "over_fast": {name: spread.median for name, spread in over_fast.items()},
         "ratio_quartiles": {name: [spread.lower, spread.upper] for name, spread in over_fast.items()},
@@ -68,36 +66,37 @@ Patches = Mapping[str, Any]
 """What stands in a place, such as "package.module.name", while a step runs."""
 
 
-def _plain_forms(data: TrainingData) -> dict[str, Patches]:
-    """Return the plain form of each fast one that can be put aside alone."""
+def plain_forms(data: TrainingData) -> dict[str, Patches]:
+    """Return the plain form of each fast form that can be replaced alone."""
     passes = "vtt_core.backbones.lora_pass"
     return {
         "compiled scan": {"vtt_core.fusion.fast_network.fast_selective_scan": selective_scan},
-        "shared directions and compiled scan": {"vtt_core.training.fast.job_gradients.fast_fuse": FusionNetwork.forward},
-        "cached prompt": {"vtt_core.training.fast.job_gradients.CachedPrompt.absorb": _plain_absorb(data)},
+        "shared directions and compiled scan": {"vtt_core.training.fast.passes.fast_fuse": FusionNetwork.forward},
+        "cached prompt": {"vtt_core.training.fast.passes.CachedPrompt.absorb": _plain_absorb(data)},
         "compiled dropout": {f"{passes}.keep": _plain_keep, f"{passes}.add_kept": _plain_add_kept},
     }
 
 
-def _fast_forms(data: TrainingData) -> Patches:
-    """Return what makes the plain gradients fast but for the tower's passes."""
+def fast_forms(data: TrainingData) -> Patches:
+    """Return the fast forms for the plain gradients, except the tower's passes."""
     prompt = CachedPrompt(data.backbone.text_tower, data.prompt)
     return {
         "vtt_core.fusion.network.FusionNetwork.forward": fast_fuse,
-        "vtt_core.training.gradients.absorb": lambda _tower, _prompt, fused_BD: prompt.absorb(fused_BD),
+        "vtt_core.training.step.absorb": lambda _tower, _prompt, fused_BD: prompt.absorb(fused_BD),
     }
 
 
 def _with_patches(step: Callable[[], object], patches: Patches) -> Callable[[], object]:
     def run() -> None:
-        with _patched(patches):
+        with patched(patches):
             step()
 
     return run
 
 
 @contextmanager
-def _patched(patches: Patches) -> Iterator[None]:
+def patched(patches: Patches) -> Iterator[None]:
+    """Put the stand-ins into their places inside the context."""
     with ExitStack() as stack:
         for place, stand_in in patches.items():
             stack.enter_context(patch(place, stand_in))
@@ -139,7 +138,7 @@ def _parts(data: TrainingData, recipe: FinetuneRecipe, batch_size: int) -> dict[
     dropout = draw()
 
     def forward() -> Any:
-        return vision_pass.forward(images_B3HW, [LoraRows(slice(0, batch_size), state.lora, dropout)])[1]
+        return vision_pass.forward(images_B3HW, state.lora, dropout)[1]
 
     def fuse() -> None:
         torch.autograd.grad(fast_fuse(state.fusion, sequence_BSD).sum(), [sequence_BSD, *state.fusion.parameters()])
@@ -150,5 +149,5 @@ def _parts(data: TrainingData, recipe: FinetuneRecipe, batch_size: int) -> dict[
         "tower forward and backward": lambda: vision_pass.backward(forward(), cotangents_KBLW),
         "fusion": fuse,
         "absorption": lambda: torch.autograd.grad(prompt.absorb(fused_BD).sum(), fused_BD),
-        "DGSO and AdamW": lambda: apply_gradients(state, recipe, gradients),
+        "DGSO and AdamW": lambda: apply_gradients([state], state.parameters, state.optimisers, recipe, gradients),
     }

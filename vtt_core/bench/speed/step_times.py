@@ -1,6 +1,6 @@
-"""Compare the time and memory of a training step: released order of work, plain, fast, and the floor under all of them.
+"""Compare the time and memory of a training step: as released, plain, fast, and the least that any form needs (the floor).
 
-The floor is what no order of work avoids: a forward pass of the frozen vision tower, and for each loss a backward pass for
+No form avoids the floor: a forward pass of the frozen vision tower, and for each loss a backward pass for
 activations alone, by autograd: two with absorption, one after the switch-off.
 
 Shapes: B images, C classes.
@@ -12,24 +12,24 @@ from __future__ import annotations
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
+from functools import partial
 from typing import Any
 
 import torch
 
 from vtt_core.absorption.prompt import make_absorption_prompt
 from vtt_core.backbones.backbone import Backbone
-from vtt_core.bench.speed.interleaved import Spread, peak_bytes, ratio_in_turn, time_in_turn
+from vtt_core.bench.speed.interleaved import Spread, peak_bytes, ratio_of_rounds, time_interleaved
 from vtt_core.bench.speed.released_step import released_gradients
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.dgso.schedule import Dgso
 from vtt_core.hosts.make import draw_vision_dropout
-from vtt_core.hosts.training_data import TrainingData
+from vtt_core.hosts.training_data import Batch, TrainingData
 from vtt_core.labels.prompts import class_prompts
-from vtt_core.training.fast.fast_gradients import FastGradients, prepare_thread, split_rows
+from vtt_core.training.fast.passes import FastGradients, prepare_thread, split_rows
 from vtt_core.training.finetune import start_state
-from vtt_core.training.gradients import GradientsOf, plain_gradients
 from vtt_core.training.seeding import make_generator
-from vtt_core.training.step import TrainingState, train_step
+from vtt_core.training.step import GradientsOf, TrainingState, plain_gradients, train_step
 
 RATIOS = {
     "released_over_fast": ("released", "fast"),
@@ -57,10 +57,10 @@ def compare_steps(
     recipe = FinetuneRecipe()
     data = synthetic_data(backbone, recipe, way, batch_size)
     steps = step_alternatives(data, recipe, batch_size, num_threads)
-    times = time_in_turn(steps, repeats, stopwatch)
+    times = time_interleaved(steps, repeats, stopwatch)
     peaks = {name: peak_bytes(step, backbone.device) for name, step in steps.items()}
     fast, floor = peaks["fast"], peaks["floor"]
-    spreads = {name: ratio_in_turn(times[above], times[below]) for name, (above, below) in RATIOS.items()}
+    spreads = {name: ratio_of_rounds(times[above], times[below]) for name, (above, below) in RATIOS.items()}
     return {
         **{name: spread.median for name, spread in spreads.items()},
         "fast_peak_over_floor_peak": None if fast is None or floor is None else fast / floor,
@@ -71,7 +71,7 @@ def compare_steps(
 
 
 def synthetic_data(backbone: Backbone, recipe: FinetuneRecipe, way: int, num_views: int) -> TrainingData:
-    """Return a data of drawn images, as large as a real one."""
+    """Return training data of random images, as large as real data."""
     side, device = backbone.preprocessing.side_pixels, backbone.device
     prompts = class_prompts([f"class number {index}" for index in range(way)], recipe.prompt_template)
     with torch.no_grad():
@@ -88,17 +88,18 @@ def synthetic_data(backbone: Backbone, recipe: FinetuneRecipe, way: int, num_vie
 def step_alternatives(
     data: TrainingData, recipe: FinetuneRecipe, batch_size: int, num_threads: int
 ) -> dict[str, Callable[[], object]]:
-    """Return one whole training step in every order of work, and the floor, as calls without arguments."""
+    """Return one whole training step in every form, and the floor, as calls without arguments."""
     state = start_state(data.backbone, recipe, seed=0)
-    fast = FastGradients(data, num_threads)
+    learnt = (data, state.host, state.fusion, recipe)
+    fast = FastGradients(*learnt, num_threads)
     floor = Floor(data, num_threads)
 
     def step(gradients_of: GradientsOf, *, is_absorbing: bool) -> Callable[[], object]:
-        return lambda: _take_step(data, state, recipe, batch_size, gradients_of, is_absorbing=is_absorbing)
+        return lambda: _take_step(data.backbone, state, recipe, batch_size, gradients_of, is_absorbing=is_absorbing)
 
     return {
-        "released": step(released_gradients, is_absorbing=True),
-        "plain": step(plain_gradients, is_absorbing=True),
+        "released": step(partial(released_gradients, *learnt), is_absorbing=True),
+        "plain": step(partial(plain_gradients, *learnt), is_absorbing=True),
         "fast": step(fast, is_absorbing=True),
         "floor": lambda: floor.run(num_losses=2),
         "fast_off": step(fast, is_absorbing=False),
@@ -107,7 +108,7 @@ def step_alternatives(
 
 
 def _take_step(
-    data: TrainingData,
+    backbone: Backbone,
     state: TrainingState,
     recipe: FinetuneRecipe,
     batch_size: int,
@@ -117,10 +118,10 @@ def _take_step(
 ) -> None:
     # Drawn weights may conflict; a fresh queue keeps every step as it was asked for.
     state.dgso = Dgso(recipe.conflict_window, is_absorbing=is_absorbing, queue=[float(10 * recipe.conflict_window)])
-    backbone = data.backbone
     generator = make_generator(0, "dropout", state.step, backbone.device)
     dropout = draw_vision_dropout(backbone, state.lora, batch_size, generator)
-    train_step(data, state, recipe, torch.arange(batch_size, device=backbone.device), dropout, gradients_of)
+    batch = Batch(torch.arange(batch_size, device=backbone.device), dropout, is_absorbing)
+    train_step(state, recipe, batch, gradients_of)
 
 
 class Floor:

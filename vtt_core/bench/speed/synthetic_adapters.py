@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import hashlib
-
 import torch
 
-from vtt_core.adapter.files import Adapter, encode_tensors
+from vtt_core.adapter.files import UNWRITTEN, Adapter
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.contract.manifest import FORMAT_VERSION, AdapterManifest
 from vtt_core.contract.recipe import FinetuneRecipe
@@ -37,7 +35,7 @@ def synthetic_adapter(backbone: Backbone, seed: int, *, way: int = 10) -> Adapte
         format_version=FORMAT_VERSION,
         backbone_id=backbone.backbone_id,
         backbone_sha256=backbone.weight_sha256,
-        tensors_sha256=hashlib.sha256(encode_tensors(lora, prototypes_CD)).hexdigest(),
+        tensors_sha256=UNWRITTEN,
         labels=labels,
         prompts=class_prompts(labels, recipe.prompt_template),
         preprocessing=backbone.preprocessing,
@@ -46,4 +44,4 @@ def synthetic_adapter(backbone: Backbone, seed: int, *, way: int = 10) -> Adapte
         absorption_stopped_at=None,
         library_versions={},
     )
-    return Adapter(manifest, lora, prototypes_CD)
+    return Adapter(manifest, lora, prototypes_CD, recipe.logit_scale)

@@ -3,14 +3,14 @@ import sys
 import pytest
 import torch
 
-from vtt_core.bench.speed.interleaved import Spread, peak_bytes, ratio_in_turn, time_in_turn
+from vtt_core.bench.speed.interleaved import Spread, peak_bytes, ratio_of_rounds, time_interleaved
 
 
 class TestTimeInTurn:
     def test_every_round_calls_each_alternative_once_after_a_call_that_is_not_timed(self) -> None:
         calls: list[str] = []
         clock = iter(range(100))
-        times = time_in_turn(
+        times = time_interleaved(
             {"one": lambda: calls.append("one"), "two": lambda: calls.append("two")}, 3, lambda: float(next(clock))
         )
         assert calls == ["one", "two"] * 4
@@ -25,7 +25,7 @@ class TestSpread:
         assert Spread.of([2.0]) == Spread(2.0, 2.0, 2.0)
 
     def test_ratios_are_taken_round_by_round(self) -> None:
-        assert ratio_in_turn([2.0, 6.0, 8.0], [1.0, 2.0, 8.0]) == Spread(2.0, 1.5, 2.5)
+        assert ratio_of_rounds([2.0, 6.0, 8.0], [1.0, 2.0, 8.0]) == Spread(2.0, 1.5, 2.5)
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")

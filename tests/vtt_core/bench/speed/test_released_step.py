@@ -9,7 +9,7 @@ from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.hosts.make import draw_vision_dropout
 from vtt_core.hosts.training_data import Batch
 from vtt_core.training.finetune import start_state
-from vtt_core.training.gradients import plain_gradients
+from vtt_core.training.step import plain_gradients
 
 
 def test_it_gives_the_plain_paths_gradients_and_leaves_the_backbone_frozen(

@@ -9,10 +9,10 @@ from vtt_core.bench.speed.step_times import synthetic_data
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.hosts.make import draw_vision_dropout
 from vtt_core.hosts.training_data import Batch, TrainingData
-from vtt_core.training.fast.fast_gradients import FastGradients
+from vtt_core.training.fast.passes import FastGradients
 from vtt_core.training.finetune import start_state
-from vtt_core.training.gradients import StepGradients, plain_gradients
 from vtt_core.training.seeding import make_generator
+from vtt_core.training.step import StepGradients, plain_gradients
 
 
 def test_every_part_and_every_form_put_aside_is_timed(tiny_backbone: Backbone) -> None:
@@ -34,14 +34,14 @@ class TestPlainForms:
         state = start_state(backbone, recipe, seed=0)
         dropout = draw_vision_dropout(backbone, state.lora, 4, make_generator(0, "dropout"))
         batch = Batch(torch.arange(4), dropout, is_absorbing=True)
-        gradients_of = FastGradients(data) if is_fast else plain_gradients
-        with step_parts._patched(patches):
-            return gradients_of(data, state.host, state.fusion, recipe, batch)
+        learnt = (data, state.host, state.fusion, recipe)
+        with step_parts.patched(patches):
+            return FastGradients(*learnt)(batch) if is_fast else plain_gradients(*learnt, batch)
 
     def test_each_is_called_and_gives_the_same_gradients(self, data: TrainingData) -> None:
         expected = self.gradients(data, {}, is_fast=True)
-        every = [(patches, True) for patches in step_parts._plain_forms(data).values()]
-        for patches, is_fast in [*every, (step_parts._fast_forms(data), False)]:
+        every = [(patches, True) for patches in step_parts.plain_forms(data).values()]
+        for patches, is_fast in [*every, (step_parts.fast_forms(data), False)]:
             called: set[str] = set()
 
             def noted(place: str, stand_in: object, called: set[str] = called) -> object:

@@ -4,16 +4,15 @@ import pytest
 import torch
 from torch import Tensor
 
-import vtt_core.training.fast.stacked as train_many_module
+import vtt_core.fusion.scan_choice as scan_choice_module
 from tests.fixtures.tiny_backbones import tiny_backbone
 from vtt_core.backbones.backbone import Backbone
-from vtt_core.contract.errors import RecipeError
 from vtt_core.contract.progress import StepReport
 from vtt_core.contract.recipe import make_recipe
 from vtt_core.contract.support_set import SupportSet
 from vtt_core.fusion.scan import selective_scan
 from vtt_core.fusion.scan_choice import prefer_scan
-from vtt_core.training.fast.stacked import can_train_many, train_many
+from vtt_core.training.fast.stacked import train_stacked
 from vtt_core.training.finetune import Finetune
 
 FAST = {"iterations": 5, "batch_size": 4, "rank": 4, "host_learning_rate": 1e-2, "fusion_learning_rate": 1e-2}
@@ -59,7 +58,7 @@ def test_each_becomes_what_it_would_have_become_alone(
 ) -> None:
     alone, many = make_finetunes(method, preset, **changes), make_finetunes(method, preset, **changes)
     expected = [list(finetune.steps()) for finetune in alone]
-    rounds = list(train_many(many))
+    rounds = list(train_stacked(many))
     for index, (one, other) in enumerate(zip(alone, many, strict=True)):
         for reports, report in zip(rounds, expected[index], strict=True):
             assert_same(reports[index], report)
@@ -72,24 +71,12 @@ def test_each_switches_absorption_off_at_its_own_step(make_finetunes: Callable[.
     alone, many = make_finetunes(**changes), make_finetunes(**changes)
     for finetune in alone:
         list(finetune.steps())
-    list(train_many(many))
+    list(train_stacked(many))
     stopped = [finetune.state.dgso.stopped_at for finetune in many]
     assert stopped == [finetune.state.dgso.stopped_at for finetune in alone]
     assert len(set(stopped)) > 1
     for one, other in zip(alone, many, strict=True):
         torch.testing.assert_close(other.state.lora.lora_B, one.state.lora.lora_B, rtol=1e-5, atol=1e-8)
-
-
-def test_what_differs_in_more_than_images_is_refused(make_finetunes: Callable[..., list[Finetune]]) -> None:
-    with pytest.raises(RecipeError, match="differ in images, labels and seed alone"):
-        next(train_many([make_finetunes()[0], make_finetunes(iterations=7)[1]]))
-
-
-def test_a_host_that_trains_the_text_tower_is_run_alone(make_finetunes: Callable[..., list[Finetune]]) -> None:
-    text = make_finetunes("clip-lora-text")
-    assert not can_train_many(text[0])
-    with pytest.raises(RecipeError, match="got 'clip-lora-text' after 0 steps"):
-        next(train_many(text))
 
 
 def test_kernels_of_many_networks_are_our_own_whatever_is_preferred(
@@ -101,11 +88,11 @@ def test_kernels_of_many_networks_are_our_own_whatever_is_preferred(
         scans.append(arguments)
         return selective_scan(*arguments)
 
-    monkeypatch.setattr(train_many_module, "has_kernels", lambda tensor: True)
-    monkeypatch.setattr(train_many_module, "triton_selective_scan", scan)
+    monkeypatch.setattr(scan_choice_module, "can_launch_on", lambda device_type: True)
+    monkeypatch.setattr(scan_choice_module, "triton_selective_scan", scan)
     prefer_scan("mamba-ssm")
     try:
-        (reports,) = train_many(make_finetunes(iterations=1))
+        (reports,) = train_stacked(make_finetunes(iterations=1))
     finally:
         prefer_scan("reproducible")
     assert len(scans) == 1
@@ -121,6 +108,6 @@ def test_a_backbone_without_a_fast_form_is_stacked_too(
     alone, many = ([Finetune(backbone, make_support_set(way=2), recipe, seed) for seed in range(2)] for _ in range(2))
     for finetune in alone:
         list(finetune.steps())
-    list(train_many(many))
+    list(train_stacked(many))
     for one, other in zip(alone, many, strict=True):
         torch.testing.assert_close(other.state.lora.lora_B, one.state.lora.lora_B, rtol=1e-6, atol=1e-9)

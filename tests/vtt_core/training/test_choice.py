@@ -7,17 +7,17 @@ from vtt_core.adapter.strip import strip
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.contract.recipe import make_recipe
 from vtt_core.contract.support_set import SupportSet
-from vtt_core.training import train_all as module
+from vtt_core.training import choice
+from vtt_core.training.choice import can_stack, train_all
 from vtt_core.training.finetune import Finetune
-from vtt_core.training.train_all import train_all
 
 FAST = {"iterations": 3, "batch_size": 4, "rank": 2}
 
 
 @pytest.fixture
 def begin(tiny_backbone: Backbone, make_support_set: Callable[..., SupportSet]) -> Callable[..., list[Finetune]]:
-    def make(*ways: int, method: str = "clip-lora+vtt") -> list[Finetune]:
-        recipe = make_recipe(method, changes=FAST)
+    def make(*ways: int, method: str = "clip-lora+vtt", **changes: object) -> list[Finetune]:
+        recipe = make_recipe(method, changes=FAST | changes)
         return [Finetune(tiny_backbone, make_support_set(way=way), recipe, seed) for seed, way in enumerate(ways)]
 
     return make
@@ -42,5 +42,20 @@ def test_a_host_that_is_not_stacked_becomes_what_it_is_alone(begin: Callable[...
 
 
 def test_only_a_gpu_stacks_them(begin: Callable[..., list[Finetune]], monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "train_many", lambda finetunes: pytest.fail("a CPU runs them one by one"))
+    monkeypatch.setattr(choice, "train_stacked", lambda finetunes: pytest.fail("a CPU runs them one by one"))
     assert len(list(train_all(begin(2, 2)))) == 6
+
+
+class TestCanStack:
+    def test_vision_loras_that_differ_in_images_and_seed_alone(self, begin: Callable[..., list[Finetune]]) -> None:
+        assert can_stack(begin(2, 2))
+
+    def test_not_after_a_step_or_with_other_sizes_or_another_recipe(self, begin: Callable[..., list[Finetune]]) -> None:
+        begun = begin(2, 2)
+        next(begun[1].steps())
+        assert not can_stack(begun)
+        assert not can_stack(begin(2, 3))
+        assert not can_stack([*begin(2), *begin(2, iterations=7)])
+
+    def test_no_host_that_trains_the_text_tower(self, begin: Callable[..., list[Finetune]]) -> None:
+        assert not can_stack(begin(2, 2, method="clip-lora-text"))

@@ -13,10 +13,9 @@ from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import SupportSet
 from vtt_core.hosts.training_data import Batch, TrainingData
 from vtt_core.lora.dropout import draw_dropout
-from vtt_core.training.fast.fast_gradients import FastGradients
+from vtt_core.training.fast.passes import FastGradients
 from vtt_core.training.finetune import make_training_data, start_state
-from vtt_core.training.gradients import StepGradients, plain_gradients
-from vtt_core.training.step import TrainingState
+from vtt_core.training.step import StepGradients, TrainingState, plain_gradients
 
 VIEWS = torch.tensor([0, 3, 5, 11, 7])
 Setting = tuple[TrainingData, TrainingState, FinetuneRecipe, Batch]
@@ -69,20 +68,20 @@ def test_it_equals_the_plain_path_in_float64(
 ) -> None:
     data, state, recipe, batch = make_setting(**architecture)
     plain = plain_gradients(data, state.host, state.fusion, recipe, batch)
-    assert_same(FastGradients(data, num_threads)(data, state.host, state.fusion, recipe, batch), plain, 1e-9)
+    assert_same(FastGradients(data, state.host, state.fusion, recipe, num_threads)(batch), plain, 1e-9)
 
 
 def test_it_equals_the_plain_path_in_float32(make_setting: Callable[..., Setting]) -> None:
     data, state, recipe, batch = make_setting(is_double=False)
     plain = plain_gradients(data, state.host, state.fusion, recipe, batch)
-    assert_same(FastGradients(data)(data, state.host, state.fusion, recipe, batch), plain, 1e-5)
+    assert_same(FastGradients(data, state.host, state.fusion, recipe)(batch), plain, 1e-5)
 
 
 def test_it_equals_the_plain_path_without_dropout(make_setting: Callable[..., Setting]) -> None:
     data, state, recipe, batch = make_setting(probability=0.0)
     assert batch.dropout is None
     plain = plain_gradients(data, state.host, state.fusion, recipe, batch)
-    assert_same(FastGradients(data)(data, state.host, state.fusion, recipe, batch), plain, 1e-9)
+    assert_same(FastGradients(data, state.host, state.fusion, recipe)(batch), plain, 1e-9)
 
 
 @pytest.mark.parametrize("num_threads", [1, 2])
@@ -90,7 +89,7 @@ def test_after_the_switch_off_there_is_one_loss(make_setting: Callable[..., Sett
     data, state, recipe, batch = make_setting()
     batch = replace(batch, is_absorbing=False)
     plain = plain_gradients(data, state.host, state.fusion, recipe, batch)
-    fast = FastGradients(data, num_threads)(data, state.host, state.fusion, recipe, batch)
+    fast = FastGradients(data, state.host, state.fusion, recipe, num_threads)(batch)
     assert_same(fast, plain, 1e-9)
     assert fast.absorption_loss is None
     assert (fast.host_absorption, fast.fusion_absorption) == ((), ())
@@ -105,11 +104,11 @@ def test_a_layer_scale_is_followed(make_setting: Callable[..., Setting]) -> None
             scale.forward = lambda x, gamma=scale.gamma: x * gamma
             setattr(block, name, scale)
     plain = plain_gradients(data, state.host, state.fusion, recipe, batch)
-    assert_same(FastGradients(data)(data, state.host, state.fusion, recipe, batch), plain, 1e-9)
+    assert_same(FastGradients(data, state.host, state.fusion, recipe)(batch), plain, 1e-9)
 
 
 def test_nothing_is_left_on_the_backbone(make_setting: Callable[..., Setting]) -> None:
     data, state, recipe, batch = make_setting()
-    FastGradients(data)(data, state.host, state.fusion, recipe, batch)
+    FastGradients(data, state.host, state.fusion, recipe)(batch)
     assert all(parameter.grad is None for parameter in data.backbone.clip.parameters())
     assert all(parameter.grad is None for parameter in state.lora.parameters())

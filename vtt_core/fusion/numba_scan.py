@@ -20,7 +20,7 @@ from torch import Tensor
 from vtt_core.kernels.numba_loops import compiled, exp
 
 
-def compiled_selective_scan(u_BSD: Tensor, step_BSD: Tensor, A_DN: Tensor, B_BSN: Tensor, C_BSN: Tensor, D_D: Tensor) -> Tensor:
+def numba_selective_scan(u_BSD: Tensor, step_BSD: Tensor, A_DN: Tensor, B_BSN: Tensor, C_BSN: Tensor, D_D: Tensor) -> Tensor:
     """Return y_BSD; the arguments are those of `selective_scan`, on a CPU."""
     y_BSD: Tensor = _Scan.apply(u_BSD, step_BSD, A_DN, B_BSN, C_BSN, D_D)  # type: ignore[no-untyped-call]
     return y_BSD

@@ -1,7 +1,7 @@
 import pytest
 import torch
 
-from vtt_core.fusion.orders import grid_orders, scan_orders, sum_in_order
+from vtt_core.fusion.layer_orders import grid_orders, scan_orders, sum_in_order
 
 
 class TestGridOrders:

@@ -1,8 +1,8 @@
 import pytest
 import torch
 
-from vtt_core.lora.compiled_dropout import add_kept, keep
 from vtt_core.lora.dropout import LayerDropout, draw_dropout
+from vtt_core.lora.numba_dropout import add_kept, keep
 
 
 @pytest.fixture(params=[0.0, 0.3])

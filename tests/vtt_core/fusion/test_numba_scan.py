@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from vtt_core.fusion.compiled_scan import compiled_selective_scan
+from vtt_core.fusion.numba_scan import numba_selective_scan
 from vtt_core.fusion.scan import selective_scan
 
 SIZES = [(1, 1, 1, 1), (3, 7, 5, 9), (2, 25, 16, 32)]
@@ -27,7 +27,7 @@ def test_it_equals_the_plain_scan_and_its_gradients(
     sizes: tuple[int, int, int, int], dtype: torch.dtype, tolerance: float
 ) -> None:
     arguments = inputs(sizes, dtype)
-    fast, plain = compiled_selective_scan(*arguments), selective_scan(*arguments)
+    fast, plain = numba_selective_scan(*arguments), selective_scan(*arguments)
     torch.testing.assert_close(fast, plain, rtol=tolerance, atol=tolerance)
     cotangent = torch.randn(fast.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64).to(dtype)
     for got, expected in zip(
@@ -37,11 +37,11 @@ def test_it_equals_the_plain_scan_and_its_gradients(
 
 
 def test_gradcheck_agrees() -> None:
-    assert torch.autograd.gradcheck(compiled_selective_scan, inputs((2, 3, 2, 3), torch.float64))
+    assert torch.autograd.gradcheck(numba_selective_scan, inputs((2, 3, 2, 3), torch.float64))
 
 
 def test_a_long_step_forgets_everything_and_gives_no_nan() -> None:
     arguments = [tensor.detach() for tensor in inputs((1, 4, 2, 3), torch.float32)]
     arguments[1] = torch.full_like(arguments[1], 1e4)
-    fast = compiled_selective_scan(*arguments)
+    fast = numba_selective_scan(*arguments)
     torch.testing.assert_close(fast, selective_scan(*arguments))
