@@ -3,23 +3,29 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.set-up
+# uv reads no settings of pip, so it is told where pip looks for packages.
+pip_setting = $$($(BIN)/python -m pip config get global.$(1) 2>/dev/null)
+FROM = UV_FIND_LINKS="$${UV_FIND_LINKS-$(call pip_setting,find-links)}" UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX-$(call pip_setting,index-url)}"
 # As app/cli/main.py does: more threads ruin each other where cores are shared.
 export OMP_NUM_THREADS ?= $(shell $(PYTHON) -c 'from vtt_core.contract.cores import shared_cores; print(shared_cores())')
+# Two processes on two cores; the tests of one file stay together, because they share servers.
+PARALLEL := -n 2 --dist loadfile
 IMAGES ?=
 NAMES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test check fix
+.PHONY: help setup demo up test test-slow check fix
 
 help: ## list these commands
-	@awk -F ':.*## ' '/^[a-z]+:.*## / {printf "make %-7s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 setup: $(STAMP) ## make the environment in .venv, and nothing else
 
 $(STAMP): pyproject.toml constraints.txt
 	@$(PYTHON) -c 'import sys; v = sys.version_info[:2]; sys.exit(0 if v in {(3, 11), (3, 12)} else "Python 3.11 or 3.12 is needed, %s is %d.%d; try: make setup PYTHON=python3.12" % (sys.executable, *v))'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt -e '.[dev]'
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -c constraints.txt uv
+	$(FROM) $(BIN)/uv pip install --python $(BIN)/python --quiet -c constraints.txt -e '.[dev]'
 	@touch $(STAMP)
 
 demo: $(STAMP) ## the whole way once, on drawn images; IMAGES=folder-or-zip takes yours, NAMES=file.json their class names
@@ -28,8 +34,11 @@ demo: $(STAMP) ## the whole way once, on drawn images; IMAGES=folder-or-zip take
 up: $(STAMP) ## run the service until Ctrl-C
 	@$(BIN)/vtt up
 
-test: check ## everything: the environment, check, then all tests
-	$(BIN)/python -m pytest
+test: check ## check, then the tests of all kinds that are quick: under 5 minutes on 2 cores
+	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow'
+
+test-slow: $(STAMP) ## the other tests, and how much of the source all of them reach
+	$(BIN)/python -m pytest $(PARALLEL) -m slow
 
 check: $(STAMP) ## format, lint, types, import rules, docs; changes nothing
 	$(BIN)/ruff format --check .

@@ -44,7 +44,7 @@ def check_reachable(registry: WorkerRegistry, backbone_id: str) -> None:
         raise BackboneUnavailableError(
             expected=f"a backbone whose weights a worker has or can download, such as {', '.join(map(repr, at_hand[:5]))}",
             got=f"{backbone_id!r}, which no live worker has or can get",
-            remedy="Choose one that GET /v1/backbones lists as bundled, cached or downloadable, or ask whoever runs the service"
+            remedy="Choose one that GET /v1/backbones lists as bundled, cached or downloadable, or ask the operator"
             " to put its weights into the workers' cache (HF_HOME)",
         )
 

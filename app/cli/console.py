@@ -58,7 +58,7 @@ def describe_step(report: Mapping[str, Any], *, is_short: bool = False) -> str:
 
     Args:
         report: a step report as JSON.
-        is_short: fit beside a bar in a terminal of 80 columns.
+        is_short: short enough for a line with a bar in a terminal of 80 columns.
     """
     classification, absorption = ("loss", "absorption") if is_short else ("classification loss", "absorption loss")
     parts = [f"{classification} {report['classification_loss']:.3f}"]

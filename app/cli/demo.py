@@ -90,7 +90,7 @@ def walk(client: ServiceClient, selection: Selection, request: dict[str, Any]) -
     Args:
         client: of a running service.
         selection: support set and query images.
-        request: fields of the job beside its support set.
+        request: further fields of the job.
     """
     console = stderr_console()
     set_id = client.upload(selection.support_set)

@@ -21,7 +21,7 @@ from vtt_core.contract.support_set import clean_label
 
 @dataclass(frozen=True)
 class SupportSetView:
-    """A support set as it stands."""
+    """A support set and its number of images."""
 
     row: SupportSetRow
     shots: dict[str, int]

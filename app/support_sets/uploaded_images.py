@@ -167,7 +167,7 @@ class UploadedImages:
         return rows
 
     def _can_exist(self, label: str, admission: Admission) -> bool:
-        """Tell whether the class can exist beside what is in the set now; where it cannot, say why."""
+        """Tell whether the set can have this class now; if not, add a result with the reason."""
         try:
             admission.add_class(label)
         except VttError as error:

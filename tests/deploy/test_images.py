@@ -25,6 +25,7 @@ from tests.deploy.compose_file import ROOT
 
 DOCKERFILE = ROOT / "deploy" / "Dockerfile"
 REQUIREMENTS = ROOT / "deploy" / "control-requirements.txt"
+UV = Path(sys.executable).with_name("uv")
 BY_NAME = {"psycopg", "s3fs"}
 """Distributions that SQLAlchemy and fsspec import because of a URL."""
 
@@ -38,17 +39,16 @@ def stage(name: str) -> str:
 
 
 def install_steps(name: str) -> list[list[str]]:
-    """Return the arguments of each `RUN pip --python /opt/vtt ...` of a stage."""
-    prefix = "pip --python /opt/vtt "
-    lines = re.findall(r"^RUN (pip .*)$", stage(name), flags=re.MULTILINE)
-    assert all(line.startswith(prefix) for line in lines)
-    return [shlex.split(line.removeprefix(prefix)) for line in lines]
+    """Return the arguments of each `RUN uv pip install ...` of a stage."""
+    lines = re.findall(r"^RUN (.*)$", stage(name), flags=re.MULTILINE)
+    assert all(line.startswith("uv pip install ") for line in lines)
+    return [shlex.split(line.removeprefix("uv ")) for line in lines]
 
 
 def copied(name: str, into: Path) -> Path:
-    """Copy a stage's files into its working directory."""
+    """Lay out what a stage copies beside what `build` has copied, as its working directory."""
     into.mkdir()
-    for line in re.findall(r"^COPY ([^-].*)$", stage(name), flags=re.MULTILINE):
+    for line in re.findall(r"^COPY ([^-].*)$", stage("build") + stage(name), flags=re.MULTILINE):
         *sources, target = line.split()
         for source in sources:
             destination = into / (Path(source).name if target == "./" else target)
@@ -57,6 +57,12 @@ def copied(name: str, into: Path) -> Path:
             else:
                 shutil.copy(ROOT / source, destination)
     return into
+
+
+def empty_environment(folder: Path) -> Path:
+    """Make an environment with nothing in it, not even pip, and return the folder of its programs."""
+    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(folder)], check=True)
+    return folder / "bin"
 
 
 def control_requirements() -> list[Requirement]:
@@ -135,12 +141,10 @@ def test_a_user_without_a_home_can_write_compiled_and_downloaded_files() -> None
 @pytest.mark.services
 @pytest.mark.timeout(600)
 def test_the_control_image_installs_and_serves_without_torch(tmp_path: Path, broker_url: str) -> None:
-    subprocess.run([sys.executable, "-m", "venv", "--without-pip", str(tmp_path / "vtt")], check=True)
+    binaries = empty_environment(tmp_path / "vtt")
     source = copied("build-control", tmp_path / "source")
     for step in install_steps("build-control"):
-        pip = [sys.executable, "-m", "pip", "--python", str(tmp_path / "vtt"), "--quiet", *step]
-        subprocess.run(pip, cwd=source, check=True, timeout=500)
-    binaries = tmp_path / "vtt" / "bin"
+        subprocess.run([UV, *step, "--quiet", "--python", binaries / "python"], cwd=source, check=True, timeout=500)
     for module in ("torch", "numba", "safetensors", "open_clip"):
         failed = subprocess.run([binaries / "python", "-c", f"import {module}"], capture_output=True, text=True, check=False)
         assert "ModuleNotFoundError" in failed.stderr, module
@@ -174,13 +178,10 @@ def test_the_packages_of_the_other_images_can_be_found_and_fit_each_other(tmp_pa
     """Only resolved, not downloaded: the wheels are several gigabytes."""
     source = copied("build-compute", tmp_path / "source")
     first, second = install_steps("build-compute")
-    assert first[0] == second[0] == "install"
-    report = tmp_path / "report.json"
-    # Into an empty target, so that installed packages do not count.
-    options = ["--dry-run", "--quiet", "--ignore-installed", "--report", str(report)]
-    done = subprocess.run(
-        [sys.executable, "-m", "pip", "install", *options, *first[1:]], cwd=source, capture_output=True, text=True, check=False
-    )
+    assert first[:2] == second[:2] == ["pip", "install"]
+    binaries = empty_environment(tmp_path / "vtt")
+    command = [UV, *first, "--dry-run", "--python", binaries / "python"]
+    done = subprocess.run(command, cwd=source, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
-    found = {canonicalize_name(one["metadata"]["name"]) for one in json.loads(report.read_text())["install"]}
+    found = {canonicalize_name(name) for name in re.findall(r"^ \+ (\S+?)(?:==| @ )", done.stderr, flags=re.MULTILINE)}
     assert set(declared()) <= found

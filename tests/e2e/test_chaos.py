@@ -1,4 +1,4 @@
-"""Fifty jobs while every service is killed repeatedly: none is lost or done twice, and every adapter has the right bytes."""
+"""Many jobs while all that they stand on is killed: none is lost, none done twice, each adapter right to the byte."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -25,7 +25,7 @@ from app.infra.job_repository import JobRepository
 from app.infra.outages import DATABASE_AWAY
 from app.infra.tables import JobRow, ModelRow
 from tests.fixtures.cluster import Cluster, running_cluster, wait_until
-from tests.fixtures.faults import Faults
+from tests.fixtures.faults import FULL_DECK, SHORT_DECK, Faults
 from tests.fixtures.http_api import encode_image
 from tests.fixtures.job_log import Change, install_job_log, read_job_log, wrong_changes
 from vtt_core.adapter.files import adapter_to_files
@@ -34,17 +34,39 @@ from vtt_core.backbones.load import load_backbone
 from vtt_core.training.finetune import Finetune
 from worker.pipeline.fetch import fetch_support_set, read_job_spec
 
-pytestmark = [pytest.mark.services, pytest.mark.slow, pytest.mark.timeout(1800)]
+pytestmark = [pytest.mark.services, pytest.mark.timeout(1800)]
 SEED = int(os.environ.get("CHAOS_SEED", "1"))
-NUM_JOBS, NUM_SETS, NUM_SEEDS, NUM_CLIENTS = 50, 2, 3, 2
+NUM_SETS, NUM_SEEDS, NUM_CLIENTS = 2, 3, 2
 RECIPE = {"iterations": 12, "batch_size": 2, "num_views": 1}
-NUM_AFTER_FAULTS = 6
-"""Jobs that are left at the last fault."""
 FILES = ("manifest.json", "adapter.safetensors")
 
 
+@dataclass(frozen=True)
+class Scale:
+    """How much happens."""
+
+    num_jobs: int
+    num_after_faults: int
+    """Jobs that are left when the last fault comes."""
+    deck: Mapping[str, int]
+    num_apis: int
+    num_workers: int
+
+
+SCALES = [
+    pytest.param(Scale(6, 2, SHORT_DECK, num_apis=1, num_workers=2), id="a few jobs"),
+    pytest.param(Scale(50, 6, FULL_DECK, num_apis=2, num_workers=3), id="fifty jobs", marks=pytest.mark.slow),
+]
+
+
+@pytest.fixture(params=SCALES)
+def scale(request: pytest.FixtureRequest) -> Scale:
+    chosen: Scale = request.param
+    return chosen
+
+
 @pytest.fixture
-def cluster(tmp_path: Path) -> Iterator[Cluster]:
+def cluster(scale: Scale, tmp_path: Path) -> Iterator[Cluster]:
     short = {
         "VTT_LEASE_SECONDS": "4",
         "VTT_HEARTBEAT_SECONDS": "0.5",
@@ -54,18 +76,19 @@ def cluster(tmp_path: Path) -> Iterator[Cluster]:
     }
     with running_cluster(tmp_path, **short) as running:
         install_job_log(running.engine)
-        for _ in range(2):
+        for _ in range(scale.num_apis):
             running.start_api()
-        for _ in range(3):
+        for _ in range(scale.num_workers):
             running.start_worker()
         yield running
 
 
 @dataclass
 class Clients:
-    """Users who want fifty models, and repeat each request until it is answered."""
+    """Users who want a model of each job, and send a request again until it is answered."""
 
     urls: list[str]
+    num_jobs: int
     job_ids: dict[int, str] = field(default_factory=dict)
     answers: Counter[str] = field(default_factory=Counter)
     problems: list[str] = field(default_factory=list)
@@ -101,7 +124,7 @@ class Clients:
         """Request every second job, read other resources meanwhile, and sometimes repeat a request that was answered."""
         choice = random.Random(SEED * 1000 + number)
         with httpx.Client(timeout=10.0) as client:
-            for place in range(number, NUM_JOBS, NUM_CLIENTS):
+            for place in range(number, self.num_jobs, NUM_CLIENTS):
                 while place >= self.num_allowed:
                     self._note(self.request(client, choice, "GET", "/v1/jobs"), 200)
                     time.sleep(0.2)
@@ -128,8 +151,8 @@ def read_jobs(cluster: Cluster) -> list[JobRow]:
         return list(session.scalars(select(JobRow).order_by(JobRow.created_at)))
 
 
-def run_through(cluster: Cluster, faults: Faults, clients: Clients, threads: list[threading.Thread]) -> None:
-    """Inject faults while jobs are requested, then wait until all have ended."""
+def run_through(cluster: Cluster, scale: Scale, faults: Faults, clients: Clients, threads: list[threading.Thread]) -> None:
+    """Inject the faults while the jobs come in, then wait until all have ended."""
     deadline = time.monotonic() + 1500
     while True:
         faults.thaw()
@@ -138,9 +161,9 @@ def run_through(cluster: Cluster, faults: Faults, clients: Clients, threads: lis
             jobs = read_jobs(cluster)
             num_ended = sum(job.state in FINAL_STATES for job in jobs)
             clients.num_allowed = num_ended + 8
-            if num_ended == NUM_JOBS and faults.is_over:
+            if num_ended == scale.num_jobs and faults.is_over:
                 break
-            if faults.inject_due(num_ended / (NUM_JOBS - NUM_AFTER_FAULTS)):
+            if faults.inject_due(num_ended / (scale.num_jobs - scale.num_after_faults)):
                 faults.send_duplicates([job.id for job in jobs])
         assert time.monotonic() < deadline, [(job.id, job.state, job.attempt, job.step) for job in jobs]
         assert [*clients.problems, *cluster.surprises] == []
@@ -153,8 +176,8 @@ def run_through(cluster: Cluster, faults: Faults, clients: Clients, threads: lis
 def undisturbed_files(cluster: Cluster, job_id: str) -> dict[str, bytes]:
     """Run the job's fine-tuning in this process."""
     with cluster.readers() as session:
-        order = read_job_spec(session, job_id)
-    finetune = Finetune(load_backbone("mini", device="cpu"), fetch_support_set(order, cluster.store), order.recipe, order.seed)
+        spec = read_job_spec(session, job_id)
+    finetune = Finetune(load_backbone("mini", device="cpu"), fetch_support_set(spec, cluster.store), spec.recipe, spec.seed)
     list(finetune.steps())
     return adapter_to_files(strip(finetune))
 
@@ -208,15 +231,15 @@ def test_the_log_shows_writes_that_only_a_holder_may_do() -> None:
     assert wrong_changes([*allowed, *wrong], {"worker-1": 11, "worker-2": 22}) == wrong
 
 
-def test_fifty_jobs_survive_kills_of_every_service(cluster: Cluster) -> None:
+def test_jobs_survive_kills_of_everything_they_stand_on(cluster: Cluster, scale: Scale) -> None:
     started_at = time.monotonic()
-    clients = Clients(cluster.urls)
+    clients = Clients(cluster.urls, scale.num_jobs)
     set_ids = [clients.upload(number) for number in range(NUM_SETS)]
-    faults = Faults(cluster, SEED)
+    faults = Faults(cluster, SEED, scale.deck)
     threads = [threading.Thread(target=clients.ask_for_jobs, args=(n, set_ids), daemon=True) for n in range(NUM_CLIENTS)]
     for thread in threads:
         thread.start()
-    run_through(cluster, faults, clients, threads)
+    run_through(cluster, scale, faults, clients, threads)
     seconds = time.monotonic() - started_at
 
     jobs = read_jobs(cluster)
@@ -226,7 +249,7 @@ def test_fifty_jobs_survive_kills_of_every_service(cluster: Cluster) -> None:
     with cluster.readers() as session:
         events = [JobRepository(session).events_after(job.id, 0, 10_000) for job in jobs]
     ends = [sum(event.kind == "state" and event.payload["state"] == "succeeded" for event in one) for one in events]
-    assert ends == [1] * NUM_JOBS
+    assert ends == [1] * scale.num_jobs
 
     changes = read_job_log(cluster.engine)
     pid_of = {name: one.process.pid for name, one in cluster.history.items() if name.startswith("worker")}
@@ -237,7 +260,7 @@ def test_fifty_jobs_survive_kills_of_every_service(cluster: Cluster) -> None:
 
     wait_until(lambda: cluster.store.folders("jobs") == [], explain=lambda: f"left: {cluster.store.folders('jobs')}")
     num_adapters = compare_adapters(cluster, jobs)
-    assert (len(jobs), num_adapters) == (NUM_JOBS, NUM_JOBS)
+    assert (len(jobs), num_adapters) == (scale.num_jobs, scale.num_jobs)
     assert [*clients.problems, *cluster.surprises] == []
 
     print(f"\nchaos, seed {SEED}")

@@ -1,4 +1,4 @@
-"""The README's API walk-through runs as it is written."""
+"""The shell lines of README.md and the walk in docs/api.md are run as they stand there."""
 
 import os
 import re
@@ -8,25 +8,26 @@ from pathlib import Path
 
 import pytest
 
+from app.cli.synthetic_images import write_folders
+
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
 
-def walk_of(readme: Path) -> str:
-    """Return the shell blocks of the walk-through, in order."""
-    section = readme.read_text(encoding="utf-8").split("### A walk through the API")[1].split("\n## ")[0]
+def shell_of(document: Path, heading: str) -> str:
+    """Return the shell blocks of a section, in their order."""
+    section = document.read_text(encoding="utf-8").split(f"## {heading}\n")[1].split("\n## ")[0]
     return "\n".join(re.findall(r"```sh\n(.*?)```", section, flags=re.DOTALL))
 
 
-def test_the_walk_through_works_word_for_word(service_url: str, root: Path, tmp_path: Path) -> None:
-    script = walk_of(root / "README.md")
-    assert script.count("curl ") >= 10
-    (tmp_path / ".venv").symlink_to(sys.prefix)
-    # Only in this test: an error status of any call fails it.
-    (tmp_path / ".curlrc").write_text("fail-with-body\n")
-    environment = os.environ | {"SERVICE": service_url, "HOME": str(tmp_path), "CURL_HOME": str(tmp_path)}
+def run_shell(script: str, service_url: str, folder: Path) -> str:
+    """Run the lines in a folder with `.venv`, against the service, and return what they print."""
+    (folder / ".venv").symlink_to(sys.prefix)
+    # Only here: an error status of any call fails the script.
+    (folder / ".curlrc").write_text("fail-with-body\n")
+    environment = os.environ | {"SERVICE": service_url, "HOME": str(folder), "CURL_HOME": str(folder)}
     result = subprocess.run(
         ["bash", "-euo", "pipefail", "-c", script],
-        cwd=tmp_path,
+        cwd=folder,
         env=environment,
         capture_output=True,
         text=True,
@@ -34,7 +35,26 @@ def test_the_walk_through_works_word_for_word(service_url: str, root: Path, tmp_
         check=False,
     )
     assert result.returncode == 0, result.stdout[-2000:] + result.stderr[-2000:]
-    assert "event: progress" in result.stdout
-    assert '"state":"succeeded"' in result.stdout.replace(" ", "")
-    assert result.stdout.count('"probabilities"') == 4
+    return result.stdout
+
+
+def test_the_readme_leads_from_photographs_to_a_prediction(service_url: str, root: Path, tmp_path: Path) -> None:
+    write_folders(tmp_path / "photos", num_images=2)
+    (tmp_path / "photos" / "star" / "001.png").rename(tmp_path / "new.jpg")
+    script = shell_of(root / "README.md", "Your own photographs over HTTP")
+    # Fewer steps than the whole recipe: the lines are tested here, not the accuracy.
+    shorter = script.replace("'$SET'\"", '\'$SET\'", "recipe": {"iterations": 20}')
+    assert shorter != script
+    printed = run_shell(shorter, service_url, tmp_path)
+    assert "event: progress" in printed
+    assert printed.count('"probabilities"') == 1
+
+
+def test_the_walk_through_the_api_works_word_for_word(service_url: str, root: Path, tmp_path: Path) -> None:
+    script = shell_of(root / "docs" / "api.md", "A walk through the API")
+    assert script.count("curl ") >= 10
+    printed = run_shell(script, service_url, tmp_path)
+    assert "event: progress" in printed
+    assert '"state":"succeeded"' in printed.replace(" ", "")
+    assert printed.count('"probabilities"') == 4
     assert (tmp_path / "adapter.zip").stat().st_size > 100_000

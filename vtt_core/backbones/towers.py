@@ -56,7 +56,7 @@ def run_block(
         is_causal: whether a token attends only to itself and earlier ones.
         lora: low-rank change of q, k and v, or None.
         dropout: of the LoRA's inputs; None for no dropout.
-        num_read: compute only the output of so many first tokens; None for all. They still attend to all tokens.
+        num_read: number of first tokens to compute the output of; None for all. They still attend to all tokens.
     """
     q_BHTE, k_BHTE, v_BHTE = _project_qkv(block, x_BTW, lora, dropout)
     if num_read is not None:

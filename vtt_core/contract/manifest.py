@@ -29,7 +29,7 @@ class Preprocessing:
 
 @dataclass(frozen=True)
 class AdapterManifest:
-    """The JSON half of an adapter; the tensors lie beside it in safetensors."""
+    """The JSON file of an adapter; its tensors are in a safetensors file."""
 
     format_version: int
     backbone_id: str

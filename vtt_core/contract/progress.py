@@ -1,4 +1,4 @@
-"""Describe one optimiser step to whoever follows the fine-tuning."""
+"""The report of one optimiser step, for progress bars and job events."""
 
 from __future__ import annotations
 

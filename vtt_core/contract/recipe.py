@@ -218,7 +218,7 @@ _PAPER = {
 
 
 _TUNED: dict[tuple[str, str], dict[str, Any]] = {(MINI, "clip-lora"): {"host_learning_rate": 1e-3}}
-"""By backbone and host: what was better than the released recipe there. Source: docs/RESULTS.md, "The learning rate"."""
+"""By backbone and host: what was better than the released recipe there. Source: docs/results.md, "The learning rate"."""
 
 
 def make_recipe(

@@ -1,6 +1,6 @@
 """Choose the values that become black and white in an image of more than 8 bits.
 
-docs/IMAGES.md explains the rules to users.
+docs/images.md explains the rules to users.
 """
 
 from __future__ import annotations

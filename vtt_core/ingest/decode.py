@@ -65,7 +65,7 @@ def decode_image(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> Image.Image
     """Return the image as 8-bit sRGB, with its EXIF orientation applied and its metadata dropped.
 
     Colours are converted by their ICC profile, transparent pixels are laid on white, and samples of more than 8 bits
-    are scaled. docs/IMAGES.md says how each kind is read. An ordinary 8-bit image is exactly as Pillow decodes it.
+    are scaled. docs/images.md says how each kind is read. An ordinary 8-bit image is exactly as Pillow decodes it.
 
     Args:
         encoded: the file as it was sent.

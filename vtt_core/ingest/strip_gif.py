@@ -33,10 +33,10 @@ def strip_gif(encoded: bytes) -> bytes:
             data_start += _palette_bytes(encoded[position + 9]) + 1
             end = _end_of_blocks(encoded, data_start)
             return encoded[: _HEAD_BYTES + _palette_bytes(encoded[10])] + control + encoded[start:end] + b";"
-        label, behind = encoded[position + 1 : position + 2], _end_of_blocks(encoded, position + 2)
+        label, end = encoded[position + 1 : position + 2], _end_of_blocks(encoded, position + 2)
         if label == bytes((_GRAPHIC_CONTROL,)) and encoded[position + 2 : position + 3] == b"\4":
             control = encoded[position : position + 7] + b"\0"
-        position = behind
+        position = end
     check(False, "GIF without an image")
     return b""
 

@@ -25,7 +25,7 @@ _WITHOUT_LENGTH = frozenset({0x01, *range(0xD0, 0xD8)})
 _ICC_PREFIX, _EXIF_PREFIX, _XMP_PREFIX = b"ICC_PROFILE\0", b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
 _ICC_PIECE_BYTES = 65_519
 _MARKER = re.compile(rb"\xff[\x01-\xfe]")
-_MARKER_BEHIND_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
+_MARKER_AFTER_SCAN = re.compile(rb"\xff[\x01-\xcf\xd8-\xfe]")
 """Inside a scan, 0xFF00 is data, and restart markers are part of the scan."""
 
 
@@ -83,8 +83,8 @@ def _segments(encoded: bytes) -> Iterator[Segment]:
         payload, position = encoded[position + 2 : position + length], position + length
         scan_end = position
         if marker == SCAN:
-            behind = _MARKER_BEHIND_SCAN.search(encoded, position)
-            scan_end = behind.start() if behind is not None else len(encoded)
+            following = _MARKER_AFTER_SCAN.search(encoded, position)
+            scan_end = following.start() if following is not None else len(encoded)
         yield Segment(marker, payload, encoded[position:scan_end].rstrip(b"\xff"))
         position = scan_end
 

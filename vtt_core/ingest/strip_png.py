@@ -95,11 +95,11 @@ def _kept(chunk: Chunk) -> Chunk | None:
 
 def _clean_profile(chunk: Chunk) -> Chunk | None:
     name, _, packed = chunk.content.partition(b"\0")
-    plain, behind = _inflated(packed[1:])
+    plain, trailing = _inflated(packed[1:])
     profile = clean_icc(plain)
     if not profile:
         return None
-    if profile == plain and not behind and len(name) < 80:
+    if profile == plain and not trailing and len(name) < 80:
         return chunk
     return Chunk.of(b"iCCP", b"icc\0\0" + zlib.compress(profile))
 

@@ -200,11 +200,11 @@ def _grey_tiff(parts: list[bytes], layout: Layout, plane: _Pieces, num_rows: int
         tags |= {Tag.TILE_OFFSETS: offsets, Tag.TILE_BYTES: sizes}
     else:
         tags |= {Tag.ROWS_PER_STRIP: [plane.num_rows], Tag.STRIP_OFFSETS: offsets, Tag.STRIP_BYTES: sizes}
-    entries, extra, behind = b"", b"", at + 2 + 12 * len(tags) + 4
+    entries, extra, extra_at = b"", b"", at + 2 + 12 * len(tags) + 4
     for tag, values in sorted(tags.items()):
         packed = struct.pack(f"<{len(values)}I", *values)
         if len(values) > 1:
-            extra, packed = extra + packed, struct.pack("<I", behind + len(extra))
+            extra, packed = extra + packed, struct.pack("<I", extra_at + len(extra))
         entries += struct.pack("<HHI", tag, 4, len(values)) + packed
     return b"".join([b"II*\0", struct.pack("<I", at), *parts, struct.pack("<H", len(tags)), entries, bytes(4), extra])
 

@@ -2,7 +2,7 @@
 
 If all images have one adapter, A and B are one product each. Otherwise a copy of A and B is gathered for each image, for one
 batched product. Gathering moves a few megabytes a layer, a hundredth of what the layer's own products move. Grouping images by
-adapter, or merging into the frozen weights, was measured and is slower (docs/PERFORMANCE.md).
+adapter, or merging into the frozen weights, was measured and is slower (docs/performance.md).
 
 Shapes: B images, T tokens, L layers, P = 3 projections (q, k, v), W tower width, R rank.
 """

@@ -44,7 +44,7 @@ def load_for_bench(backbone: str, device: str = "cpu") -> Backbone:
     if backbone != MINI and "/" not in backbone and not backbone.endswith(".json"):
         backbone = f"{backbone}/{RANDOM_TAG}"
     if backbone.endswith(".json") and Path(backbone).is_file():
-        with seeded(RANDOM_WEIGHTS_SEED, "weights"):  # a run that goes on needs those that it began with
+        with seeded(RANDOM_WEIGHTS_SEED, "weights"):  # a resumed run needs the same weights
             return backbone_from_files(Path(backbone).stem, Path(backbone), None, device=device)
     return load_backbone(backbone, device=device)
 

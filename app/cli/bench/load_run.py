@@ -78,13 +78,13 @@ class LoadRun:
             look_seconds: pause between two calls.
         """
         self.start = time.perf_counter()
-        beside = [asyncio.create_task(self._probe(path)) for path in PROBES]
-        beside.append(asyncio.create_task(_repeat(self._looking(look), look_seconds)))
+        background = [asyncio.create_task(self._probe(path)) for path in PROBES]
+        background.append(asyncio.create_task(_repeat(self._looking(look), look_seconds)))
         await (self._closed(num_clients) if rate is None else self._open(rate))
         self.elapsed_seconds = time.perf_counter() - self.start
-        for task in beside:
+        for task in background:
             task.cancel()
-        await asyncio.gather(*beside, return_exceptions=True)
+        await asyncio.gather(*background, return_exceptions=True)
         await asyncio.gather(*(connection.aclose() for connection in self._idle))
         look(time.perf_counter() - self.start)
 

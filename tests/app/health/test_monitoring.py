@@ -20,7 +20,7 @@ from worker.metrics import WorkerMetrics
 ROOT = Path(__file__).parents[3]
 ALERTS = ROOT / "deploy" / "prometheus" / "alerts.yml"
 DASHBOARD = ROOT / "deploy" / "grafana" / "dashboard.json"
-RUNBOOK = ROOT / "docs" / "RUNBOOK.md"
+RUNBOOK = ROOT / "docs" / "runbook.md"
 
 
 def rules() -> list[dict[str, Any]]:
@@ -85,7 +85,7 @@ def test_an_alert_has_all_that_a_reader_needs(rule: dict[str, Any]) -> None:
     assert rule["labels"]["severity"] in {"page", "ticket"}
     assert re.fullmatch(r"\d+[smh]", rule.get("for", "1m"))
     assert rule["annotations"]["summary"]
-    assert rule["annotations"]["runbook_url"] == f"docs/RUNBOOK.md#{rule['alert'].lower()}"
+    assert rule["annotations"]["runbook_url"] == f"docs/runbook.md#{rule['alert'].lower()}"
 
 
 def test_alerts_have_names_of_their_own() -> None:

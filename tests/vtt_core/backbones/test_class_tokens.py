@@ -1,4 +1,4 @@
-"""Two classes that no image can tell apart are refused where prompts become tokens, for every backbone and host."""
+"""Two classes with the same tokens are refused, for every backbone and host."""
 
 from __future__ import annotations
 

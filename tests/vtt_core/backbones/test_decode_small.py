@@ -1,4 +1,4 @@
-"""Large images are shrunk as soon as they are decoded, and only some are decoded at once."""
+"""Large images are resized as soon as they are decoded, and only a few are decoded at once."""
 
 from __future__ import annotations
 
@@ -82,6 +82,6 @@ def test_threads_are_those_of_the_job_but_no_more_than_there_are_cores(monkeypat
     assert decode_threads() == 2
 
 
-def test_an_image_that_cannot_be_decoded_is_told(tiny_backbone: Backbone) -> None:
+def test_an_image_that_cannot_be_decoded_is_refused(tiny_backbone: Backbone) -> None:
     with pytest.raises(ImageError):
         decode_small([lambda: b"no image"], tiny_backbone.preprocessing)

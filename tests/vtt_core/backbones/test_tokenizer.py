@@ -51,7 +51,7 @@ def test_ids_beyond_a_vocabulary_are_folded_back_and_words_still_differ() -> Non
     assert make_tokenize(8, 49408)(["dog"]).tolist() == make_tokenize(8)(["dog"]).tolist()
 
 
-def test_the_first_word_stands_after_start_of_text(tokenize: Tokenize) -> None:
+def test_the_first_word_follows_the_start_of_text(tokenize: Tokenize) -> None:
     assert find_first_word(tokenize) == 1
 
 

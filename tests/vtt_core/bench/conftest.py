@@ -1,4 +1,4 @@
-"""A small data set of drawn images on a tiny backbone, for everything that runs episodes."""
+"""A small synthetic data set on a tiny backbone, for tests of episodes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Zips and folders of labelled images: what is taken, what is rejected by name, what is refused as a whole."""
+"""Zips and folders of labelled images: files are taken, rejected by name, or the whole archive is refused."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ class TestBoth:
         assert contents.folders == ("cat", "dog")
         assert contents.rejections == ()
 
-    def test_an_enclosing_folder_is_stepped_into(self, listed: Callable[[Entries], ArchiveContents]) -> None:
+    def test_an_enclosing_folder_is_entered(self, listed: Callable[[Entries], ArchiveContents]) -> None:
         contents = listed((f"pets/{path}", content) for path, content in PETS)
         assert names(contents) == ["cat/1.jpg", "cat/2.jpg", "dog/1.jpg"]
 
@@ -95,14 +95,14 @@ class TestBoth:
         assert rejected(contents) == {"dog/puppy/9.jpg": "archive.bad_layout"}
         assert contents.rejections[0].label == "dog"
 
-    def test_what_systems_leave_behind_is_passed_over(self, listed: Callable[[Entries], ArchiveContents]) -> None:
+    def test_files_that_systems_leave_behind_are_skipped(self, listed: Callable[[Entries], ArchiveContents]) -> None:
         left_behind = ("__MACOSX/cat/._1.jpg", "cat/.DS_Store", ".git/config", "dog/Thumbs.db", "dog/desktop.ini")
         contents = listed((*PETS, *((path, b"x") for path in left_behind)))
         assert len(contents.files) == 3
         assert contents.folders == ("cat", "dog")
         assert contents.rejections == ()
 
-    def test_a_class_folder_without_files_is_told(self, listed: Callable[[Entries], ArchiveContents]) -> None:
+    def test_a_class_folder_without_files_is_listed(self, listed: Callable[[Entries], ArchiveContents]) -> None:
         contents = listed((*PETS, ("bird/.DS_Store", b"x")))
         assert contents.folders == ("bird", "cat", "dog")
 
@@ -119,7 +119,7 @@ class TestZip:
         with open_images(path) as contents:
             assert [file.read() for file in contents.files] == [b"c1", b"c2", b"d1"]
 
-    def test_an_empty_class_folder_is_told(self) -> None:
+    def test_an_empty_class_folder_is_listed(self) -> None:
         with read_zip(packed((*PETS, ("bird/", b"")))) as contents:
             assert contents.folders == ("bird", "cat", "dog")
 
@@ -232,7 +232,7 @@ class TestZip:
         assert not stream.closed
 
     @pytest.mark.parametrize("garbage", [b"", b"no zip", b"PK\x03\x04" + b"\0" * 100, b"PK\x05\x06" + b"\xff" * 18])
-    def test_what_is_no_zip_is_refused(self, garbage: bytes) -> None:
+    def test_a_file_that_is_not_a_zip_is_refused(self, garbage: bytes) -> None:
         with pytest.raises(ArchiveError), read_zip(io.BytesIO(garbage)):
             pass
 
@@ -343,7 +343,7 @@ class TestFolder:
         os.mkfifo(folder / "dog" / "pipe.jpg")
         assert rejected(read_folder(folder)) == {"dog/pipe.jpg": "archive.not_a_file"}
 
-    def test_an_empty_class_folder_is_told(self, tmp_path: Path) -> None:
+    def test_an_empty_class_folder_is_listed(self, tmp_path: Path) -> None:
         (unpacked(tmp_path, PETS) / "bird").mkdir()
         assert read_folder(tmp_path).folders == ("bird", "cat", "dog")
 
@@ -387,7 +387,7 @@ PATH = st.text(st.sampled_from("ab./\\:é_ "), min_size=1, max_size=12)
 class TestFuzzed:
     @settings(max_examples=100, deadline=None)
     @given(paths=st.lists(PATH, min_size=1, max_size=8, unique=True))
-    def test_every_entry_is_taken_rejected_or_passed_over_and_no_name_leads_outside(self, paths: list[str]) -> None:
+    def test_every_entry_is_taken_rejected_or_skipped_and_no_name_leads_outside(self, paths: list[str]) -> None:
         with read_zip(packed([*PETS, *((path, b"x") for path in paths)])) as contents:
             assert len(contents.files) + len(contents.rejections) <= len(paths) + len(PETS)
             for file in contents.files:

@@ -1,4 +1,4 @@
-"""What an AVIF says of its colours is found by way of its primary picture."""
+"""The colour space of an AVIF is that of its primary image."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def test_the_space_of_another_picture_of_the_file_does_not_count() -> None:
     assert coded_colours(AVIF[:at] + b"\0\x07" + AVIF[at + 2 :]) is None
 
 
-def test_damaged_associations_say_nothing() -> None:
+def test_damaged_associations_are_ignored() -> None:
     at = AVIF.index(b"ipma") + 8
     assert coded_colours(AVIF[:at] + b"\xff\xff\xff\xff\0\x09\xff" + AVIF[at + 7 :]) is None
 

@@ -16,6 +16,6 @@ def test_the_picture_is_needed_and_its_metadata_are_not() -> None:
     assert items.extents(1) == []
 
 
-def test_a_file_without_an_item_table_is_told() -> None:
+def test_a_file_without_an_item_table_is_refused() -> None:
     with pytest.raises(UnknownStructureError, match="item table"):
         read_items(b"", [])

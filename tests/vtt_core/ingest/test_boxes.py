@@ -1,4 +1,4 @@
-"""Boxes are walked to their end, whatever lengths they claim."""
+"""Boxes are read to the end, whatever lengths they state."""
 
 from __future__ import annotations
 
@@ -41,6 +41,6 @@ def test_boxes_of_every_kind_of_length_are_walked() -> None:
 
 
 @pytest.mark.parametrize("broken", [b"\0\0\0\x09abcd", b"\0\0\0\x07abcd", b"\0\0", struct.pack(">I4sQ", 1, b"long", 2**63)])
-def test_a_box_beyond_the_end_is_told(broken: bytes) -> None:
+def test_a_box_past_the_end_is_refused(broken: bytes) -> None:
     with pytest.raises(UnknownStructureError):
         list(read_boxes(broken, 0, len(broken)))

@@ -1,4 +1,4 @@
-"""What is black and what is white follows from the depth that a picture uses, whatever its file could hold."""
+"""Black and white follow from the depth that an image really uses."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One cause is told once; different causes, and few files, are told one by one."""
+"""Many errors with one cause are reported once. Different causes, or a few files, are reported one by one."""
 
 from vtt_core.contract.errors import ArchiveLayoutError, EmptyFileError, VttError
 from vtt_core.ingest.causes import FEW, by_cause, cause_of

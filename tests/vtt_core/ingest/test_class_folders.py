@@ -1,4 +1,4 @@
-"""Paths become classes: when a folder is stepped into, and when it is a class itself."""
+"""Paths become classes: a folder is entered, or is a class itself."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ def labels(contents: ArchiveContents) -> set[str]:
 
 
 class TestEnclosingFolders:
-    def test_one_class_alone_is_not_stepped_into(self) -> None:
+    def test_one_class_alone_is_not_entered(self) -> None:
         assert arranged("dog/1.jpg", "dog/2.jpg").folders == ("dog",)
 
     def test_one_class_in_a_folder_is_found(self) -> None:
         assert arranged("pets/dog/1.jpg").folders == ("dog",)
 
-    def test_several_enclosing_folders_are_stepped_into(self) -> None:
+    def test_several_enclosing_folders_are_entered(self) -> None:
         assert labels(arranged("my/pets/dog/1.jpg", "my/pets/cat/1.jpg")) == {"cat", "dog"}
 
     def test_a_note_inside_the_enclosing_folder_does_not_hide_the_classes(self) -> None:

@@ -1,4 +1,4 @@
-"""Colour spaces that are named by numbers become profiles, or are refused by name."""
+"""Colour spaces given as code numbers become profiles, or are refused."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Colours come to sRGB by their profile; what is transparent shows white, whatever is hidden below it."""
+"""Colours are converted to sRGB by their profile. Transparent pixels become white, whatever their value."""
 
 from __future__ import annotations
 

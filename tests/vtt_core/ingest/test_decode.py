@@ -1,4 +1,4 @@
-"""One image, decoded from bytes: what is refused and why, and what comes back of the rest."""
+"""One image decoded from bytes: refusals with their reasons, and results."""
 
 from __future__ import annotations
 
@@ -157,7 +157,7 @@ class TestWhatIsRefused:
     @pytest.mark.parametrize(
         "encoded", [b"hello", b"%PDF-1.7 ...", b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"\0" * 500, b"PK\x03\x04 zip"]
     )
-    def test_what_is_no_image(self, encoded: bytes) -> None:
+    def test_bytes_that_are_not_an_image(self, encoded: bytes) -> None:
         with pytest.raises(NotAnImageError):
             decode_image(encoded)
 
@@ -215,11 +215,11 @@ class TestWhatIsRefused:
             assert "0x" not in str(caught.value)
             assert "PIL" not in str(caught.value)
 
-    def test_a_known_format_that_is_not_read_is_named(self) -> None:
+    def test_a_known_unsupported_format_is_named(self) -> None:
         with pytest.raises(NotAnImageError, match="got a HEIC photo"):
             decode_image(b"\0\0\0\x18ftypheic" + bytes(100))
 
-    def test_a_kind_of_jpeg_that_is_not_read_is_named(self) -> None:
+    def test_an_unsupported_kind_of_jpeg_is_named(self) -> None:
         encoded = bytearray(encode(sample(), "JPEG"))
         at = encoded.index(b"\xff\xc0")
         encoded[at + 4] = 12

@@ -1,4 +1,4 @@
-"""What a decoder would pay for an image is known from its structure, before it is decoded."""
+"""Images that are costly to decode are recognised by their structure."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_nothing_between_the_scans_hides_them(between: bytes) -> None:
         check(many_scans(64, MAX_SCANS, between))
 
 
-def test_bytes_of_scans_behind_the_end_or_inside_a_segment_count_for_nothing() -> None:
+def test_scan_markers_after_the_end_or_inside_a_segment_do_not_count() -> None:
     picture = good(image_format="JPEG")
     check(picture + b"\xff\xda\x00\x02" * 1000)
     check(picture[:2] + b"\xff\xfe\x40\x02" + b"\xff\xda\x00\x02" * 4096 + picture[2:])

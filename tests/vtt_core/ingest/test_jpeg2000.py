@@ -1,4 +1,4 @@
-"""What a JPEG 2000 costs and holds is known from its header."""
+"""The kind and cost of a JPEG 2000 are known from its header."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Kinds of JPEG that are not read are named by their frame marker."""
+"""Unsupported kinds of JPEG are named by their frame marker."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def test_a_frame_names_its_kind(marker: int, bits: int, kind: str | None) -> Non
 
 
 @pytest.mark.parametrize("kept", [2, FRAME, FRAME + 2, FRAME + 4])
-def test_what_ends_before_the_frame_is_of_no_kind(kept: int) -> None:
+def test_a_file_that_ends_before_its_frame_has_no_kind(kept: int) -> None:
     assert unread_jpeg_kind(JPEG[:kept]) is None
 
 

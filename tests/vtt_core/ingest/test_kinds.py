@@ -1,4 +1,4 @@
-"""Every kind of pixels that a file can hold decodes to the 8-bit sRGB picture that it is, or is refused by its kind."""
+"""Every kind of pixels decodes to the right 8-bit sRGB image, or is refused with its kind."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Array = NDArray[Any]
 MAX_DIFFERENCE = 1.0
 """Mean absolute difference, of 255."""
 MAX_LOSSY_DIFFERENCE = 10.0
-"""WebP always halves the resolution of colours, and the picture has edges between them."""
+"""WebP always halves the resolution of colours, and the image has colour edges."""
 
 
 @dataclass(frozen=True)

@@ -1,4 +1,4 @@
-"""The EXIF tag says how a picture is turned, else XMP does; damaged metadata says nothing."""
+"""The orientation comes from the EXIF tag, else from XMP. Damaged metadata is ignored."""
 
 from __future__ import annotations
 

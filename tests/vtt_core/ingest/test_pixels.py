@@ -1,4 +1,4 @@
-"""Each format is read so that the decoder gets 8 bits, a profile, and what says how the picture is turned."""
+"""Each format is read as 8 bits with its profile and orientation."""
 
 from __future__ import annotations
 

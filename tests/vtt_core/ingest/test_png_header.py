@@ -1,4 +1,4 @@
-"""What stands in a PNG before its pixels."""
+"""The chunks of a PNG before its pixels."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ def test_depth_and_chunks_are_read() -> None:
     assert header == PngHeader(16, 2, (12, 11, 10), (1, 2, 3), CodedColours(12, 13))
 
 
-def test_chunks_of_a_wrong_length_say_nothing() -> None:
+def test_chunks_of_a_wrong_length_are_ignored() -> None:
     chunks = png_chunk(b"sBIT", bytes(3)) + png_chunk(b"tRNS", bytes(6)) + png_chunk(b"cICP", b"")
     assert read_png_header(write_png(known_grey(), 8, chunks)) == PngHeader(8, 0)
 
 
-def test_a_chunk_that_goes_beyond_the_end_ends_the_walk() -> None:
+def test_reading_ends_at_a_chunk_past_the_end() -> None:
     encoded = write_png(known_grey(), 8)
     assert read_png_header(encoded[:33] + b"\x7f\xff\xff\xffsBIT") == PngHeader(8, 0)

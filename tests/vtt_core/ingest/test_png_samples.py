@@ -1,4 +1,4 @@
-"""All 16 bits of a PNG count, not only the upper 8."""
+"""All 16 bits of a PNG are used, not only the upper 8."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Samples become 8 bits; what is missing is black and has no part in the scale."""
+"""Samples become 8 bits. Missing pixels are black and do not affect the scale."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders such as train and val; how files are taken from them is in ../test_class_folders.py."""
+"""Folders such as train and val. test_class_folders.py tests which files are taken from them."""
 
 import pytest
 

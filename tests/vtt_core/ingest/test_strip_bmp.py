@@ -44,6 +44,6 @@ def test_the_path_of_a_linked_profile_goes() -> None:
 @pytest.mark.parametrize(
     "broken", [b"BM", encode(noise(), "BMP")[:-1], b"BM" + bytes(40), planted.bmp()[:14] + b"\x29" + bytes(60)]
 )
-def test_what_cannot_be_taken_apart_is_told(broken: bytes) -> None:
+def test_an_unknown_structure_is_refused(broken: bytes) -> None:
     with pytest.raises(UnknownStructureError):
         strip_bmp(broken)

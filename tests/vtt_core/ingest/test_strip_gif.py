@@ -22,6 +22,6 @@ def test_only_the_first_picture_stays() -> None:
 @pytest.mark.parametrize(
     "broken", [b"GIF", b"GIF89a" + bytes(7) + b";", encode(noise("P"), "GIF")[:-9], b"GIF89a" + bytes(7) + b","]
 )
-def test_what_cannot_be_taken_apart_is_told(broken: bytes) -> None:
+def test_an_unknown_structure_is_refused(broken: bytes) -> None:
     with pytest.raises(UnknownStructureError):
         strip_gif(broken)

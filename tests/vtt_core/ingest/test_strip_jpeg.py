@@ -49,7 +49,7 @@ def test_a_profile_whose_pieces_are_not_all_there_goes() -> None:
 @pytest.mark.parametrize(
     "broken", [b"\xff\xd8", b"\xff\xd8\xff\xe0\0", b"\xff\xd8\xff\xd9", b"\xff\xd8\xff\xdb\xff\xff\0", b"GIF"]
 )
-def test_what_cannot_be_taken_apart_is_told(broken: bytes) -> None:
+def test_an_unknown_structure_is_refused(broken: bytes) -> None:
     with pytest.raises(UnknownStructureError):
         strip_jpeg(broken)
 

@@ -1,4 +1,4 @@
-"""What is stored has no metadata and decodes to the same pixels, whatever came."""
+"""A stored image has no metadata and decodes to the same pixels."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def run_length_coded(side: int, behind: bytes = b"") -> bytes:
     return head + source.randbytes(1024) + rows + b"\0\1" + behind
 
 
-def test_a_structure_that_cannot_be_taken_apart_becomes_a_png_of_the_pixels() -> None:
+def test_an_unknown_structure_becomes_a_png_of_the_pixels() -> None:
     sent = run_length_coded(16, planted.SECRET)
     clean = clean_image(sent)
     assert clean.facts.image_format == "PNG"

@@ -66,6 +66,6 @@ def test_a_bomb_in_a_text_is_not_unpacked() -> None:
 
 
 @pytest.mark.parametrize("broken", [b"", SIGNATURE, SIGNATURE + b"\0\0\0\xffIHDR", encode(noise(), "PNG")[:60]])
-def test_what_cannot_be_taken_apart_is_told(broken: bytes) -> None:
+def test_an_unknown_structure_is_refused(broken: bytes) -> None:
     with pytest.raises(UnknownStructureError):
         strip_png(broken)

@@ -52,7 +52,7 @@ def test_only_the_page_that_is_the_picture_stays(is_overview_first: bool) -> Non
     assert len(clean) < len(full.tobytes()) + 500
 
 
-def test_a_file_of_several_pictures_is_not_taken_apart() -> None:
+def test_a_file_of_several_images_is_refused() -> None:
     with pytest.raises(UnknownStructureError, match="3 pages"):
         strip_tiff(frames("TIFF", 3))
 
@@ -95,6 +95,6 @@ def test_strips_that_share_their_bytes_are_written_once() -> None:
         tiff_of(16, 16, bytes(256), t273=2**31),
     ],
 )
-def test_what_cannot_be_taken_apart_is_told(broken: bytes) -> None:
+def test_an_unknown_structure_is_refused(broken: bytes) -> None:
     with pytest.raises(UnknownStructureError):
         strip_tiff(broken)

@@ -32,6 +32,6 @@ def test_a_simple_file_is_its_picture_alone() -> None:
 @pytest.mark.parametrize(
     "broken", [b"RIFF", b"RIFF\4\0\0\0WEBP", b"RIFF\xff\0\0\0WEBPVP8X\xff\0\0\0", b"RIFF\x0c\0\0\0WEBPEXIF\0\0\0\0"]
 )
-def test_what_cannot_be_taken_apart_is_told(broken: bytes) -> None:
+def test_an_unknown_structure_is_refused(broken: bytes) -> None:
     with pytest.raises(UnknownStructureError):
         strip_webp(broken)

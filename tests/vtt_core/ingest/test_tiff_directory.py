@@ -1,4 +1,4 @@
-"""The page of a TIFF that is the picture is found; copies of it and masks are not frames of an animation."""
+"""The image's page of a TIFF is found. Reduced copies and masks do not make it an animation."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def test_directories_of_very_many_tags_are_refused() -> None:
 
 
 @pytest.mark.parametrize("head", [b"II*\0", b"II*\0\xff\xff\xff\x7f", b"II*\0\x08\0\0\0\xff\xff", b"II+\0\x08\0\0\0"])
-def test_a_directory_beyond_the_end_is_damage(head: bytes) -> None:
+def test_a_directory_past_the_end_is_damage(head: bytes) -> None:
     with pytest.raises(TruncatedImageError) as caught:
         decode_image(head + bytes(4))
     assert "0x" not in str(caught.value)

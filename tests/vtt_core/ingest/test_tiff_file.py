@@ -28,7 +28,7 @@ def test_tags_that_share_bytes_may_not_be_larger_than_the_file() -> None:
 
 
 @pytest.mark.parametrize("broken", [b"", b"II*\0", b"II*\0\xff\xff\xff\xff", b"II*\0\x08\0\0\0\xff\xff", b"PK\3\4"])
-def test_what_is_no_directory_is_told(broken: bytes) -> None:
+def test_bytes_that_are_not_a_directory_are_refused(broken: bytes) -> None:
     with pytest.raises(UnknownStructureError):
         read_directory(broken)
 

@@ -1,4 +1,4 @@
-"""Who reads a TIFF follows from its tags."""
+"""The tags of a TIFF decide whether Pillow or our code reads it."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def samples(num_bands: int, dtype: str = "u1") -> np.ndarray:
     "page",
     [Page(samples(1)), Page(samples(1), WHITE_IS_ZERO, 4), Page(samples(3), RGB), Page(samples(4), RGB, extra_samples=(2,))],
 )
-def test_the_usual_8_bits_are_pillows(page: Page) -> None:
+def test_the_usual_8_bits_are_read_by_pillow(page: Page) -> None:
     assert is_read_by_pillow(layout(page))
 
 
@@ -39,7 +39,7 @@ def test_the_usual_8_bits_are_pillows(page: Page) -> None:
         Page(samples(7), RGB, extra_samples=(0,) * 4),
     ],
 )
-def test_other_samples_of_grey_and_rgb_are_ours(page: Page) -> None:
+def test_other_samples_of_grey_and_rgb_are_read_by_our_code(page: Page) -> None:
     assert not is_read_by_pillow(layout(page))
 
 

@@ -1,4 +1,4 @@
-"""What a TIFF says beside its samples counts too; test_kinds.py has the samples themselves."""
+"""Tags of a TIFF that change how samples are read. test_kinds.py tests the samples."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ def test_the_value_that_gdal_names_is_missing(text: bytes, photometric: int) -> 
 
 
 @pytest.mark.parametrize("text", [b"none", b"", b"\xff\xfe"])
-def test_a_missing_value_that_is_no_number_says_nothing(text: bytes) -> None:
+def test_a_missing_value_that_is_not_a_number_is_ignored(text: bytes) -> None:
     page = Page(WIDE * 257, bits=16, tags=nodata(text))
     assert difference(decode_image(write_tiff(page)), known_grey()) <= 1
 

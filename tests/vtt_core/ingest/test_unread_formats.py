@@ -1,4 +1,4 @@
-"""Formats that are not read are named where their first bytes are well known."""
+"""Common unsupported formats are named by their first bytes."""
 
 from __future__ import annotations
 

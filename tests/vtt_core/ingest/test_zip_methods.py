@@ -1,4 +1,4 @@
-"""What hinders reading an entry is named."""
+"""Unsupported compression and encryption are named."""
 
 import zipfile
 

@@ -1,4 +1,4 @@
-"""Names of zip entries: what tells their encoding, and what stays unknown."""
+"""Names of zip entries, with a declared or an unknown encoding."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a zip's end record and directory tell, before an entry is read; the rest is in test_archives.py."""
+"""A zip's end record and directory are checked before an entry is read. test_archives.py tests the rest."""
 
 from __future__ import annotations
 

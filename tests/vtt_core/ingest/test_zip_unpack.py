@@ -1,4 +1,4 @@
-"""Entries unpack in small pieces by every method, also those that hold very much in few bytes."""
+"""Entries unpack in small pieces with every method, even if they are bombs."""
 
 from __future__ import annotations
 

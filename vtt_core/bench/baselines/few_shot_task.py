@@ -1,7 +1,7 @@
 """The support set and queries of a baseline, with the frozen features that several baselines need.
 
 Shapes: B images, V views of the support images, S support images, Q queries, C classes, L layers, D joint size, W tower width.
-Source: METHOD.md, "Baselines".
+Source: docs/baselines.md.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The baselines by name.
 
 Shapes: Q queries, C classes.
-Source: METHOD.md, "Baselines".
+Source: docs/baselines.md.
 """
 
 from __future__ import annotations

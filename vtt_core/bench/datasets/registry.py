@@ -1,6 +1,6 @@
 """The supported data sets: name, source and layout.
 
-Source: METHOD.md, "Data sets": the four target domains, and ten sets of Meta-Dataset (Triantafillou et al. 2020,
+Source: docs/datasets.md, "Data sets": the four target domains, and ten sets of Meta-Dataset (Triantafillou et al. 2020,
     arXiv:1903.03096).
 """
 

@@ -1,7 +1,7 @@
 """The images of an episode: its support set as a user would send it, and the inputs of the frozen baselines.
 
 Shapes: V views of the support images, S support images, Q queries, C classes, L layers, D joint size, W tower width.
-Source: METHOD.md, "Protocol" and "Baselines".
+Source: docs/datasets.md, "Protocol"; docs/baselines.md.
 """
 
 from __future__ import annotations
@@ -70,12 +70,12 @@ class EpisodeImages:
         """The task of the baselines, with the same views as a fine-tuning of this seed."""
         backbone, recipe = self.bank.backbone, FinetuneRecipe()
         views = Views(backbone.preprocessing, recipe, self.seed)
-        drawn = [views.of_image(image, index) for index, image in enumerate(self.bank.decoded(self.support))]
+        image_views = [views.of_image(image, index) for index, image in enumerate(self.bank.decoded(self.support))]
         return BankTask(
             backbone=backbone,
-            views_V3HW=stack_views(drawn).to(backbone.device, backbone.dtype),
+            views_V3HW=stack_views(image_views).to(backbone.device, backbone.dtype),
             labels_V=self.episode.support_labels_S.to(backbone.device).repeat(recipe.num_views),
-            num_images=len(drawn),
+            num_images=len(image_views),
             prototypes_CD=self.prototypes_CD,
             queries_Q3HW=self.bank.pixels(self.query),
             images=self,
@@ -91,8 +91,8 @@ class BankTask(FewShotTask):
     @cached_property
     def view_layers_VLD(self) -> Tensor:
         """Frozen layer features of the views, not normalised."""
-        drawn_VLD = in_chunks(self.backbone.vision_tower.layer_features, self.views_V3HW[self.num_images :])
-        return torch.cat((self.images.bank.layer_features(self.images.support), drawn_VLD))
+        augmented_VLD = in_chunks(self.backbone.vision_tower.layer_features, self.views_V3HW[self.num_images :])
+        return torch.cat((self.images.bank.layer_features(self.images.support), augmented_VLD))
 
     @cached_property
     def query_layers_QLD(self) -> Tensor:

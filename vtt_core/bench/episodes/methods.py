@@ -1,7 +1,7 @@
 """Run the methods of a benchmark on its episodes: frozen baselines and fine-tunings.
 
 Shapes: Q query images of an episode, C its classes, S support images, D joint size, W tower width.
-Source: METHOD.md, "Protocol".
+Source: docs/datasets.md, "Protocol".
 """
 
 from __future__ import annotations

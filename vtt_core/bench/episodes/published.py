@@ -1,7 +1,7 @@
 """The published accuracies, as rows that can be run again, and the comparison with ours.
 
 Source: Zhang et al. 2026, arXiv:2603.05235: accuracies in percent of 5-way episodes with 15 queries a class, 800 of them
-    for 1 shot and 400 for 5 shots; METHOD.md, "Published numbers". No intervals are known. Learning rates of the
+    for 1 shot and 400 for 5 shots; docs/datasets.md, "Published numbers". No intervals are known. Learning rates of the
     fusion network by target domain are those of the released code, zhenyuZ-HUST/CVPR26-VtT@93e79e7.
 Differs: for ablations and aggregators the paper prints only the average of the four target domains, so only that is
     compared. Averages are as printed, although some are up to 0.08 off the mean of the printed accuracies.

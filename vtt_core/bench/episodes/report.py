@@ -1,6 +1,6 @@
 """Summarise a benchmark: mean accuracies, paired differences and 95 % intervals, as JSON values and as Markdown.
 
-Source: METHOD.md, "Protocol"; the interval of a mean over independent episodes (vtt_core/contract/interval.py).
+Source: docs/datasets.md, "Protocol"; the interval of a mean over independent episodes (vtt_core/contract/interval.py).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Draw few-shot episodes: some classes, a support set and queries of each.
 
 Shapes: I images, N way, S support images of an episode (way x shot), Q its query images.
-Source: METHOD.md, "Protocol"; the split by patient of ChestX-ray14 is Wang et al. 2017's.
+Source: docs/datasets.md, "Protocol"; the split by patient of ChestX-ray14 is Wang et al. 2017's.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Put the results of several data sets into one table: a row for each method, a column for each data set, and the average.
 
-Source: METHOD.md, "Protocol". Episodes of different data sets are independent, so the variance of their average is the sum of
-    the variances over the square of their number. Half widths are combined in the same way, which is a little too wide for
-    few episodes.
+Source: docs/datasets.md, "Protocol". Episodes of different data sets are independent, so the variance of their average is the
+    sum of the variances over the square of their number. Half widths are combined in the same way, which is a little too
+    wide for few episodes.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Few-shot tasks of drawn colours on the tiny backbone, whose random text tower knows nothing of them."""
+"""Few-shot tasks with images of one colour, on a tiny backbone with random weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What holds for every baseline."""
+"""Properties of every baseline."""
 
 from collections.abc import Callable
 from dataclasses import replace
@@ -20,7 +20,7 @@ def test_the_names_are_those_of_the_documents() -> None:
 
 
 @pytest.mark.parametrize("name", [name for name in BASELINES if name != "zero-shot"])
-def test_two_drawn_colours_are_told_apart_by_the_support_images(name: str, task: FewShotTask, query_labels_Q: Tensor) -> None:
+def test_two_colours_are_distinguished_by_the_support_images(name: str, task: FewShotTask, query_labels_Q: Tensor) -> None:
     assert torch.equal(BASELINES[name](task, 0).argmax(dim=-1), query_labels_Q)
 
 

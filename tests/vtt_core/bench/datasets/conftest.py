@@ -1,4 +1,4 @@
-"""Write small made-up copies of public layouts; every image is one colour, so that it can be told from the others."""
+"""Write small copies of public layouts. Every image has its own colour."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Quick, Draw!: drawings out of arrays."""
+"""Quick, Draw!: drawings from arrays."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""ISIC and ChestX-ray14: classes and groups out of tables."""
+"""ISIC and ChestX-ray14: classes and groups from tables."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_only_images_with_one_of_the_seven_findings_are_used(tmp_path: Path, wri
     ]
 
 
-def test_x_rays_may_lie_in_one_folder_and_rows_without_an_image_are_passed_over(
+def test_x_rays_may_be_in_one_folder_and_rows_without_an_image_are_skipped(
     tmp_path: Path, write_image: Callable[..., None]
 ) -> None:
     rows = "a.png,Mass,0,1,57,M,PA,1,1,0,0,\nb.png,Mass,0,1,57,M,PA,1,1,0,0,\n"

@@ -1,4 +1,4 @@
-"""Folders are listed in order, without what systems leave behind; what is missing is said with its remedy."""
+"""Folders are listed in order, without system files. Errors say what is missing and how to fix it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Data sets of class folders, each in a made-up copy of its layout."""
+"""Data sets of class folders, each in a small copy of its layout."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ def test_a_folder_further_in_or_out_is_found_too(
     assert len(DATASETS[name].read(DATASETS[name], tmp_path)) == 1
 
 
-def test_folders_that_are_no_class_are_passed_over(tmp_path: Path, write_image: Callable[..., None]) -> None:
+def test_folders_that_are_not_classes_are_skipped(tmp_path: Path, write_image: Callable[..., None]) -> None:
     for folder in ("River", "Holiday"):
         write_image(tmp_path / "2750" / folder / "1.jpg")
     assert [image.label for image in DATASETS["eurosat"].read(DATASETS["eurosat"], tmp_path)] == ["River"]

@@ -1,4 +1,4 @@
-"""Fungi and MSCOCO: classes out of JSON, and crops of boxes."""
+"""Fungi and MSCOCO: classes from JSON, and crops of boxes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Flowers: class numbers out of a MATLAB file."""
+"""Flowers: class numbers from a MATLAB file."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def flowers(tmp_path: Path, write_image: Callable[..., None]) -> Path:
     return tmp_path
 
 
-def test_the_label_of_an_image_stands_at_its_number(flowers: Path) -> None:
+def test_the_label_of_an_image_is_found_by_its_number(flowers: Path) -> None:
     savemat(flowers / "imagelabels.mat", {"labels": np.array([[102, 1]], dtype=np.uint8)}, do_compression=True)
     images = FLOWERS.read(FLOWERS, flowers)
     assert [(image.name, image.label) for image in images] == [

@@ -1,4 +1,4 @@
-"""Bytes are read when they are asked for, and what cannot be read is named."""
+"""Images are read on request, and errors name the file."""
 
 from __future__ import annotations
 

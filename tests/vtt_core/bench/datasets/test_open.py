@@ -1,4 +1,4 @@
-"""Labelled images by name or by path, with names, groups, and nothing read before it is asked for."""
+"""Labelled images by name or path, with class names and groups, read on request."""
 
 from __future__ import annotations
 

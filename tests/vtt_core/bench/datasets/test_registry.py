@@ -1,4 +1,4 @@
-"""The data sets of the published tables and of Meta-Dataset are all there."""
+"""All data sets of the published tables and of Meta-Dataset are supported."""
 
 from __future__ import annotations
 

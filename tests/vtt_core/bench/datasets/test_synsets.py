@@ -1,4 +1,4 @@
-"""ILSVRC: synset folders and the files that say what they mean."""
+"""ILSVRC: synset folders and the files with their words."""
 
 from __future__ import annotations
 

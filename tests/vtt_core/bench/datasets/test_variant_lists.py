@@ -1,4 +1,4 @@
-"""FGVC-Aircraft: variants out of text files."""
+"""FGVC-Aircraft: variants from text files."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A bundle: the bank that comes out draws the same episodes from the same bytes."""
+"""A bundle's bank draws the same episodes from the same bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""An episode's images: the support set, the seed, and what the baselines read."""
+"""An episode's support set, seed and inputs of the baselines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The log: what is in it is not done again, whatever its last line looks like."""
+"""Results in the log are not computed again, even if its last line is incomplete."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def test_lines_come_back_by_key_in_the_order_of_the_episodes(tmp_path: Path) -> 
         assert not log.has("k", 3)
 
 
-def test_a_torn_last_line_is_cut_off_and_the_next_one_stands_alone(tmp_path: Path) -> None:
+def test_an_incomplete_last_line_is_cut_off_before_the_next_is_written(tmp_path: Path) -> None:
     path = tmp_path / "log"
     content = write(path)
     path.write_bytes(content[:-7])
@@ -48,7 +48,7 @@ def test_an_episode_is_written_once(tmp_path: Path) -> None:
     assert log.of("k", [0]) == [LINES[0]]
 
 
-def test_what_is_no_line_is_passed_over() -> None:
+def test_invalid_lines_are_skipped() -> None:
     strange = b'no json\n[1]\n{"key": "k"}\n\xff\xfe\n'
     assert decode_lines(strange + LINES[0].encode()) == [LINES[0]]
 

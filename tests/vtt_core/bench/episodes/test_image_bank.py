@@ -1,4 +1,4 @@
-"""The bank: nothing is encoded twice, nothing depends on what else was asked for, memory is bounded."""
+"""The bank encodes nothing twice and uses limited memory, and a feature does not depend on other images."""
 
 from __future__ import annotations
 
@@ -88,7 +88,7 @@ def test_a_damaged_image_is_named(drawn_images: list[LabelledImage], tiny_backbo
         ImageBank([damaged], tiny_backbone).features([0])
 
 
-def test_what_was_not_used_for_the_longest_time_makes_room() -> None:
+def test_the_least_recently_used_value_makes_room() -> None:
     memo = Memo(max_bytes=100)
     memo.keep("a", "A", 40)
     memo.keep("b", "B", 40)

@@ -1,4 +1,4 @@
-"""The methods: each does on an episode what its parts do by hand, alone or with others."""
+"""Each method gives the same results as its parts by hand, alone or with several episodes."""
 
 from __future__ import annotations
 

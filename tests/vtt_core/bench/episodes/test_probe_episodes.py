@@ -1,4 +1,4 @@
-"""The linear probe over episodes, on features whose answers are known."""
+"""The linear probe over episodes, on features with known classes."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from vtt_core.bench.episodes.sampling import Protocol
 CLASSES = [index // 30 for index in range(180)]
 
 
-def test_clusters_are_told_apart_and_noise_is_not() -> None:
+def test_clusters_are_distinguished_and_noise_is_not() -> None:
     generator = torch.Generator().manual_seed(0)
     noise = torch.randn(180, 16, generator=generator)
     clusters = functional.one_hot(torch.tensor(CLASSES), 16) + 0.05 * noise

@@ -1,4 +1,4 @@
-"""The report: means and intervals by hand, every pair, every condition."""
+"""The report has the right means and intervals, every pair and every condition."""
 
 from __future__ import annotations
 

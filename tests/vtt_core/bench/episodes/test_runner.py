@@ -1,4 +1,4 @@
-"""The runner: the same episodes for all methods, nothing done twice, any part of the episodes anywhere."""
+"""The runner gives all methods the same episodes, does nothing twice, and can run any part of them."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_line_is_what_a_method_did_on_an_episode(make_benchmark: Callable[...,
     assert all(0 <= line.accuracy <= 1 for line in lines)
 
 
-def test_what_the_log_holds_is_not_done_again(make_benchmark: Callable[..., Benchmark]) -> None:
+def test_results_in_the_log_are_not_computed_again(make_benchmark: Callable[..., Benchmark]) -> None:
     lines = run(make_benchmark())
     log = EpisodeLog(lines[:5])
     assert run(make_benchmark(), log) == lines[5:]

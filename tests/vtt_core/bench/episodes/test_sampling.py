@@ -1,4 +1,4 @@
-"""Episodes: what is drawn, that it repeats, and that groups stay on one side."""
+"""Episodes have the right size, can be repeated, and keep groups apart."""
 
 from __future__ import annotations
 

@@ -52,6 +52,6 @@ def test_only_methods_of_all_results_are_shown() -> None:
         ({"a": {"methods": {"x": {}}}, "b": {"methods": {"y": {}}}}, None, "got a: x; b: y"),
     ],
 )
-def test_what_cannot_be_compared_is_refused(results: Any, against: str | None, reason: str) -> None:
+def test_results_that_cannot_be_compared_are_refused(results: Any, against: str | None, reason: str) -> None:
     with pytest.raises(InputError, match=reason):
         make_table(results, against)

@@ -1,4 +1,4 @@
-"""A zip of the format that the recipe reads: two splits of drawn images, three classes."""
+"""A zip for pretraining: two splits of synthetic images in three classes."""
 
 from __future__ import annotations
 

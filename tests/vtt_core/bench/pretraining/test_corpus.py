@@ -1,4 +1,4 @@
-"""Images, crops and names that the recipe of `mini` learns from."""
+"""Images, crops and names for training `mini`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A vision tower that grows: what has not learnt yet changes nothing."""
+"""A growing vision tower: untrained blocks change nothing."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The image stage of `mini`: it learns, repeats itself exactly, and resumes as if nothing had happened."""
+"""The image stage of `mini` learns, is deterministic, and resumes to the same bytes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which optimiser moves what, and that its state survives a checkpoint."""
+"""Each parameter has the right optimiser, whose state survives a checkpoint."""
 
 from __future__ import annotations
 

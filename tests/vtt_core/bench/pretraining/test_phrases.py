@@ -1,4 +1,4 @@
-"""Words that the text tower of `mini` is taught."""
+"""Phrases for training the text tower of `mini`."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Parts of a batch, side by side, give the gradient of the whole."""
+"""Parts of a batch, computed in parallel, give the gradient of the whole."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Where a sentence encoder puts phrases, in the directions that matter most."""
+"""The main directions of a sentence encoder's features."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The first stage of `mini`: captions end up where their phrases were said to lie."""
+"""The text stage of `mini`: captions move to the targets of their phrases."""
 
 from __future__ import annotations
 

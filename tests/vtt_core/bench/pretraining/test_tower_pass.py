@@ -1,4 +1,4 @@
-"""The passes that train `mini` give what open_clip's own modules give."""
+"""The training passes of `mini` give the same results as open_clip's modules."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Zero-shot accuracy, on a model whose answers are known."""
+"""Zero-shot accuracy, on a model with known predictions."""
 
 from __future__ import annotations
 
