@@ -16,7 +16,9 @@ def test_without_a_key_only_health_is_answered(locked: Api) -> None:
         assert locked.client.get(path).status_code in {200, 503}
 
 
-@pytest.mark.parametrize("key", ["nonsense", "vtt_nonsense", draw_key().text, draw_key().text + "x"])
+@pytest.mark.parametrize(
+    "key", ["nonsense", "vtt_nonsense", draw_key().text, draw_key().text + "x"], ids=["no key", "no id", "unknown", "too long"]
+)
 def test_a_wrong_key_is_refused_and_not_repeated(locked: Api, key: str) -> None:
     answer = locked.client.get("/v1/models", headers={"Authorization": f"Bearer {key}"})
     assert (answer.status_code, answer.json()["code"]) == (401, "access.key_refused")
