@@ -9,7 +9,7 @@ FROM = UV_FIND_LINKS="$${UV_FIND_LINKS-$(call pip_setting,find-links)}" UV_DEFAU
 # As app/cli/main.py does: more threads ruin each other where cores are shared.
 export OMP_NUM_THREADS ?= $(shell $(PYTHON) -c 'from vtt_core.contract.cores import shared_cores; print(shared_cores())')
 # Two processes on two cores; the tests of one file stay together, because they share servers.
-PARALLEL := -n 2 --dist loadfile
+PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 IMAGES ?=
 NAMES ?=
 

@@ -15,6 +15,8 @@ import pytest
 
 pytest_plugins = ["tests.fixtures.services", "tests.fixtures.object_stores", "tests.fixtures.logs"]
 
+# Read when torch loads. Test processes run side by side; more threads in each would wait for each other.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 if shutil.which("nvidia-smi") is None:
     os.environ["TRITON_INTERPRET"] = "1"  # read when a kernel is defined; its body then runs on the CPU
 

@@ -25,7 +25,7 @@ from app.infra.workers import WorkerRegistry
 from tests.fixtures.services import PostgresServer
 from tests.worker.conftest import add_job, add_support_set
 
-pytestmark = pytest.mark.services
+pytestmark = [pytest.mark.services, pytest.mark.slow]
 ITERATIONS = 20
 TIMEOUT_SECONDS = 240.0
 
@@ -127,7 +127,6 @@ def own_postgres() -> Iterator[PostgresServer]:
         server.stop()
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("where", ["just after a checkpoint", "between two checkpoints"])
 def test_a_killed_worker_s_job_ends_with_the_bytes_of_an_undisturbed_one(service: Service, where: str) -> None:
     first = service.start_worker()
@@ -148,7 +147,6 @@ def test_a_killed_worker_s_job_ends_with_the_bytes_of_an_undisturbed_one(service
     service.wait_until(lambda: service.store.folders("jobs") == [])
 
 
-@pytest.mark.slow
 def test_a_worker_outlives_a_redis_that_is_killed_and_comes_back_empty(service: Service) -> None:
     worker = service.start_worker()
     running, waiting = service.send_job(), service.send_job()
@@ -165,7 +163,6 @@ def test_a_worker_outlives_a_redis_that_is_killed_and_comes_back_empty(service: 
     assert service.adapter_files(running) == service.adapter_files(waiting) == service.adapter_files(last.id)
 
 
-@pytest.mark.slow
 def test_a_worker_whose_acknowledgement_got_lost_takes_the_next_message(service: Service) -> None:
     worker = service.start_worker()
     first = service.send_job()
@@ -186,7 +183,6 @@ def restart_empty(redis: PrivateRedis) -> None:
     assert redis.ensure_running()
 
 
-@pytest.mark.slow
 def test_a_postgresql_that_is_killed_costs_neither_job_nor_attempt(own_postgres: PostgresServer, tmp_path: Path) -> None:
     url = own_postgres.create_database("vtt")
     with running_service(tmp_path, url) as service:

@@ -10,6 +10,8 @@ import pytest
 
 from app.cli.children import FIRST_PAUSE_SECONDS, HEALTHY_SECONDS, Child, describe_exit, stop_all
 
+pytestmark = pytest.mark.services
+
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(60)"]
 DEAF = [sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True); time.sleep(60)"]
 
@@ -69,7 +71,6 @@ def test_an_impatient_stop_does_not_wait() -> None:
     assert time.monotonic() - started < 10
 
 
-@pytest.mark.services
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux ends children with their parent")
 def test_children_end_when_the_parent_is_killed(tmp_path: Path) -> None:
     pid_file = tmp_path / "pid"
