@@ -8,6 +8,8 @@ pip_setting = $$($(BIN)/python -m pip config get global.$(1) 2>/dev/null)
 FROM = UV_FIND_LINKS="$${UV_FIND_LINKS-$(call pip_setting,find-links)}" UV_DEFAULT_INDEX="$${UV_DEFAULT_INDEX-$(call pip_setting,index-url)}"
 # As app/cli/main.py does: more threads ruin each other where cores are shared.
 export OMP_NUM_THREADS ?= $(shell $(PYTHON) -c 'from vtt_core.contract.cores import shared_cores; print(shared_cores())')
+# Modules are compiled once, when they are first imported. Without this, each process would compile torch anew for 7 s.
+unexport PYTHONDONTWRITEBYTECODE
 # Two processes on two cores; the tests of one file stay together, because they share servers.
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
 IMAGES ?=
