@@ -45,7 +45,7 @@ test-slow: $(STAMP) ## the other tests, and how much of the source all of them r
 check: $(STAMP) ## format, lint, types, import rules, docs; changes nothing
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
-	$(BIN)/mypy
+	$(BIN)/mypy --num-workers auto
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/architecture/test_docs.py
 

@@ -155,6 +155,7 @@ def test_a_slow_but_steady_body_is_taken(tmp_path: Path, broker_url: str) -> Non
         assert answer.status_code == 201
 
 
+@pytest.mark.slow
 def test_a_slow_head_ends_and_costs_no_place(tmp_path: Path, broker_url: str) -> None:
     with running_api(tmp_path, broker_url, **QUICK) as live, ExitStack() as stack:
         start = time.monotonic()
@@ -180,6 +181,7 @@ def test_connections_that_send_nothing_stop_nobody(tmp_path: Path, broker_url: s
         assert live.num_files < 200
 
 
+@pytest.mark.slow
 def test_working_connections_beyond_the_share_are_refused_with_a_reason(tmp_path: Path, broker_url: str) -> None:
     with running_api(tmp_path, broker_url, VTT_MAX_CONNECTIONS="20", **PATIENT) as live, ExitStack() as stack:
         open_many(stack, live, 10, begin_upload())

@@ -57,6 +57,7 @@ def is_png(file: Path) -> bool:
 
 
 class TestLostLayers:
+    @pytest.mark.slow
     def test_before_and_after_go_into_json_and_picture(self, folder: Path, tmp_path: Path) -> None:
         result = lost_layers(folder, tmp_path / "new" / "out", "--iterations", "2", "--weight", "2", "--json")
         assert result.exit_code == 0, result.output

@@ -38,6 +38,7 @@ def shortened_without_learning(method: str, iterations: int) -> FinetuneRecipe:
     return FinetuneRecipe.from_json(changes | ({} if method == "clip-lora" else {"host_learning_rate": 0.0}))
 
 
+@pytest.mark.slow
 def test_a_host_that_does_not_learn_is_named_and_ends_with_code_1(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -66,6 +66,7 @@ def test_every_request_has_its_outcome_and_health_is_looked_at(api: Api, rate: f
     assert looks == sorted(looks)
 
 
+@pytest.mark.slow
 def test_refused_clients_wait_as_they_are_told(api: Api) -> None:
     settings = api.context.settings.model_copy(update={"max_requests": 1})
     outcomes, _ = run_load(settings, mix_of(api, "predict=1"))

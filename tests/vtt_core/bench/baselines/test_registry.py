@@ -12,6 +12,8 @@ from vtt_core.backbones.backbone import hash_weights
 from vtt_core.bench.baselines.few_shot_task import FewShotTask
 from vtt_core.bench.baselines.registry import BASELINES
 
+pytestmark = pytest.mark.slow
+
 every_baseline = pytest.mark.parametrize("name", list(BASELINES))
 
 

@@ -10,6 +10,8 @@ from vtt_core.bench.baselines.few_shot_task import FewShotTask
 from vtt_core.bench.baselines.style_prompt import StyledClassifier, StylePrompt, predict_stepspt, train_styled
 from vtt_core.training.losses import classification_loss
 
+pytestmark = pytest.mark.slow
+
 
 def test_the_style_of_the_target_domain_is_taken_out_and_a_learnt_one_put_in() -> None:
     images_B3HW = torch.randn(8, 3, 6, 6) * torch.tensor([1.0, 2, 3]).view(3, 1, 1) + torch.tensor([4.0, 5, 6]).view(3, 1, 1)

@@ -11,6 +11,8 @@ from PIL import Image
 
 from vtt_core.bench.pretraining import card
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture
 def trained(train_mini: Callable[..., None], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -16,7 +16,7 @@ from vtt_core.bench.pretraining.recipe import PretrainRecipe
 from vtt_core.bench.pretraining.side_by_side import SideBySide
 from vtt_core.contract.errors import RecipeError
 
-pytestmark = pytest.mark.usefixtures("small_towers")
+pytestmark = [pytest.mark.usefixtures("small_towers"), pytest.mark.slow]
 
 RECIPE = PretrainRecipe(batch_size=8, warmup_steps=2, decay_share=0.35, growth=((0, 1), (3, 2)), turning_step=2)
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from vtt_core.backbones.mini.model import build_mini
 
-pytestmark = pytest.mark.usefixtures("small_towers")
+pytestmark = [pytest.mark.usefixtures("small_towers"), pytest.mark.slow]
 TrainMini = Callable[..., None]
 
 

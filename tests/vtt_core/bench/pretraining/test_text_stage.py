@@ -17,7 +17,7 @@ from vtt_core.bench.pretraining.recipe import PretrainRecipe
 from vtt_core.bench.pretraining.side_by_side import SideBySide
 from vtt_core.bench.pretraining.text_stage import draw_captions, measure_unseen, spread_lengths, teach_text
 
-pytestmark = pytest.mark.usefixtures("small_towers")
+pytestmark = [pytest.mark.usefixtures("small_towers"), pytest.mark.slow]
 PHRASES = Phrases(names=("cat", "dog"), words=("red fish", "river"))
 RECIPE = PretrainRecipe(text_steps=60, naming_steps=0, text_batch_size=16, text_learning_rate=3e-3)
 

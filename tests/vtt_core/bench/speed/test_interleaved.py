@@ -28,6 +28,7 @@ class TestSpread:
         assert ratio_of_rounds([2.0, 6.0, 8.0], [1.0, 2.0, 8.0]) == Spread(2.0, 1.5, 2.5)
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
 def test_the_peak_is_that_of_the_call() -> None:
     def hold() -> None:
