@@ -8,8 +8,8 @@ from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from app.cli.class_names import read_names
-from vtt_core.contract.admission import AdmittedImages
+from app.cli.names_file import read_names
+from vtt_core.contract.admitted_images import AdmittedImages
 from vtt_core.contract.backbones import MINI
 from vtt_core.contract.errors import (
     BadLabelError,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from vtt_core.contract.admission import AdmittedImages
+from vtt_core.contract.admitted_images import AdmittedImages
 from vtt_core.contract.backbones import MINI
 from vtt_core.contract.limits import Limits
 from vtt_core.contract.recipe import FinetuneRecipe

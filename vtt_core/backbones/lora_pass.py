@@ -19,7 +19,7 @@ from torch import Tensor
 from vtt_core.lora.dropout import Dropout, LayerDropout
 from vtt_core.lora.layers import TowerLora
 from vtt_core.lora.numba_dropout import add_kept, keep
-from vtt_core.lora.stacked import StackedLora
+from vtt_core.lora.stacked_lora import StackedLora
 
 
 @dataclass(frozen=True)

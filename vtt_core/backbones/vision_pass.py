@@ -28,7 +28,7 @@ from vtt_core.backbones.lora_pass import LoraGradients, LoraInput, LoraTrace, ad
 from vtt_core.backbones.towers import VisionTower
 from vtt_core.lora.dropout import Dropout
 from vtt_core.lora.layers import TowerLora
-from vtt_core.lora.stacked import StackedLora
+from vtt_core.lora.stacked_lora import StackedLora
 
 _softmax_backward = torch.ops.aten._softmax_backward_data.out
 """Derivative of a softmax, which can work in place."""

@@ -66,7 +66,7 @@ def hosts(
 def _run(names: Sequence[str], iterations: int, device: str) -> Iterator[HostCell]:
     """Run all cells; all backbones are loaded first, so that a wrong name costs no time."""
     from vtt_core.bench.hosts.host_cells import run_cells  # noqa: PLC0415
-    from vtt_core.bench.speed.synthetic_images import learnable_support_set  # noqa: PLC0415  (see hosts)
+    from vtt_core.bench.speed.synthetic_support_set import learnable_support_set  # noqa: PLC0415  (see hosts)
 
     support_set = learnable_support_set(WAY, SHOT)
     for backbone in [_load(name, device) for name in names]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from app.cli.class_names import read_names
+from app.cli.names_file import read_names
 
 if TYPE_CHECKING:
     from vtt_core.bench.datasets.labelled_image import LabelledImage

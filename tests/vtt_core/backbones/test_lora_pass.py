@@ -7,7 +7,7 @@ from vtt_core.backbones.lora_pass import LoraGradients, LoraInput
 from vtt_core.backbones.vision_pass import VisionPass
 from vtt_core.lora.dropout import draw_dropout
 from vtt_core.lora.layers import TowerLora
-from vtt_core.lora.stacked import StackedLora
+from vtt_core.lora.stacked_lora import StackedLora
 
 
 def test_a_stack_of_loras_learns_as_each_would_alone(

@@ -21,7 +21,7 @@ from vtt_core.backbones.load import backbone_from_files
 from vtt_core.bench.speed.interleaved import Spread, time_interleaved
 from vtt_core.bench.speed.step_times import step_alternatives, synthetic_data
 from vtt_core.bench.speed.synthetic_adapters import synthetic_adapter
-from vtt_core.bench.speed.synthetic_images import synthetic_support_set
+from vtt_core.bench.speed.synthetic_support_set import synthetic_support_set
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.serving.engine import BatchItem, classify_mixed
 from vtt_core.serving.served import make_served

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.bench.speed.interleaved import Spread, ratio_of_rounds, time_interleaved
-from vtt_core.bench.speed.synthetic_images import synthetic_support_set
+from vtt_core.bench.speed.synthetic_support_set import synthetic_support_set
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.training.fast.stacked import train_stacked
 from vtt_core.training.finetune import Finetune

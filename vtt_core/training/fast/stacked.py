@@ -25,7 +25,7 @@ from vtt_core.fusion.network import Fusion
 from vtt_core.fusion.scan_choice import choose_stacked_scan
 from vtt_core.hosts.training_data import Batch
 from vtt_core.lora.dropout import Dropout
-from vtt_core.lora.stacked import StackedLora
+from vtt_core.lora.stacked_lora import StackedLora
 from vtt_core.training.fast.passes import gradients_through
 from vtt_core.training.fast.vision import Backward, run_of
 from vtt_core.training.optimisers import make_optimisers

@@ -17,7 +17,7 @@ from vtt_core.backbones.towers import VisionTower
 from vtt_core.backbones.vision_pass import VisionPass
 from vtt_core.lora.dropout import Dropout
 from vtt_core.lora.layers import TowerLora
-from vtt_core.lora.stacked import StackedLora
+from vtt_core.lora.stacked_lora import StackedLora
 
 LoraGradient = tuple[Tensor, Tensor]
 """Of A and B: of A_LPRW and B_LPWR, or of a stack's A_ELPRW and B_ELPWR."""

@@ -20,7 +20,7 @@ from vtt_core.bench.hosts.host_cells import (
     support_losses,
 )
 from vtt_core.bench.hosts.small_backbones import KINDS, small_backbone
-from vtt_core.bench.speed.synthetic_images import learnable_support_set
+from vtt_core.bench.speed.synthetic_support_set import learnable_support_set
 from vtt_core.contract.recipe import METHODS
 from vtt_core.training.finetune import Finetune
 

@@ -5,7 +5,7 @@ import torch
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.clip_vision_tower import ClipVisionTower
 from vtt_core.lora.dropout import draw_dropout
-from vtt_core.lora.stacked import StackedLora
+from vtt_core.lora.stacked_lora import StackedLora
 from vtt_core.training.fast.vision import vision_by_autograd, vision_by_hand
 
 

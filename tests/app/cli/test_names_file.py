@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.class_names import read_names
+from app.cli.names_file import read_names
 from app.domain.errors import NamesFileError
 
 

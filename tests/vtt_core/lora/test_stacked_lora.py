@@ -3,7 +3,7 @@ import torch
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.lora.dropout import draw_dropout
 from vtt_core.lora.layers import TowerLora
-from vtt_core.lora.stacked import StackedLora
+from vtt_core.lora.stacked_lora import StackedLora
 
 
 def test_each_lora_changes_its_own_images(tiny_backbone_float64: Backbone) -> None:

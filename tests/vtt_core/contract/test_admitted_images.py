@@ -2,7 +2,7 @@
 
 import pytest
 
-from vtt_core.contract.admission import AdmittedImages
+from vtt_core.contract.admitted_images import AdmittedImages
 from vtt_core.contract.errors import (
     ConflictingLabelsError,
     DuplicateImageError,

@@ -1,6 +1,6 @@
 from PIL import Image
 
-from vtt_core.bench.speed.synthetic_images import SIDE_PIXELS, learnable_support_set, synthetic_support_set
+from vtt_core.bench.speed.synthetic_support_set import SIDE_PIXELS, learnable_support_set, synthetic_support_set
 from vtt_core.contract.support_set import SupportSet
 from vtt_core.ingest.decode import decode_image
 
