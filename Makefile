@@ -12,6 +12,8 @@ export OMP_NUM_THREADS ?= $(shell $(PYTHON) -c 'from vtt_core.contract.cores imp
 unexport PYTHONDONTWRITEBYTECODE
 # Two processes on two cores; the tests of one file stay together, because they share servers.
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
+COVERED := --cov=app --cov=worker --cov=vtt_core --cov-report=
+COVERAGE ?=
 IMAGES ?=
 NAMES ?=
 
@@ -37,10 +39,12 @@ up: $(STAMP) ## run the service until Ctrl-C
 	@$(BIN)/vtt up
 
 test: check ## check, then the tests of all kinds that are quick: under 5 minutes on 2 cores
-	$(BIN)/python -m pytest $(PARALLEL) -m 'not slow'
+	@rm -f .coverage
+	$(BIN)/python -m pytest $(PARALLEL) $(if $(COVERAGE),$(COVERED)) -m 'not slow'
 
-test-slow: $(STAMP) ## the other tests, and how much of the source all of them reach
-	$(BIN)/python -m pytest $(PARALLEL) -m slow
+test-slow: $(STAMP) ## the other tests, and their coverage (with that of make test, if it ran with COVERAGE=1)
+	$(BIN)/python -m pytest $(PARALLEL) $(COVERED) --cov-append -m slow
+	$(BIN)/coverage report --sort=cover --skip-covered
 
 check: $(STAMP) ## format, lint, types, import rules, docs; changes nothing
 	$(BIN)/ruff format --check .
