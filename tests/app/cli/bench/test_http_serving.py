@@ -9,6 +9,7 @@ import pytest
 from app.cli.bench.http_serving import measure_http
 
 
+@pytest.mark.services
 @pytest.mark.slow
 def test_a_process_of_the_api_answers_with_drawn_models_and_is_stopped(tmp_path: Path) -> None:
     from vtt_core.backbones.load import load_backbone
