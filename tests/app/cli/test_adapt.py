@@ -25,7 +25,7 @@ def run(*arguments: str) -> subprocess.CompletedProcess[str]:
 
 @pytest.mark.services
 @pytest.mark.slow
-@pytest.mark.parametrize("method", ["clip-lora", "clip-lora+vtt", "coop+vtt@paper:num_context_tokens=4"])
+@pytest.mark.parametrize("method", ["clip-lora+vtt", "coop+vtt@paper:num_context_tokens=4"])
 def test_a_folder_becomes_an_adapter_that_predicts(folder: Path, tmp_path: Path, method: str) -> None:
     out = tmp_path / "adapter"
     options = ["--shot", "2", "--query", "1", "--iterations", "3", "--method", method, "--out", str(out), "--json"]
