@@ -12,7 +12,6 @@ from typing import Any
 import pytest
 import typer
 
-from app.cli.demo import running_service
 from app.cli.main import cli
 
 TINY = ("--backbone", "tests/fixtures/tiny_clip.json")
@@ -41,10 +40,6 @@ def step(_: Path) -> None:
     assert printed["scan"]["reason"]
 
 
-def parts(_: Path) -> None:
-    assert bench("parts", *TINY, "--batch", "4", "--repeats", "1")["over_fast"]["fusion"] > 0
-
-
 def jobs(_: Path) -> None:
     printed = bench("jobs", *TINY, "--number", "2", "--iterations", "2", "--shot", "1", "--repeats", "1")
     assert printed["stacked_over_one_by_one"] > 0
@@ -65,23 +60,14 @@ def growth(folder: Path) -> None:
     assert len(bench("growth", "--out", str(folder), "--repeats", "1", "--points", "2")["curves"]) == 5
 
 
-def load(folder: Path) -> None:
-    with running_service(folder / "data") as url:
-        printed = bench(
-            "load", "--url", url, "--seconds", "3", "--clients", "4", "--models", "1", "--mix", "predict=90,upload=10"
-        )
-    assert printed["statuses"]["200"] > 0
-    assert printed["failures"] == {}
-
-
-def episodes(folder: Path) -> None:
+def _episodes(folder: Path) -> None:
     vtt("sample-images", str(folder / "images"), "--images", "4")
     methods = ("--methods", "zero-shot,clip-lora+vtt", "--out", str(folder / "out"))
     assert bench("episodes", "--data", str(folder / "images"), *EPISODES, *methods)["episodes"] == 2
 
 
 def table(folder: Path) -> None:
-    episodes(folder)
+    _episodes(folder)
     assert bench("table", f"drawn={folder / 'out'}")["table"]
 
 
@@ -89,13 +75,9 @@ def reproduce(_: Path) -> None:
     assert bench("reproduce", "clip-lora+vtt/1-shot", "--dry-run", "--domains", "eurosat", "--threads", "1")["dry_run"]
 
 
-def hosts(_: Path) -> None:
-    assert bench("hosts", "--backbones", TINY[1], "--iterations", "5", "--threads", "1")["cells"]
-
-
-SHORT_RUNS: dict[str, Callable[[Path], None]] = {
-    run.__name__: run for run in (step, parts, jobs, serve, growth, load, episodes, table, reproduce, hosts)
-}
+SHORT_RUNS: dict[str, Callable[[Path], None]] = {run.__name__: run for run in (step, jobs, serve, growth, table, reproduce)}
+RUN_ELSEWHERE = {"episodes": "test_episodes.py", "parts": "test_step.py", "load": "test_load.py", "hosts": "test_hosts.py"}
+"""Commands whose own tests run them as a user types them."""
 
 
 def bench_commands() -> list[str]:
@@ -104,12 +86,14 @@ def bench_commands() -> list[str]:
 
 
 def test_every_benchmark_has_a_short_run() -> None:
-    assert bench_commands() == sorted(SHORT_RUNS)
+    assert bench_commands() == sorted([*SHORT_RUNS, *RUN_ELSEWHERE])
+    for command, file in RUN_ELSEWHERE.items():
+        assert f'"{command}"' in Path(__file__).with_name(file).read_text(encoding="utf-8")
 
 
 @pytest.mark.services
 @pytest.mark.parametrize(
-    "command", [pytest.param(name, marks=[] if name == "step" else [pytest.mark.slow]) for name in bench_commands()]
+    "command", [pytest.param(name, marks=[] if name == "step" else [pytest.mark.slow]) for name in SHORT_RUNS]
 )
 def test_a_short_run_prints_its_figures(command: str, tmp_path: Path) -> None:
     SHORT_RUNS[command](tmp_path)
