@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 
-from app.cli.bench import distributed_episodes as episodes_by_workers
+from app.cli.bench import distributed_episodes
 from app.cli.bench.common import use_threads
 from app.cli.bench.episodes import EpisodesRequest, run_request
 from app.cli.bench.logged_run import LOG_FILE
@@ -75,7 +75,7 @@ def workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers
     for name in [name for name in os.environ if name.startswith("VTT_")]:
         monkeypatch.delenv(name)
     monkeypatch.setenv("VTT_DATA_DIR", str(data_dir))
-    monkeypatch.setattr(episodes_by_workers, "POLL_SECONDS", 0.1)
+    monkeypatch.setattr(distributed_episodes, "POLL_SECONDS", 0.1)
     load_settings.cache_clear()
     with PrivateRedis(data_dir):
         started = Workers(data_dir)
@@ -139,7 +139,7 @@ def test_two_workers_give_the_result_of_one_process(
 def test_a_worker_killed_in_the_middle_costs_no_episode(
     workers: Workers, request_for: Callable[..., EpisodesRequest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(episodes_by_workers, "RESEND_SECONDS", 8.0)
+    monkeypatch.setattr(distributed_episodes, "RESEND_SECONDS", 8.0)
     workers.start(2)
     request = request_for(iterations=10, methods="zero-shot,clip-lora+vtt")
     alone = run_request(request, tmp_path / "alone")
@@ -168,7 +168,7 @@ def test_what_a_worker_cannot_compute_is_said(
 def test_messages_that_got_lost_are_sent_again_but_not_those_that_wait(
     workers: Workers, request_for: Callable[..., EpisodesRequest], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(episodes_by_workers, "RESEND_SECONDS", 0.5)
+    monkeypatch.setattr(distributed_episodes, "RESEND_SECONDS", 0.5)
     settings = load_settings()
     queue, said = JobQueue(settings.resolved_broker_url), []
     request = request_for(methods="zero-shot", episodes=2)
