@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vtt_core.backbones.towers import AnyLora, block_attention, run_block
+from vtt_core.backbones.towers import AnyLora, Readout, block_attention, read_depths, run_block
 from vtt_core.lora.dropout import Dropout
 
 
@@ -92,13 +92,25 @@ class ClipVisionTower:
 
     def features(self, images_B3HW: Tensor, lora: AnyLora | None = None, prompts_JPW: Tensor | None = None) -> Tensor:
         """Return the image features f_BD of the last layer, not normalised. Its block computes only the class token."""
-        x_BTW = self.embed(images_B3HW)
+        return self.read(images_B3HW, lora, prompts_JPW).joint_BD
+
+    def read(self, images_B3HW: Tensor, lora: AnyLora | None = None, prompts_JPW: Tensor | None = None) -> Readout:
+        """Return what a classifier reads of each image. The last block computes only the class token."""
+        x_BTW, depths = self.embed(images_B3HW), read_depths(self.num_layers)
+        tokens, means = [], []
         for index, block in enumerate(self.blocks):
             x_BTW = self._put_prompts(x_BTW, index, prompts_JPW)
             is_last = index == self.num_layers - 1
+            if is_last:
+                means.append(x_BTW[:, 1 : self.num_tokens].mean(dim=1))
             block_lora = lora.layer(index) if lora is not None else None
             x_BTW = run_block(block, x_BTW, is_causal=False, lora=block_lora, num_read=1 if is_last else None)
-        return self.project(x_BTW[:, 0])
+            if index + 1 in depths:
+                tokens.append(x_BTW[:, 0])
+                if not is_last:
+                    means.append(x_BTW[:, 1 : self.num_tokens].mean(dim=1))
+        levels_BVW: Tensor = self._visual.ln_post(torch.stack([*tokens, *means], dim=1))
+        return Readout(levels_BVW, levels_BVW[:, len(tokens) - 1] @ self._visual.proj)
 
     def unprojected_features(self, images_B3HW: Tensor) -> Tensor:
         """Return pooled_BW of the frozen tower: the input of the projection into the joint space."""

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vtt_core.backbones.open_clip_import import timm
-from vtt_core.backbones.towers import AnyLayerLora, AnyLora
+from vtt_core.backbones.towers import AnyLayerLora, AnyLora, Readout, read_depths
 from vtt_core.lora.dropout import Dropout, LayerDropout
 
 TRUNKS = (timm.models.vision_transformer.VisionTransformer, timm.models.eva.Eva)
@@ -128,6 +128,27 @@ class TimmVisionTower:
     def unprojected_features(self, images_B3HW: Tensor) -> Tensor:
         """Return pooled_BW of the frozen tower: the input of the projection. For SigLIP, which has none, it is the feature."""
         return self._pool(self._last_tokens(images_B3HW))
+
+    def read(self, images_B3HW: Tensor, lora: AnyLora | None = None, prompts_JPW: Tensor | None = None) -> Readout:
+        """Return what a classifier reads of each image: what is pooled at the end, and the tokens on the way there."""
+        x_BTW, depths = self.embed(images_B3HW), read_depths(self.num_layers)
+        num_prefix = self._trunk.num_prefix_tokens
+        tokens, means = [], []
+        for index in range(self.num_layers):
+            if index == self.num_layers - 1:
+                means.append(self._mean_of_patches(x_BTW))
+            x_BTW = self._run_block(index, x_BTW, lora, None, prompts_JPW)
+            if index + 1 in depths[:-1]:
+                means.append(self._mean_of_patches(x_BTW))
+                if num_prefix:
+                    tokens.append(self._trunk.norm(x_BTW[:, 0]))
+        pooled_BW = self._pool(x_BTW)
+        joint_BD: Tensor = self._head(self._trunk.head(pooled_BW))
+        return Readout(torch.stack([*tokens, pooled_BW, *means], dim=1), joint_BD)
+
+    def _mean_of_patches(self, x_BTW: Tensor) -> Tensor:
+        mean_BW: Tensor = self._trunk.norm(x_BTW[:, self._trunk.num_prefix_tokens : self.num_tokens].mean(dim=1))
+        return mean_BW
 
     def feature_of(self, x_BTW: Tensor) -> Tensor:
         """Return the feature (B, D) of a block's output tokens, without prompts."""

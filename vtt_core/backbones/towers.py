@@ -4,7 +4,7 @@ A layer's feature is its pooled tokens (image) or its end-of-text token (text) a
 It is not normalised. The last layer's feature is the model's own output.
 The vision towers are in `clip_vision_tower.py` (CLIP's own ViT) and `timm_vision_tower.py` (SigLIP, PE-Core).
 
-Shapes: B images or prompts, C classes, L layers, T tokens, W tower width, D joint size, H heads;
+Shapes: B images or prompts, C classes, L layers, T tokens, W tower width, D joint size, H heads, V level vectors;
     deep prompts: J layers, P tokens.
 Source: METHOD.md, step 1 and "Diagnostics"; zhenyuZ-HUST/CVPR26-VtT@93e79e7.
 Differs: the authors run all text positions. In a causal tower the end-of-text feature does not depend on later positions, so
@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -94,6 +94,30 @@ def _project_qkv(
     return q_BHTE, k_BHTE, v_BHTE
 
 
+NUM_DEPTHS = 3
+"""Depths of a tower that a `Readout` is taken from."""
+
+
+class Readout(NamedTuple):
+    """What a classifier reads of an image: vectors from a third, two thirds and the whole of the tower's depth."""
+
+    levels_BVW: Tensor
+    """Class token, or what the tower pools, and mean of the patches at each depth, after the tower's final norm.
+    The last mean is taken where the patches enter the last block, so that this block need not compute them."""
+    joint_BD: Tensor
+    """The image feature: projected into the space that images and texts share, not normalised."""
+
+    @property
+    def pooled_BW(self) -> Tensor:
+        """The last token or pooled vector, which the projection reads: it stands before the means of the three depths."""
+        return self.levels_BVW[:, -1 - NUM_DEPTHS]
+
+
+def read_depths(num_layers: int) -> tuple[int, int, int]:
+    """Return the numbers of the layers, 1 first, that a `Readout` is taken from."""
+    return max(1, round(num_layers / 3)), max(1, round(2 * num_layers / 3)), num_layers
+
+
 class VisionTower(Protocol):
     """The vision tower of a CLIP, of any kind."""
 
@@ -144,6 +168,9 @@ class VisionTower(Protocol):
 
     def unprojected_features(self, images_B3HW: Tensor) -> Tensor:
         """Return pooled_BW of the frozen tower: the feature before the projection into the joint space."""
+
+    def read(self, images_B3HW: Tensor, lora: AnyLora | None = None, prompts_JPW: Tensor | None = None) -> Readout:
+        """Return what a classifier reads of each image, in one pass; the arguments are those of `features`."""
 
 
 class TextTower:
