@@ -16,7 +16,7 @@ from vtt_core.contract.support_set import SupportClass, SupportImage, SupportSet
 
 
 @dataclass(frozen=True)
-class StoredImage:
+class ImageSpec:
     """One image of the support set, and where its bytes are."""
 
     label: str
@@ -36,7 +36,7 @@ class JobSpec:
     recipe: FinetuneRecipe
     seed: int
     created_at: datetime
-    images: tuple[StoredImage, ...]
+    images: tuple[ImageSpec, ...]
     """In the order of upload, those of the negative class among them."""
     negative_label: str | None
     """Label of the negative class, if there is one."""
@@ -55,7 +55,7 @@ def read_job_spec(session: Session, job_id: str) -> JobSpec:
         recipe=FinetuneRecipe.from_json(row.recipe),
         seed=row.seed,
         created_at=row.created_at,
-        images=tuple(StoredImage(image.label, image.file_name, image.blob_key, image.group_name) for image in images),
+        images=tuple(ImageSpec(image.label, image.file_name, image.blob_key, image.group_name) for image in images),
         negative_label=session.scalar(select(SupportSetRow.negative_label).where(SupportSetRow.id == row.support_set_id)),
     )
 
