@@ -98,6 +98,14 @@ UPLOAD_ERRORS = (
     StoreUnavailableError,
     DiskFullError,
 )
+CHANGE_ERRORS = (
+    NotFoundError,
+    GoneError,
+    SupportSetFrozenError,
+    MalformedRequestError,
+    UnsupportedMediaTypeError,
+    RequestTooLargeError,
+)
 PARTLY_KEPT: dict[int | str, dict[str, Any]] = {
     MULTI_STATUS: {
         "model": UploadAnswer,
@@ -173,9 +181,7 @@ def get_support_set(support_set_id: SupportSetId, session: ReadSessionDep) -> Su
 
 @router.patch(
     "/{support_set_id}",
-    responses=problem_responses(
-        NotFoundError, GoneError, SupportSetFrozenError, BadLabelError, SameTokensError, TooManyClassesError
-    ),
+    responses=problem_responses(*CHANGE_ERRORS, BadLabelError, SameTokensError, TooManyClassesError),
 )
 def change_support_set(support_set_id: SupportSetId, change: SupportSetChange, context: RequestContextDep) -> SupportSetDetail:
     """Say which class of a support set that no job has used is the negative one, or that none is.
@@ -188,7 +194,7 @@ def change_support_set(support_set_id: SupportSetId, change: SupportSetChange, c
 
 @router.put(
     "/{support_set_id}/groups",
-    responses=problem_responses(NotFoundError, GoneError, SupportSetFrozenError, GroupsError),
+    responses=problem_responses(*CHANGE_ERRORS, GroupsError),
 )
 def set_groups(support_set_id: SupportSetId, request: GroupsRequest, context: RequestContextDep) -> GroupsAnswer:
     """Say which images of a support set that no job has used belong together: to one patient, plant or plot.
