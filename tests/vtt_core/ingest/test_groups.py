@@ -91,3 +91,12 @@ def test_what_was_written_as_json_is_read(written: dict[str, str | None]) -> Non
         is_named, _ = groups.find(f"folder/{name}")
         assert is_named
     assert groups.notices() == []
+
+
+@given(st.one_of(st.text(), st.text(alphabet='{}[]":,;\n\t\r\\ filegroup\ufeff'), st.text().map("file,group\n".__add__)))
+def test_any_text_is_read_or_refused(text: str) -> None:
+    try:
+        groups = parse_groups(text)
+    except GroupsError:
+        return
+    assert groups.group_of("a file that no text names") is None
