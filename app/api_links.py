@@ -70,6 +70,8 @@ _UPLOADED = {
     **_set_links(_ID),
     "remove_image": Link(f"delete {_IMAGE}", {"support_set_id": _ID, "image_id": "$response.body#/results/0/image_id"}),
     "remove_class": Link(f"delete {_SET}/classes", {"support_set_id": _ID, "label": "$response.body#/classes/0/label"}),
+    "change_support_set": Link(f"patch {_SET}", {"support_set_id": _ID}, {"negative": "$response.body#/classes/0/label"}),
+    "set_groups": Link(f"put {_SET}/groups", {"support_set_id": _ID}),
 }
 _SHOWN_SET = {
     **_UPLOADED,

@@ -13,6 +13,7 @@ import typer
 from app.cli.backbones import weights_here
 from app.cli.console import BAD_INPUT_EXIT, FinetuneBar, stderr_console, write_json
 from app.cli.dry_run import advise_on, notices_of, write_dry_run, write_remarks
+from app.cli.groups_file import GroupPrefixOption, GroupsOption, NegativeOption, chosen_groups
 from app.cli.renamed import warn_of_old_preset
 from app.cli.selection import LabelledImage, Selection, Survey, survey_images
 from app.domain.errors import AdapterExistsError
@@ -71,6 +72,9 @@ def adapt(
         str, typer.Option(metavar="NAME[@PRESET][:FIELD=VALUE...]", help="What is fine-tuned, as in clip-lora+vtt@paper.")
     ] = FinetuneRecipe().method,
     names: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON: folder name to class name.")] = None,
+    groups: GroupsOption = None,
+    group_prefix: GroupPrefixOption = False,
+    negative: NegativeOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     threads: Annotated[int | None, typer.Option(metavar="N", min=1, help="Cores to use; without it, all that it may.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an adapter that is in DIR already.")] = False,
@@ -95,7 +99,10 @@ def adapt(
         raise blockers[0]
     reader = LabelReader(backbone, recipe)
     try:
-        survey = survey_images(source, shot=shot, query=query, names_path=names, reader=reader)
+        found_groups = chosen_groups(groups, by_prefix=group_prefix)
+        survey = survey_images(
+            source, shot=shot, query=query, names_path=names, groups=found_groups, negative=negative, reader=reader
+        )
     except VttError as error:
         if not dry_run:
             raise

@@ -27,6 +27,8 @@ class DryRun:
     """Whether a fine-tuning would start."""
     classes: list[dict[str, Any]]
     """Name as found, label, prompt, and the numbers of support and query images."""
+    negative: dict[str, Any] | None
+    """The same of the negative class, without a prompt."""
     problems: list[dict[str, str]]
     """Why it would not start."""
     left_out: list[dict[str, Any]]
@@ -49,6 +51,7 @@ def look(survey: Survey, template: str) -> DryRun:
             {"name": one.name, "label": one.label, "prompt": prompt, "support": len(one.support), "query": len(one.query)}
             for one, prompt in zip(survey.classes, prompts, strict=True)
         ],
+        negative=_negative(survey),
         problems=[error_facts(problem) for problem in survey.problems],
         left_out=_left_out(survey),
         advice=[asdict(advice) for advice in advise_on(survey, template)],
@@ -64,6 +67,8 @@ def write_dry_run(survey: Survey, template: str, *, as_json: bool) -> None:
         return
     for one in found.classes:
         typer.echo(f"{one['label']:<30} {one['support']:>4} support {one['query']:>4} query   {one['prompt']}")
+    if found.negative is not None:
+        typer.echo(f"{found.negative['label']:<30} {found.negative['support']:>4} support    0 query   (negative: no class)")
     support, query = (sum(one[key] for one in found.classes) for key in ("support", "query"))
     typer.echo(f"{len(found.classes)} classes, {support} support images, {query} query images; nothing was trained")
     write_remarks(survey, template)
@@ -91,8 +96,14 @@ def advise_on(survey: Survey, template: str) -> list[Advice]:
 
 
 def notices_of(survey: Survey) -> list[str]:
-    """Return how folders such as `train` and `val` were used, as sentences."""
-    return [] if survey.split is None else [survey.split.sentence(uses_query=True)]
+    """Return how folders such as `train` and `val` were used, and what else is worth knowing, as sentences."""
+    split = [] if survey.split is None else [survey.split.sentence(uses_query=True)]
+    return [*split, *survey.notices]
+
+
+def _negative(survey: Survey) -> dict[str, Any] | None:
+    one = survey.negative
+    return None if one is None else {"name": one.name, "label": one.label, "support": len(one.support)}
 
 
 def _names_file(found: Sequence[Advice]) -> str:

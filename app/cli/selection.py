@@ -3,25 +3,20 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 
-from app.cli.names_file import read_names
+from app.cli.found_classes import FoundClass, found_classes, take_negative
+from app.cli.groups_file import Groups
+from app.cli.left_out import LeftOut, shot_problem
 from vtt_core.contract.admitted_images import AdmittedImages
 from vtt_core.contract.backbones import MINI
-from vtt_core.contract.errors import (
-    BadLabelError,
-    EmptyClassError,
-    SupportSetError,
-    TooFewShotsError,
-    TooManyShotsError,
-    VttError,
-)
+from vtt_core.contract.errors import SupportSetError, TooManyShotsError, VttError
 from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
 from vtt_core.contract.recipe import FinetuneRecipe
-from vtt_core.contract.support_set import SupportClass, SupportImage, SupportSet, check_shape, clean_label
+from vtt_core.contract.support_set import SupportClass, SupportImage, SupportSet, check_shape
 from vtt_core.ingest.archives import ArchiveContents, LabelledFile, open_images
 from vtt_core.ingest.decode import inspect_image
 from vtt_core.ingest.splits import SplitNotice
@@ -34,14 +29,6 @@ class LabelledImage:
 
     label: str
     image: SupportImage
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """One image that is not used, and the reason."""
-
-    name: str
-    error: VttError
 
 
 @dataclass(frozen=True)
@@ -75,6 +62,10 @@ class Survey:
     left_out: tuple[LeftOut, ...]
     split: SplitNotice | None = None
     """Set where folders such as `train` and `val` were found."""
+    negative: SurveyedClass | None = None
+    """The negative class, which has no query images."""
+    notices: tuple[str, ...] = ()
+    """What else is worth knowing, as sentences."""
 
     def selection(self) -> Selection:
         """Return the selection.
@@ -84,14 +75,17 @@ class Survey:
         """
         raise_problems(self.problems)
         classes = tuple(SupportClass(label=one.label, images=one.support) for one in self.classes)
-        return Selection(SupportSet(classes), tuple(image for one in self.classes for image in one.query), self.left_out)
+        negatives = () if self.negative is None else self.negative.support
+        queries = tuple(image for one in self.classes for image in one.query)
+        return Selection(SupportSet(classes, negatives), queries, self.left_out)
 
 
 class _Chooser:
     """Take usable images in order, each file once."""
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, group_by_file: Mapping[str, str | None]) -> None:
         self.limits = limits
+        self._group_by_file = group_by_file
         self.left_out: list[LeftOut] = []
         self._taken = AdmittedImages(limits)
 
@@ -106,7 +100,7 @@ class _Chooser:
                 self.left_out.append(LeftOut(file.name, error))
                 continue
             self._taken.admit(label, sha256)
-            yield SupportImage(name=file.name, encoded=encoded)
+            yield SupportImage(name=file.name, encoded=encoded, group=self._group_by_file.get(file.name))
 
 
 def select_images(
@@ -115,6 +109,8 @@ def select_images(
     shot: int | None,
     query: int,
     names_path: Path | None = None,
+    groups: Groups | None = None,
+    negative: str | None = None,
     reader: LabelReader | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Selection:
@@ -127,7 +123,17 @@ def select_images(
         VttError: the source, the names or the support set as a whole cannot be used. A SeveralProblemsError names the
             problems of several classes.
     """
-    return survey_images(source, shot=shot, query=query, names_path=names_path, reader=reader, limits=limits).selection()
+    survey = survey_images(
+        source,
+        shot=shot,
+        query=query,
+        names_path=names_path,
+        groups=groups,
+        negative=negative,
+        reader=reader,
+        limits=limits,
+    )
+    return survey.selection()
 
 
 def survey_images(
@@ -136,6 +142,8 @@ def survey_images(
     shot: int | None,
     query: int,
     names_path: Path | None = None,
+    groups: Groups | None = None,
+    negative: str | None = None,
     reader: LabelReader | None = None,
     limits: Limits = DEFAULT_LIMITS,
 ) -> Survey:
@@ -148,6 +156,8 @@ def survey_images(
         query: up to this many other images of each class are query images: those of a folder such as `val`, then those
             after the support set.
         names_path: JSON file with the class name of each folder.
+        groups: tells which images belong together.
+        negative: folder or label of the negative class. All its images are support images, whatever the shot, up to the limit.
         reader: how the backbone reads labels; None for the bundled backbone and the default recipe.
         limits: the bounds in force.
 
@@ -155,81 +165,85 @@ def survey_images(
         TooManyShotsError: the shot is outside the limits.
         ArchiveError: the source as a whole cannot be read.
         NamesFileError: the names cannot be used.
+        EmptyClassError: no folder is that of the negative class.
     """
     if shot is not None and not 1 <= shot <= limits.max_shot:
         raise TooManyShotsError(
             expected=f"between 1 and {limits.max_shot} images a class", got=f"--shot {shot}", remedy="Choose another --shot"
         )
-    chooser = _Chooser(limits)
     classes: list[SurveyedClass] = []
-    problems: list[VttError] = []
+    surveyed_negative: SurveyedClass | None = None
     with open_images(source, limits) as contents:
+        chooser = _Chooser(limits, _group_by_file(contents, groups))
         chooser.left_out += [LeftOut(rejection.name, rejection.error) for rejection in contents.rejections]
-        found, bad_labels = _found_classes(contents, source, names_path, limits)
-        problems += [*bad_labels, *label_problems([one.label for one in found], reader or _default_reader())]
+        found, problems = found_classes(contents, source, names_path, limits)
+        found, found_negative = take_negative(found, negative, limits)
+        problems += label_problems([one.label for one in found], reader or _default_reader())
         for one in found:
             surveyed, problem = _survey_class(one, contents, shot, query, chooser)
             classes.append(surveyed)
             problems += [problem] if problem is not None else []
+        if found_negative is not None:
+            surveyed_negative, problem = _survey_negative(found_negative, contents, chooser)
+            problems += [problem] if problem is not None else []
     if not problems:
         problems += _shape_problems(classes, limits)
-    return Survey(tuple(classes), tuple(problems), tuple(chooser.left_out), contents.split)
-
-
-@dataclass
-class _FoundClass:
-    """The files of one class, before any is read."""
-
-    name: str
-    label: str
-    folders: list[str]
-    files: list[LabelledFile]
-    query_files: list[LabelledFile]
+    notices = [*([] if groups is None else groups.notices()), *_group_notices(classes)]
+    return Survey(tuple(classes), tuple(problems), tuple(chooser.left_out), contents.split, surveyed_negative, tuple(notices))
 
 
 def _default_reader() -> LabelReader:
     return LabelReader(MINI, FinetuneRecipe())
 
 
-def _found_classes(
-    contents: ArchiveContents, source: Path, names_path: Path | None, limits: Limits
-) -> tuple[list[_FoundClass], list[VttError]]:
-    """Return every class with a label that can be used, and an error for each other folder.
-
-    Folders whose labels are the same after cleaning, such as `annual_crop` and `annual crop`, are one class.
-    """
-    names = read_names(names_path, source, contents.folders) if names_path else {}
-    found: dict[str, _FoundClass] = {}
-    bad_labels: list[VttError] = []
-    for folder in contents.folders:
-        name = names.get(folder, folder)
-        try:
-            label = clean_label(name, limits)
-        except BadLabelError as error:
-            bad_labels.append(error)
-            continue
-        one = found.setdefault(label, _FoundClass(name, label, [], [], []))
-        one.folders.append(folder)
-        one.files += [file for file in contents.files if file.label == folder]
-        one.query_files += [file for file in contents.query_files if file.label == folder]
-    return list(found.values()), bad_labels
+def _group_by_file(contents: ArchiveContents, groups: Groups | None) -> dict[str, str | None]:
+    """Return the group of every file, read or not, so that names of no file can be noticed."""
+    if groups is None:
+        return {}
+    names = [file.name for file in (*contents.files, *contents.query_files)]
+    names += [rejection.name for rejection in contents.rejections]
+    return {name: groups.group_of(name) for name in names}
 
 
 def _survey_class(
-    one: _FoundClass, contents: ArchiveContents, shot: int | None, query: int, chooser: _Chooser
+    one: FoundClass, contents: ArchiveContents, shot: int | None, query: int, chooser: _Chooser
 ) -> tuple[SurveyedClass, VttError | None]:
-    rejected = [
+    num_left_out = len(chooser.left_out)
+    usable = chooser.usable(one.label, one.files)
+    support = _take(usable, shot if shot is not None else chooser.limits.max_shot + 1)
+    left_out = [*_rejected(one, contents), *chooser.left_out[num_left_out:]]
+    problem = shot_problem(one.label, len(support), shot, chooser.limits, left_out)
+    others = chain(chooser.usable(one.label, one.query_files), usable)
+    queried = tuple(LabelledImage(one.label, image) for image in _take(others, query)) if problem is None else ()
+    return SurveyedClass(one.name, one.label, tuple(support), queried), problem
+
+
+def _survey_negative(one: FoundClass, contents: ArchiveContents, chooser: _Chooser) -> tuple[SurveyedClass, VttError | None]:
+    num_left_out = len(chooser.left_out)
+    support = _take(chooser.usable(one.label, one.files), chooser.limits.max_shot)
+    left_out = [*_rejected(one, contents), *chooser.left_out[num_left_out:]]
+    problem = shot_problem(one.label, len(support), None, chooser.limits, left_out)
+    return SurveyedClass(one.name, one.label, tuple(support), ()), problem
+
+
+def _rejected(one: FoundClass, contents: ArchiveContents) -> list[LeftOut]:
+    return [
         LeftOut(rejection.name, rejection.error)
         for rejection in contents.rejections
         if rejection.label in one.folders or rejection.name in one.folders
     ]
-    num_left_out = len(chooser.left_out)
-    usable = chooser.usable(one.label, one.files)
-    support = _take(usable, shot if shot is not None else chooser.limits.max_shot + 1)
-    problem = _shot_problem(one.label, support, shot, chooser.limits, [*rejected, *chooser.left_out[num_left_out:]])
-    others = chain(chooser.usable(one.label, one.query_files), usable)
-    queried = tuple(LabelledImage(one.label, image) for image in _take(others, query)) if problem is None else ()
-    return SurveyedClass(one.name, one.label, tuple(support), queried), problem
+
+
+def _group_notices(classes: Sequence[SurveyedClass]) -> list[str]:
+    """Say how many query images are not independent of the support set."""
+    taught = {image.group for one in classes for image in one.support} - {None}
+    queries = [query for one in classes for query in one.query]
+    num_known = sum(query.image.group in taught for query in queries)
+    if not num_known:
+        return []
+    return [
+        f"{num_known} of {len(queries)} query images belong to groups of the support set, so their accuracy may be too high."
+    ]
 
 
 def _shape_problems(classes: Sequence[SurveyedClass], limits: Limits) -> list[VttError]:
@@ -245,34 +259,3 @@ def _take(usable: Iterator[SupportImage], count: int) -> list[SupportImage]:
     while len(taken) < count and (image := next(usable, None)) is not None:
         taken.append(image)
     return taken
-
-
-def _shot_problem(
-    label: str, taken: Sequence[SupportImage], shot: int | None, limits: Limits, left_out: Sequence[LeftOut]
-) -> VttError | None:
-    """Return what is wrong with the number of usable images of a class, if anything."""
-    if not taken:
-        return EmptyClassError(
-            expected="at least one usable image in every class",
-            got=f"none in {label!r}{_reasons(left_out)}",
-            remedy="Add an image to it or leave the class out",
-        )
-    if shot is not None and len(taken) < shot:
-        return TooFewShotsError(
-            expected=f"{shot} usable images in every class",
-            got=f"{len(taken)} in {label!r}{_reasons(left_out)}",
-            remedy="Add images to it, or ask for a smaller --shot",
-        )
-    if shot is None and len(taken) > limits.max_shot:
-        return TooManyShotsError(
-            expected=f"at most {limits.max_shot} images a class",
-            got=f"more in {label!r}",
-            remedy=f"Pass --shot {limits.max_shot} or fewer: the first ones teach, the rest measure",
-        )
-    return None
-
-
-def _reasons(left_out: Sequence[LeftOut]) -> str:
-    named = [f"{left.name} ({left.error.title.lower()})" for left in left_out[:3]]
-    more = f" and {len(left_out) - 3} more" if len(left_out) > 3 else ""
-    return f" (left out: {', '.join(named)}{more})" if named else ""

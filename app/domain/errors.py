@@ -6,6 +6,7 @@ VttError
 ├── ConflictError                  conflict: its state does not allow this
 │   ├── SupportSetFrozenError      support_set.frozen
 │   ├── SupportSetInUseError       support_set.in_use
+│   ├── NegativeClassTakenError    support_set.negative_class_taken
 │   ├── JobTransitionError         job.illegal_transition
 │   ├── ModelNotReadyError         model.not_ready
 │   └── IdempotencyConflictError   idempotency.conflict
@@ -98,6 +99,13 @@ class SupportSetInUseError(ConflictError):
 
     code = "support_set.in_use"
     title = "Support set is in use"
+
+
+class NegativeClassTakenError(ConflictError):
+    """Another class of the support set is the negative one."""
+
+    code = "support_set.negative_class_taken"
+    title = "Another class is the negative one"
 
 
 class JobTransitionError(ConflictError):

@@ -107,6 +107,8 @@ class SupportSetRow(TenantOwned, Base):
     name: Mapped[str] = mapped_column(String(200), default="")
     empty_labels: Mapped[list[str]] = mapped_column(default=list)
     """Classes without a usable image; as long as there are any, a job with this set is refused."""
+    negative_label: Mapped[str | None] = mapped_column(String(400))
+    """The class whose images show none of the others; a class of the set, perhaps one without an image yet."""
     created_at: Mapped[datetime]
     frozen_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
@@ -125,6 +127,8 @@ class SupportImageRow(Base):
     position: Mapped[int]
     """Order of upload within the support set; classes and images keep it."""
     file_name: Mapped[str] = mapped_column(String(400))
+    group_name: Mapped[str | None] = mapped_column(String(200))
+    """What the image has in common with others of its group, such as the patient; None if nothing is known."""
     sha256: Mapped[str] = mapped_column(String(64))
     """Digest of the file as it was uploaded; the stored bytes have no metadata, so theirs is different."""
     size_bytes: Mapped[int]

@@ -124,5 +124,7 @@ def _check_learnable(context: AppContext, support_sets: SupportSetRepository, ro
             ),
         )
     shots = support_sets.shots([row.id]).get(row.id, {})
+    if row.negative_label is not None:
+        shots.pop(row.negative_label, None)  # no class of the model, and no prompt says its label
     check_shape(shots, context.settings.limits)
     raise_problems(label_problems(shots, reader))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
-from dataclasses import asdict
 from functools import partial
 from typing import Annotated, Any
 
@@ -18,6 +17,7 @@ from app.domain.errors import (
     DiskFullError,
     GoneError,
     MalformedRequestError,
+    NegativeClassTakenError,
     NotFoundError,
     NothingUsableError,
     QuotaExceededError,
@@ -27,52 +27,66 @@ from app.domain.errors import (
     SupportSetInUseError,
     UnsupportedMediaTypeError,
 )
-from app.health.metrics import Metrics, MetricsDep
+from app.health.metrics import MetricsDep
 from app.infra.clock import utc_now
-from app.infra.tables import SupportImageRow
 from app.problem_details import problem_responses
-from app.support_sets import receive, service
+from app.support_sets import answers, receive, service
 from app.support_sets.form_files import upload_limits
 from app.support_sets.schemas import (
-    ClassSummary,
-    LabelAdvice,
-    StoredImage,
+    GroupsAnswer,
+    GroupsRequest,
+    SupportSetChange,
     SupportSetDetail,
-    SupportSetLinks,
     SupportSetPage,
     SupportSetSummary,
     UploadAnswer,
 )
 from app.uploads.form import SpooledForm
 from app.uploads.form_request import form_body, received_form
-from app.uploads.results import CREATED, MULTI_STATUS, overall_status
+from app.uploads.results import CREATED, MULTI_STATUS
 from vtt_core.contract.errors import (
     ArchiveLayoutError,
     ArchiveTooLargeError,
+    BadLabelError,
+    GroupsError,
     NotAZipError,
+    SameTokensError,
+    TooManyClassesError,
     UnknownEncodingError,
     UnsupportedMethodError,
 )
-from vtt_core.labels.advice import advise
+from vtt_core.ingest.groups import ImageGroups
 
-router = APIRouter(prefix="/v1/support-sets", tags=["support sets"], dependencies=[require_scope(Scope.TRAIN)])
+router = APIRouter(prefix=answers.PREFIX, tags=["support sets"], dependencies=[require_scope(Scope.TRAIN)])
 
 UPLOAD_BYTES = 2**20
 """Fixed cost of an upload (its rows, and a file to be synced), as the number of bytes that take as long to check. Without it
 a small upload would make each byte look so slow that a large upload fills the queue."""
 SupportSetId = Annotated[str, id_parameter("Id of a support set")]
+NegativeQuery = Annotated[
+    str | None,
+    Query(max_length=400, description="Label of the negative class: its images show none of the others. At most one a set"),
+]
 
 FORM_BODY = form_body(
     {
         "description": "Each field is named like a class and holds one image of it; a name may come many times. "
-        "The field `archive` holds a zip with one folder a class.",
-        "properties": {"archive": {"type": "string", "format": "binary"}},
+        "The field `archive` holds a zip with one folder a class, the field `groups` which images belong together.",
+        "properties": {
+            "archive": {"type": "string", "format": "binary"},
+            "groups": {
+                "type": "string",
+                "description": 'JSON {"file name": "group"}, or a file with it or with CSV of the columns `file` and `group`',
+            },
+        },
         "additionalProperties": {"type": "string", "format": "binary"},
     }
 )
 UPLOAD_ERRORS = (
     QuotaExceededError,
     NothingUsableError,
+    BadLabelError,
+    GroupsError,
     NotAZipError,
     ArchiveTooLargeError,
     ArchiveLayoutError,
@@ -83,6 +97,14 @@ UPLOAD_ERRORS = (
     RequestTooLargeError,
     StoreUnavailableError,
     DiskFullError,
+)
+CHANGE_ERRORS = (
+    NotFoundError,
+    GoneError,
+    SupportSetFrozenError,
+    MalformedRequestError,
+    UnsupportedMediaTypeError,
+    RequestTooLargeError,
 )
 PARTLY_KEPT: dict[int | str, dict[str, Any]] = {
     MULTI_STATUS: {
@@ -118,6 +140,7 @@ async def create_support_set(
     counted: MetricsDep,
     response: Response,
     name: Annotated[DisplayName, Query(description="What you call the set")] = "",
+    negative: NegativeQuery = None,
 ) -> UploadAnswer:
     """Create a support set from labelled images.
 
@@ -132,25 +155,56 @@ async def create_support_set(
     Of an archive with folders such as `train` and `val`, only the classes in `train` are taken; `notices` says so. If more
     than a few files of an archive are refused for the same reason, they share one result with a `count`. Two labels that the
     text encoder cannot tell apart, such as `Star` and `star`, are refused. `advice` names labels that make poor prompts.
+
+    The field `groups` says which images belong together, such as those of one patient: JSON `{"file name": "group"}`, or a
+    file with that or with CSV of the columns `file` and `group`. A name may have a folder or a class before it. `notices`
+    lists names that no image has. An image in a field called `groups` is still one of a class.
     """
-    take_in = partial(receive.create_support_set, context, form, name, utc_now())
+    take_in = partial(receive.create_support_set, context, form, name, negative, utc_now())
     received = await context.bounds.uploads.run(UPLOAD_BYTES + form.size_bytes, take_in)
     response.headers["Location"] = f"{router.prefix}/{received.view.row.id}"
-    return _answer(received, counted, response)
+    return answers.upload(received, counted, response)
 
 
 @router.get("", responses=problem_responses(BadCursorError))
 def list_support_sets(session: ReadSessionDep, cursor: CursorQuery = None, limit: LimitQuery = 20) -> SupportSetPage:
     """List the support sets, newest first, a page at a time."""
     views, next_cursor = service.list_views(session, cursor, limit)
-    return SupportSetPage(items=[SupportSetSummary(**_summary(item)) for item in views], next_cursor=next_cursor)
+    return SupportSetPage(items=[SupportSetSummary(**answers.summary(item)) for item in views], next_cursor=next_cursor)
 
 
 @router.get("/{support_set_id}", responses=problem_responses(NotFoundError, GoneError))
 def get_support_set(support_set_id: SupportSetId, session: ReadSessionDep) -> SupportSetDetail:
     """Show a support set: its classes in the order that models follow, and every image with its id."""
-    current, images = service.view(session, support_set_id)
-    return SupportSetDetail(**_summary(current), advice=_advice(current), images=[_stored(image) for image in images])
+    return SupportSetDetail(**answers.detail(*service.view(session, support_set_id)))
+
+
+@router.patch(
+    "/{support_set_id}",
+    responses=problem_responses(*CHANGE_ERRORS, BadLabelError, SameTokensError, TooManyClassesError),
+)
+def change_support_set(support_set_id: SupportSetId, change: SupportSetChange, context: RequestContextDep) -> SupportSetDetail:
+    """Say which class of a support set that no job has used is the negative one, or that none is.
+
+    The images of the negative class show none of the classes: they teach a model what to refuse. It is no label of the model
+    and needs no meaningful name. There is at most one.
+    """
+    return SupportSetDetail(**answers.detail(*service.set_negative(context, support_set_id, change.negative)))
+
+
+@router.put(
+    "/{support_set_id}/groups",
+    responses=problem_responses(*CHANGE_ERRORS, GroupsError),
+)
+def set_groups(support_set_id: SupportSetId, request: GroupsRequest, context: RequestContextDep) -> GroupsAnswer:
+    """Say which images of a support set that no job has used belong together: to one patient, plant or plot.
+
+    Such images are not independent, so they are never on both sides of a cross-validation. Images that are not named keep
+    their groups. A file name without a folder means every image of that name. `notices` lists names that no image has.
+    """
+    groups = ImageGroups(request.groups.items())
+    shown = answers.detail(*service.set_groups(context, support_set_id, groups))
+    return GroupsAnswer(**shown, notices=groups.notices())
 
 
 @router.delete(
@@ -169,18 +223,27 @@ def delete_support_set(support_set_id: SupportSetId, context: RequestContextDep)
 @router.post(
     "/{support_set_id}/images",
     status_code=CREATED,
-    responses={**PARTLY_KEPT, **problem_responses(NotFoundError, GoneError, SupportSetFrozenError, *UPLOAD_ERRORS)},
+    responses={
+        **PARTLY_KEPT,
+        **problem_responses(NotFoundError, GoneError, SupportSetFrozenError, NegativeClassTakenError, *UPLOAD_ERRORS),
+    },
     openapi_extra=FORM_BODY,
 )
 async def add_images(
-    support_set_id: SupportSetId, form: SupportFormDep, context: RequestContextDep, counted: MetricsDep, response: Response
+    support_set_id: SupportSetId,
+    form: SupportFormDep,
+    context: RequestContextDep,
+    counted: MetricsDep,
+    response: Response,
+    negative: NegativeQuery = None,
 ) -> UploadAnswer:
     """Add images to a support set, in the same form that creates one.
 
     Once a job has used the set it is frozen and answers 409, so that what a model learnt from never changes.
     """
-    take_in = partial(receive.add_images, context, support_set_id, form, utc_now())
-    return _answer(await context.bounds.uploads.run(UPLOAD_BYTES + form.size_bytes, take_in), counted, response)
+    take_in = partial(receive.add_images, context, support_set_id, form, negative, utc_now())
+    received = await context.bounds.uploads.run(UPLOAD_BYTES + form.size_bytes, take_in)
+    return answers.upload(received, counted, response)
 
 
 @router.delete(
@@ -209,43 +272,3 @@ def remove_class(
 ) -> None:
     """Remove a class from a support set that no job has used, with its images; also one of `empty_classes`."""
     service.remove_class(context, support_set_id, label)
-
-
-def _answer(received: receive.Received, counted: Metrics, response: Response) -> UploadAnswer:
-    response.status_code = overall_status(received.results)
-    for result in received.results:
-        counted.requests.received_images.labels("kept" if result.status == CREATED else result.code).inc(result.count)
-    view = received.view
-    return UploadAnswer(**_summary(view), advice=_advice(view), results=received.results, notices=received.notices)
-
-
-def _advice(current: service.SupportSetView) -> list[LabelAdvice]:
-    return [LabelAdvice(**asdict(advice)) for advice in advise([*current.shots, *current.row.empty_labels])]
-
-
-def _summary(current: service.SupportSetView) -> dict[str, Any]:
-    row = current.row
-    return {
-        "id": row.id,
-        "name": row.name,
-        "way": len(current.shots),
-        "classes": [ClassSummary(label=label, shot=shot) for label, shot in current.shots.items()],
-        "empty_classes": row.empty_labels,
-        "is_frozen": row.frozen_at is not None,
-        "created_at": row.created_at,
-        "frozen_at": row.frozen_at,
-        "links": SupportSetLinks(self=f"{router.prefix}/{row.id}", images=f"{router.prefix}/{row.id}/images"),
-    }
-
-
-def _stored(image: SupportImageRow) -> StoredImage:
-    return StoredImage(
-        id=image.id,
-        file=image.file_name,
-        label=image.label,
-        width=image.width,
-        height=image.height,
-        image_format=image.image_format,
-        size_bytes=image.size_bytes,
-        sha256=image.sha256,
-    )

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import partial
 
+from app.support_sets.form_groups import GROUPS_FIELD, MAX_GROUPS_BYTES, is_groups, read_groups
 from app.uploads.form import FormLimits, FormPart, SpooledForm
 from app.uploads.form_request import image_bytes
 from vtt_core.contract.errors import ArchiveError, ArchiveTooLargeError, NotAnImageError, VttError
@@ -43,11 +44,16 @@ class FormFiles:
     Args:
         form: what was sent.
         limits: the bounds in force.
+
+    Raises:
+        GroupsError: the groups of the images cannot be read.
     """
 
     def __init__(self, form: SpooledForm, limits: Limits) -> None:
         self._form = form
         self._limits = limits
+        self.groups = read_groups(form)
+        """Which group each image belongs to, by file name."""
         self.archive_errors: list[ArchiveError] = []
         """Why archives could not be read."""
         self.notices: list[str] = []
@@ -55,6 +61,8 @@ class FormFiles:
 
     def __iter__(self) -> Iterator[FormFile | EmptyFolder]:
         for part in self._form.parts:
+            if is_groups(self._form, part):
+                continue
             if part.file_name is None:
                 yield _text(part)
             elif part.field_name == ARCHIVE_FIELD:
@@ -81,12 +89,14 @@ class FormFiles:
 
 def upload_limits(limits: Limits) -> FormLimits:
     """Return what a form of support images may hold: every class full, twice over, so that each image too many is named."""
+    at_most = {ARCHIVE_FIELD: limits.max_archive_bytes, GROUPS_FIELD: max(limits.max_image_bytes, MAX_GROUPS_BYTES)}
     return FormLimits(
         max_parts=2 * limits.max_way * limits.max_shot,
         max_text_bytes=1000,
-        max_file_bytes=lambda field: limits.max_archive_bytes if field == ARCHIVE_FIELD else limits.max_image_bytes,
+        max_file_bytes=lambda field: at_most.get(field, limits.max_image_bytes),
         description=f"at most {limits.max_way} classes of {limits.max_shot} images",
         example="-F 'label=@photo.jpg'",
+        long_texts={GROUPS_FIELD: MAX_GROUPS_BYTES},
     )
 
 

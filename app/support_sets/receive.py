@@ -9,18 +9,17 @@ from sqlalchemy.orm import Session
 
 from app.access.quotas import check_room_for_upload, check_storage
 from app.dependencies import AppContext
-from app.domain.errors import NothingUsableError
+from app.domain.errors import NegativeClassTakenError, NothingUsableError
 from app.domain.ids import SUPPORT_SET_PREFIX, new_id
 from app.infra.support_set_repository import SupportSetRepository, check_open
-from app.infra.tables import SupportImageRow, SupportSetRow
+from app.infra.tables import SupportSetRow
 from app.support_sets.admission import Admission
 from app.support_sets.form_files import FormFiles
 from app.support_sets.service import SupportSetView, blob_prefix, count_shots
 from app.support_sets.uploaded_images import UploadedImages
 from app.uploads.form import SpooledForm
 from app.uploads.results import ImageResult
-from vtt_core.contract.recipe import FinetuneRecipe
-from vtt_core.labels.checks import LabelReader
+from vtt_core.contract.support_set import clean_label
 
 
 @dataclass(frozen=True)
@@ -49,27 +48,47 @@ def check_room(context: AppContext, num_bytes: int) -> None:
     context.disk.check_room(num_bytes)
 
 
-def create_support_set(context: AppContext, form: SpooledForm, name: str, now: datetime) -> Received:
+def create_support_set(context: AppContext, form: SpooledForm, name: str, negative: str | None, now: datetime) -> Received:
     """Store a new support set with the usable images of the form.
 
+    Args:
+        context: of the caller.
+        form: what was sent.
+        name: what the user calls the set.
+        negative: label of the negative class, if there is one.
+        now: the present moment.
+
     Raises:
+        BadLabelError: the label of the negative class cannot be one.
+        GroupsError: the groups of the images cannot be read.
         NothingUsableError: no image can be used.
         ArchiveError: all that came is one archive, which cannot be read.
         QuotaExceededError: the tenant would have too much.
     """
     support_set_id = new_id(SUPPORT_SET_PREFIX)
-    images = _uploaded_images(context, support_set_id, _admission(context, [], []), now)
-    with images.blobs_removed_on_failure():
-        notices = _add_all(images, FormFiles(form, context.settings.limits))
+    negative = _cleaned(negative, context)
+    upload = _Upload(context, support_set_id, form, negative, Admission.of_set(context.settings, [], [], negative), now)
+    with upload.images.blobs_removed_on_failure():
+        upload.add_all()
         with context.sessions.begin() as session:
             row = SupportSetRepository(session).create(name, now, support_set_id)
-            return _add_rows(context, session, row, images, notices)
+            return upload.add_rows(session, row)
 
 
-def add_images(context: AppContext, support_set_id: str, form: SpooledForm, now: datetime) -> Received:
+def add_images(context: AppContext, support_set_id: str, form: SpooledForm, negative: str | None, now: datetime) -> Received:
     """Add the usable images of the form to a support set that no job has used.
 
+    Args:
+        context: of the caller.
+        support_set_id: of the set.
+        form: what was sent.
+        negative: label of the negative class; None leaves it as it is.
+        now: the present moment.
+
     Raises:
+        BadLabelError: the label of the negative class cannot be one.
+        NegativeClassTakenError: another class is the negative one.
+        GroupsError: the groups of the images cannot be read.
         NotFoundError: there was never a set with this id.
         GoneError: it was deleted.
         SupportSetFrozenError: a job has used it, perhaps while the images were being read.
@@ -77,57 +96,97 @@ def add_images(context: AppContext, support_set_id: str, form: SpooledForm, now:
         ArchiveError: all that came is one archive, which cannot be read.
         QuotaExceededError: the tenant would have too much.
     """
+    negative = _cleaned(negative, context)
     with context.readers() as session:
         repository = SupportSetRepository(session)
         row = repository.get(support_set_id)
         check_open(row)
-        admission = _admission(context, repository.images(support_set_id), row.empty_labels)
-    images = _uploaded_images(context, support_set_id, admission, now)
-    with images.blobs_removed_on_failure():
-        notices = _add_all(images, FormFiles(form, context.settings.limits))
+        _check_negative(row, negative)
+        images = repository.images(support_set_id)
+        admission = Admission.of_set(context.settings, images, row.empty_labels, negative or row.negative_label)
+    upload = _Upload(context, support_set_id, form, negative, admission, now)
+    with upload.images.blobs_removed_on_failure():
+        upload.add_all()
         with context.sessions.begin() as session:
             row = SupportSetRepository(session).lock_open(support_set_id)
-            return _add_rows(context, session, row, images, notices)
+            _check_negative(row, negative)
+            return upload.add_rows(session, row)
 
 
-def _uploaded_images(context: AppContext, support_set_id: str, admission: Admission, now: datetime) -> UploadedImages:
-    prefix = blob_prefix(context, support_set_id)
-    return UploadedImages(support_set_id, prefix, context.store, context.settings.limits, admission, now)
+class _Upload:
+    """One form on its way into one support set.
+
+    Raises:
+        GroupsError: the groups of its images cannot be read.
+    """
+
+    def __init__(
+        self,
+        context: AppContext,
+        support_set_id: str,
+        form: SpooledForm,
+        negative: str | None,
+        admission: Admission,
+        now: datetime,
+    ) -> None:
+        limits = context.settings.limits
+        self._context = context
+        self._files = FormFiles(form, limits)
+        self._negative = negative
+        prefix = blob_prefix(context, support_set_id)
+        self.images = UploadedImages(support_set_id, prefix, context.store, limits, admission, now, self._files.groups)
+        if negative is not None:
+            self.images.name_negative(negative)
+
+    def add_all(self) -> None:
+        """Check every file of the form, and store the good images.
+
+        Raises:
+            NothingUsableError: no image can be used.
+            ArchiveError: all that came is one archive, which cannot be read.
+        """
+        for file in self._files:
+            self.images.add(file)
+        if self.images.has_images:
+            return
+        num_results = len(self.images.results)
+        if self._files.archive_errors and num_results == 1:
+            raise self._files.archive_errors[0]
+        raise NothingUsableError(
+            results=[result.model_dump(exclude_none=True) for result in self.images.grouped_results],
+            expected="at least one usable image, in a form field named like its class",
+            got=f"{num_results} that cannot be used" if num_results else "a form without files",
+            remedy="See `results` for each one" if num_results else "Send files (with curl: -F 'label=@file.jpg')",
+        )
+
+    def add_rows(self, session: Session, row: SupportSetRow) -> Received:
+        """Add the rows of the images that the set still takes now that it is locked.
+
+        Raises:
+            QuotaExceededError: the tenant would have too much.
+        """
+        repository = SupportSetRepository(session)
+        images = repository.images(row.id)
+        row.negative_label = self._negative or row.negative_label
+        admission = Admission.of_set(self._context.settings, images, row.empty_labels, row.negative_label)
+        next_position = 1 + max((image.position for image in images), default=-1)
+        new_images = self.images.admit_rows(admission, next_position)
+        repository.add_images(new_images)
+        shots = count_shots([*images, *new_images])
+        row.empty_labels = self.images.note_empty_classes(shots, row.empty_labels)
+        check_storage(session, self._context.caller)
+        notices = [*self._files.notices, *self._files.groups.notices()]
+        return Received(SupportSetView(row, shots), self.images.grouped_results, notices)
 
 
-def _add_all(images: UploadedImages, files: FormFiles) -> list[str]:
-    """Add every file of the form; return what else is worth knowing, as sentences."""
-    for file in files:
-        images.add(file)
-    if images.has_images:
-        return files.notices
-    if files.archive_errors and len(images.results) == 1:
-        raise files.archive_errors[0]
-    raise NothingUsableError(
-        results=[result.model_dump(exclude_none=True) for result in images.grouped_results],
-        expected="at least one usable image, in a form field named like its class",
-        got=f"{len(images.results)} that cannot be used" if images.results else "a form without files",
-        remedy="See `results` for each one" if images.results else "Send files (with curl: -F 'label=@file.jpg')",
-    )
+def _cleaned(negative: str | None, context: AppContext) -> str | None:
+    return None if negative is None else clean_label(negative, context.settings.limits)
 
 
-def _add_rows(
-    context: AppContext, session: Session, row: SupportSetRow, uploaded: UploadedImages, notices: list[str]
-) -> Received:
-    """Add the rows of the images that the set still takes now that it is locked."""
-    repository = SupportSetRepository(session)
-    images = repository.images(row.id)
-    next_position = 1 + max((image.position for image in images), default=-1)
-    new_images = uploaded.admit_rows(_admission(context, images, row.empty_labels), next_position)
-    repository.add_images(new_images)
-    shots = count_shots([*images, *new_images])
-    row.empty_labels = uploaded.note_empty_classes(shots, row.empty_labels)
-    check_storage(session, context.caller)
-    return Received(SupportSetView(row, shots), uploaded.grouped_results, notices)
-
-
-def _admission(context: AppContext, images: list[SupportImageRow], empty_labels: list[str]) -> Admission:
-    """Return what is in a set; labels are read as the service's default backbone reads them."""
-    reader = LabelReader(context.settings.default_backbone, FinetuneRecipe())
-    admitted = [(image.label, image.sha256) for image in images]
-    return Admission(context.settings.limits, admitted, empty_labels, reader)
+def _check_negative(row: SupportSetRow, negative: str | None) -> None:
+    if negative is not None and row.negative_label not in (None, negative):
+        raise NegativeClassTakenError(
+            expected=f"the negative class of the set, {row.negative_label!r}, or none",
+            got=repr(negative),
+            remedy=f'Change it with PATCH /v1/support-sets/{row.id} and {{"negative": ...}}',
+        )

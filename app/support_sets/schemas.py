@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from datetime import datetime
+from typing import Literal
 
-from pydantic import BaseModel, Field
+from pydantic import BaseModel, ConfigDict, Field
 
 from app.uploads.results import ImageResult
 
@@ -14,6 +15,9 @@ class ClassSummary(BaseModel):
 
     label: str = Field(examples=["annual crop"])
     shot: int = Field(description="Number of images", examples=[5])
+    role: Literal["class", "negative"] = Field(
+        default="class", description="`negative`: its images show none of the classes, and no model has its label"
+    )
 
 
 class SupportSetLinks(BaseModel):
@@ -28,8 +32,9 @@ class SupportSetSummary(BaseModel):
 
     id: str = Field(examples=["set_0f1e2d3c4b5a69788796a5b4"])
     name: str
-    way: int = Field(description="Number of classes with at least one image")
-    classes: list[ClassSummary] = Field(description="In the order that models follow")
+    way: int = Field(description="Number of classes with at least one image, without the negative one")
+    classes: list[ClassSummary] = Field(description="In the order that models follow; then the negative class")
+    negative: str | None = Field(description="Label of the negative class; null for none", examples=["something else"])
     empty_classes: list[str] = Field(description="Named but without a usable image; a job is refused until there are none")
     is_frozen: bool = Field(description="Whether a job has used it, so that it can no longer change")
     created_at: datetime
@@ -43,6 +48,9 @@ class StoredImage(BaseModel):
     id: str = Field(examples=["img_0f1e2d3c4b5a69788796a5b4"])
     file: str = Field(description="Name as sent")
     label: str
+    group: str | None = Field(
+        description="What it has in common with others, such as the patient; null if nothing is known", examples=["patient 7"]
+    )
     width: int = Field(description="In pixels")
     height: int = Field(description="In pixels")
     image_format: str = Field(examples=["JPEG"])
@@ -68,6 +76,35 @@ class SupportSetDetail(SupportSetSummary):
 
     advice: list[LabelAdvice] = Field(description="Labels that make poor prompts, such as names of folders")
     images: list[StoredImage]
+
+
+class SupportSetChange(BaseModel):
+    """What to change about a support set."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    negative: str | None = Field(
+        max_length=400,
+        description="Label of the class that becomes the negative one; null for none",
+        examples=["something else"],
+    )
+
+
+class GroupsRequest(BaseModel):
+    """Groups of images."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    groups: dict[str, str | None] = Field(
+        description="Group by image id or file name, at most 200 characters; null takes an image out of its group",
+        examples=[{"img_0f1e2d3c4b5a69788796a5b4": "patient 7", "cat/1.png": None}],
+    )
+
+
+class GroupsAnswer(SupportSetDetail):
+    """A support set after a change of groups."""
+
+    notices: list[str] = Field(description="What else is worth knowing, for people: for example names that no image has")
 
 
 class UploadAnswer(SupportSetSummary):

@@ -1,8 +1,9 @@
-"""Show support sets, remove images from them until a job freezes them, and delete them."""
+"""Show support sets, change them until a job freezes them, and delete them."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -15,8 +16,10 @@ from app.domain.errors import NotFoundError, SupportSetInUseError
 from app.infra.job_repository import JobRepository
 from app.infra.support_set_repository import SupportSetRepository, check_not_deleted
 from app.infra.tables import SupportImageRow, SupportSetRow
+from app.support_sets.admission import Admission
 from vtt_core.contract.errors import BadLabelError
 from vtt_core.contract.support_set import clean_label
+from vtt_core.ingest.groups import ImageGroups
 
 
 @dataclass(frozen=True)
@@ -25,7 +28,17 @@ class SupportSetView:
 
     row: SupportSetRow
     shots: dict[str, int]
-    """Images by label, in class order."""
+    """Images by label, in class order, the negative class among them."""
+
+    @property
+    def classes(self) -> dict[str, int]:
+        """Images by label of the classes that a model learns."""
+        return {label: shot for label, shot in self.shots.items() if label != self.row.negative_label}
+
+    @property
+    def negative_shot(self) -> int:
+        """Number of images of the negative class."""
+        return 0 if self.row.negative_label is None else self.shots.get(self.row.negative_label, 0)
 
 
 def remove_image(context: AppContext, support_set_id: str, image_id: str) -> None:
@@ -38,9 +51,12 @@ def remove_image(context: AppContext, support_set_id: str, image_id: str) -> Non
     """
     with context.sessions.begin() as session:
         repository = SupportSetRepository(session)
-        repository.lock_open(support_set_id)
-        blob_key = repository.get_image(support_set_id, image_id).blob_key
+        row = repository.lock_open(support_set_id)
+        image = repository.get_image(support_set_id, image_id)
+        blob_key, label = image.blob_key, image.label
         repository.remove_images(support_set_id, [image_id])
+        if label not in repository.shots([support_set_id]).get(support_set_id, {}):
+            _forget_negative(row, label)
     context.store.delete(blob_key)
 
 
@@ -58,16 +74,63 @@ def remove_class(context: AppContext, support_set_id: str, label: str) -> None:
         repository = SupportSetRepository(session)
         row = repository.lock_open(support_set_id)
         images = [image for image in repository.images(support_set_id) if image.label == label]
-        if not images and label not in row.empty_labels:
-            raise NotFoundError(
-                expected=f"the label of a class of {support_set_id}",
-                got=repr(label[:200]),
-                remedy=f"List them with GET /v1/support-sets/{support_set_id}",
-            )
+        _check_class(row, label, images)
         repository.remove_images(support_set_id, [image.id for image in images])
         row.empty_labels = [known for known in row.empty_labels if known != label]
+        _forget_negative(row, label)
     for image in images:
         context.store.delete(image.blob_key)
+
+
+def set_negative(context: AppContext, support_set_id: str, label: str | None) -> tuple[SupportSetView, list[SupportImageRow]]:
+    """Say which class of a support set that no job has used is the negative one.
+
+    Args:
+        context: of the caller.
+        support_set_id: of the set.
+        label: of the class; None for none.
+
+    Raises:
+        NotFoundError: there is no such set, or no such class in it.
+        GoneError: the set was deleted.
+        SupportSetFrozenError: a job has used it.
+        SupportSetError: the class that was the negative one cannot be a class: because of its label, or because there are
+            enough classes.
+    """
+    if label is not None:
+        with suppress(BadLabelError):
+            label = clean_label(label)
+    with context.sessions.begin() as session:
+        repository = SupportSetRepository(session)
+        row = repository.lock_open(support_set_id)
+        images = repository.images(support_set_id)
+        if label is not None:
+            _check_class(row, label, [image for image in images if image.label == label])
+        before, row.negative_label = row.negative_label, label
+        if before is not None and before != label:
+            _check_becomes_class(context, row, images, before)
+        return SupportSetView(row, count_shots(images)), images
+
+
+def set_groups(context: AppContext, support_set_id: str, groups: ImageGroups) -> tuple[SupportSetView, list[SupportImageRow]]:
+    """Change the groups of those images of a support set that are named, by their ids or their file names.
+
+    Raises:
+        NotFoundError: there is no such set.
+        GoneError: the set was deleted.
+        SupportSetFrozenError: a job has used it.
+    """
+    with context.sessions.begin() as session:
+        repository = SupportSetRepository(session)
+        row = repository.lock_open(support_set_id)
+        images = repository.images(support_set_id)
+        for image in images:
+            for name, labels in ((image.id, []), (image.file_name, [image.label])):
+                is_named, group = groups.find(name, labels)
+                if is_named:
+                    image.group_name = group
+                    break
+        return SupportSetView(row, count_shots(images)), images
 
 
 def delete_support_set(context: AppContext, support_set_id: str, now: datetime) -> None:
@@ -112,6 +175,29 @@ def list_views(session: Session, cursor: str | None, limit: int) -> tuple[list[S
     rows, next_cursor = repository.list_page(cursor, limit)
     shots = repository.shots(row.id for row in rows)
     return [SupportSetView(row, shots.get(row.id, {})) for row in rows], next_cursor
+
+
+def _check_class(row: SupportSetRow, label: str, images: Sequence[SupportImageRow]) -> None:
+    if not images and label not in row.empty_labels:
+        raise NotFoundError(
+            expected=f"the label of a class of {row.id}",
+            got=repr(label[:200]),
+            remedy=f"List them with GET /v1/support-sets/{row.id}",
+        )
+
+
+def _check_becomes_class(context: AppContext, row: SupportSetRow, images: Sequence[SupportImageRow], label: str) -> None:
+    """Refuse a class that was negative until now and is no possible class beside the others."""
+    others = [image for image in images if image.label != label]
+    empty_labels = [empty for empty in row.empty_labels if empty != label]
+    admission = Admission.of_set(context.settings, others, empty_labels, row.negative_label)
+    admission.add_class(label)
+    admission.check_room(label)
+
+
+def _forget_negative(row: SupportSetRow, label: str) -> None:
+    if row.negative_label == label and label not in row.empty_labels:
+        row.negative_label = None
 
 
 def blob_prefix(context: AppContext, support_set_id: str) -> str:

@@ -20,6 +20,7 @@ from app.uploads.results import ImageResult, group_by_cause
 from vtt_core.contract.errors import EmptyClassError, SupportSetError, TooManyClassesError, TooManyShotsError, VttError
 from vtt_core.contract.limits import Limits
 from vtt_core.contract.support_set import clean_label
+from vtt_core.ingest.groups import ImageGroups
 from vtt_core.ingest.strip_metadata import CleanImage, clean_image
 
 
@@ -42,6 +43,7 @@ class UploadedImages:
         limits: the bounds in force.
         admission: what is in the set so far.
         now: the present moment.
+        groups: which group each image belongs to, by file name.
     """
 
     def __init__(
@@ -52,6 +54,7 @@ class UploadedImages:
         limits: Limits,
         admission: Admission,
         now: datetime,
+        groups: ImageGroups | None = None,
     ) -> None:
         self._support_set_id = support_set_id
         self._blob_prefix = blob_prefix
@@ -59,6 +62,7 @@ class UploadedImages:
         self._limits = limits
         self._admission = admission
         self._now = now
+        self._groups = groups or ImageGroups()
         self._new_images: list[NewImage] = []
         self._named_labels: dict[str, None] = {}
         self._in_archive: set[int] = set()
@@ -83,6 +87,7 @@ class UploadedImages:
         if file.in_archive:
             self._in_archive.add(len(self.results))
         label = file.label
+        group = self._groups.group_of(file.name, _spellings(label))
         try:
             if isinstance(file.content, VttError) and (label is None or file.in_archive):
                 raise file.content  # and names no class: a folder without any file to read comes as an EmptyFolder
@@ -91,7 +96,7 @@ class UploadedImages:
         except VttError as error:
             self._refuse(shown_file_name(file.name), label, error)
             return
-        self._keep(label, shown_file_name(file.name), sha256, image)
+        self._keep(label, shown_file_name(file.name), group, sha256, image)
 
     def _checked(self, label: str, content: Callable[[], bytes] | VttError) -> tuple[str, CleanImage]:
         """Return the digest of a file as it was sent, by which a second copy is noticed, and the image to store."""
@@ -102,13 +107,14 @@ class UploadedImages:
         self._admission.check(label, sha256)
         return sha256, clean_image(encoded, self._limits)
 
-    def _keep(self, label: str, file_name: str, sha256: str, image: CleanImage) -> None:
+    def _keep(self, label: str, file_name: str, group: str | None, sha256: str, image: CleanImage) -> None:
         image_id = new_id(IMAGE_PREFIX)
         row = SupportImageRow(
             id=image_id,
             support_set_id=self._support_set_id,
             label=label,
             file_name=file_name,
+            group_name=group,
             sha256=sha256,
             size_bytes=len(image.content),
             width=image.facts.width,
@@ -126,6 +132,10 @@ class UploadedImages:
         self.results.append(ImageResult.refused(file_name, _shortened(label), error))
         if isinstance(error, TooManyClassesError) and label is not None:
             self._named_labels.pop(label, None)
+
+    def name_negative(self, label: str) -> None:
+        """Remember that the request means the negative class to exist; its label is cleaned already."""
+        self._named_labels[label] = None
 
     def _name_class(self, label: str) -> str:
         """Remember that the request means this class to exist, and return its label as it will be used."""
@@ -208,6 +218,11 @@ def _empty_class(support_set_id: str, label: str) -> EmptyClassError:
             f"or leave the class out with DELETE /v1/support-sets/{support_set_id}/classes?label=..."
         ),
     )
+
+
+def _spellings(label: str | None) -> list[str]:
+    """Return the label as it was sent, and as it is shown."""
+    return [] if label is None else [label, " ".join(label.replace("_", " ").split())]
 
 
 def _shortened(label: str | None) -> str | None:

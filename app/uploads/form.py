@@ -9,7 +9,7 @@ from __future__ import annotations
 import errno
 import io
 import os
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from tempfile import SpooledTemporaryFile
@@ -46,6 +46,12 @@ class FormLimits:
     """What a form may hold, in words, as in "at most 64 images"."""
     example: str
     """How curl sends a file, as in "-F images=@photo.jpg"."""
+    long_texts: Mapping[str, int] = field(default_factory=dict)
+    """Text fields that may be longer than the others, with their limits."""
+
+    def text_bytes(self, field_name: str) -> int:
+        """Return the limit of a text field."""
+        return self.long_texts.get(field_name, self.max_text_bytes)
 
 
 @dataclass
@@ -209,9 +215,10 @@ class _Collector:
         if part.file_name is None:
             self._text += data[start:end]
             self._count_held(end - start)
-            if part.size_bytes > self._limits.max_text_bytes:
+            limit = self._limits.text_bytes(part.field_name)
+            if part.size_bytes > limit:
                 raise RequestTooLargeError(
-                    expected=f"at most {self._limits.max_text_bytes} bytes in the text field {part.field_name[:80]!r}",
+                    expected=f"at most {limit} bytes in the text field {part.field_name[:80]!r}",
                     got="more",
                     remedy=f"Send files as files (with curl: {self._limits.example})",
                 )

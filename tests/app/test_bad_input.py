@@ -153,7 +153,7 @@ def test_two_hundred_classes_are_taken_and_the_next_one_is_named(api: Api) -> No
 def test_sixteen_images_of_a_class_are_taken_and_the_next_one_is_named(api: Api) -> None:
     parts = [("cat", (f"{place}.png", encode_image(place))) for place in range(17)]
     answer = api.client.post("/v1/support-sets", files=parts)
-    assert (answer.status_code, answer.json()["classes"]) == (207, [{"label": "cat", "shot": 16}])
+    assert (answer.status_code, answer.json()["classes"]) == (207, [{"label": "cat", "shot": 16, "role": "class"}])
     assert (answer.json()["results"][-1]["file"], answer.json()["results"][-1]["code"]) == (
         "16.png",
         "support_set.too_many_shots",

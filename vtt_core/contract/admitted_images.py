@@ -14,10 +14,12 @@ class AdmittedImages:
     Args:
         limits: the bounds in force.
         admitted: label and SHA-256 of the images that are in it already.
+        negative_label: label of the negative class, which does not count as a class.
     """
 
-    def __init__(self, limits: Limits, admitted: Iterable[tuple[str, str]] = ()) -> None:
+    def __init__(self, limits: Limits, admitted: Iterable[tuple[str, str]] = (), negative_label: str | None = None) -> None:
         self._limits = limits
+        self._negative_label = negative_label
         self._label_by_sha256: dict[str, str] = {}
         self.shots: dict[str, int] = {}
         """Number of images by label."""
@@ -50,7 +52,8 @@ class AdmittedImages:
             TooManyClassesError: it would start one class too many.
             TooManyShotsError: its class is full.
         """
-        if label not in self.shots and len(self.shots) >= self._limits.max_way:
+        is_new_class = label not in self.shots and label != self._negative_label
+        if is_new_class and len(self.shots) - (self._negative_label in self.shots) >= self._limits.max_way:
             raise TooManyClassesError(
                 expected=f"at most {self._limits.max_way} classes",
                 got=f"one more, {label!r}",

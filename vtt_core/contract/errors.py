@@ -32,6 +32,7 @@ VttError
 │   │   ├── DuplicateImageError           support_set.duplicate_image
 │   │   ├── ConflictingLabelsError        support_set.conflicting_labels
 │   │   └── SeveralProblemsError          support_set.several_problems
+│   ├── GroupsError                       groups.invalid: groups of images, such as patients
 │   ├── DatasetError                      a public data set on disk
 │   │   ├── UnknownDatasetError           dataset.unknown
 │   │   ├── DatasetLayoutError            dataset.bad_layout
@@ -300,6 +301,13 @@ class SeveralProblemsError(SupportSetError):
 
     code = "support_set.several_problems"
     title = "Several classes cannot be used"
+
+
+class GroupsError(InputError):
+    """The groups of images cannot be read."""
+
+    code = "groups.invalid"
+    title = "Unusable groups"
 
 
 class DatasetError(InputError):

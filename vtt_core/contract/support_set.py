@@ -18,6 +18,8 @@ class SupportImage:
     """For messages; never used as a path."""
     encoded: bytes
     """The file as it was sent (JPEG, PNG, ...)."""
+    group: str | None = None
+    """Patient, plant, plot: images of one group are not independent. None for an image that depends on no other."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +40,8 @@ class SupportSet:
     """All classes, in the order that logits and prototypes follow."""
 
     classes: tuple[SupportClass, ...]
+    negatives: tuple[SupportImage, ...] = ()
+    """Images of the negative class, which show none of the classes. It has no label, no prompt and no logit."""
 
     @property
     def way(self) -> int:

@@ -10,9 +10,19 @@ from sqlalchemy.orm import Session
 
 from app.infra.job_repository import JobRepository
 from app.infra.object_store import ObjectStore
-from app.infra.tables import SupportImageRow
+from app.infra.tables import SupportImageRow, SupportSetRow
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import SupportClass, SupportImage, SupportSet
+
+
+@dataclass(frozen=True)
+class ImageSpec:
+    """One image of the support set, and where its bytes are."""
+
+    label: str
+    file_name: str
+    blob_key: str
+    group: str | None
 
 
 @dataclass(frozen=True)
@@ -26,8 +36,10 @@ class JobSpec:
     recipe: FinetuneRecipe
     seed: int
     created_at: datetime
-    images: tuple[tuple[str, str, str], ...]
-    """(label, file name, blob key) in the order of upload."""
+    images: tuple[ImageSpec, ...]
+    """In the order of upload, those of the negative class among them."""
+    negative_label: str | None
+    """Label of the negative class, if there is one."""
 
 
 def read_job_spec(session: Session, job_id: str) -> JobSpec:
@@ -43,14 +55,16 @@ def read_job_spec(session: Session, job_id: str) -> JobSpec:
         recipe=FinetuneRecipe.from_json(row.recipe),
         seed=row.seed,
         created_at=row.created_at,
-        images=tuple((image.label, image.file_name, image.blob_key) for image in images),
+        images=tuple(ImageSpec(image.label, image.file_name, image.blob_key, image.group_name) for image in images),
+        negative_label=session.scalar(select(SupportSetRow.negative_label).where(SupportSetRow.id == row.support_set_id)),
     )
 
 
 def fetch_support_set(spec: JobSpec, store: ObjectStore) -> SupportSet:
     """Return the support set, its classes and images in the order of their upload; raises BlobMissingError."""
-    blobs = store.get_many(blob_key for _, _, blob_key in spec.images)
+    blobs = store.get_many(image.blob_key for image in spec.images)
     by_label: dict[str, list[SupportImage]] = {}
-    for label, file_name, blob_key in spec.images:
-        by_label.setdefault(label, []).append(SupportImage(file_name, blobs[blob_key]))
-    return SupportSet(tuple(SupportClass(label, tuple(images)) for label, images in by_label.items()))
+    for image in spec.images:
+        by_label.setdefault(image.label, []).append(SupportImage(image.file_name, blobs[image.blob_key], image.group))
+    negatives = () if spec.negative_label is None else tuple(by_label.pop(spec.negative_label, ()))
+    return SupportSet(tuple(SupportClass(label, tuple(images)) for label, images in by_label.items()), negatives)

@@ -116,3 +116,27 @@ def test_the_table_shows_what_was_taken_from_train_and_val(
     assert (
         "The support set was taken from 'train' (10 images). The accuracy is measured on 'val' (5 images) first." in written.err
     )
+
+
+@pytest.mark.services
+def test_the_command_shows_the_negative_class_and_what_is_odd_about_groups(folder: Path, tmp_path: Path) -> None:
+    groups = tmp_path / "groups.csv"
+    groups.write_text("file,group\nrings/000.png,p1\nrings/002.png,p1\nmissing.png,p2\n")
+    options = ("--groups", str(groups), "--negative", "star", "--shot", "2")
+    done = run(str(folder), *options, "--json")
+    assert done.returncode == 0, done.stderr[-2000:]
+    report = json.loads(done.stdout)
+    assert report["negative"] == {"name": "star", "label": "star", "support": 3}
+    assert [one["label"] for one in report["classes"]] == ["chessboard", "polka dots", "rings", "stripes"]
+    missing, leaking = report["notices"]
+    assert "'missing.png'" in missing
+    assert leaking.startswith("1 of 4 query images")
+    table = run(str(folder), *options).stdout
+    assert "   3 support    0 query   (negative: no class)" in table
+
+
+@pytest.mark.services
+def test_groups_that_cannot_be_read_are_a_problem(folder: Path, tmp_path: Path) -> None:
+    done = run(str(folder), "--groups", str(tmp_path / "nowhere.csv"), "--json")
+    assert done.returncode == 2
+    assert [problem["code"] for problem in json.loads(done.stdout)["problems"]] == ["groups.invalid"]

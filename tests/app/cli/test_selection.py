@@ -5,6 +5,7 @@ from pathlib import Path
 
 import pytest
 
+from app.cli.groups_file import PrefixGroups
 from app.cli.selection import select_images, survey_images
 from app.cli.synthetic_images import write_folders
 from vtt_core.contract.errors import (
@@ -21,6 +22,8 @@ from vtt_core.contract.errors import (
     TooFewShotsError,
     TooManyShotsError,
 )
+from vtt_core.contract.limits import Limits
+from vtt_core.ingest.groups import ImageGroups
 
 
 @pytest.fixture
@@ -211,3 +214,58 @@ def test_a_file_that_is_no_zip_is_refused(tmp_path: Path, content: bytes) -> Non
 def test_a_source_that_does_not_exist_is_refused(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="nowhere"):
         select_images(tmp_path / "nowhere", shot=1, query=0)
+
+
+class TestGroupsAndNegatives:
+    def test_every_image_carries_its_group(self, folder: Path) -> None:
+        groups = ImageGroups([("rings/000.png", "plot 1"), ("002.png", "plot 2"), ("003.png", "plot 3"), ("9.png", "plot 9")])
+        survey = survey_images(folder, shot=2, query=1, groups=groups)
+        selection = survey.selection()
+        rings = next(one for one in selection.support_set.classes if one.label == "rings")
+        assert [image.group for image in rings.images] == ["plot 1", None]
+        assert {query.image.group for query in selection.query_images} == {"plot 2"}
+        assert len(survey.notices) == 1, "003.png is there, though nothing reads it"
+        assert "'9.png'" in survey.notices[0]
+
+    def test_query_images_of_a_group_that_teaches_are_noticed(self, folder: Path) -> None:
+        for place in range(4):
+            (folder / "rings" / f"00{place}.png").rename(folder / "rings" / f"p{place // 3}_{place}.png")
+        survey = survey_images(folder, shot=2, query=2, groups=PrefixGroups())
+        (notice,) = survey.notices
+        assert notice.startswith("1 of 10 query images belong to groups of the support set")
+
+    def test_the_negative_class_is_not_measured_and_may_have_any_label(self, folder: Path) -> None:
+        for file in (folder / "rings").iterdir():
+            file.rename(file.with_name(f"of rings {file.name}"))
+        (folder / "rings").rename(folder / "Star")
+        with pytest.raises(SameTokensError):
+            select_images(folder, shot=2, query=2)
+        selection = select_images(folder, shot=2, query=2, negative="Star")
+        assert selection.support_set.labels == ("chessboard", "polka dots", "star", "stripes")
+        assert {query.label for query in selection.query_images} == set(selection.support_set.labels)
+        assert all(name.startswith("of rings") for name in names_of(selection.support_set.negatives))
+        assert len(selection.support_set.negatives) == 4
+
+    def test_all_its_images_count_whatever_the_shot_up_to_the_limit(self, folder: Path) -> None:
+        (folder / "rings").rename(folder / "none_of_these")
+        selection = select_images(folder, shot=1, query=1, negative="none of these", groups=ImageGroups([("000.png", "g")]))
+        assert names_of(selection.support_set.negatives) == [f"00{place}.png" for place in range(4)]
+        assert selection.support_set.negatives[0].group == "g"
+        few = select_images(folder, shot=1, query=1, negative="none_of_these", limits=Limits(max_shot=3))
+        assert len(few.support_set.negatives) == 3
+
+    def test_it_is_no_second_class(self, folder: Path) -> None:
+        for name in ("chessboard", "polka dots", "star"):
+            shutil.rmtree(folder / name)
+        with pytest.raises(TooFewClassesError):
+            select_images(folder, shot=1, query=1, negative="rings")
+
+    def test_a_folder_that_is_not_there_is_named_with_those_that_are(self, folder: Path) -> None:
+        with pytest.raises(EmptyClassError, match="a folder 'ring' .* 'chessboard', 'polka"):
+            select_images(folder, shot=1, query=1, negative="ring")
+
+    def test_it_needs_an_image_that_can_be_used(self, folder: Path) -> None:
+        for file in (folder / "rings").iterdir():
+            file.write_bytes(b"text")
+        with pytest.raises(EmptyClassError, match="none in 'rings' .left out: rings/000.png"):
+            select_images(folder, shot=1, query=1, negative="rings")

@@ -3,7 +3,7 @@
 import pytest
 
 from app.support_sets.admission import Admission
-from vtt_core.contract.errors import DuplicateImageError, SameTokensError, TooManyShotsError
+from vtt_core.contract.errors import DuplicateImageError, SameTokensError, TooManyClassesError, TooManyShotsError
 from vtt_core.contract.limits import Limits
 
 
@@ -27,3 +27,15 @@ def test_classes_that_were_in_the_set_before_are_not_checked_again() -> None:
     admission = Admission(Limits(), [("Star", "1"), ("star", "2")])
     admission.add_class("star")
     admission.check("star", "3")
+
+
+def test_the_negative_class_is_read_by_no_text_encoder_and_counts_as_no_class() -> None:
+    admission = Admission(Limits(max_way=2), [("Star", "1"), ("cat", "2")], ["STAR"], negative_label="STAR")
+    admission.add_class("STAR")
+    admission.check("STAR", "3")
+    admission.admit("STAR", "3")
+    admission.check("STAR", "4")
+    with pytest.raises(TooManyClassesError):
+        admission.check("dog", "5")
+    with pytest.raises(DuplicateImageError):
+        admission.check("STAR", "3")

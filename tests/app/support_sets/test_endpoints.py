@@ -20,7 +20,10 @@ def test_images_are_sent_in_fields_named_like_their_classes(api: Api) -> None:
     assert answer.status_code == 201
     assert answer.headers["location"] == f"/v1/support-sets/{body['id']}"
     assert body["name"] == "fields"
-    assert body["classes"] == [{"label": "annual crop", "shot": 1}, {"label": "Wald & Wiese \N{SNOWMAN}", "shot": 1}]
+    assert body["classes"] == [
+        {"label": "annual crop", "shot": 1, "role": "class"},
+        {"label": "Wald & Wiese \N{SNOWMAN}", "shot": 1, "role": "class"},
+    ]
     assert [(result["file"], result["label"]) for result in body["results"]] == [
         ("a.png", "annual crop"),
         ("b.png", "Wald & Wiese \N{SNOWMAN}"),
@@ -37,7 +40,10 @@ def test_a_zip_has_a_folder_for_each_class(api: Api) -> None:
     archive = encode_zip({"set/dog/1.png": encode_image(0), "set/cat/1.png": encode_image(1), "set/cat/2.png": encode_image(2)})
     answer = api.client.post("/v1/support-sets", files={"archive": ("set.zip", archive)})
     assert answer.status_code == 201
-    assert answer.json()["classes"] == [{"label": "cat", "shot": 2}, {"label": "dog", "shot": 1}]
+    assert answer.json()["classes"] == [
+        {"label": "cat", "shot": 2, "role": "class"},
+        {"label": "dog", "shot": 1, "role": "class"},
+    ]
 
 
 def test_a_name_of_the_set_among_the_fields_is_no_class(api: Api) -> None:
@@ -97,7 +103,7 @@ def test_a_class_is_left_out_with_its_images(api: Api) -> None:
     support_set_id = api.upload({"sea lake": [encode_image(0), encode_image(1)], "dog": [encode_image(2)]})
     here = f"/v1/support-sets/{support_set_id}"
     assert api.client.delete(f"{here}/classes", params={"label": "sea_lake"}).status_code == 204
-    assert api.client.get(here).json()["classes"] == [{"label": "dog", "shot": 1}]
+    assert api.client.get(here).json()["classes"] == [{"label": "dog", "shot": 1, "role": "class"}]
     assert len(api.blobs("support-sets")) == 1
     assert api.client.delete(f"{here}/classes", params={"label": "sea lake"}).status_code == 404
 
@@ -133,7 +139,7 @@ def test_lists_are_paged_newest_first(api: Api) -> None:
     second = api.client.get("/v1/support-sets", params={"limit": 2, "cursor": first["next_cursor"]}).json()
     assert [item["id"] for item in first["items"] + second["items"]] == ids[::-1]
     assert second["next_cursor"] is None
-    assert first["items"][0]["classes"] == [{"label": "cat", "shot": 1}]
+    assert first["items"][0]["classes"] == [{"label": "cat", "shot": 1, "role": "class"}]
 
 
 @pytest.mark.parametrize(("cursor", "limit"), [("nonsense", 5), (None, 0), (None, 101)])
@@ -229,7 +235,7 @@ class TestArchives:
         paths = ("train/cat/1.png", "train/dog/1.png", "val/cat/2.png", "test/3.png")
         status, body = self.send(api, {path: encode_image(place) for place, path in enumerate(paths)})
         assert status == 201
-        assert body["classes"] == [{"label": "cat", "shot": 1}, {"label": "dog", "shot": 1}]
+        assert body["classes"] == [{"label": "cat", "shot": 1, "role": "class"}, {"label": "dog", "shot": 1, "role": "class"}]
         assert body["notices"] == [
             "The support set was taken from 'train' (2 images). 'val' and 'test' were not used (2 images)."
         ]

@@ -35,7 +35,9 @@ def test_blobs_of_a_rolled_back_upload_are_removed(api: Api, monkeypatch: pytest
 
     monkeypatch.setattr(SupportSetRepository, "add_images", lose_the_database)
     with pytest.raises(OSError, match="disk full"):
-        receive.create_support_set(api.context, form_of(("cat", encode_image(0)), ("dog", encode_image(1))), "", utc_now())
+        receive.create_support_set(
+            api.context, form_of(("cat", encode_image(0)), ("dog", encode_image(1))), "", None, utc_now()
+        )
     assert api.blobs("support-sets") == []
 
 
@@ -60,7 +62,7 @@ def test_the_same_image_sent_twice_at_once_is_kept_once(api: Api) -> None:
 
     def send(label: str) -> int:
         form = form_of((label, encode_image(9)))
-        received = receive.add_images(api.context, support_set_id, form, utc_now())
+        received = receive.add_images(api.context, support_set_id, form, None, utc_now())
         return sum(result.status == 201 for result in received.results)
 
     def send_or_refuse(label: str) -> int:

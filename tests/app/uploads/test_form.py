@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import io
 import zipfile
 from collections.abc import AsyncIterator
@@ -136,3 +137,13 @@ def test_the_names_of_a_form_stay_within_their_memory() -> None:
     texts = {f"t{place}": "x" * 1000 for place in range(2500)}
     with pytest.raises(RequestTooLargeError, match="text fields"):
         read(*encode([("cat", ("a", b""))], texts), 65_536, limits)
+
+
+def test_a_text_field_may_have_a_limit_of_its_own() -> None:
+    limits = dataclasses.replace(LIMITS, long_texts={"groups": 40})
+    form = read(*encode([("cat", ("a", b""))], {"groups": "x" * 40}), limits=limits)
+    form.close()
+    assert [part.size_bytes for part in form.texts] == [40]
+    for name in ("groups", "other"):
+        with pytest.raises(RequestTooLargeError, match=f"in the text field '{name}'"):
+            read(*encode([("cat", ("a", b""))], {name: "x" * (41 if name == "groups" else 21)}), limits=limits)

@@ -19,6 +19,12 @@ def test_way_shot_and_labels_follow_the_order_of_the_classes() -> None:
     assert [support_class.shot for support_class in support_set.classes] == [2, 1]
 
 
+def test_negatives_are_no_class() -> None:
+    image = SupportImage("a.png", b"", group="patient 1")
+    support_set = SupportSet((SupportClass("river", (image,)), SupportClass("forest", (image,))), negatives=(image,))
+    assert (support_set.way, support_set.labels) == (2, ("river", "forest"))
+
+
 class TestCleanLabel:
     @pytest.mark.parametrize(
         ("label", "cleaned"),

@@ -1,6 +1,7 @@
 import pytest
 
 from app.domain.errors import BlobMissingError, NotFoundError
+from app.infra.tables import SupportImageRow, SupportSetRow
 from tests.worker.conftest import add_job, make_images
 from worker.context import WorkerContext
 from worker.pipeline.fetch import fetch_support_set, read_job_spec
@@ -23,6 +24,19 @@ def test_classes_and_images_keep_the_order_of_their_upload(context: WorkerContex
     assert [image.encoded for image in support_set.classes[0].images] == [
         encoded for label, encoded in make_images() if label == "red square"
     ]
+
+
+def test_groups_come_along_and_the_negative_class_is_no_class(context: WorkerContext) -> None:
+    job_id = add_job(context.session_factory)
+    with context.session_factory.begin() as session:
+        session.get_one(SupportSetRow, "set_1").negative_label = "red square"
+        session.get_one(SupportImageRow, "img_0").group_name = "patient 1"
+        session.get_one(SupportImageRow, "img_3").group_name = "patient 2"
+    with context.session_factory() as session:
+        support_set = fetch_support_set(read_job_spec(session, job_id), context.store)
+    assert support_set.labels == ("blue square",)
+    assert [image.group for image in support_set.classes[0].images] == [None, "patient 2"]
+    assert [(image.name, image.group) for image in support_set.negatives] == [("0.png", "patient 1"), ("2.png", None)]
 
 
 def test_a_missing_blob_and_a_missing_job_are_named(context: WorkerContext) -> None:

@@ -1,0 +1,73 @@
+"""Options for the groups of images and for the negative class: `--groups`, `--group-prefix`, `--negative`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Protocol
+
+import typer
+
+from vtt_core.contract.errors import GroupsError
+from vtt_core.ingest.groups import LAYOUT, clean_group, parse_groups
+
+GroupsOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="FILE", help='Which images belong together, as those of one patient. CSV: file,group. JSON: {"file": "group"}.'
+    ),
+]
+GroupPrefixOption = Annotated[
+    bool,
+    typer.Option("--group-prefix", help="The group of an image is its file name up to the first _: <patient>_<number>.png."),
+]
+NegativeOption = Annotated[
+    str | None,
+    typer.Option(metavar="LABEL", help="Folder of the negative class: its images show none of the other classes."),
+]
+
+
+class Groups(Protocol):
+    """Tells which group an image belongs to."""
+
+    def group_of(self, name: str) -> str | None:
+        """Return the group of a file `<class folder>/<file>`."""
+
+    def notices(self) -> list[str]:
+        """Return what is worth knowing once every file has been asked for, as sentences."""
+
+
+class PrefixGroups:
+    """Takes the group from the name of the file: what stands before its first `_`."""
+
+    def group_of(self, name: str) -> str | None:
+        """Return the group of a file; None for a name without `_`, or with nothing before it."""
+        prefix, underscore, _ = name.rpartition("/")[2].partition("_")
+        return clean_group(prefix, name) if underscore else None
+
+    def notices(self) -> list[str]:
+        """Return nothing: every file has a name."""
+        return []
+
+
+def chosen_groups(groups_path: Path | None, *, by_prefix: bool) -> Groups | None:
+    """Return the groups that the options ask for; None for none.
+
+    Args:
+        groups_path: value of `--groups`.
+        by_prefix: value of `--group-prefix`.
+
+    Raises:
+        GroupsError: the file cannot be read or has another layout.
+        BadParameter: both options are given.
+    """
+    if groups_path is None:
+        return PrefixGroups() if by_prefix else None
+    if by_prefix:
+        raise typer.BadParameter("Pass either --groups or --group-prefix.", param_hint="--groups")
+    try:
+        text = groups_path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise GroupsError(
+            expected=LAYOUT, got=f"{str(groups_path)!r}: {error}", remedy="Pass a readable file in UTF-8 to --groups"
+        ) from error
+    return parse_groups(text, repr(str(groups_path)))
