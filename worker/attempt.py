@@ -24,7 +24,7 @@ from worker.metrics import Outcome
 from worker.outage_retry import OutageRetry
 from worker.pipeline.fetch import JobSpec, fetch_support_set, read_job_spec
 from worker.pipeline.publish import publish
-from worker.pipeline.run import open_finetune, run_steps
+from worker.pipeline.run import open_adaptation, run_steps
 from worker.progress import ProgressWriter
 
 _log = structlog.get_logger(__name__)
@@ -119,12 +119,12 @@ def _run_pipeline(context: WorkerContext, lease: Lease) -> str:
         spec = retry.wait_for(lambda: _read_job_spec(context, lease.job_id))
         support_set = retry.wait_for(lambda: fetch_support_set(spec, context.store))
         backbone = context.backbones.get(spec.backbone_id)
-        finetune = retry.wait_for(lambda: open_finetune(spec, backbone, support_set, context.store, settings.limits))
+        adaptation = retry.wait_for(lambda: open_adaptation(spec, backbone, support_set, context.store, settings.limits))
         progress = ProgressWriter(
             context.session_factory, lease, context.clock, time.monotonic, context.metrics.step_seconds.observe
         )
-        run_steps(finetune, spec.job_id, context.store, heartbeat, progress, settings.checkpoint_steps)
-        model_id = publish(context, finetune, support_set, spec, lease, retry)
+        run_steps(adaptation, spec.job_id, context.store, heartbeat, progress, settings.checkpoint_steps)
+        model_id = publish(context, adaptation, spec, lease, retry)
         context.metrics.job_seconds.observe((context.clock() - spec.created_at).total_seconds())
         return model_id
 

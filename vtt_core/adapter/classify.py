@@ -6,8 +6,10 @@ Source: METHOD.md, row "classifier at test".
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
+from typing import TypeVar
 
 import torch
 from PIL import Image
@@ -18,9 +20,12 @@ from vtt_core.adapter.files import Adapter
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.class_tokens import tokenize_classes
 from vtt_core.backbones.preprocess import preprocess, resize
+from vtt_core.backbones.towers import Readout
+from vtt_core.heads.features import head_input
 from vtt_core.lora.layers import TowerLora
 from vtt_core.training.losses import class_logits
 
+Result = TypeVar("Result")
 CHUNK_IMAGES = 64
 """Images in one forward pass; bounds memory, whatever the number asked for."""
 
@@ -37,26 +42,33 @@ def image_features(
         lora: low-rank layers of the vision tower, or None for the frozen tower.
         prompts_JPW: tokens that its first blocks read beside an image, or None.
     """
-    return _in_chunks(backbone, images, lambda pixels: backbone.vision_tower.features(pixels, lora, prompts_JPW))
+    return read(backbone, images, lora, prompts_JPW).joint_BD
+
+
+def read(
+    backbone: Backbone, images: Iterable[Image.Image], lora: TowerLora | None = None, prompts_JPW: Tensor | None = None
+) -> Readout:
+    """Return what heads read of RGB images; the arguments are those of `image_features`."""
+    read_chunk = partial(backbone.vision_tower.read, lora=lora, prompts_JPW=prompts_JPW)
+    levels, joint = zip(*_in_chunks(backbone, images, read_chunk), strict=True)
+    return Readout(torch.cat(levels), torch.cat(joint))
 
 
 def unprojected_features(backbone: Backbone, images: Iterable[Image.Image]) -> Tensor:
     """Return pooled_BW of RGB images: the frozen tower's, before the projection into the joint space."""
-    return _in_chunks(backbone, images, backbone.vision_tower.unprojected_features)
+    return torch.cat(list(_in_chunks(backbone, images, backbone.vision_tower.unprojected_features)))
 
 
-def _in_chunks(backbone: Backbone, images: Iterable[Image.Image], features_of: Callable[[Tensor], Tensor]) -> Tensor:
-    chunks = []
+def _in_chunks(backbone: Backbone, images: Iterable[Image.Image], run: Callable[[Tensor], Result]) -> Iterator[Result]:
     small = (resize(image, backbone.preprocessing) for image in images)
     while chunk := list(islice(small, CHUNK_IMAGES)):
         pixels = preprocess(chunk, backbone.preprocessing)
         with torch.inference_mode():
-            chunks.append(features_of(pixels.to(backbone.device, backbone.dtype)))
-    return torch.cat(chunks)
+            yield run(pixels.to(backbone.device, backbone.dtype))
 
 
-def logits(backbone: Backbone, adapter: Adapter, images: Iterable[Image.Image]) -> Tensor:
-    """Return logits_BC of RGB images.
+def read_for(backbone: Backbone, adapter: Adapter, images: Iterable[Image.Image]) -> Readout:
+    """Return what an adapter's head reads of RGB images.
 
     Raises:
         BackboneMismatchError: the adapter belongs to another backbone.
@@ -65,8 +77,24 @@ def logits(backbone: Backbone, adapter: Adapter, images: Iterable[Image.Image]) 
     lora, prompts_JPW = adapter.lora.to(backbone.device, backbone.dtype), adapter.prompts_JPW
     if prompts_JPW is not None:
         prompts_JPW = prompts_JPW.to(backbone.device, backbone.dtype)
-    features_BD = image_features(backbone, images, lora if lora.rank else None, prompts_JPW)
-    return class_logits(features_BD, adapter.prototypes_CD.to(backbone.device), adapter.logit_scale)
+    return read(backbone, images, lora if lora.rank else None, prompts_JPW)
+
+
+def logits(backbone: Backbone, adapter: Adapter, images: Iterable[Image.Image]) -> Tensor:
+    """Return logits_BC of RGB images, without those of a negative class.
+
+    Raises:
+        BackboneMismatchError: the adapter belongs to another backbone.
+    """
+    scores_BC = adapter_scores(adapter, read_for(backbone, adapter, images))
+    return scores_BC[:, : len(adapter.manifest.labels)]
+
+
+def adapter_scores(adapter: Adapter, readout: Readout) -> Tensor:
+    """Return the scores of every class on the CPU, those of a negative class last."""
+    if adapter.head is None:
+        return class_logits(readout.joint_BD.cpu(), adapter.prototypes_CD.cpu(), adapter.logit_scale)
+    return adapter.head.scores(head_input(Readout(*(part.cpu().to(adapter.head.weight_CX) for part in readout))))
 
 
 def classify(backbone: Backbone, adapter: Adapter, images: Iterable[Image.Image]) -> Tensor:

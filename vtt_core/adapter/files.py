@@ -1,6 +1,7 @@
 """The stripped adapter: two files, a manifest in JSON and tensors in safetensors; no pickle.
 
-Shapes: C classes, D joint size; deep prompts: J blocks, P tokens, W vision width.
+Shapes: C classes, D joint size, X input of a head, M class means, F size of all levels; deep prompts: J blocks, P tokens,
+    W vision width.
 """
 
 from __future__ import annotations
@@ -19,12 +20,14 @@ from vtt_core.backbones.backbone import Backbone
 from vtt_core.contract.errors import AdapterFormatError, BackboneMismatchError, RecipeError
 from vtt_core.contract.manifest import AdapterManifest
 from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.heads.linear_head import LinearHead
 from vtt_core.lora.layers import TowerLora
 
 MANIFEST_FILE = "manifest.json"
 TENSORS_FILE = "adapter.safetensors"
 PROTOTYPES = "prototypes"
 VISUAL_PROMPTS = "visual_prompts"
+HEAD_WEIGHT, HEAD_BIAS, CLASS_MEANS = "head.weight", "head.bias", "head.class_means"
 LORA_PREFIX = "vision."
 UNWRITTEN = ""
 """Hash of the tensors of an adapter that has no files yet."""
@@ -44,6 +47,10 @@ class Adapter:
     """Factor on the cosines of image features and prototypes."""
     prompts_JPW: Tensor | None = None
     """Tokens that the vision tower's first blocks read beside an image, where the host has them."""
+    head: LinearHead | None = None
+    """What classifies; None where the prototypes do. Its last row may be the negative class."""
+    class_means_MF: Tensor | None = None
+    """What familiarity is measured against, where it was learnt."""
 
     def check_backbone(self, backbone: Backbone) -> None:
         """Refuse a backbone that the adapter was not trained on.
@@ -65,21 +72,30 @@ class Adapter:
             raise _unreadable("(layers, width, joint size) " + repr(expected), repr(got))
         if self.prompts_JPW is not None and self.prompts_JPW.shape[2] != tower.width:
             raise _unreadable(f"visual prompts of width {tower.width}", repr(self.prompts_JPW.shape[2]))
+        levels = tower.num_level_vectors * tower.width
+        if self.head is not None and self.head.weight_CX.shape[1] != levels + backbone.joint_size:
+            raise _unreadable(f"a head of {levels + backbone.joint_size} inputs", repr(self.head.weight_CX.shape[1]))
+        if self.class_means_MF is not None and self.class_means_MF.shape[1] != levels:
+            raise _unreadable(f"class means of size {levels}", repr(self.class_means_MF.shape[1]))
 
 
 def adapter_to_files(adapter: Adapter) -> dict[str, bytes]:
     """Return the two files by name, the hash of the tensors in the manifest; the same adapter always gives the same bytes."""
-    tensors = _encode_tensors(adapter.lora, adapter.prototypes_CD, adapter.prompts_JPW)
+    tensors = _encode_tensors(adapter)
     manifest = replace(adapter.manifest, tensors_sha256=hashlib.sha256(tensors).hexdigest())
     encoded = json.dumps(manifest.to_json(), indent=2, sort_keys=True, ensure_ascii=False)
     return {MANIFEST_FILE: (encoded + "\n").encode(), TENSORS_FILE: tensors}
 
 
-def _encode_tensors(lora: TowerLora, prototypes_CD: Tensor, prompts_JPW: Tensor | None) -> bytes:
-    tensors = {LORA_PREFIX + name: tensor for name, tensor in lora.matrices().items()}
-    tensors[PROTOTYPES] = prototypes_CD
-    if prompts_JPW is not None:
-        tensors[VISUAL_PROMPTS] = prompts_JPW
+def _encode_tensors(adapter: Adapter) -> bytes:
+    tensors = {LORA_PREFIX + name: tensor for name, tensor in adapter.lora.matrices().items()}
+    tensors[PROTOTYPES] = adapter.prototypes_CD
+    if adapter.prompts_JPW is not None:
+        tensors[VISUAL_PROMPTS] = adapter.prompts_JPW
+    if adapter.head is not None:
+        tensors |= {HEAD_WEIGHT: adapter.head.weight_CX, HEAD_BIAS: adapter.head.bias_C}
+    if adapter.class_means_MF is not None:
+        tensors[CLASS_MEANS] = adapter.class_means_MF
     return save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
 
 
@@ -128,14 +144,15 @@ def load_adapter(folder: Path) -> Adapter:
 
 
 def _assemble(manifest: AdapterManifest, recipe: FinetuneRecipe, tensors: dict[str, Tensor]) -> Adapter:
-    if not all(tensor.is_floating_point() for tensor in tensors.values()):
-        raise _unreadable("tensors of floating-point numbers", "others")
+    if not all(tensor.is_floating_point() and bool(tensor.isfinite().all()) for tensor in tensors.values()):
+        raise _unreadable("tensors of finite floating-point numbers", "others")
     prototypes_CD = tensors.pop(PROTOTYPES, None)
     if prototypes_CD is None or prototypes_CD.ndim != 2 or len(prototypes_CD) != len(manifest.labels):
         raise _unreadable(f"one prototype for each of {len(manifest.labels)} classes", "none, or another number")
     prompts_JPW = tensors.pop(VISUAL_PROMPTS, None)
     if (prompts_JPW is not None) != (recipe.host == "maple") or (prompts_JPW is not None and prompts_JPW.ndim != 3):
         raise _unreadable("visual prompts of three dimensions where the host is 'maple', and none elsewhere", "another")
+    head, class_means_MF = _take_head(manifest, tensors)
     rank = vision_rank(recipe)
     first = tensors.get(f"{LORA_PREFIX}layers.0.q_proj.lora_A")
     if first is None or first.ndim != 2 or first.shape[0] != rank:
@@ -149,7 +166,25 @@ def _assemble(manifest: AdapterManifest, recipe: FinetuneRecipe, tensors: dict[s
         lora.load_matrices({name.removeprefix(LORA_PREFIX): tensor for name, tensor in tensors.items()})
     except ValueError as error:
         raise _unreadable(f"LoRA tensors of {num_layers} layers", str(error)[:300]) from error
-    return Adapter(manifest, lora.eval(), prototypes_CD, recipe.logit_scale, prompts_JPW)
+    return Adapter(manifest, lora.eval(), prototypes_CD, recipe.logit_scale, prompts_JPW, head, class_means_MF)
+
+
+def _take_head(manifest: AdapterManifest, tensors: dict[str, Tensor]) -> tuple[LinearHead | None, Tensor | None]:
+    """Take the head's tensors out of the others, and check that they fit the manifest."""
+    weight_CX, bias_C, means_MF = (tensors.pop(name, None) for name in (HEAD_WEIGHT, HEAD_BIAS, CLASS_MEANS))
+    facts = manifest.head
+    if (facts is None) != (weight_CX is None) or (weight_CX is None) != (bias_C is None):
+        raise _unreadable("a head in both files or in none", "in one of them")
+    if (means_MF is not None) != (facts is not None and facts.familiarity is not None):
+        raise _unreadable("class means where the manifest has a familiarity, and none elsewhere", "another")
+    if facts is None or weight_CX is None or bias_C is None:
+        return None, None
+    num_rows = len(manifest.labels) + facts.has_negative
+    if weight_CX.ndim != 2 or bias_C.shape != (num_rows,) or len(weight_CX) != num_rows:
+        raise _unreadable(f"a head of {num_rows} rows", f"{tuple(weight_CX.shape)} and {tuple(bias_C.shape)}")
+    if means_MF is not None and (means_MF.ndim != 2 or not len(means_MF)):
+        raise _unreadable("class means of two dimensions", repr(tuple(means_MF.shape)))
+    return LinearHead(weight_CX, bias_C), means_MF
 
 
 def vision_rank(recipe: FinetuneRecipe) -> int:

@@ -1,5 +1,6 @@
 """Strip a fine-tuning to what serving needs: the LoRA, the class prototypes and a manifest, of MaPLe the visual prompts too.
 
+A head, where one was learnt, is added to that. Without a fine-tuning, the adapter is the head alone.
 Fusion network, absorption prompt, optimiser and queue are dropped. So is what a host trained in the text tower: the prototypes
 are its result.
 Source: Zhang et al. 2026, arXiv:2603.05235; METHOD.md, row "after the last step".
@@ -8,10 +9,18 @@ Source: Zhang et al. 2026, arXiv:2603.05235; METHOD.md, row "after the last step
 from __future__ import annotations
 
 import copy
+from collections.abc import Sequence
+from dataclasses import asdict, replace
 from importlib.metadata import version
 
+from vtt_core.adapter.classify import zero_shot_prototypes
 from vtt_core.adapter.files import UNWRITTEN, Adapter
-from vtt_core.contract.manifest import FORMAT_VERSION, AdapterManifest
+from vtt_core.backbones.backbone import Backbone
+from vtt_core.contract.manifest import FORMAT_VERSION, AdapterManifest, HeadFacts
+from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.heads.learn import LearntHead
+from vtt_core.heads.linear_head import LinearHead
+from vtt_core.heads.prediction_sets import nonconformity
 from vtt_core.labels.prompts import class_prompts
 from vtt_core.lora.layers import TowerLora
 from vtt_core.training.finetune import Finetune
@@ -29,17 +38,53 @@ def strip(finetune: Finetune) -> Adapter:
     prototypes_CD, prompts_JPW = host.prototypes(finetune.data), host.visual_prompts()
     if prompts_JPW is not None:
         prompts_JPW = prompts_JPW.detach().clone()
-    manifest = AdapterManifest(
-        format_version=FORMAT_VERSION,
+    manifest = _manifest(backbone, finetune.labels, finetune.recipe, finetune.seed)
+    manifest = replace(manifest, absorption_stopped_at=finetune.state.dgso.stopped_at)
+    return Adapter(manifest, lora, prototypes_CD, finetune.recipe.logit_scale, prompts_JPW)
+
+
+def frozen_adapter(backbone: Backbone, labels: Sequence[str], recipe: FinetuneRecipe, seed: int) -> Adapter:
+    """Return an adapter that changes nothing of the tower and classifies by the class prompts: zero-shot."""
+    tower = backbone.vision_tower
+    lora = TowerLora(tower.num_layers, tower.width, rank=0, scaling=recipe.scaling).requires_grad_(False)
+    lora = lora.to(backbone.device, backbone.dtype).eval()
+    prototypes_CD = zero_shot_prototypes(backbone, labels, recipe.prompt_template)
+    return Adapter(_manifest(backbone, tuple(labels), recipe, seed), lora, prototypes_CD, recipe.logit_scale)
+
+
+def with_head(adapter: Adapter, learnt: LearntHead, *, has_negative: bool = False) -> Adapter:
+    """Return the adapter with a head that was learnt on its tower, rounded to float32."""
+    held, familiarity = learnt.held_out, learnt.familiarity
+    kind = str(adapter.manifest.recipe["head"])
+    num_real = len(adapter.manifest.labels)
+    scores: list[float] = []
+    if held is not None:
+        is_real_N = held.labels_N < num_real
+        scores = nonconformity(held.logits_NC[is_real_N, :num_real].softmax(dim=-1), held.labels_N[is_real_N])
+    facts = HeadFacts(
+        kind=kind,
+        scales=learnt.scales,
+        nonconformity=tuple(scores),
+        familiarity=None if familiarity is None else asdict(familiarity.usual),
+        has_negative=has_negative,
+    )
+    linear = LinearHead(learnt.linear.weight_CX.float(), learnt.linear.bias_C.float())
+    manifest = replace(adapter.manifest, format_version=FORMAT_VERSION, head=facts)
+    means_MF = None if familiarity is None else familiarity.means_CF.float()
+    return replace(adapter, manifest=manifest, head=linear, class_means_MF=means_MF)
+
+
+def _manifest(backbone: Backbone, labels: tuple[str, ...], recipe: FinetuneRecipe, seed: int) -> AdapterManifest:
+    return AdapterManifest(
+        format_version=1,
         backbone_id=backbone.backbone_id,
         backbone_sha256=backbone.weight_sha256,
         tensors_sha256=UNWRITTEN,
-        labels=finetune.labels,
-        prompts=class_prompts(finetune.labels, finetune.recipe.prompt_template),
+        labels=labels,
+        prompts=class_prompts(labels, recipe.prompt_template),
         preprocessing=backbone.preprocessing,
-        recipe=finetune.recipe.to_json(),
-        seed=finetune.seed,
-        absorption_stopped_at=finetune.state.dgso.stopped_at,
+        recipe=recipe.to_json(),
+        seed=seed,
+        absorption_stopped_at=None,
         library_versions={name: version(name) for name in LIBRARIES},
     )
-    return Adapter(manifest, lora, prototypes_CD, finetune.recipe.logit_scale, prompts_JPW)

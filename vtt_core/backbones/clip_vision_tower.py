@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from vtt_core.backbones.towers import AnyLora, Readout, block_attention, read_depths, run_block
+from vtt_core.backbones.towers import NUM_DEPTHS, AnyLora, Readout, block_attention, read_depths, run_block
 from vtt_core.lora.dropout import Dropout
 
 
@@ -26,6 +26,7 @@ class ClipVisionTower:
         self.width: int = visual.class_embedding.shape[0]
         self.joint_size: int = visual.output_dim
         self.num_tokens: int = visual.positional_embedding.shape[0]
+        self.num_level_vectors = 2 * NUM_DEPTHS
 
     @property
     def device(self) -> torch.device:

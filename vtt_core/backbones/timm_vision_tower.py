@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vtt_core.backbones.open_clip_import import timm
-from vtt_core.backbones.towers import AnyLayerLora, AnyLora, Readout, read_depths
+from vtt_core.backbones.towers import NUM_DEPTHS, AnyLayerLora, AnyLora, Readout, read_depths
 from vtt_core.lora.dropout import Dropout, LayerDropout
 
 TRUNKS = (timm.models.vision_transformer.VisionTransformer, timm.models.eva.Eva)
@@ -78,6 +78,7 @@ class TimmVisionTower:
         self.num_layers = len(self.blocks)
         self.width: int = self._trunk.embed_dim
         self.num_tokens: int = self._trunk.patch_embed.num_patches + self._trunk.num_prefix_tokens
+        self.num_level_vectors = NUM_DEPTHS + 1 + (NUM_DEPTHS - 1 if self._trunk.num_prefix_tokens else 0)
         for block in self.blocks:
             # A copied model already has the hooks.
             if _add_active_lora not in block.attn.qkv._forward_hooks.values():

@@ -128,6 +128,8 @@ class VisionTower(Protocol):
     joint_size: int
     num_tokens: int
     """Of an image, including a class token if there is one."""
+    num_level_vectors: int
+    """Number V of the vectors of a `Readout`."""
 
     @property
     def device(self) -> torch.device:

@@ -31,6 +31,23 @@ def wilson_half_width(num_correct: int, num_images: int) -> float:
     return NORMAL_QUANTILE * spread / (1 + square / num_images)
 
 
+def wilson_interval(num_correct: int, num_images: int, widening: float = 1.0) -> tuple[float, float]:
+    """Return the ends of the 95 % Wilson interval of a proportion.
+
+    Args:
+        num_correct: images classified correctly.
+        num_images: images classified, at least 1.
+        widening: factor on the variance, for images that are not independent: as if there were fewer of them by this factor.
+    """
+    assert 0 <= num_correct <= num_images
+    assert num_images > 0
+    proportion, effective = num_correct / num_images, num_images / widening
+    square = NORMAL_QUANTILE**2 / effective
+    middle = (proportion + square / 2) / (1 + square)
+    half = sqrt(square * (proportion * (1 - proportion) + square / 4)) / (1 + square)
+    return max(0.0, middle - half), min(1.0, middle + half)
+
+
 def mean_half_width(values: Sequence[float], num_means: int = 1) -> float:
     """Return half the length of the 95 % interval of the mean of independent values, such as an episode's accuracy.
 

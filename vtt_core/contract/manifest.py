@@ -7,8 +7,8 @@ from typing import Any
 
 from vtt_core.contract.errors import AdapterFormatError, shown
 
-FORMAT_VERSION = 1
-"""Raised by one whenever an older reader would misread a new adapter."""
+FORMAT_VERSION = 2
+"""Raised by one whenever an older reader would misread a new adapter. Adapters without a head still say 1."""
 
 
 @dataclass(frozen=True)
@@ -25,6 +25,51 @@ class Preprocessing:
     """Subtracted from the channels, which lie between 0 and 1."""
     std: tuple[float, float, float]
     """Divides the channels after that."""
+
+
+@dataclass(frozen=True)
+class HeadFacts:
+    """What is known of an adapter's head besides its tensors."""
+
+    kind: str
+    """Its name in the recipe, such as `sum`."""
+    scales: dict[str, float]
+    """Factor on each base; 0 for one that the support images did not ask for."""
+    nonconformity: tuple[float, ...]
+    """Of the held-out images, the smallest first; prediction sets are made with it. Empty where none could be held out."""
+    familiarity: dict[str, float] | None
+    """`mean`, `deviation` and `num_values` of the held-out images' familiarity; None where too few could be held out."""
+    has_negative: bool = False
+    """Whether the last row of the head is the negative class, which is no label."""
+    added_labels: tuple[str, ...] = ()
+    """Classes that were added after the fine-tuning, which has not seen them."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the fields as JSON values."""
+        values = asdict(self)
+        return {**values, "nonconformity": list(self.nonconformity), "added_labels": list(self.added_labels)}
+
+    @classmethod
+    def from_json(cls, values: object) -> HeadFacts:
+        """Read the facts of a manifest that may have been edited.
+
+        Raises:
+            AdapterFormatError: a field is missing, unknown or of the wrong type.
+        """
+        _check_fields(cls, values)
+        assert isinstance(values, dict)
+        scores = _numbers(values["nonconformity"], "nonconformity")
+        if list(scores) != sorted(scores):
+            raise _malformed("nonconformity in ascending order", "another order")
+        _numbers(list(values["scales"].values()), "scales")
+        familiarity = values["familiarity"]
+        if familiarity is not None:
+            if set(familiarity) != {"mean", "deviation", "num_values"}:
+                raise _malformed("familiarity with mean, deviation and num_values", shown(sorted(familiarity)))
+            _numbers(list(familiarity.values()), "familiarity")
+            if familiarity["num_values"] < 2 or familiarity["deviation"] < 0:
+                raise _malformed("familiarity of at least two values", shown(familiarity))
+        return cls(**{**values, "nonconformity": scores, "added_labels": _strings(values, "added_labels")})
 
 
 @dataclass(frozen=True)
@@ -48,10 +93,15 @@ class AdapterManifest:
     absorption_stopped_at: int | None
     """Step that switched absorption off, or None."""
     library_versions: dict[str, str]
+    head: HeadFacts | None = None
+    """None for an adapter whose prototypes alone classify."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
         values = asdict(self)
+        del values["head"]
+        if self.head is not None:
+            values["head"] = self.head.to_json()
         values["labels"], values["prompts"] = list(self.labels), list(self.prompts)
         values["preprocessing"].update(mean=list(self.preprocessing.mean), std=list(self.preprocessing.std))
         return values
@@ -66,13 +116,17 @@ class AdapterManifest:
         if not isinstance(values, dict):
             raise _malformed("a JSON object", type(values).__name__)
         version = values.get("format_version")
-        if type(version) is not int or version != FORMAT_VERSION:
+        if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
             raise AdapterFormatError(
-                expected=f"adapter format version {FORMAT_VERSION}",
+                expected=f"adapter format version 1 to {FORMAT_VERSION}",
                 got=shown(version),
                 remedy="Use the release that wrote the adapter, or train it again",
             )
+        if version == 1 and "head" not in values:
+            values = {**values, "head": None}
         _check_fields(cls, values)
+        if version > 1:
+            values = {**values, "head": HeadFacts.from_json(values["head"])}
         preprocessing = values["preprocessing"]
         _check_fields(Preprocessing, preprocessing)
         labels, prompts = _strings(values, "labels"), _strings(values, "prompts")
@@ -98,11 +152,17 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "interpolation": (str,),
     "mean": (list,),
     "std": (list,),
+    "kind": (str,),
+    "scales": (dict,),
+    "nonconformity": (list,),
+    "familiarity": (dict, type(None)),
+    "has_negative": (bool,),
+    "added_labels": (list,),
 }
 """JSON types of the fields; exact, since Python's bool is an int."""
 
 
-def _check_fields(kind: type[AdapterManifest] | type[Preprocessing], values: object) -> None:
+def _check_fields(kind: type[AdapterManifest] | type[Preprocessing] | type[HeadFacts], values: object) -> None:
     expected = {field.name for field in fields(kind)}
     got = set(values) if isinstance(values, dict) else set()
     if expected != got:
@@ -119,6 +179,12 @@ def _strings(values: dict[str, Any], name: str) -> tuple[str, ...]:
     if not all(isinstance(value, str) for value in values[name]):
         raise _malformed(f"{name} as a list of strings", shown(values[name]))
     return tuple(values[name])
+
+
+def _numbers(values: list[Any], name: str) -> tuple[float, ...]:
+    if not all(type(value) in (int, float) and abs(value) < 1e9 for value in values):
+        raise _malformed(f"{name} as numbers", shown(values))
+    return tuple(values)
 
 
 def _triple(values: dict[str, Any], name: str) -> tuple[float, float, float]:

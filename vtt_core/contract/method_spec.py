@@ -8,7 +8,7 @@ from difflib import get_close_matches
 from typing import Any, get_type_hints
 
 from vtt_core.contract.errors import InputError, RecipeError
-from vtt_core.contract.recipe import DEFAULT_PRESET, METHODS, FinetuneRecipe, make_recipe
+from vtt_core.contract.recipe import ANY_METHODS, DEFAULT_PRESET, FinetuneRecipe, make_recipe
 
 _BOOLEANS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
 
@@ -55,8 +55,8 @@ def parse_spec(
         if at or assignments:
             raise InputError(expected=f"{name} alone, since it has no recipe", got=repr(text), remedy=f"Write only {name}")
         return MethodSpec(text, name, None)
-    if name not in METHODS:
-        raise _unknown("a method", name, [*baselines, *METHODS])
+    if name not in ANY_METHODS:
+        raise _unknown("a method", name, [*baselines, *ANY_METHODS])
     own = dict(_assignment(assignment, text) for assignment in assignments)
     recipe = make_recipe(name, preset if at else DEFAULT_PRESET, {**(changes or {}), **own}, backbone_id=backbone_id)
     return MethodSpec(text, name, recipe)

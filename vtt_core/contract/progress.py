@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import Any, Literal
+
+Phase = Literal["validation", "fine-tuning"]
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,8 @@ class StepReport:
     """Whether the next step still absorbs."""
     absorption_stopped_at: int | None
     """Step that switched absorption off, or None."""
+    phase: Phase = "fine-tuning"
+    """`validation`: a fine-tuning on a part of the support set, to measure on the rest."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""

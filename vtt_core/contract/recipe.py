@@ -30,9 +30,31 @@ Method = Literal[
     "maple+vtt",
 ]
 METHODS: tuple[Method, ...] = get_args(Method)
+"""All that fine-tunes."""
+FROZEN, AUTO = "frozen", "auto"
+"""A head on the frozen tower; and whichever is best for the support set, that or VtT on CLIP-LoRA."""
+AnyMethod = Literal[
+    "auto",
+    "frozen",
+    "clip-lora",
+    "clip-lora+vtt",
+    "clip-lora-text",
+    "clip-lora-text+vtt",
+    "clip-lora-both",
+    "clip-lora-both+vtt",
+    "coop",
+    "coop+vtt",
+    "maple",
+    "maple+vtt",
+]
+ANY_METHODS: tuple[AnyMethod, ...] = get_args(AnyMethod)
+AUTO_FINETUNING: Method = "clip-lora+vtt"
+"""What `auto` fine-tunes, where it does."""
 VTT_SUFFIX = "+vtt"
 Host = Literal["clip-lora", "clip-lora-text", "clip-lora-both", "coop", "maple"]
 HOSTS: tuple[Host, ...] = get_args(Host)
+Head = Literal["text", "ridge", "sum", "centroid", "gda", "ridge-text", "text-centroid", "probe"]
+HEADS: tuple[Head, ...] = get_args(Head)
 Preset = Literal["tuned", "released", "paper", "original", "own"]
 """`own` is the old name of `original`, and works until version 0.3."""
 PRESETS: tuple[Preset, ...] = ("tuned", "released", "paper", "original")
@@ -45,8 +67,14 @@ Scan = Literal["four-ways", "deep-to-shallow", "shallow-to-deep", "both-ways"]
 class FinetuneRecipe:
     """The released recipe; every field can be changed by name."""
 
-    method: Method = "clip-lora+vtt"
-    """What is fine-tuned, the host, and whether VtT teaches it."""
+    method: AnyMethod = "clip-lora+vtt"
+    """What is fine-tuned, the host, and whether VtT teaches it; `frozen` fine-tunes nothing, `auto` chooses."""
+    head: Head = "text"
+    """What classifies the image features: the class prompts (released), a closed form, or the sum of ridge and prompts."""
+    validation_folds: int = 0
+    """Fine-tunings on a part of the support set each, to measure the method on the images that it has not seen; 0 for none."""
+    validation_iterations: int = 100
+    """Optimiser steps of each of them."""
     iterations: int = 250
     """Number of optimiser steps, one mini-batch each. Source: released (its flag is called epochs)."""
     batch_size: int = 25
@@ -132,13 +160,23 @@ class FinetuneRecipe:
 
     def __post_init__(self) -> None:
         """Refuse values outside their range, so that everything inside can trust them."""
-        check_values(self, METHODS)
+        check_values(self, ANY_METHODS)
 
     @property
-    def host(self) -> Host:
+    def fine_tunes(self) -> bool:
+        """Whether the method names a fine-tuning."""
+        return self.method in METHODS
+
+    @property
+    def host(self) -> Host | Literal["frozen", "auto"]:
         """What is fine-tuned."""
         host: Host = self.method.removesuffix(VTT_SUFFIX)  # type: ignore[assignment]  # checked above
         return host
+
+    @property
+    def num_steps(self) -> int:
+        """Optimiser steps in all, validation included; 0 where nothing is fine-tuned, or where that is still open."""
+        return self.iterations + self.validation_folds * self.validation_iterations if self.fine_tunes else 0
 
     @property
     def uses_absorption(self) -> bool:
@@ -220,6 +258,15 @@ _PAPER = {
 _TUNED: dict[tuple[str, str], dict[str, Any]] = {(MINI, "clip-lora"): {"host_learning_rate": 1e-3}}
 """By backbone and host: what was better than the released recipe there. Source: docs/results.md, "The learning rate"."""
 
+_TUNED_HEAD: dict[str, dict[str, Any]] = {
+    FROZEN: {"head": "sum"},
+    AUTO: {"head": "sum", "validation_folds": 2},
+}
+"""By method: what was better than the class prompts alone. Source: docs/results.md, "Heads"."""
+FINETUNING_PAYS: dict[str, bool] = {MINI: False}
+"""By backbone, where it was measured: whether any fine-tuning with a head is better than a head on the frozen tower.
+`auto` tries it out on the support set where this is not known. Source: docs/results.md, "Heads"."""
+
 
 def make_recipe(
     method: str, preset: str = DEFAULT_PRESET, changes: Mapping[str, Any] | None = None, *, backbone_id: str | None = None
@@ -241,10 +288,14 @@ def make_recipe(
         raise RecipeError(
             expected="a preset among " + ", ".join(PRESETS), got=repr(preset)[:100], remedy="Choose one of these presets"
         )
-    host = method.removesuffix(VTT_SUFFIX)
+    host = (AUTO_FINETUNING if method == AUTO else method).removesuffix(VTT_SUFFIX)
     values = {**HOST_DEFAULTS.get(host, {})}  # type: ignore[call-overload]  # an unknown one is refused below
-    if preset == "tuned" and backbone_id is not None:
-        values |= _TUNED.get((backbone_id, host), {})
+    if preset == "tuned":
+        values |= _TUNED_HEAD.get(method, {})
+        if backbone_id is not None:
+            values |= _TUNED.get((backbone_id, host), {})
+    if method == FROZEN and preset != "tuned":
+        values["head"] = "sum"  # the class prompts alone would be zero-shot
     if preset == "paper":
         values |= _PAPER
     if preset == "original" and host.startswith("clip-lora"):

@@ -9,6 +9,8 @@ from typing import Any
 from vtt_core.contract.errors import RecipeError, shown
 
 WHOLE_NUMBERS = (
+    "validation_folds",
+    "validation_iterations",
     "iterations",
     "batch_size",
     "rank",
@@ -23,6 +25,8 @@ WHOLE_NUMBERS = (
 )
 
 RANGES: dict[str, tuple[float, float]] = {
+    "validation_folds": (0, 5),
+    "validation_iterations": (1, 10_000),
     "iterations": (1, 10_000),
     "batch_size": (1, 1024),
     "rank": (1, 128),
@@ -54,6 +58,7 @@ RANGES: dict[str, tuple[float, float]] = {
 }
 
 CHOICES: dict[str, tuple[str, ...]] = {
+    "head": ("text", "ridge", "sum", "centroid", "gda", "ridge-text", "text-centroid", "probe"),
     "optimiser": ("adamw", "sgd"),
     "switch_off": ("at-zero", "below-zero", "never"),
     "absorption": ("text-tower", "none"),
@@ -88,6 +93,8 @@ def check_values(recipe: Any, methods: Sequence[str]) -> None:
         elif field.name in CHOICES:
             _check_choice(field.name, value, CHOICES[field.name])
     _check_choice("method", recipe.method, methods)
+    if recipe.validation_folds == 1:
+        raise RecipeError(expected="no validation_folds, or 2 to 5", got="1", remedy="Change validation_folds")
     _check_texts(recipe)
 
 

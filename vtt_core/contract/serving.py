@@ -15,12 +15,36 @@ ReadBytes = Callable[[], bytes]
 """Reads an encoded image; may raise a VttError."""
 
 
+DEFAULT_COVERAGE = 0.9
+DEFAULT_FALSE_REJECTS = 0.05
+
+
+@dataclass(frozen=True)
+class AnswerOptions:
+    """What a caller wants to know besides probabilities."""
+
+    coverage: float = DEFAULT_COVERAGE
+    """Share of images whose true class should be in the prediction set."""
+    false_rejects: float = DEFAULT_FALSE_REJECTS
+    """Share of images of the classes that may be taken for none of them."""
+
+
 @dataclass(frozen=True)
 class Prediction:
     """What one image was taken for."""
 
     probabilities: dict[str, float]
     """Probability of every label, the likeliest first; they sum to 1."""
+    none_of_these: bool | None = None
+    """Whether the image is probably of none of the classes; None where the model cannot tell."""
+    familiarity: float | None = None
+    """How like the support images it is, less the threshold: below 0 is none of these."""
+    negative_probability: float | None = None
+    """Probability of the negative class, where the model has one."""
+    prediction_set: tuple[str, ...] | None = None
+    """All classes that it may well be of, the likeliest first; None where nothing can be promised."""
+    coverage: float | None = None
+    """What the set promises: the wanted coverage, or the largest that the support images allow."""
 
 
 @dataclass(frozen=True)
@@ -70,7 +94,14 @@ class PredictionEngine(Protocol):
     def read_images(self, backbone_id: str, encoded: Sequence[ReadBytes], limits: Limits) -> Sequence[Any | VttError]:
         """Return each image as its backbone reads it, or why it cannot be used."""
 
-    def predict(self, model_id: str, backbone_id: str, load_files: LoadFiles, images: Sequence[Any]) -> Sequence[Prediction]:
+    def predict(
+        self,
+        model_id: str,
+        backbone_id: str,
+        load_files: LoadFiles,
+        images: Sequence[Any],
+        options: AnswerOptions = AnswerOptions(),  # noqa: B008  (frozen)
+    ) -> Sequence[Prediction]:
         """Classify images."""
 
     def adapter(self, model_id: str, backbone_id: str, load_files: LoadFiles) -> object:

@@ -14,7 +14,7 @@ Source: Student's interval for one more value of a normal sample; docs/results.m
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from statistics import mean, stdev
 
@@ -22,30 +22,35 @@ import torch
 from torch import Tensor
 
 from vtt_core.contract.interval import student_quantile
+from vtt_core.contract.serving import DEFAULT_FALSE_REJECTS
 from vtt_core.heads.features import ImageFeatures
 from vtt_core.heads.folds import Fold
 
-DEFAULT_FALSE_REJECTS = 0.05
-"""Share of images of the classes that are taken for none of them."""
 MIN_SUPPORT = 3
 """Values that a threshold needs."""
 
 
 @dataclass(frozen=True)
-class Familiarity:
-    """What is usual for images of the classes."""
+class Usual:
+    """The familiarity of held-out images of the classes."""
 
-    means_CF: Tensor
-    """Mean of each class, or one row for all of them where no class has two images."""
-    usual_mean: float
-    usual_deviation: float
+    mean: float
+    deviation: float
     num_values: int
-    """Held-out images that both are of."""
 
     def threshold(self, false_rejects: float = DEFAULT_FALSE_REJECTS) -> float:
         """Return the familiarity below which the stated share of images of the classes falls."""
         quantile = student_quantile(self.num_values - 1, false_rejects)
-        return self.usual_mean - quantile * self.usual_deviation * math.sqrt(1 + 1 / self.num_values)
+        return self.mean - quantile * self.deviation * math.sqrt(1 + 1 / self.num_values)
+
+
+@dataclass(frozen=True)
+class Familiarity:
+    """What familiarity is measured against, and what is usual."""
+
+    means_CF: Tensor
+    """Mean of each class, or one row for all of them where no class has two images."""
+    usual: Usual
 
 
 def familiarity_of(levels_BF: Tensor, means_CF: Tensor) -> Tensor:
@@ -79,7 +84,7 @@ def learn_familiarity(
     if len(held_out) < MIN_SUPPORT:
         return None
     means_CF = class_means(features.levels_BF, labels_S, num_classes)
-    return Familiarity(means_CF, mean(held_out), stdev(held_out), len(held_out))
+    return Familiarity(means_CF, Usual(mean(held_out), stdev(held_out), len(held_out)))
 
 
 def fold_familiarity(features: ImageFeatures, labels_S: Tensor, num_classes: int, fold: Fold) -> list[float]:
@@ -96,7 +101,12 @@ def fold_familiarity(features: ImageFeatures, labels_S: Tensor, num_classes: int
     return values
 
 
-def leave_one_out_folds(num_images: int) -> list[Fold]:
-    """Return a fold for each image: for a frozen tower, whose features do not depend on what is held out."""
-    everyone = torch.arange(num_images)
-    return [Fold(everyone[everyone != index], everyone[index : index + 1]) for index in range(num_images)]
+def leave_group_out_folds(groups: Sequence[Hashable]) -> list[Fold]:
+    """Return a fold for each group: for a frozen tower, whose features do not depend on what is held out."""
+    everyone = torch.arange(len(groups))
+    folds = []
+    for group in dict.fromkeys(groups):
+        is_out = torch.tensor([other == group for other in groups])
+        if not bool(is_out.all()):
+            folds.append(Fold(everyone[~is_out], everyone[is_out]))
+    return folds

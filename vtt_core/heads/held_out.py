@@ -12,12 +12,11 @@ import torch
 from torch import Tensor
 
 from vtt_core.heads.bases import BASES, READS_RIDGE, Labelled
-from vtt_core.heads.features import ImageFeatures
 from vtt_core.heads.folds import Fold
 from vtt_core.heads.ridge import DEFAULT_RIDGE, RIDGES, one_hot
 
-FeaturesOfFold = Callable[[Fold], ImageFeatures]
-"""Features of all images by a tower that has not been trained on the fold's held-out images."""
+KnownForFold = Callable[[Fold], Labelled]
+"""All images, with their features by a tower that has not been trained on the fold's held-out ones."""
 
 
 @dataclass(frozen=True)
@@ -34,17 +33,17 @@ class HeldOut:
 
 
 def held_out_scores(
-    bases: Sequence[str], known: Labelled, rounds: Sequence[Sequence[Fold]], features_of: FeaturesOfFold
+    bases: Sequence[str], known: Labelled, rounds: Sequence[Sequence[Fold]], known_for: KnownForFold
 ) -> HeldOut:
     """Return the scores of a head's bases on held-out images.
 
     Args:
         bases: by name.
-        known: all images; its features are used only through `features_of`.
+        known: all images; learnt from only through `known_for`.
         rounds: folds of the same images, split anew in each round; at least one.
-        features_of: `lambda fold: known.features` for a frozen tower.
+        known_for: `lambda fold: known` for a frozen tower.
     """
-    chosen = [_chosen_scores(base, known, rounds, features_of) for base in bases]
+    chosen = [_chosen_scores(base, known, rounds, known_for) for base in bases]
     is_held_S = _num_times_held(known, rounds) > 0
     return HeldOut(
         indices_N=is_held_S.nonzero().flatten(),
@@ -55,15 +54,15 @@ def held_out_scores(
 
 
 def _chosen_scores(
-    base: str, known: Labelled, rounds: Sequence[Sequence[Fold]], features_of: FeaturesOfFold
+    base: str, known: Labelled, rounds: Sequence[Sequence[Fold]], known_for: KnownForFold
 ) -> tuple[Tensor, float]:
     """Return scores_SC and the weight of the squared norm with the smallest squared error on what is held out."""
     if base not in READS_RIDGE:
-        return _mean_scores(base, known, rounds, features_of, DEFAULT_RIDGE), DEFAULT_RIDGE
+        return _mean_scores(base, known, rounds, known_for, DEFAULT_RIDGE), DEFAULT_RIDGE
     targets_SC, is_held_S = one_hot(known.labels_S, known.num_classes), _num_times_held(known, rounds) > 0
     best: tuple[float, float, Tensor] | None = None
     for strength in RIDGES:
-        scores_SC = _mean_scores(base, known, rounds, features_of, strength)
+        scores_SC = _mean_scores(base, known, rounds, known_for, strength)
         error = float((scores_SC - targets_SC)[is_held_S].square().sum())
         if best is None or error < best[0]:
             best = (error, strength, scores_SC)
@@ -72,14 +71,13 @@ def _chosen_scores(
 
 
 def _mean_scores(
-    base: str, known: Labelled, rounds: Sequence[Sequence[Fold]], features_of: FeaturesOfFold, strength: float
+    base: str, known: Labelled, rounds: Sequence[Sequence[Fold]], known_for: KnownForFold, strength: float
 ) -> Tensor:
     sums_SC = torch.zeros(len(known.labels_S), known.num_classes, dtype=torch.float64)
     for fold in (fold for folds in rounds for fold in folds):
-        features = features_of(fold)
-        seen = Labelled(features, known.labels_S, known.prototypes_CD).take(fold.train)
-        head = BASES[base](seen, strength)
-        sums_SC[fold.held_out] += head.scores(features.take(fold.held_out).flat())
+        seen = known_for(fold)
+        head = BASES[base](seen.take(fold.train), strength)
+        sums_SC[fold.held_out] += head.scores(seen.features.take(fold.held_out).flat())
     return sums_SC / _num_times_held(known, rounds).clamp_min(1)[:, None]
 
 

@@ -33,7 +33,9 @@ def threshold_for(scores: Sequence[float], coverage: float) -> float | None:
         scores: of `nonconformity`.
         coverage: share of images whose true class is in the set, between 0 and 1.
     """
-    rank = math.ceil((len(scores) + 1) * coverage)
+    rank = math.ceil(
+        (len(scores) + 1) * coverage - 1e-9
+    )  # less rounding, so that the largest coverage is one that can be promised
     return scores[rank - 1] if 1 <= rank <= len(scores) else None
 
 

@@ -65,6 +65,22 @@ def fit_scales(evidence: Sequence[Evidence]) -> tuple[float, ...]:
     return tuple(scales)
 
 
+def uninformed_scales(bases: Sequence[str], text_evidence: Evidence | float) -> tuple[float, ...]:
+    """Return the scales where no image could be held out: the usual ones.
+
+    Args:
+        bases: of the head.
+        text_evidence: of class prompts that have seen none of the images; they join a sum only if they tell these clearly
+            better than chance. Where a tower was trained towards them, their scale in that training, which stands.
+    """
+    if isinstance(text_evidence, float):
+        return tuple(text_evidence if base == "text" else USUAL_SCALES[base] for base in bases)
+    [scale], worth = _fit([text_evidence])
+    of_chance = log_likelihood(torch.zeros_like(text_evidence.scores_NC), text_evidence.labels_N)
+    of_text = scale if bases[0] == "text" or worth > of_chance + GATE else 0.0
+    return tuple(of_text if base == "text" else USUAL_SCALES[base] for base in bases)
+
+
 def log_likelihood(logits_NC: Tensor, labels_N: Tensor) -> float:
     """Return the sum of the logarithms of the true classes' probabilities."""
     return -float(functional.cross_entropy(logits_NC, labels_N, reduction="sum")) if len(labels_N) else 0.0

@@ -4,7 +4,7 @@ STEP 1 read      images are decoded and resized in a bounded pool, so that large
 STEP 2 adapter   taken from the cache, or read by the caller's own thread: others do not wait for it
 STEP 3 batch     images of all callers go through the tower together, each with its own adapter
 
-Shapes: B images, C classes, D joint size, H = W side in pixels.
+Shapes: B images, X what a head reads of one, H = W side in pixels.
 """
 
 from __future__ import annotations
@@ -24,13 +24,21 @@ from vtt_core.backbones.load import load_backbone
 from vtt_core.backbones.preprocess import preprocess
 from vtt_core.contract.errors import VttError
 from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
-from vtt_core.contract.serving import AdapterCounts, BatchCounts, LoadFiles, Prediction, ReadBytes, ResidentAdapter
+from vtt_core.contract.serving import (
+    AdapterCounts,
+    AnswerOptions,
+    BatchCounts,
+    LoadFiles,
+    Prediction,
+    ReadBytes,
+    ResidentAdapter,
+)
+from vtt_core.heads.features import head_input
 from vtt_core.ingest.decode import decode_image
 from vtt_core.serving.adapter_cache import AdapterCache
 from vtt_core.serving.batcher import Batcher, Batching
 from vtt_core.serving.mixed_lora import MixedLora
 from vtt_core.serving.served import Precision, ServedAdapter, make_served
-from vtt_core.training.losses import class_logits
 
 
 @dataclass(frozen=True)
@@ -125,7 +133,14 @@ class Engine:
 
         return list(self._decoding.map(read, encoded))
 
-    def predict(self, model_id: str, backbone_id: str, load_files: LoadFiles, images: Sequence[Tensor]) -> list[Prediction]:
+    def predict(
+        self,
+        model_id: str,
+        backbone_id: str,
+        load_files: LoadFiles,
+        images: Sequence[Tensor],
+        options: AnswerOptions = AnswerOptions(),  # noqa: B008  (frozen)
+    ) -> list[Prediction]:
         """Classify images with one adapter; may be called from several threads, whose images share batches.
 
         Args:
@@ -133,6 +148,7 @@ class Engine:
             backbone_id: that the adapter was trained on.
             load_files: reads the adapter's files if it is not cached.
             images: what `read_images` gave, at least one.
+            options: what the caller wants to know besides probabilities.
 
         Raises:
             AdapterFormatError: the files are no adapter.
@@ -141,7 +157,7 @@ class Engine:
         """
         adapter = self.adapter(model_id, backbone_id, load_files)
         futures = self._batcher(backbone_id).submit([BatchItem(image, adapter) for image in images])
-        return [_prediction(adapter.labels, future.result().tolist()) for future in futures]
+        return [adapter.answer(future.result(), options) for future in futures]
 
     def adapter(self, model_id: str, backbone_id: str, load_files: LoadFiles) -> ServedAdapter:
         """Return an adapter from the cache, or read it; the arguments and errors are those of `predict`."""
@@ -188,7 +204,7 @@ class Engine:
                 backbone = load_backbone(backbone_id, device=self._device)
                 self._backbones[backbone_id] = backbone
                 self._batchers[backbone_id] = Batcher(
-                    lambda items: classify_mixed(backbone, items), self._settings.batching, self._stopwatch, self._observe_batch
+                    lambda items: read_mixed(backbone, items), self._settings.batching, self._stopwatch, self._observe_batch
                 )
             return self._backbones[backbone_id]
 
@@ -202,8 +218,18 @@ class Engine:
         return self._batchers[backbone_id]
 
 
-def classify_mixed(backbone: Backbone, items: Sequence[BatchItem]) -> list[Tensor]:
-    """Return the probabilities (C) of each image by its own adapter.
+def answer_mixed(
+    backbone: Backbone,
+    items: Sequence[BatchItem],
+    options: AnswerOptions = AnswerOptions(),  # noqa: B008  (frozen)
+) -> list[Prediction]:
+    """Return the answer for each image by its own adapter, in the caller's own thread."""
+    read = read_mixed(backbone, items)
+    return [item.adapter.answer(phi_X, options) for item, phi_X in zip(items, read, strict=True)]
+
+
+def read_mixed(backbone: Backbone, items: Sequence[BatchItem]) -> list[Tensor]:
+    """Return what a head reads of each image (X), by the tower with its own adapter.
 
     One pass of the vision tower serves all images, except those of adapters with visual prompts: each of these has a pass
     of its own, since its images are read with additional tokens.
@@ -211,13 +237,13 @@ def classify_mixed(backbone: Backbone, items: Sequence[BatchItem]) -> list[Tenso
     passes: dict[int | None, list[int]] = {}
     for index, item in enumerate(items):
         passes.setdefault(None if item.adapter.prompts_JPW is None else id(item.adapter), []).append(index)
-    probabilities: dict[int, Tensor] = {}
+    read: dict[int, Tensor] = {}
     for indices in passes.values():
-        probabilities |= zip(indices, _classify_in_one_pass(backbone, [items[index] for index in indices]), strict=True)
-    return [probabilities[index] for index in range(len(items))]
+        read |= zip(indices, _read_in_one_pass(backbone, [items[index] for index in indices]), strict=True)
+    return [read[index] for index in range(len(items))]
 
 
-def _classify_in_one_pass(backbone: Backbone, items: Sequence[BatchItem]) -> list[Tensor]:
+def _read_in_one_pass(backbone: Backbone, items: Sequence[BatchItem]) -> Tensor:
     adapters = [item.adapter for item in items]
     prompts_JPW = adapters[0].prompts_JPW
     with torch.inference_mode():
@@ -225,13 +251,4 @@ def _classify_in_one_pass(backbone: Backbone, items: Sequence[BatchItem]) -> lis
         lora = MixedLora(adapters, backbone.dtype) if any(adapter.rank for adapter in adapters) else None
         prompts_JPW = None if prompts_JPW is None else prompts_JPW.to(backbone.dtype)
         # The few numbers that are left are one transfer, and then nothing waits for the device again.
-        features_BD = backbone.vision_tower.features(images_B3HW, lora, prompts_JPW).cpu()
-        return [
-            class_logits(feature_D[None], adapter.prototypes_CD, adapter.logit_scale)[0].softmax(dim=-1)
-            for feature_D, adapter in zip(features_BD, adapters, strict=True)
-        ]
-
-
-def _prediction(labels: Sequence[str], probabilities: Sequence[float]) -> Prediction:
-    ranked = sorted(zip(labels, probabilities, strict=True), key=lambda pair: -pair[1])
-    return Prediction(dict(ranked))
+        return head_input(backbone.vision_tower.read(images_B3HW, lora, prompts_JPW)).float().cpu()

@@ -1,6 +1,7 @@
-"""Hold an adapter as serving needs it: two stacked LoRA tensors, the prototypes, the labels.
+"""Hold an adapter as serving needs it: two stacked LoRA tensors, and one matrix that reads all that is asked of an image.
 
-Shapes: C classes, D joint size, L layers, P = 3 projections (q, k, v), W tower width, R rank.
+Shapes: L layers, P = 3 projections (q, k, v), W tower width, R rank; O = rows of the head and of the class means, X input of
+    the head, F size of all levels.
 """
 
 from __future__ import annotations
@@ -10,8 +11,11 @@ from typing import Literal
 
 import torch
 from torch import Tensor
+from torch.nn import functional
 
+from vtt_core.adapter.answer import Answering
 from vtt_core.adapter.files import Adapter
+from vtt_core.contract.serving import AnswerOptions, Prediction
 
 Precision = Literal["float32", "float16"]
 
@@ -20,14 +24,16 @@ Precision = Literal["float32", "float16"]
 class ServedAdapter:
     """An adapter in memory, its LoRA on the device of its backbone."""
 
-    labels: tuple[str, ...]
     A_LPRW: Tensor
     B_LPWR: Tensor
     """Already scaled."""
-    prototypes_CD: Tensor
-    """Unit text feature of every class, made at publish time: the text tower does not run in a prediction.
-    On the CPU, where the few numbers that an image gives are compared with them."""
-    logit_scale: float
+    rows_OX: Tensor
+    """The head, then the class means: one product gives scores and familiarity. The text tower does not run in a prediction.
+    On the CPU, where the few numbers that an image gives are multiplied."""
+    bias_O: Tensor
+    num_scores: int
+    """Rows of the head."""
+    answering: Answering
     prompts_JPW: Tensor | None = None
     """Tokens that the vision tower's first blocks read beside an image, where the adapter has them."""
 
@@ -39,8 +45,14 @@ class ServedAdapter:
     @property
     def size_bytes(self) -> int:
         """Memory of its tensors."""
-        tensors = [self.A_LPRW, self.B_LPWR, self.prototypes_CD]
+        tensors = [self.A_LPRW, self.B_LPWR, self.rows_OX, self.bias_O]
         return sum(tensor.nbytes for tensor in [*tensors, *([] if self.prompts_JPW is None else [self.prompts_JPW])])
+
+    def answer(self, phi_X: Tensor, options: AnswerOptions) -> Prediction:
+        """Return the answer for one image, from what a head reads of it."""
+        values_O = self.rows_OX @ phi_X[-self.rows_OX.shape[1] :] + self.bias_O
+        means = values_O[self.num_scores :]
+        return self.answering.answer(values_O[: self.num_scores], float(means.max()) if len(means) else None, options)
 
 
 def make_served(adapter: Adapter, device: torch.device, precision: Precision) -> ServedAdapter:
@@ -53,11 +65,25 @@ def make_served(adapter: Adapter, device: torch.device, precision: Precision) ->
     """
     dtype = getattr(torch, precision)
     with torch.no_grad():
+        rows_OX, bias_O = _rows(adapter)
         return ServedAdapter(
-            labels=tuple(adapter.manifest.labels),
             A_LPRW=adapter.lora.lora_A.to(device, dtype),
             B_LPWR=(adapter.lora.lora_B * adapter.lora.scaling).to(device, dtype),
-            prototypes_CD=adapter.prototypes_CD,
-            logit_scale=adapter.logit_scale,
+            rows_OX=rows_OX,
+            bias_O=bias_O,
+            num_scores=len(rows_OX) - (0 if adapter.class_means_MF is None else len(adapter.class_means_MF)),
+            answering=Answering.of(adapter.manifest),
             prompts_JPW=None if adapter.prompts_JPW is None else adapter.prompts_JPW.to(device, dtype),
         )
+
+
+def _rows(adapter: Adapter) -> tuple[Tensor, Tensor]:
+    """Return the matrix and what is added. The prototypes of an adapter without a head read the joint feature, at the end."""
+    if adapter.head is None:
+        weight_CD = adapter.logit_scale * adapter.prototypes_CD
+        return weight_CD, weight_CD.new_zeros(len(weight_CD))
+    weight_CX, bias_C, means_MF = adapter.head.weight_CX, adapter.head.bias_C, adapter.class_means_MF
+    if means_MF is None:
+        return weight_CX, bias_C
+    padded_MX = functional.pad(means_MF, (0, weight_CX.shape[1] - means_MF.shape[1]))
+    return torch.cat((weight_CX, padded_MX)), functional.pad(bias_C, (0, len(means_MF)))

@@ -1,4 +1,4 @@
-"""Strip, verify and publish the adapter of a finished fine-tuning."""
+"""Strip, verify and publish the adapter of a finished run."""
 
 from __future__ import annotations
 
@@ -16,12 +16,10 @@ from app.infra.checkpoints import note_draft
 from app.infra.job_repository import JobRepository
 from app.infra.leases import Lease, LeaseRepository
 from app.infra.tables import ModelRow
+from vtt_core.adapter.adaptation import Adaptation
 from vtt_core.adapter.files import adapter_to_files
-from vtt_core.adapter.strip import strip
 from vtt_core.adapter.verify import verify
 from vtt_core.contract.manifest import AdapterManifest
-from vtt_core.contract.support_set import SupportSet
-from vtt_core.training.finetune import Finetune
 from worker.context import WorkerContext
 from worker.outage_retry import OutageRetry
 from worker.pipeline.fetch import JobSpec
@@ -29,9 +27,7 @@ from worker.pipeline.fetch import JobSpec
 _log = structlog.get_logger(__name__)
 
 
-def publish(
-    context: WorkerContext, finetune: Finetune, support_set: SupportSet, spec: JobSpec, lease: Lease, retry: OutageRetry
-) -> str:
+def publish(context: WorkerContext, adaptation: Adaptation, spec: JobSpec, lease: Lease, retry: OutageRetry) -> str:
     """Verify the adapter, store its files, then end the job and add its model row in one transaction.
 
     Returns:
@@ -43,9 +39,9 @@ def publish(
         OUTAGES: database or store is away for longer than `retry` lasts. The transaction may still have been committed.
     """
     retry.wait_for(lambda: _begin_verifying(context, lease))
-    adapter = strip(finetune)
-    files = adapter_to_files(adapter)
-    metrics = verify(finetune.backbone, finetune, files, support_set)
+    adapted = adaptation.finish()
+    files = adapter_to_files(adapted.adapter)
+    verify(adaptation.backbone, adapted, files, adaptation.support.small)
     retry.check()
     model_id = new_id(MODEL_PREFIX)
     adapter_key = f"{blob_folder(spec.tenant_id)}models/{model_id}"
@@ -53,9 +49,9 @@ def publish(
     for name, content in files.items():
         retry.wait_for(partial(context.store.put, f"{adapter_key}/{name}", content))
     columns = {
-        **_columns_of(spec, adapter.manifest),
+        **_columns_of(spec, adapted.adapter.manifest),
         "id": model_id,
-        "metrics": metrics,
+        "metrics": adapted.metrics,
         "adapter_key": adapter_key,
         "adapter_bytes": sum(map(len, files.values())),
     }
@@ -79,7 +75,7 @@ def _columns_of(spec: JobSpec, manifest: AdapterManifest) -> dict[str, Any]:
         "backbone_id": spec.backbone_id,
         "backbone_sha256": manifest.backbone_sha256,
         "labels": list(manifest.labels),
-        "recipe": spec.recipe.to_json(),
+        "recipe": manifest.recipe,
     }
 
 

@@ -1,4 +1,4 @@
-"""Run a fine-tuning with checkpoints, so that another worker can go on where this one stops."""
+"""Carry a recipe out with checkpoints, so that another worker can go on where this one stops."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ import structlog
 from app.infra.checkpoints import checkpoint_key
 from app.infra.object_store import ObjectStore
 from app.infra.outages import OUTAGES
+from vtt_core.adapter.adaptation import Adaptation
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.contract.errors import CheckpointMismatchError
 from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
 from vtt_core.contract.support_set import SupportSet
-from vtt_core.training.finetune import Finetune
 from worker.heartbeat import Heartbeat, StopRequestedError
 from worker.pipeline.fetch import JobSpec
 from worker.progress import ProgressWriter
@@ -19,24 +19,24 @@ from worker.progress import ProgressWriter
 _log = structlog.get_logger(__name__)
 
 
-def open_finetune(
+def open_adaptation(
     spec: JobSpec, backbone: Backbone, support_set: SupportSet, store: ObjectStore, limits: Limits = DEFAULT_LIMITS
-) -> Finetune:
-    """Return the fine-tuning at the job's last checkpoint, or at its start."""
+) -> Adaptation:
+    """Return the run at the job's last checkpoint, or at its start."""
     key = checkpoint_key(spec.job_id)
     if store.exists(key):
         try:
-            finetune = Finetune(backbone, support_set, spec.recipe, spec.seed, store.get(key), limits)
+            adaptation = Adaptation(backbone, support_set, spec.recipe, spec.seed, store.get(key), limits)
         except CheckpointMismatchError as error:
             _log.warning("checkpoint_not_usable", reason=str(error))
         else:
-            _log.info("resumed", step=finetune.step)
-            return finetune
-    return Finetune(backbone, support_set, spec.recipe, spec.seed, limits=limits)
+            _log.info("resumed", step=adaptation.step)
+            return adaptation
+    return Adaptation(backbone, support_set, spec.recipe, spec.seed, limits=limits)
 
 
 def run_steps(
-    finetune: Finetune,
+    adaptation: Adaptation,
     job_id: str,
     store: ObjectStore,
     heartbeat: Heartbeat,
@@ -51,23 +51,23 @@ def run_steps(
         StopRequestedError: the worker process is asked to end; a checkpoint of the last step is stored.
     """
     heartbeat.check()
-    for report in finetune.steps():
+    for report in adaptation.steps():
         heartbeat.note_cancel(progress.show(report))
         is_last = report.step == report.num_steps
         try:
             heartbeat.check()
         except StopRequestedError:
-            _put_checkpoint(finetune, job_id, store, heartbeat)
+            _put_checkpoint(adaptation, job_id, store, heartbeat)
             raise
         if report.step % checkpoint_steps == 0 and not is_last:
-            _put_checkpoint(finetune, job_id, store, heartbeat)
+            _put_checkpoint(adaptation, job_id, store, heartbeat)
 
 
-def _put_checkpoint(finetune: Finetune, job_id: str, store: ObjectStore, heartbeat: Heartbeat) -> None:
+def _put_checkpoint(adaptation: Adaptation, job_id: str, store: ObjectStore, heartbeat: Heartbeat) -> None:
     """Store a checkpoint; in an outage, the one before stays."""
     try:
         # A worker that was frozen past its lease must not replace a newer checkpoint by an old one.
         heartbeat.renew()
-        store.put(checkpoint_key(job_id), finetune.checkpoint())
+        store.put(checkpoint_key(job_id), adaptation.checkpoint())
     except OUTAGES as error:
-        _log.warning("checkpoint_not_kept", step=finetune.step, reason=str(error)[:300])
+        _log.warning("checkpoint_not_kept", step=adaptation.step, reason=str(error)[:300])

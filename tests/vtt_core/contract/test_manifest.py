@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from vtt_core.contract.errors import AdapterFormatError
-from vtt_core.contract.manifest import FORMAT_VERSION, AdapterManifest, Preprocessing
+from vtt_core.contract.manifest import FORMAT_VERSION, AdapterManifest, HeadFacts, Preprocessing
 from vtt_core.contract.recipe import FinetuneRecipe
 
 MANIFEST = AdapterManifest(
@@ -23,6 +23,7 @@ MANIFEST = AdapterManifest(
     seed=3,
     absorption_stopped_at=None,
     library_versions={"torch": "2.13.0"},
+    head=HeadFacts("sum", {"ridge": 5.0, "text": 0.0}, (0.1, 0.7), {"mean": 0.8, "deviation": 0.05, "num_values": 25}),
 )
 FIELDS = [field.name for field in fields(AdapterManifest)]
 PREPROCESSING_FIELDS = [field.name for field in fields(Preprocessing)]
@@ -46,7 +47,35 @@ def test_the_step_of_the_switch_off_may_be_absent(values: dict[str, Any], stoppe
     assert AdapterManifest.from_json(values | {"absorption_stopped_at": stopped_at}).absorption_stopped_at == stopped_at
 
 
+def test_a_manifest_of_the_first_version_has_no_head(values: dict[str, Any]) -> None:
+    del values["head"]
+    read = AdapterManifest.from_json(values | {"format_version": 1})
+    assert read.head is None
+    assert "head" not in read.to_json()
+
+
 class TestMalformed:
+    @pytest.mark.parametrize(
+        ("changes", "reason"),
+        [
+            ({"kind": 3}, "kind of type str"),
+            ({"scales": {"ridge": "5"}}, "scales as numbers"),
+            ({"nonconformity": [0.7, 0.1]}, "ascending order"),
+            ({"nonconformity": [float("nan")]}, "nonconformity as numbers"),
+            ({"familiarity": {"mean": 0.8}}, "mean, deviation and num_values"),
+            ({"familiarity": {"mean": 0.8, "deviation": -1.0, "num_values": 25}}, "at least two values"),
+            ({"familiarity": {"mean": 0.8, "deviation": 0.1, "num_values": 1}}, "at least two values"),
+            ({"has_negative": 1}, "has_negative of type bool"),
+            ({"added_labels": [1]}, "a list of strings"),
+            ({"more": 1}, "unknown"),
+        ],
+    )
+    def test_facts_of_a_head_that_make_no_sense_are_refused(
+        self, values: dict[str, Any], changes: dict[str, Any], reason: str
+    ) -> None:
+        with pytest.raises(AdapterFormatError, match=reason):
+            AdapterManifest.from_json(values | {"head": values["head"] | changes})
+
     @pytest.mark.parametrize("whole", [None, [], "manifest", 1, True])
     def test_what_is_no_object_is_refused(self, whole: object) -> None:
         with pytest.raises(AdapterFormatError, match="a JSON object"):
@@ -54,7 +83,7 @@ class TestMalformed:
 
     @pytest.mark.parametrize("version", [0, FORMAT_VERSION + 1, "1", 1.0, True, None])
     def test_another_format_version_is_refused(self, values: dict[str, Any], version: object) -> None:
-        with pytest.raises(AdapterFormatError, match="adapter format version 1, got") as caught:
+        with pytest.raises(AdapterFormatError, match="adapter format version 1 to 2, got") as caught:
             AdapterManifest.from_json(values | {"format_version": version})
         assert "the release that wrote the adapter" in caught.value.remedy
 

@@ -123,7 +123,7 @@ class TestPresets:
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
-        ({"method": "mapel"}, "method among clip-lora, clip-lora\\+vtt, .*, got 'mapel'"),
+        ({"method": "mapel"}, "method among auto, frozen, clip-lora, clip-lora\\+vtt, .*, got 'mapel'"),
         ({"method": None}, "method among"),
         ({"prompt_template": "a photo"}, "one {}"),
         ({"prompt_template": "{} and {}"}, "one {}"),

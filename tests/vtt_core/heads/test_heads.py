@@ -129,7 +129,7 @@ def test_one_image_a_class_leaves_nothing_to_hold_out() -> None:
 def test_held_out_scores_are_those_of_a_classifier_without_the_image() -> None:
     known = clusters(3)
     folds = make_folds(known.labels_S.tolist(), range(9), 3, seed=0)
-    scores = held_out_scores(["centroid"], known, [folds], lambda fold: known.features)
+    scores = held_out_scores(["centroid"], known, [folds], lambda fold: known)
     fold = folds[1]
     head = BASES["centroid"](known.take(fold.train), 0.1)
     expected = head.scores(known.features.take(fold.held_out).flat())
@@ -141,7 +141,7 @@ def test_labels_that_mean_nothing_are_held_out_at_chance() -> None:
     for seed in range(40):
         known = clusters(4, spread=50.0, seed=10 * seed)
         rounds = [make_folds(known.labels_S.tolist(), range(12), 4, number) for number in range(3)]
-        held = held_out_scores(["ridge"], known, rounds, lambda fold: known.features)  # noqa: B023
+        held = held_out_scores(["ridge"], known, rounds, lambda fold: known)  # noqa: B023
         right += (held.scores_ANC[0].argmax(dim=-1) == held.labels_N).tolist()
     assert abs(sum(right) / len(right) - 1 / 3) < 0.07
 

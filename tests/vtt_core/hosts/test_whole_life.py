@@ -5,16 +5,18 @@ from collections.abc import Callable
 import pytest
 import torch
 
+from vtt_core.adapter.adaptation import Adapted
 from vtt_core.adapter.classify import classify
 from vtt_core.adapter.files import adapter_from_files, adapter_to_files
 from vtt_core.adapter.strip import strip
 from vtt_core.adapter.verify import verify
 from vtt_core.backbones.backbone import Backbone
+from vtt_core.backbones.decode_small import decode_support
 from vtt_core.backbones.preprocess import preprocess
 from vtt_core.contract.recipe import HOSTS, METHODS, FinetuneRecipe, make_recipe
 from vtt_core.contract.support_set import SupportSet
 from vtt_core.ingest.decode import decode_image
-from vtt_core.serving.engine import BatchItem, classify_mixed
+from vtt_core.serving.engine import BatchItem, answer_mixed
 from vtt_core.serving.served import make_served
 from vtt_core.training.finetune import Finetune
 
@@ -35,9 +37,8 @@ def finished(request: pytest.FixtureRequest, uneven_backbone: Backbone, support_
 def test_what_is_written_passes_the_verification(
     finished: Finetune, uneven_backbone: Backbone, support_set: SupportSet
 ) -> None:
-    files = adapter_to_files(strip(finished))
-    metrics = verify(uneven_backbone, finished, files, support_set)
-    assert metrics["num_support_images"] == 6
+    files, images = adapter_to_files(strip(finished)), decode_support(support_set, uneven_backbone.preprocessing)
+    verify(uneven_backbone, Adapted(adapter_from_files(files), {}, finished), files, images)
     assert adapter_to_files(adapter_from_files(files)) == files
 
 
@@ -79,7 +80,8 @@ def test_adapters_of_all_hosts_are_served_in_one_batch(
     pixels_3HW = preprocess([image], uneven_backbone.preprocessing)[0]
     served = [make_served(adapter, torch.device("cpu"), "float32") for adapter in adapters]
     order = [0, 4, 1, 3, 4, 2, 0]
-    answers = classify_mixed(uneven_backbone, [BatchItem(pixels_3HW, served[index]) for index in order])
+    answers = answer_mixed(uneven_backbone, [BatchItem(pixels_3HW, served[index]) for index in order])
     for index, answer in zip(order, answers, strict=True):
         expected = classify(uneven_backbone, adapters[index], [image])[0]
-        torch.testing.assert_close(answer, expected, rtol=1e-4, atol=1e-5)
+        answered = torch.tensor([answer.probabilities[label] for label in support_set.labels])
+        torch.testing.assert_close(answered, expected, rtol=1e-4, atol=1e-5)

@@ -6,16 +6,18 @@ from itertools import count
 import pytest
 import torch
 
+from vtt_core.adapter.answer import Answering
 from vtt_core.serving.adapter_cache import AdapterCache
 from vtt_core.serving.served import ServedAdapter
 
-SIZE_BYTES = 4 * (24 + 24 + 16)
+SIZE_BYTES = 4 * (24 + 24 + 16 + 2)
 """Of one adapter that `load` gives."""
 
 
 def load() -> ServedAdapter:
     """Read a new adapter each time, as a file would give."""
-    return ServedAdapter(("a", "b"), torch.zeros(1, 3, 1, 8), torch.zeros(1, 3, 8, 1), torch.zeros(2, 8), 100.0)
+    rows_OX, answering = torch.zeros(2, 8), Answering(("a", "b"), has_negative=False, nonconformity=(), usual=None)
+    return ServedAdapter(torch.zeros(1, 3, 1, 8), torch.zeros(1, 3, 8, 1), rows_OX, torch.zeros(2), 2, answering)
 
 
 def refuse() -> ServedAdapter:

@@ -20,7 +20,7 @@ from vtt_core.contract.errors import AdapterFormatError, BackboneMismatchError, 
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import SupportSet
 from vtt_core.serving.batcher import Batching
-from vtt_core.serving.engine import BatchItem, Engine, EngineSettings, classify_mixed
+from vtt_core.serving.engine import BatchItem, Engine, EngineSettings, answer_mixed
 from vtt_core.serving.served import make_served
 from vtt_core.training.finetune import Finetune
 
@@ -133,21 +133,22 @@ class TestMixedBatch:
             torch.nn.init.normal_(adapter.lora.lora_B, std=0.05)
         served = [make_served(adapter, torch.device("cpu"), precision) for adapter in adapters]  # type: ignore[arg-type]
         items = [BatchItem(image, adapter) for image in pixels for adapter in served]
-        for item, probabilities_C in zip(items, classify_mixed(tiny_backbone, items), strict=True):
+        for item, answer in zip(items, answer_mixed(tiny_backbone, items), strict=True):
             merged = copy.deepcopy(tiny_backbone.clip)
             with torch.no_grad():
                 for index, block in enumerate(merged.visual.transformer.resblocks):
                     A_PRW, B_PWR = item.adapter.A_LPRW[index].float(), item.adapter.B_LPWR[index].float()
                     block.attn.in_proj_weight += (B_PWR @ A_PRW).flatten(0, 1)
                 feature_D = torch.nn.functional.normalize(merged.encode_image(item.pixels_3HW[None])[0], dim=-1)
-                expected_C = (item.adapter.logit_scale * item.adapter.prototypes_CD @ feature_D).softmax(dim=-1)
-            torch.testing.assert_close(probabilities_C, expected_C, rtol=1e-5, atol=1e-5)
+                expected_C = (item.adapter.rows_OX @ feature_D).softmax(dim=-1)
+            answered = [answer.probabilities[label] for label in item.adapter.answering.labels]
+            torch.testing.assert_close(torch.tensor(answered), expected_C, rtol=1e-5, atol=1e-5)
 
     def test_half_precision_halves_the_memory(self, several: dict[str, Files]) -> None:
         adapter = adapter_from_files(several["model-2"])
         single, half = (make_served(adapter, torch.device("cpu"), precision) for precision in ("float32", "float16"))
-        prototype_bytes = adapter.prototypes_CD.nbytes
-        assert half.size_bytes - prototype_bytes == (single.size_bytes - prototype_bytes) / 2
+        head_bytes = single.rows_OX.nbytes + single.bias_O.nbytes
+        assert half.size_bytes - head_bytes == (single.size_bytes - head_bytes) / 2
 
 
 class TestImages:

@@ -1,6 +1,7 @@
 import pytest
 import torch
 
+from vtt_core.adapter.answer import Answering
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.lora.layers import TowerLora
 from vtt_core.serving.mixed_lora import GatheredLayer, MixedLora, SharedLayer
@@ -12,7 +13,8 @@ def draw(backbone: Backbone, rank: int) -> tuple[TowerLora, ServedAdapter]:
     lora = TowerLora(tower.num_layers, tower.width, rank, scaling=2.0).to(backbone.dtype).requires_grad_(False)
     torch.nn.init.normal_(lora.lora_B, std=0.1)
     prototypes_CD = torch.zeros(2, backbone.joint_size, dtype=backbone.dtype)
-    return lora, ServedAdapter(("a", "b"), lora.lora_A, lora.lora_B * 2.0, prototypes_CD, 100.0)
+    answering = Answering(("a", "b"), has_negative=False, nonconformity=(), usual=None)
+    return lora, ServedAdapter(lora.lora_A, lora.lora_B * 2.0, prototypes_CD, torch.zeros(2), 2, answering)
 
 
 @pytest.mark.parametrize("ranks", [(4, 4, 4), (4, 2, 3)])

@@ -1,16 +1,17 @@
 import pytest
 import torch
 
+from vtt_core.adapter.answer import Answering
 from vtt_core.adapter.files import Adapter
-from vtt_core.serving.served import make_served
+from vtt_core.serving.served import ServedAdapter, make_served
 
 
 def test_b_holds_the_scaling(adapter: Adapter) -> None:
     served = make_served(adapter, torch.device("cpu"), "float32")
     assert torch.equal(served.B_LPWR, adapter.lora.lora_B * adapter.lora.scaling)
     assert torch.equal(served.A_LPRW, adapter.lora.lora_A)
-    assert served.labels == tuple(adapter.manifest.labels)
-    assert served.logit_scale == 100.0
+    assert served.answering.labels == tuple(adapter.manifest.labels)
+    assert torch.equal(served.rows_OX, 100.0 * adapter.prototypes_CD)
     assert served.rank == adapter.lora.rank
 
 
@@ -18,11 +19,12 @@ def test_b_holds_the_scaling(adapter: Adapter) -> None:
 def test_its_size_is_that_of_its_tensors(adapter: Adapter, precision: str, bytes_per_number: int) -> None:
     served = make_served(adapter, torch.device("cpu"), precision)  # type: ignore[arg-type]
     num_matrices = adapter.lora.lora_A.numel() + adapter.lora.lora_B.numel()
-    assert served.size_bytes == bytes_per_number * num_matrices + 4 * adapter.prototypes_CD.numel()
+    assert served.size_bytes == bytes_per_number * num_matrices + 4 * (
+        adapter.prototypes_CD.numel() + len(adapter.prototypes_CD)
+    )
 
 
-def test_at_vit_b_16_half_precision_takes_less_than_2_mb() -> None:
-    from vtt_core.serving.served import ServedAdapter
-
+def test_at_vit_b_16_half_precision_and_20_classes_take_less_than_3_mb() -> None:
+    answering = Answering(("a",) * 20, has_negative=False, nonconformity=(), usual=None)
     A, B = torch.zeros(12, 3, 16, 768, dtype=torch.float16), torch.zeros(12, 3, 768, 16, dtype=torch.float16)
-    assert ServedAdapter(("a",) * 20, A, B, torch.zeros(20, 512), 100.0).size_bytes < 2e6
+    assert ServedAdapter(A, B, torch.zeros(40, 5120), torch.zeros(40), 20, answering).size_bytes < 3e6

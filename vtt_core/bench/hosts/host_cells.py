@@ -15,9 +15,10 @@ from dataclasses import dataclass
 
 import torch
 
+from vtt_core.adapter.adaptation import Adapted
 from vtt_core.adapter.files import adapter_to_files
 from vtt_core.adapter.strip import strip
-from vtt_core.adapter.verify import logits_before_and_after
+from vtt_core.adapter.verify import scores_before_and_after
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.decode_small import decode_support
 from vtt_core.contract.errors import VttError
@@ -167,6 +168,6 @@ def support_losses(finetune: Finetune) -> tuple[float, float]:
 def is_strip_equal(finetune: Finetune, support_set: SupportSet) -> bool:
     """Whether the adapter, stripped, written and read again, gives the logits of what was trained, bit for bit."""
     images = decode_support(support_set, finetune.backbone.preprocessing, finetune.limits, finetune.num_threads)
-    files = adapter_to_files(strip(finetune))
-    trained_BC, reloaded_BC = logits_before_and_after(finetune.backbone, finetune, files, images)
+    adapted = Adapted(strip(finetune), {}, finetune)
+    trained_BC, reloaded_BC = scores_before_and_after(finetune.backbone, adapted, adapter_to_files(adapted.adapter), images)
     return torch.equal(trained_BC, reloaded_BC)

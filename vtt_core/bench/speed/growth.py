@@ -23,7 +23,7 @@ from vtt_core.bench.speed.step_times import step_alternatives, synthetic_data
 from vtt_core.bench.speed.synthetic_adapters import synthetic_adapter
 from vtt_core.bench.speed.synthetic_support_set import synthetic_support_set
 from vtt_core.contract.recipe import FinetuneRecipe
-from vtt_core.serving.engine import BatchItem, classify_mixed
+from vtt_core.serving.engine import BatchItem, answer_mixed
 from vtt_core.serving.served import make_served
 from vtt_core.training.finetune import make_training_data
 
@@ -115,11 +115,13 @@ def _training(backbone: Backbone, way: int, shot: int, num_threads: int) -> dict
 
 def _serving(backbone: Backbone, number: int) -> dict[str, Callable[[], object]]:
     side, source = backbone.preprocessing.side_pixels, Random(0)
-    served = [make_served(synthetic_adapter(backbone, seed), backbone.device, "float32") for seed in range(number)]
+    served = [
+        make_served(synthetic_adapter(backbone, seed, has_head=True), backbone.device, "float32") for seed in range(number)
+    ]
     images_B3HW = torch.randn(IMAGES_SERVED, 3, side, side)
 
     def mixed() -> object:
-        return classify_mixed(backbone, [BatchItem(image, served[source.randrange(number)]) for image in images_B3HW])
+        return answer_mixed(backbone, [BatchItem(image, served[source.randrange(number)]) for image in images_B3HW])
 
     @torch.inference_mode()
     def bare() -> object:

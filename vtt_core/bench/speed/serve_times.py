@@ -25,8 +25,9 @@ from vtt_core.adapter.files import MANIFEST_FILE, TENSORS_FILE, adapter_from_fil
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.bench.speed.interleaved import Spread, ratio_of_rounds, time_interleaved
 from vtt_core.bench.speed.synthetic_adapters import synthetic_adapter
+from vtt_core.contract.serving import Prediction
 from vtt_core.serving.adapter_cache import AdapterCache
-from vtt_core.serving.engine import BatchItem, classify_mixed
+from vtt_core.serving.engine import BatchItem, answer_mixed
 from vtt_core.serving.served import Precision, ServedAdapter, make_served
 
 NUM_COLD = 8
@@ -58,7 +59,8 @@ def compare_batches(
     drawn_B3HW = torch.randn(batch_size, 3, side, side, generator=torch.Generator().manual_seed(0))
     images = list(drawn_B3HW.to(backbone.device))
     num_adapters = max(batch_size, *registered)
-    served = [make_served(synthetic_adapter(backbone, seed), backbone.device, precision) for seed in range(num_adapters)]
+    made = [synthetic_adapter(backbone, seed, has_head=True) for seed in range(num_adapters)]
+    served = [make_served(adapter, backbone.device, precision) for adapter in made]
     alternatives = _alternatives(backbone, images, served, registered, stopwatch)
     times = time_interleaved(alternatives, repeats, stopwatch)
     ratios = {
@@ -74,7 +76,8 @@ def compare_batches(
         for name, (slower, faster) in ratios.items()
         if slower in times and faster in times
     }
-    items = [BatchItem(image, adapter) for image, adapter in zip(images, served, strict=False)][:NUM_CHECKED]
+    plain = [make_served(synthetic_adapter(backbone, seed), backbone.device, precision) for seed in range(NUM_CHECKED)]
+    items = [BatchItem(image, adapter) for image, adapter in zip(images, plain, strict=False)]
     return {
         **{name: spread.median for name, spread in spreads.items()},
         "ratio_quartiles": {name: [spread.lower, spread.upper] for name, spread in spreads.items()},
@@ -95,23 +98,23 @@ def _alternatives(
     images_B3HW = torch.stack(images)
     source = Random(0)
 
-    def mixed(adapters: Sequence[ServedAdapter]) -> list[Tensor]:
-        return classify_mixed(backbone, [BatchItem(*pair) for pair in zip(images, adapters, strict=True)])
+    def mixed(adapters: Sequence[ServedAdapter]) -> list[Prediction]:
+        return answer_mixed(backbone, [BatchItem(*pair) for pair in zip(images, adapters, strict=True)])
 
-    def from_store(store: AdapterCache, number: int) -> list[Tensor]:
+    def from_store(store: AdapterCache, number: int) -> list[Prediction]:
         chosen = [source.randrange(number) for _ in images]
         return mixed([store.get(str(index), partial(served.__getitem__, index)) for index in chosen])
 
     @torch.inference_mode()
     def bare(features_of: Callable[[Tensor], Tensor]) -> Tensor:
-        return functional.normalize(features_of(images_B3HW).cpu(), dim=-1) @ served[0].prototypes_CD.t()
+        return functional.normalize(features_of(images_B3HW).cpu(), dim=-1) @ served[0].rows_OX[:, -backbone.joint_size :].t()
 
     alternatives: dict[str, Callable[[], object]] = {
         "bare": lambda: bare(backbone.clip.encode_image),
         "pass": lambda: bare(backbone.vision_tower.features),
         "one": lambda: mixed([served[0]] * len(images)),
         "distinct": lambda: mixed(served[: len(images)]),
-        "grouped": lambda: [classify_mixed(backbone, [BatchItem(*pair)]) for pair in zip(images, served, strict=False)],
+        "grouped": lambda: [answer_mixed(backbone, [BatchItem(*pair)]) for pair in zip(images, served, strict=False)],
         "merged": lambda: _merged_probabilities(backbone, images, served[0]),
     }
     for number in registered:
@@ -124,10 +127,11 @@ def _alternatives(
 
 def largest_difference(backbone: Backbone, items: Sequence[BatchItem]) -> float:
     """Return how far a mixed batch's probabilities are from merged inference, one image at a time."""
-    differences = [
-        (mixed_C - _merged_probabilities(backbone, [item.pixels_3HW], item.adapter)[0]).abs().max().item()
-        for item, mixed_C in zip(items, classify_mixed(backbone, items), strict=True)
-    ]
+    differences: list[float] = []
+    for item, mixed in zip(items, answer_mixed(backbone, items), strict=True):
+        merged_C = _merged_probabilities(backbone, [item.pixels_3HW], item.adapter)[0].tolist()
+        by_label = zip(item.adapter.answering.labels, merged_C, strict=True)
+        differences += [abs(mixed.probabilities[label] - merged) for label, merged in by_label]
     return max(differences)
 
 
@@ -137,7 +141,7 @@ def _merged_probabilities(backbone: Backbone, images: Sequence[Tensor], adapter:
     visual = copy.copy(backbone.clip.visual)
     merged = _with_merged_attention(visual, adapter)
     features_BD = functional.normalize(merged(torch.stack(list(images))).cpu(), dim=-1)
-    return (adapter.logit_scale * features_BD @ adapter.prototypes_CD.t()).softmax(dim=-1)
+    return (features_BD @ adapter.rows_OX.t()).softmax(dim=-1)
 
 
 def _with_merged_attention(visual: Any, adapter: ServedAdapter) -> Callable[[Tensor], Tensor]:
@@ -182,8 +186,8 @@ def time_cold_loads(
         cold_seconds.append(stopwatch() - start)
     times = time_interleaved(
         {
-            "alone": lambda: classify_mixed(backbone, [warm]),
-            "beside": lambda: _beside(lambda: load(1), lambda: classify_mixed(backbone, [warm])),
+            "alone": lambda: answer_mixed(backbone, [warm]),
+            "beside": lambda: _beside(lambda: load(1), lambda: answer_mixed(backbone, [warm])),
         },
         repeats * 3,
         stopwatch,

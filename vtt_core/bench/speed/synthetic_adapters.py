@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import torch
 
 from vtt_core.adapter.files import UNWRITTEN, Adapter
 from vtt_core.backbones.backbone import Backbone
-from vtt_core.contract.manifest import FORMAT_VERSION, AdapterManifest
+from vtt_core.contract.manifest import FORMAT_VERSION, AdapterManifest, HeadFacts
 from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.heads.linear_head import LinearHead
 from vtt_core.labels.prompts import class_prompts
 from vtt_core.lora.layers import TowerLora
 
@@ -15,13 +18,14 @@ B_STD = 0.01
 """Deviation of the entries of B: enough to change every probability."""
 
 
-def synthetic_adapter(backbone: Backbone, seed: int, *, way: int = 10) -> Adapter:
+def synthetic_adapter(backbone: Backbone, seed: int, *, way: int = 10, has_head: bool = False) -> Adapter:
     """Return an adapter of the recipe's rank for a backbone.
 
     Args:
         backbone: that it will fit.
         seed: another one gives another adapter.
         way: number of classes.
+        has_head: whether a head classifies, as in what the service publishes, and not the prototypes.
     """
     recipe, tower = FinetuneRecipe(), backbone.vision_tower
     generator = torch.Generator().manual_seed(seed)
@@ -32,7 +36,7 @@ def synthetic_adapter(backbone: Backbone, seed: int, *, way: int = 10) -> Adapte
     prototypes_CD = torch.nn.functional.normalize(torch.randn(way, backbone.joint_size, generator=generator), dim=-1)
     labels = tuple(f"class {index}" for index in range(way))
     manifest = AdapterManifest(
-        format_version=FORMAT_VERSION,
+        format_version=1,
         backbone_id=backbone.backbone_id,
         backbone_sha256=backbone.weight_sha256,
         tensors_sha256=UNWRITTEN,
@@ -44,4 +48,15 @@ def synthetic_adapter(backbone: Backbone, seed: int, *, way: int = 10) -> Adapte
         absorption_stopped_at=None,
         library_versions={},
     )
-    return Adapter(manifest, lora, prototypes_CD, recipe.logit_scale)
+    adapter = Adapter(manifest, lora, prototypes_CD, recipe.logit_scale)
+    if not has_head:
+        return adapter
+    num_levels = tower.num_level_vectors * tower.width
+    head = LinearHead(torch.randn(way, num_levels + backbone.joint_size, generator=generator), torch.zeros(way))
+    facts = HeadFacts("sum", {"ridge": 1.0, "text": 0.0}, (0.1, 0.5, 0.9), {"mean": 0.5, "deviation": 0.1, "num_values": 25})
+    return replace(
+        adapter,
+        manifest=replace(manifest, format_version=FORMAT_VERSION, head=facts),
+        head=head,
+        class_means_MF=torch.randn(way, num_levels, generator=generator),
+    )

@@ -1,0 +1,200 @@
+"""Measure a head on the support images that it has not seen, and say what a user should know.
+
+Shapes: S support images, N of them held out, C classes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from vtt_core.adapter.advice import Facts, advise
+from vtt_core.adapter.support_features import SupportFeatures
+from vtt_core.contract.interval import wilson_interval
+from vtt_core.heads.bases import BASES, Labelled
+from vtt_core.heads.calibration import calibration_error
+from vtt_core.heads.folds import Fold
+from vtt_core.heads.held_out import held_out_scores
+from vtt_core.heads.learn import LearntHead
+from vtt_core.heads.prediction_sets import largest_coverage
+from vtt_core.heads.ridge import DEFAULT_RIDGE
+from vtt_core.heads.scales import USUAL_SCALES, log_likelihood
+
+WIDENING = 1.6
+"""Factor on the variance of a held-out accuracy: images that share most of what they were predicted from are not independent.
+Source: docs/results.md, "Expected accuracy"."""
+
+
+@dataclass(frozen=True)
+class Measured:
+    """What one way to classify says of the images that it has not seen, beside the linear probe on the same folds."""
+
+    indices_N: Tensor
+    """Of the real classes' held-out images."""
+    labels_N: Tensor
+    logits_NC: Tensor
+    """Without the negative class."""
+    probe_N: Tensor
+    """What the linear probe on the frozen tower says, from the same folds."""
+    how: str
+    """How images were held out, in words."""
+
+    @classmethod
+    def of(cls, support: SupportFeatures, learnt: LearntHead, rounds: Sequence[Sequence[Fold]]) -> Measured:
+        """Take a head's held-out logits, and hold out the linear probe in the same way."""
+        held = learnt.held_out
+        if held is None:
+            none = torch.zeros(0, dtype=torch.long)
+            return cls(none, none, torch.zeros(0, support.way, dtype=torch.float64), none, "")
+        probe = held_out_scores(["probe"], support.frozen, rounds, lambda fold: support.frozen)
+        is_real_N = held.labels_N < support.way
+        times = f", in {len(rounds)} rounds" if len(rounds) > 1 else ""
+        return cls(
+            held.indices_N[is_real_N],
+            held.labels_N[is_real_N],
+            held.logits_NC[is_real_N, : support.way],
+            probe.scores_ANC[0, is_real_N, : support.way].argmax(dim=-1),
+            f"{len(rounds[0])}-fold cross-validation{times}",
+        )
+
+    @property
+    def said_N(self) -> Tensor:
+        """The class that each image is taken for."""
+        return self.logits_NC.argmax(dim=-1)
+
+    def is_better_than(self, other: Measured) -> bool:
+        """Tell whether this explains the images that both have held out better, by their mean log-likelihood."""
+        both = sorted(set(self.indices_N.tolist()) & set(other.indices_N.tolist()))
+        return bool(both) and self._log_likelihood_of(both) > other._log_likelihood_of(both)
+
+    def _log_likelihood_of(self, indices: Sequence[int]) -> float:
+        rows = [self.indices_N.tolist().index(index) for index in indices]
+        return log_likelihood(self.logits_NC[rows], self.labels_N[rows])
+
+
+def make_metrics(
+    support: SupportFeatures,
+    groups: Sequence[Hashable],
+    known: Labelled,
+    learnt: LearntHead,
+    *,
+    frozen: Measured,
+    tuned: Measured | None,
+    is_tuned: bool,
+    method: str,
+) -> dict[str, Any]:
+    """Return what was measured, as JSON values.
+
+    Args:
+        support: the support set.
+        groups: group of each image.
+        known: the images by the tower that is served.
+        learnt: the head that is served.
+        frozen: the head on the frozen tower.
+        tuned: the head on fine-tuned towers; None where nothing was validated.
+        is_tuned: whether the fine-tuned tower is served.
+        method: of the recipe that was asked for.
+    """
+    served = tuned if is_tuned else frozen
+    is_measured = served is not None and len(served.labels_N) > 0
+    held = served if served is not None and is_measured else None
+    labels = support.support_set.labels
+    metrics: dict[str, Any] = {
+        "num_support_images": sum(known.shot for known in support.support_set.classes),
+        "training_accuracy": _training_accuracy(support, known, learnt),
+        "expected_accuracy": None if held is None else _accuracy(held.said_N, held.labels_N) | {"how": held.how},
+        "zero_shot": _zero_shot(support, held),
+        "linear_probe": None if held is None else _accuracy(held.probe_N, held.labels_N),
+        "frozen_head": _accuracy(frozen.said_N, frozen.labels_N) if len(frozen.labels_N) else None,
+        "fine_tuned": None if tuned is None or not len(tuned.labels_N) else _accuracy(tuned.said_N, tuned.labels_N),
+        "per_class": _per_class(support, held),
+        "confusion": None if held is None else _confusion(held, len(labels)),
+        "mistakes": [] if held is None else _mistakes(support, held),
+        "calibration_error": None if held is None else _calibration(held, learnt),
+        "largest_coverage": None if held is None else largest_coverage(len(held.labels_N)),
+        "unknown": None
+        if learnt.familiarity is None
+        else {"threshold": learnt.familiarity.usual.threshold(), "num_images": learnt.familiarity.usual.num_values},
+        "groups": len(set(groups)),
+        "choice": {
+            "method": method,
+            "tower": "fine-tuned" if is_tuned else "frozen",
+            "scales": learnt.scales,
+        },
+    }
+    facts = Facts(labels, tuple(one.shot for one in support.support_set.classes), metrics, is_tuned=is_tuned)
+    return metrics | {"advice": advise(facts)}
+
+
+def _accuracy(said_N: Tensor, labels_N: Tensor) -> dict[str, Any]:
+    correct, total = int((said_N == labels_N).sum()), len(labels_N)
+    low, high = wilson_interval(correct, total, WIDENING)
+    return {"accuracy": correct / total, "low": low, "high": high, "num_images": total}
+
+
+def _training_accuracy(support: SupportFeatures, known: Labelled, learnt: LearntHead) -> float:
+    """Return the share of images, which the model has learnt from, that it classifies correctly: an upper bound."""
+    is_real_S = known.labels_S < support.way
+    said_S = learnt.linear.scores(known.features.flat())[is_real_S, : support.way].argmax(dim=-1)
+    return float((said_S == known.labels_S[is_real_S]).double().mean())
+
+
+def _zero_shot(support: SupportFeatures, held: Measured | None) -> dict[str, Any]:
+    """Return the class prompts' accuracy on the held-out images, or on all of them, since it has seen none."""
+    frozen = support.frozen
+    scores_SC = BASES["text"](frozen, DEFAULT_RIDGE).scores(frozen.features.flat())[:, : support.way]
+    indices = held.indices_N if held is not None else (frozen.labels_S < support.way).nonzero().flatten()
+    return _accuracy(scores_SC[indices].argmax(dim=-1), frozen.labels_S[indices])
+
+
+def _per_class(support: SupportFeatures, held: Measured | None) -> list[dict[str, Any]]:
+    rows = []
+    for index, known in enumerate(support.support_set.classes):
+        is_of_class = held.labels_N == index if held is not None else torch.zeros(0, dtype=torch.bool)
+        num_held = int(is_of_class.sum())
+        right = int((held.said_N[is_of_class] == index).sum()) if held is not None else 0
+        rows.append(
+            {
+                "label": known.label,
+                "num_images": known.shot,
+                "num_held_out": num_held,
+                "recall": right / num_held if num_held else None,
+            }
+        )
+    return rows
+
+
+def _confusion(held: Measured, way: int) -> list[list[int]]:
+    """Return how many images of each class (row) were taken for each class (column)."""
+    counts: list[list[int]] = torch.bincount(held.labels_N * way + held.said_N, minlength=way * way).view(way, way).tolist()
+    return counts
+
+
+def _mistakes(support: SupportFeatures, held: Measured) -> list[dict[str, Any]]:
+    """Return the images that were taken for another class, the surest mistakes first."""
+    probabilities_NC, labels = held.logits_NC.softmax(dim=-1), support.support_set.labels
+    wrong = (held.said_N != held.labels_N).nonzero().flatten().tolist()
+    rows = [
+        {
+            "image": support.images[int(held.indices_N[row])].name,
+            "label": labels[int(held.labels_N[row])],
+            "said": labels[int(held.said_N[row])],
+            "probability": float(probabilities_NC[row].max()),
+        }
+        for row in wrong
+    ]
+    return sorted(rows, key=lambda row: -float(row["probability"]))
+
+
+def _calibration(held: Measured, learnt: LearntHead) -> dict[str, float]:
+    """Return the calibration error of the head, and what it would be at the usual scale of its first base."""
+    first, scale = next(iter(learnt.scales.items()))
+    usual_NC = held.logits_NC * (USUAL_SCALES[first] / scale)
+    return {
+        "before": calibration_error(usual_NC.softmax(dim=-1), held.labels_N),
+        "after": calibration_error(held.logits_NC.softmax(dim=-1), held.labels_N),
+    }
