@@ -5,8 +5,8 @@ Shapes: B images, V level vectors of a readout, W tower width, F = V x W, D join
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -37,9 +37,23 @@ class ImageFeatures:
         """Return the number of images."""
         return len(self.levels_BF)
 
-    def take(self, indices: Tensor | Sequence[int]) -> ImageFeatures:
-        """Return the features of some of the images."""
-        return ImageFeatures(self.levels_BF[indices], self.joint_BD[indices], self.pooled_BW[indices])
+    @cached_property
+    def levels_gram_BB(self) -> Tensor:
+        """Products of every two images' levels: computed once, and then a part of it serves each fold."""
+        return self.levels_BF @ self.levels_BF.mT
+
+    @cached_property
+    def pooled_gram_BB(self) -> Tensor:
+        """Products of every two images' pooled tokens."""
+        return self.pooled_BW @ self.pooled_BW.mT
+
+    def take(self, indices: Tensor) -> ImageFeatures:
+        """Return the features of some of the images, and those products of theirs that are there already."""
+        taken = ImageFeatures(self.levels_BF[indices], self.joint_BD[indices], self.pooled_BW[indices])
+        for name in ("levels_gram_BB", "pooled_gram_BB"):
+            if name in self.__dict__:
+                taken.__dict__[name] = self.__dict__[name][indices][:, indices]
+        return taken
 
     def flat(self) -> Tensor:
         """Return phi_BX, the input of a `LinearHead`."""

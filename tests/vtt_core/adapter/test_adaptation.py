@@ -107,7 +107,7 @@ def test_auto_publishes_what_explains_the_left_out_images_better(tiny_backbone: 
     assert tuned is not None
     chosen = adapted.metrics["choice"]["tower"]
     assert (chosen == "fine-tuned") == tuned.is_better_than(frozen)
-    assert adapted.adapter.manifest.recipe["method"] == ("auto" if chosen == "fine-tuned" else "frozen")
+    assert adapted.adapter.manifest.recipe["method"] == ("clip-lora+vtt" if chosen == "fine-tuned" else "frozen")
 
 
 def test_with_one_image_a_class_auto_does_not_fine_tune(
