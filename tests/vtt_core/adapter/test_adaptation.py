@@ -103,7 +103,7 @@ def test_auto_publishes_what_explains_the_left_out_images_better(tiny_backbone: 
     adaptation = Adaptation(tiny_backbone, four_shot, METHODS["auto"], 0)
     list(adaptation.steps())
     adapted = adaptation.finish()
-    frozen, tuned = adaptation._measured_frozen, adaptation._measured_tuned
+    frozen, tuned = adaptation._frozen_on_validation_folds, adaptation._measured_tuned
     assert tuned is not None
     chosen = adapted.metrics["choice"]["tower"]
     assert (chosen == "fine-tuned") == tuned.is_better_than(frozen)
