@@ -9,6 +9,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
+from app.cli.adapt import METRICS_FILE
 from app.cli.console import stderr_console
 from app.reports.again import command_for
 from app.reports.data import DataFacts
@@ -18,9 +19,8 @@ from app.reports.page import render_report
 from vtt_core.contract.errors import AdapterFormatError, InputError
 from vtt_core.contract.manifest import AdapterManifest
 
-# The names of an adapter's files; vtt_core.adapter.files, which has the first one too, imports torch.
 MANIFEST_FILE = "manifest.json"
-METRICS_FILE = "metrics.json"
+"""As in vtt_core.adapter.files, which imports torch."""
 NO_METRICS = (
     f"There is no {METRICS_FILE} beside the adapter, so its accuracy and its support set are not known. Release 0.2 "
     "wrote none. Nor does the export of a service have one: the report of the model itself does, which that service gives."

@@ -43,6 +43,11 @@ class ReportFacts:
         return self.recipe.fine_tunes if self.metrics.is_fine_tuned is None else self.metrics.is_fine_tuned
 
     @property
+    def is_compared(self) -> bool:
+        """Whether fine-tuned and frozen tower were measured in the same folds."""
+        return self.metrics.fine_tuned is not None and self.metrics.frozen_head is not None
+
+    @property
     def shots(self) -> tuple[int, ...]:
         """Number of images of each class; empty where it is not known."""
         if self.data is not None:

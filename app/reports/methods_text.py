@@ -129,11 +129,18 @@ def _head(facts: ReportFacts, cite: Citations) -> list[str]:
     reads_text = any("text" in base for base in used)
     sentences = [f"Images were classified by {' plus '.join(named)}{f' ({prompt})' if reads_text else ''}."]
     if "text" in head.scales and "text" not in used:
-        sentences.append("The class prompts were not used, since they did not clearly improve on this.")
+        sentences.append("The class prompts were not used, since they did not clearly help.")
+    if head.has_negative:
+        sentences.append("The images of none of the classes are one more class of this classifier.")
     if head.added_labels:
         added = counted(len(head.added_labels), "class", "classes")
         sentences.append(f"{added} joined after the training, without a new one.")
     return sentences
+
+
+def _is_regularised(facts: ReportFacts) -> bool:
+    head = facts.manifest.head
+    return head is not None and any(_SOURCES.get(base, base) in ("ridge", "ridge-text") for base in head.scales)
 
 
 def _choice(facts: ReportFacts) -> list[str]:
@@ -149,8 +156,8 @@ def _validation(facts: ReportFacts) -> list[str]:
     metrics = facts.metrics
     grouped = facts.data is not None and facts.data.num_groups > 0
     sentences = [
-        f"Accuracy was estimated on the labelled images by {metrics.how}: each image was scored by classifiers that had not "
-        "learnt from it."
+        f"Accuracy was estimated on the labelled images by {metrics.how}: each held-out image was scored by classifiers "
+        "that had not learnt from it."
     ]
     if grouped:
         sentences.append("Images of one group were held out together.")
@@ -160,9 +167,9 @@ def _validation(facts: ReportFacts) -> list[str]:
             f"The fine-tuning was repeated from its start for each fold, with {recipe.validation_iterations} steps "
             f"({recipe.iterations} for the published model)."
         )
+    chosen = "The strength of regularisation and the scale" if _is_regularised(facts) else "The scale"
     sentences.append(
-        "The strength of regularisation and the scale of the scores were chosen on these held-out scores too, so the estimates "
-        "may be slightly optimistic."
+        f"{chosen} of the scores came from these held-out scores too, so the estimates may be slightly optimistic."
     )
     return sentences
 
@@ -184,13 +191,13 @@ def _baselines(facts: ReportFacts) -> list[str]:
     named: list[tuple[str, Accuracy | None]] = [
         ("the class prompts alone (zero-shot)", metrics.zero_shot),
         ("a linear probe on the frozen model", metrics.linear_probe),
-        ("the same kind of head on the frozen model", metrics.frozen_head if facts.is_fine_tuned else None),
-        ("the fine-tuned model with its head", None if facts.is_fine_tuned else metrics.fine_tuned),
+        ("the fine-tuned model with a head", None if facts.is_fine_tuned else metrics.fine_tuned),
+        ("the frozen model with a head", metrics.frozen_head if facts.is_compared or facts.is_fine_tuned else None),
     ]
     known = [f"{name} {percent(one.accuracy)} ({span(one)})" for name, one in named if one is not None]
     sentences = [f"For comparison: {'; '.join(known)}."] if known else []
-    if metrics.fine_tuned is not None and metrics.frozen_head is not None:
-        sentences.append("The head on the frozen model was cross-validated by itself, in up to 5 folds.")
+    if facts.is_compared:
+        sentences.append("Fine-tuned and frozen model, each with a head, were compared in the same folds.")
     return sentences
 
 
@@ -210,7 +217,7 @@ def _certainty(facts: ReportFacts, cite: Citations) -> list[str]:
         )
     if metrics.num_familiar is not None:
         sentences.append(
-            "An image whose similarity with every class mean is below a threshold is rejected as none of the classes; the "
+            "An image whose similarity with the class means is below a threshold is rejected as none of the classes; the "
             f"threshold is Student's prediction bound of {metrics.num_familiar} held-out images."
         )
     return sentences

@@ -105,7 +105,7 @@ def _chart(facts: ReportFacts) -> Chart | None:
     named = [
         (f"This model ({tower})", metrics.expected),
         ("Fine-tuned, with a head", None if facts.is_fine_tuned else metrics.fine_tuned),
-        ("Unchanged backbone, same kind of head", metrics.frozen_head if facts.is_fine_tuned else None),
+        ("Unchanged backbone, with a head", metrics.frozen_head if facts.is_compared or facts.is_fine_tuned else None),
         ("Linear probe on the unchanged backbone", metrics.linear_probe),
         ("Class names alone (zero-shot)", metrics.zero_shot),
     ]
