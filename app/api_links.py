@@ -55,6 +55,7 @@ def _model_links(model_id: str) -> dict[str, Link]:
         "predict_with_model": Link(f"post {_MODEL}/predict", where),
         "predict": Link("post /predict", body=where),
         "export_adapter": Link(f"get {_MODEL}/exports/adapter", where),
+        "export_report": Link(f"get {_MODEL}/exports/report", where),
         "pin_model": Link(f"put {_MODEL}/pin", where),
         "unpin_model": Link(f"delete {_MODEL}/pin", where),
         "point_alias": Link(f"put {_ALIAS}", body={"model_id": model_id}),

@@ -27,6 +27,7 @@ from app.cli.health import health
 from app.cli.keys import keys
 from app.cli.predict import predict
 from app.cli.renamed import draw
+from app.cli.report import report
 from app.cli.restore import restore
 from app.cli.sample_images import sample_images
 from app.cli.store import store
@@ -45,7 +46,7 @@ cli = typer.Typer(
 bench = typer.Typer(help="Compare alternatives in turn, and print ratios with their spread.", no_args_is_help=True)
 GROUPS = {
     "Service": (up, api, worker),
-    "Adapt": (adapt, predict, backbones, demo, sample_images),
+    "Adapt": (adapt, predict, report, backbones, demo, sample_images),
     "Operate": (health, backup, restore),
 }
 for group, commands in GROUPS.items():
