@@ -10,13 +10,14 @@ from app.infra.settings import Role
 from app.jobs.endpoints import router as jobs
 from app.models.endpoints import router as models
 from app.predictions.endpoints import router as predictions
+from app.reports.endpoints import router as reports
 from app.support_sets.endpoints import router as support_sets
 
 _CONTROL = (support_sets, jobs, models, backbones)
 _ROUTERS: dict[Role, tuple[APIRouter, ...]] = {
-    Role.ALL: (*_CONTROL, predictions, health),
+    Role.ALL: (*_CONTROL, reports, predictions, health),
     Role.CONTROL: (*_CONTROL, health),
-    Role.PREDICT: (predictions, health),
+    Role.PREDICT: (reports, predictions, health),
 }
 
 

@@ -25,8 +25,8 @@ from vtt_core.heads.features import ImageFeatures, features_of
 from vtt_core.ingest.decode import decode_with_format
 from vtt_core.inspection.facts import PlainFacts, facts_of
 
-CHUNK_IMAGES = 64
-"""Images in memory and in one forward pass at once."""
+CHUNK_IMAGES = 16
+"""Images in memory and in one forward pass at once. Few, so that predictions do not wait long for the threads that decode."""
 
 ReadImage = Callable[[ImageToInspect], tuple[Tensor, PlainFacts]]
 ReadAll = Callable[[ReadImage, Sequence[ImageToInspect]], Iterable[tuple[Tensor, PlainFacts]]]

@@ -17,7 +17,7 @@ from vtt_core.heads.bases import BASES
 from vtt_core.heads.linear_head import sum_of
 from vtt_core.inspection.examined import Examined
 from vtt_core.inspection.recognition import FEW_IMAGES, Recognition, measured
-from vtt_core.inspection.words import percent
+from vtt_core.inspection.words import series
 
 NUM_DRAWS = 20
 WORTH_SAYING = 0.03
@@ -70,10 +70,11 @@ def curve_findings(curve: Sequence[CurvePoint], gain: float | None) -> list[Find
     """Return a finding if more images would help."""
     if gain is None or gain < WORTH_SAYING:
         return []
-    steps = ", ".join(f"with {point.shot} {percent(point.measured.accuracy)}" for point in curve)
+    shots = series([str(point.shot) for point in curve])
+    accuracies = series([f"{100 * point.measured.accuracy:.0f}" for point in curve])
     sentence = (
-        f"More images help. Of those held out are recognised: {steps}."
-        f" {2 * curve[-1].shot} images of each class would likely add about {100 * gain:.0f} points."
+        f"More images help: learnt from {shots} images of each class, {accuracies} % of the others are recognised."
+        f" From {2 * curve[-1].shot} it would likely be about {100 * gain:.0f} points more."
     )
     return [Finding("classes.more_images_help", "notice", sentence)]
 

@@ -165,10 +165,11 @@ def _weak(examined: Examined, label: int, recognition: Recognition) -> Finding |
     taken = f" It is most often taken for {other!r}." if other is not None else ""
     is_or_are = "is" if num_correct == 1 else "are"
     sentence = (
-        f"Of {name!r}, {num_correct} of {counted(num_images, 'held-out image')} {is_or_are} recognised,"
-        f" of all classes {percent(recognition.measured.accuracy)}.{taken} More images of this class would help most."
+        f"Of {name!r}, {num_correct} of {counted(num_images, 'held-out image')} {is_or_are} recognised"
+        f" (all classes: {percent(recognition.measured.accuracy)}).{taken} More images of this class would help most."
     )
-    return Finding("classes.weak", "notice", sentence)
+    missed = (is_own_N & (recognition.said_N != label)).nonzero().flatten().tolist()
+    return Finding("classes.weak", "notice", sentence, tuple(examined.images[recognition.indices[at]].name for at in missed))
 
 
 def single_findings(examined: Examined) -> list[Finding]:

@@ -13,7 +13,12 @@ def listed(names: Sequence[str]) -> str:
     quoted = [repr(name) for name in names]
     if len(quoted) > NUM_NAMED:
         quoted = [*quoted[:NUM_NAMED], f"{len(quoted) - NUM_NAMED} more"]
-    return quoted[0] if len(quoted) == 1 else f"{', '.join(quoted[:-1])} and {quoted[-1]}"
+    return series(quoted)
+
+
+def series(parts: Sequence[str]) -> str:
+    """Return parts with commas and a last `and`."""
+    return parts[0] if len(parts) == 1 else f"{', '.join(parts[:-1])} and {parts[-1]}"
 
 
 def counted(number: int, noun: str, plural: str | None = None) -> str:
