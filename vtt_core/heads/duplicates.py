@@ -109,15 +109,15 @@ def joined_groups(groups: Sequence[Hashable | None], pairs: Sequence[tuple[int, 
 def _spanning_tree(levels_SF: Tensor) -> list[tuple[float, int, int]]:
     """Return the edges of the minimum spanning tree with their cosine distances, the shortest first, by Prim's method."""
     count = len(levels_SF)
+    distance_SS = (1 - levels_SF @ levels_SF.mT).clamp_min_(0)
     nearest_S = levels_SF.new_full((count,), torch.inf)
     parent_S = torch.zeros(count, dtype=torch.long)
     is_open_S = torch.ones(count, dtype=torch.bool)
     edges, current = [], 0
     for _ in range(count - 1):
         is_open_S[current] = False
-        distance_S = (1 - levels_SF @ levels_SF[current]).clamp_min(0)
-        is_nearer_S = is_open_S & (distance_S < nearest_S)
-        nearest_S = torch.where(is_nearer_S, distance_S, nearest_S)
+        is_nearer_S = is_open_S & (distance_SS[current] < nearest_S)
+        nearest_S = torch.where(is_nearer_S, distance_SS[current], nearest_S)
         parent_S[is_nearer_S] = current
         current = int(torch.where(is_open_S, nearest_S, torch.inf).argmin())
         edges.append((float(nearest_S[current]), int(parent_S[current]), current))

@@ -33,7 +33,8 @@ def copies_in(examined: Examined) -> list[tuple[int, int]]:
     """Return pairs of images that look like one photo, the smaller index first."""
     levels_SF = examined.features.levels_BF
     correlation_SS = _correlations(examined)
-    is_same_SS = (levels_SF @ levels_SF.mT > MIN_COSINE) & (correlation_SS > SAME_PARTS)
+    rough_SF = levels_SF.float()
+    is_same_SS = (rough_SF @ rough_SF.mT > MIN_COSINE) & (correlation_SS > SAME_PARTS)
     pairs = {(first, second) for first, second in is_same_SS.triu(1).nonzero().tolist()}
     pairs |= {pair for pair in near_duplicates(levels_SF) if correlation_SS[pair] > SIMILAR_PARTS}
     return sorted(pairs)

@@ -36,7 +36,7 @@ MAX_SENTENCES = 10
 MIN_HELD_OUT = 20
 """Images from which on the classes can be said not to be told apart."""
 NUM_ROUNDS = 4
-FEW_IMAGES, MANY_IMAGES = 250, 1000
+FEW_IMAGES, MANY_IMAGES = 250, 600
 """Up to the first number all rounds are done; above the second the ridge, whose time grows with the third power, is not."""
 
 
