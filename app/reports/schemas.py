@@ -54,6 +54,7 @@ class ShortcutAnswer(_OfReport):
     accuracy: float
     chance: float
     p_value: float = Field(description="How often labels at random do as well, times the number of facts; at most 1")
+    told: list[str] = Field(description="Classes most of whose images are told")
     is_shortcut: bool
 
 

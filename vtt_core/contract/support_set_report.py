@@ -87,6 +87,8 @@ class Shortcut:
     chance: float
     p_value: float
     """How often labels at random do as well, times the number of facts that were tried; at most 1."""
+    told: tuple[str, ...]
+    """Classes most of whose images are told."""
     is_shortcut: bool
 
 

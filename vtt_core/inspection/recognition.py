@@ -144,8 +144,8 @@ def recognition_findings(examined: Examined, recognition: Recognition) -> list[F
     all_in_all, chance = recognition.measured, 1 / examined.way
     if all_in_all.num_images >= MIN_HELD_OUT and all_in_all.accuracy - all_in_all.half_width <= chance:
         sentence = (
-            f"The classes are hardly told apart: {percent(all_in_all.accuracy)} of held-out images are recognised,"
-            f" and chance is {percent(chance)}. Try another backbone, more images, or larger ones."
+            f"The classes are hardly told apart: {percent(all_in_all.accuracy)} of {all_in_all.num_images} held-out images are"
+            f" recognised, which may be chance ({percent(chance)}). Try another backbone, more images, or larger ones."
         )
         return [Finding("classes.not_told_apart", "problem", sentence)]
     weak = [finding for label in range(examined.way) if (finding := _weak(examined, label, recognition)) is not None]
@@ -166,7 +166,7 @@ def _weak(examined: Examined, label: int, recognition: Recognition) -> Finding |
     is_or_are = "is" if num_correct == 1 else "are"
     sentence = (
         f"Of {name!r}, {num_correct} of {counted(num_images, 'held-out image')} {is_or_are} recognised"
-        f" (all classes: {percent(recognition.measured.accuracy)}).{taken} More images of this class would help most."
+        f" (all classes: {percent(recognition.measured.accuracy)}).{taken} More images of this class would help."
     )
     missed = (is_own_N & (recognition.said_N != label)).nonzero().flatten().tolist()
     return Finding("classes.weak", "notice", sentence, tuple(examined.images[recognition.indices[at]].name for at in missed))

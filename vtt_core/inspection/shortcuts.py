@@ -19,14 +19,14 @@ from numpy.typing import NDArray
 from vtt_core.contract.support_set_report import Finding, Measured, Shortcut
 from vtt_core.inspection.examined import Examined
 from vtt_core.inspection.facts import PlainFacts
-from vtt_core.inspection.words import percent
+from vtt_core.inspection.words import NUM_NAMED, listed, percent
 
 SIGNIFICANCE = 0.01
 """How often one of the facts may seem to tell the class of images at random."""
 LEAST_EFFECT = 0.05
 """Least accuracy over chance, as a share of what is possible."""
 STRONG_EFFECT = 0.5
-"""The same from which on a shortcut is a problem."""
+"""The same within a class from which on most of its images are told, which makes a shortcut a problem."""
 LIKE_THE_HEAD = 0.9
 """Colour is a shortcut if it does at least as well as this share of the head's accuracy."""
 NUM_PERMUTATIONS = 999
@@ -46,15 +46,15 @@ class _Fact:
 
 
 _FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "JPEG2000")
-COLOUR = "mean colour"
+SIZE, RATIO, COLOUR = "image size", "aspect ratio", "mean colour"
 FACTS = (
     _Fact(
-        "image size",
+        SIZE,
         lambda facts: (math.log(facts.width * facts.height),),
         "Scale the images of all classes alike, or take them with one camera.",
     ),
     _Fact(
-        "aspect ratio",
+        RATIO,
         lambda facts: (math.log(facts.width / facts.height),),
         "Crop the images of all classes alike.",
     ),
@@ -87,13 +87,18 @@ def shortcuts(examined: Examined, groups: Sequence[int], head: Measured | None) 
     found = []
     for fact in FACTS:
         values_SE = np.array([fact.value(examined.images[index].facts) for index in indices])
-        accuracy, p_value = _tell(values_SE, labels, examined.way)
-        p_value = min(1.0, p_value * len(FACTS))
+        shares_S, p_value = _tell(values_SE, labels, examined.way)
+        accuracy, p_value = float(shares_S.mean()), min(1.0, p_value * len(FACTS))
         chance = 1 / examined.way
         is_shortcut = p_value < SIGNIFICANCE and accuracy - chance >= LEAST_EFFECT * (1 - chance)
         if fact.name == COLOUR:
             is_shortcut = is_shortcut and head is not None and accuracy >= LIKE_THE_HEAD * head.accuracy
-        found.append(Shortcut(fact.name, accuracy, chance, p_value, is_shortcut))
+        told = [
+            name
+            for label, name in enumerate(examined.labels)
+            if (labels == label).any() and shares_S[labels == label].mean() - chance >= STRONG_EFFECT * (1 - chance)
+        ]
+        found.append(Shortcut(fact.name, accuracy, chance, p_value, tuple(told), is_shortcut))
     return found
 
 
@@ -101,9 +106,7 @@ def shortcut_findings(found: Sequence[Shortcut], head: Measured | None) -> list[
     """Return a finding for each fact that gives the class away."""
     advice = {fact.name: fact.advice for fact in FACTS}
     findings = []
-    for one in found:
-        if not one.is_shortcut:
-            continue
+    for one in _without_twins(found):
         tells = (
             f"The {one.fact} alone tells the class of {percent(one.accuracy)} of the images; chance is {percent(one.chance)}"
         )
@@ -112,11 +115,18 @@ def shortcut_findings(found: Sequence[Shortcut], head: Measured | None) -> list[
             sentence = f"{tells}, and the frozen backbone tells {percent(head.accuracy)}. {advice[one.fact]}"
             findings.append(Finding("shortcut.colour", "notice", sentence))
             continue
-        is_strong = one.accuracy - one.chance >= STRONG_EFFECT * (1 - one.chance)
         kind = f"shortcut.{one.fact.replace(' ', '_')}"
-        sentence = f"{tells}. A model may learn it instead of what is shown. {advice[one.fact]}"
-        findings.append(Finding(kind, "problem" if is_strong else "notice", sentence))
+        most = f", most of all {listed(one.told)}" if 0 < len(one.told) <= NUM_NAMED else ""
+        sentence = f"{tells}{most}. A model may learn it instead of what is shown. {advice[one.fact]}"
+        findings.append(Finding(kind, "problem" if one.told else "notice", sentence))
     return findings
+
+
+def _without_twins(found: Sequence[Shortcut]) -> list[Shortcut]:
+    """Return the shortcuts; of image size and aspect ratio, which have one cause, the one that tells more."""
+    twins = [one for one in found if one.fact in (SIZE, RATIO) and one.is_shortcut]
+    best = max(twins, key=lambda one: one.accuracy, default=None)
+    return [one for one in found if one.is_shortcut and (one.fact not in (SIZE, RATIO) or one is best)]
 
 
 def _one_of_each(examined: Examined, groups: Sequence[int]) -> list[int]:
@@ -128,19 +138,19 @@ def _one_of_each(examined: Examined, groups: Sequence[int]) -> list[int]:
     return indices[:: math.ceil(len(indices) / _MOST_IMAGES)] if indices else []
 
 
-def _tell(values_SE: NDArray[np.float64], labels: Labels, num_classes: int) -> tuple[float, float]:
-    """Return the accuracy of the nearest other images, and how often labels at random do as well."""
+def _tell(values_SE: NDArray[np.float64], labels: Labels, num_classes: int) -> tuple[NDArray[np.float64], float]:
+    """Return the share of votes that the true class of each image gets, and how often labels at random do as well."""
     unique_UE, cell_S = np.unique(values_SE, axis=0, return_inverse=True)
     if len(unique_UE) == 1:
-        return 1 / num_classes, 1.0
+        return np.full(len(labels), 1 / num_classes), 1.0
     nearest_U = _nearest_cells(unique_UE, np.bincount(cell_S.ravel()))
-    accuracy = _accuracy(cell_S.ravel(), nearest_U, labels, num_classes)
+    shares_S = _shares(cell_S.ravel(), nearest_U, labels, num_classes)
     random, num_as_well, num_tried = np.random.default_rng(0), 0, 0
     while num_tried < NUM_PERMUTATIONS and num_as_well < _ENOUGH:
         shuffled = random.permutation(labels)
-        num_as_well += _accuracy(cell_S.ravel(), nearest_U, shuffled, num_classes) >= accuracy - 1e-9
+        num_as_well += bool(_shares(cell_S.ravel(), nearest_U, shuffled, num_classes).mean() >= shares_S.mean() - 1e-9)
         num_tried += 1
-    return accuracy, (num_as_well + 1) / (num_tried + 1)
+    return shares_S, (num_as_well + 1) / (num_tried + 1)
 
 
 def _nearest_cells(unique_UE: NDArray[np.float64], counts_U: Labels) -> Labels:
@@ -151,8 +161,8 @@ def _nearest_cells(unique_UE: NDArray[np.float64], counts_U: Labels) -> Labels:
     return nearest_U
 
 
-def _accuracy(cell_S: Labels, nearest_U: Labels, labels: Labels, num_classes: int) -> float:
-    """Return the mean share of votes that the true class gets.
+def _shares(cell_S: Labels, nearest_U: Labels, labels: Labels, num_classes: int) -> NDArray[np.float64]:
+    """Return the share of votes that the true class of each image gets.
 
     Images with the same value vote together. A vote counts less, the more images its class has beside the one in question.
     """
@@ -165,5 +175,5 @@ def _accuracy(cell_S: Labels, nearest_U: Labels, labels: Labels, num_classes: in
     others_SC = np.tile(np.bincount(labels, minlength=num_classes).astype(float), (len(labels), 1))
     others_SC[rows, labels] -= 1
     weighted_SC = votes_SC / np.maximum(others_SC, 1)
-    shares_S = weighted_SC[rows, labels] / np.maximum(weighted_SC.sum(axis=1), 1e-12)
-    return float(shares_S.mean())
+    shares_S: NDArray[np.float64] = weighted_SC[rows, labels] / np.maximum(weighted_SC.sum(axis=1), 1e-12)
+    return shares_S

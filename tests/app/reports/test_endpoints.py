@@ -90,6 +90,15 @@ def test_a_process_without_a_backbone_is_not_ready(make_api: MakeApi) -> None:
     assert (answer.status_code, answer.json()["code"]) == (503, "predictions.not_ready")
 
 
+def test_a_report_that_would_wait_too_long_is_refused_before_it_begins(api: Api) -> None:
+    support_set, queue = api.upload(), api.context.bounds.reports
+    queue.calibrate(1.0, 10)
+    queue.num_units = 100
+    answer = api.client.post(f"/v1/support-sets/{support_set}/report")
+    assert (answer.status_code, answer.json()["code"]) == (503, "service.overloaded")
+    assert "Retry-After" in answer.headers
+
+
 @pytest.mark.parametrize(("role", "status"), [(Role.CONTROL, 404), (Role.PREDICT, 200), (Role.ALL, 200)])
 def test_the_roles_with_a_backbone_answer(make_api: MakeApi, role: Role, status: int) -> None:
     support_set = make_api(role=Role.ALL).upload()

@@ -34,9 +34,22 @@ def test_the_same_fact_in_images_of_both_classes_is_no_shortcut(kind: str) -> No
     assert found(change(examined_set([8, 8]), [0, 2, 4, 9, 11, 13], **ALIKE[kind])) == []
 
 
-def test_one_class_of_many_that_is_different_is_a_notice() -> None:
+def test_one_class_of_many_that_is_different_is_a_problem_and_named() -> None:
     (finding,) = found(change(examined_set([6] * 6), range(6), image_format="PNG"))
+    assert (finding.kind, finding.severity) == ("shortcut.file_format", "problem")
+    assert "most of all 'class0'" in finding.sentence
+
+
+def test_a_fact_that_helps_with_every_class_and_gives_none_away_is_a_notice() -> None:
+    examined = change(examined_set([16, 16]), [*range(13), *range(16, 19)], image_format="PNG")
+    (finding,) = found(examined)
     assert (finding.kind, finding.severity) == ("shortcut.file_format", "notice")
+    assert "most of all" not in finding.sentence
+
+
+def test_size_and_aspect_ratio_have_one_sentence() -> None:
+    (finding,) = found(change(examined_set([8, 8]), range(8), width=300, height=80))
+    assert finding.kind == "shortcut.image_size"
 
 
 def test_of_few_images_nothing_is_said() -> None:
