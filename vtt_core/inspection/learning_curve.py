@@ -1,6 +1,9 @@
 """Tell what more images would bring, from what the images that are there bring.
 
 Shapes: S images, C classes.
+Source: `gain_of_doubling` against the real gain on other images, with `mini` on 8 support sets each. With 5 images of each
+    class, so from 4 to 8: EuroSAT 7.1 points expected and 7.4 real, CropDisease 8.3 and 7.2, ISIC 5.3 and 6.2. With 3 images
+    7.2 and 8.9 on average, with 9 images 5.9 and 6.3. A single set is off by 2 to 8 points (standard deviation).
 """
 
 from __future__ import annotations
