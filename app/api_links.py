@@ -34,6 +34,7 @@ def _set_links(set_id: str) -> dict[str, Link]:
     return {
         "get_support_set": Link(f"get {_SET}", where),
         "add_images": Link(f"post {_SET}/images", where),
+        "report_on_support_set": Link(f"post {_SET}/report", where),
         "delete_support_set": Link(f"delete {_SET}", where),
         "create_job": Link(f"post {_JOBS}", body=where),
     }

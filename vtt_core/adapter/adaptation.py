@@ -34,6 +34,7 @@ from vtt_core.contract.progress import StepReport
 from vtt_core.contract.recipe import AUTO, AUTO_FINETUNING, FINETUNING_PAYS, FinetuneRecipe
 from vtt_core.contract.support_set import SupportSet, check_shape
 from vtt_core.heads.bases import LOGIT_SCALE, Labelled
+from vtt_core.heads.duplicates import joined_groups
 from vtt_core.heads.features import ImageFeatures
 from vtt_core.heads.folds import Fold, make_folds
 from vtt_core.heads.learn import LearntHead, Splits, frozen_splits, learn_head
@@ -80,10 +81,10 @@ class Adaptation:
         if finetune_checkpoint is not None:
             _ = self.finetune  # a checkpoint of something else is refused now, not at the first step
 
-    @property
-    def groups(self) -> list[Any]:
-        """Group of each image: those of one group are held out together."""
-        return self.support.user_groups
+    @cached_property
+    def groups(self) -> list[int]:
+        """Number of each image's group: what its user says, or copies of one photo. A group is held out as a whole."""
+        return joined_groups([image.group for image in self.support.images], self.support.duplicates)
 
     @cached_property
     def frozen_splits(self) -> Splits:

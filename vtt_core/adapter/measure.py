@@ -133,7 +133,11 @@ def make_metrics(
         "unknown": None
         if learnt.familiarity is None
         else {"threshold": learnt.familiarity.usual.threshold(), "num_images": learnt.familiarity.usual.num_values},
-        "groups": len(set(groups)),
+        "groups": {
+            "count": len(set(groups)),
+            "near_duplicates": [[support.images[index].name for index in pair] for pair in support.duplicates],
+            "suspected_leaks": len(support.leaks),
+        },
         "choice": {
             "method": method,
             "tower": "fine-tuned" if results.is_tuned else "frozen",
