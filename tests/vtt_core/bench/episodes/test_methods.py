@@ -14,9 +14,9 @@ from vtt_core.adapter.strip import strip
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.bench.baselines.few_shot_task import FewShotTask
 from vtt_core.bench.baselines.registry import BASELINES
+from vtt_core.bench.episodes.adapter_methods import FinetuneMethod, make_method
 from vtt_core.bench.episodes.episode_images import EpisodeImages
 from vtt_core.bench.episodes.image_bank import ImageBank
-from vtt_core.bench.episodes.methods import FinetuneMethod, make_method
 from vtt_core.contract.method_spec import MethodSpec
 from vtt_core.contract.recipe import METHODS, FinetuneRecipe
 from vtt_core.training.finetune import Finetune

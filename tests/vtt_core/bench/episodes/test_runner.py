@@ -45,7 +45,7 @@ def test_all_methods_get_the_same_episodes(make_benchmark: Callable[..., Benchma
     def watching(name: str) -> Callable[[EpisodeImages], Tensor]:
         def predictions(images: EpisodeImages) -> Tensor:
             seen[name].append((images.support, images.query, images.seed))
-            return torch.zeros(len(images.query), dtype=torch.long)
+            return torch.zeros(len(images.query), len(images.labels))
 
         return predictions
 
