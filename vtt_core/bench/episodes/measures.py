@@ -12,6 +12,7 @@
 
 from __future__ import annotations
 
+ACCURACY = "accuracy"
 CALIBRATION_ERROR = "calibration_error"
 COVERAGES = (0.8, 0.9, 0.95)
 EXPECTED, EXPECTED_LOW, EXPECTED_HIGH = "expected_accuracy", "expected_low", "expected_high"
