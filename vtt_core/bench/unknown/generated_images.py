@@ -78,8 +78,8 @@ def _sparse_noise(source: np.random.Generator, side: int) -> Image.Image:
     return _mixed(is_on_HW.astype(float), _colour(source), _colour(source))
 
 
-def _of_one_colour(colour: Colour, source: np.random.Generator, side: int) -> Image.Image:
-    return Image.new("RGB", (side, side), colour)
+def _black_grey_or_white(source: np.random.Generator, side: int) -> Image.Image:
+    return Image.new("L", (side, side), int(source.choice((0, 128, 255)))).convert("RGB")
 
 
 def _any_colour(source: np.random.Generator, side: int) -> Image.Image:
@@ -172,13 +172,7 @@ def _canvas(source: np.random.Generator, side: int) -> tuple[Image.Image, ImageD
 
 PAINTERS: dict[str, tuple[Painter, ...]] = {
     "noise": (_colour_noise, _grey_noise, _soft_noise, _sparse_noise),
-    "flat": (
-        partial(_of_one_colour, (0, 0, 0)),
-        partial(_of_one_colour, (255, 255, 255)),
-        partial(_of_one_colour, (128, 128, 128)),
-        _any_colour,
-        _gradient,
-    ),
+    "flat": (_black_grey_or_white, _any_colour, _gradient),
     "texture": (_stripes, _checks, _clouds, _cells),
     "text": (
         partial(_text, (255, 255, 255), (0, 0, 0)),

@@ -1,7 +1,10 @@
 """Train on the classes of episodes, then offer images of none of them.
 
-A model that knows what it does not know rejects these, and few of the queries. Each episode gives the share of rejected queries,
-and for each set of other images the share that is accepted, and the AUROC: how often a query is more familiar than such an image.
+A model that knows what it does not know rejects these, and few of the queries. Each episode gives:
+
+- the share of queries that are rejected by mistake,
+- for each set of other images, the share that is accepted by mistake,
+- and the AUROC: how often a query is more familiar than such an image.
 
 Shapes: Q queries, B other images.
 Source: Hanley & McNeil 1982, the area under the ROC curve as a share of pairs.
