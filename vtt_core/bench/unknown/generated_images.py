@@ -116,7 +116,7 @@ def _cells(source: np.random.Generator, side: int) -> Image.Image:
     y_HW, x_HW = np.mgrid[:side, :side]
     points_P2 = source.uniform(0, side, (30, 2))
     distances_HWP = np.hypot(x_HW[..., None] - points_P2[:, 0], y_HW[..., None] - points_P2[:, 1])
-    nearest_HW2 = np.sort(distances_HWP, axis=-1)[..., :2]
+    nearest_HW2 = np.partition(distances_HWP, 1, axis=-1)[..., :2]
     return _mixed(np.clip((nearest_HW2[..., 1] - nearest_HW2[..., 0]) / 8, 0, 1), _colour(source), _colour(source))
 
 
