@@ -52,6 +52,7 @@ class Memo:
 
     def keep(self, key: Hashable, value: object, num_bytes: int) -> None:
         """Keep a value, and drop the least recently used ones if the cache is full."""
+        self.num_bytes -= self._kept.pop(key, (None, 0))[1]
         self._kept[key] = (value, num_bytes)
         self.num_bytes += num_bytes
         while self.num_bytes > self._max_bytes:

@@ -96,6 +96,9 @@ def test_the_least_recently_used_value_makes_room() -> None:
     memo.keep("c", "C", 40)
     assert (memo.get("a"), memo.get("b"), memo.get("c")) == ("A", None, "C")
     assert memo.num_bytes == 80
+    memo.keep("c", "D", 50)
+    assert (memo.get("a"), memo.get("c")) == ("A", "D")
+    assert memo.num_bytes == 90
 
 
 def test_a_bank_without_memory_gives_the_same(
