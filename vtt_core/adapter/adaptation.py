@@ -44,8 +44,8 @@ from vtt_core.training.seeding import derived_seed
 FINETUNE_TENSOR = "finetune"
 """Name of the tensor of a checkpoint that holds the checkpoint of the fine-tuning on all images."""
 _FEATURES = ("levels_BF", "joint_BD", "pooled_BW")
-_OF_THE_HEAD = ("frozen_head", "_finetune_recipe", "_fine_tunes", "_tuned_head", "_measured_frozen", "_measured_tuned")
-"""What a run keeps that depends on the recipe's head."""
+_OF_ANY_HEAD = ("groups", "frozen_splits", "folds", "finetune")
+"""What a run computes once and another head may read as well."""
 
 
 @dataclass(frozen=True)
@@ -228,8 +228,9 @@ class Adaptation:
         """Return the same run with another head: nothing that this one has trained so far is trained again."""
         other = copy.copy(self)
         other.recipe = replace(self.recipe, head=head)
-        for name in _OF_THE_HEAD:
-            other.__dict__.pop(name, None)
+        for name in [*other.__dict__]:
+            if isinstance(getattr(Adaptation, name, None), cached_property) and name not in _OF_ANY_HEAD:
+                del other.__dict__[name]
         return other
 
     @cached_property
