@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import time
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
@@ -18,12 +20,13 @@ from app.cli.renamed import warn_of_old_preset
 from app.cli.selection import LabelledImage, Selection, Survey, survey_images
 from app.domain.errors import AdapterExistsError
 from app.infra.data_folder import why_unwritable
+from app.reports.data import NEGATIVE, data_digest
 from vtt_core.contract.backbones import MINI, Weights, catalogue, check_backbone_id
 from vtt_core.contract.cores import usable_cores
 from vtt_core.contract.errors import BackboneUnavailableError, InputError, VttError
 from vtt_core.contract.interval import wilson_half_width
 from vtt_core.contract.method_spec import parse_spec
-from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.contract.recipe import AUTO, FinetuneRecipe
 from vtt_core.labels.checks import LabelReader
 
 if TYPE_CHECKING:
@@ -34,6 +37,8 @@ IMAGES_PER_BATCH = 64
 """Query images classified at once."""
 ADAPTER_FILES = ("manifest.json", "adapter.safetensors")
 """Files of an adapter, repeated here to import no torch; a test compares them with vtt_core/adapter/files.py."""
+METRICS_FILE = "metrics.json"
+"""Lies beside them: what was measured, and on what; `vtt report` reads it."""
 
 
 @dataclass(frozen=True)
@@ -47,13 +52,18 @@ class AdaptReport:
     zero_shot_accuracy: float | None
     """The same without fine-tuning: the backbone and the class prompts alone."""
     seconds: float
-    """Time of the fine-tuning, from the views of the support set to the stripped adapter."""
+    """From the decoded support set to the adapter."""
+    tower: str
+    """`frozen` or `fine-tuned`: which vision tower the adapter uses."""
     iterations: int
+    """Optimiser steps, those of the validation included."""
     absorption_stopped_at: int | None
     """Step that switched absorption off, or None."""
     adapter_bytes: int
     """Size of the files in the folder that was written."""
     classes: list[str]
+    metrics: dict[str, Any]
+    """What was measured on left-out support images; see docs/api.md."""
 
 
 def adapt(
@@ -69,8 +79,12 @@ def adapt(
         int | None, typer.Option(metavar="N", help="Optimiser steps; without it, those of the method's recipe.")
     ] = None,
     method: Annotated[
-        str, typer.Option(metavar="NAME[@PRESET][:FIELD=VALUE...]", help="What is fine-tuned, as in clip-lora+vtt@paper.")
-    ] = FinetuneRecipe().method,
+        str,
+        typer.Option(
+            metavar="NAME[@PRESET][:FIELD=VALUE...]",
+            help="auto chooses; frozen fine-tunes nothing; or what is fine-tuned, as in clip-lora+vtt@paper.",
+        ),
+    ] = AUTO,
     names: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON: folder name to class name.")] = None,
     groups: GroupsOption = None,
     group_prefix: GroupPrefixOption = False,
@@ -202,24 +216,27 @@ def run_adapt(
         num_threads: cores to fine-tune with; None for as many as torch uses.
     """
     # torch takes seconds to import; `vtt --help` and the service's control role do without it.
+    from vtt_core.adapter.adaptation import Adaptation  # noqa: PLC0415
     from vtt_core.adapter.files import load_adapter, save_adapter  # noqa: PLC0415
-    from vtt_core.adapter.strip import strip  # noqa: PLC0415
+    from vtt_core.adapter.strip import frozen_adapter  # noqa: PLC0415
     from vtt_core.backbones.device import resolve_device  # noqa: PLC0415
     from vtt_core.backbones.load import load_backbone  # noqa: PLC0415
-    from vtt_core.training.finetune import Finetune  # noqa: PLC0415
 
     frozen = load_backbone(backbone_id, device=resolve_device(device))
     started = time.monotonic()
-    finetune = Finetune(frozen, selection.support_set, recipe, seed, num_threads=num_threads)
-    zero_shot = strip(finetune)
+    adaptation = Adaptation(frozen, selection.support_set, recipe, seed, num_threads=num_threads)
+    num_steps = 0
     with FinetuneBar("fine-tuning") as bar:
-        for step_report in finetune.steps():
+        for step_report in adaptation.steps():
             bar.show(step_report.to_json())
-    adapter = strip(finetune)
+            num_steps = step_report.step
+    adapted = adaptation.finish()
     seconds = time.monotonic() - started
-    save_adapter(adapter, out)
+    save_adapter(adapted.adapter, out)
+    _write_metrics(selection, adapted.metrics, out)
     written = load_adapter(out)
     num_correct = _count_correct(frozen, written, selection.query_images)
+    zero_shot = frozen_adapter(frozen, selection.support_set.labels, recipe, seed)
     num_zero_shot = _count_correct(frozen, zero_shot, selection.query_images)
     num_query = len(selection.query_images)
     return AdaptReport(
@@ -227,11 +244,31 @@ def run_adapt(
         ci95=wilson_half_width(num_correct, num_query) if num_query else None,
         zero_shot_accuracy=num_zero_shot / num_query if num_query else None,
         seconds=round(seconds, 3),
-        iterations=recipe.iterations,
+        tower=adapted.metrics["choice"]["tower"],
+        iterations=num_steps,
         absorption_stopped_at=written.manifest.absorption_stopped_at,
-        adapter_bytes=sum(file.stat().st_size for file in out.iterdir() if file.is_file()),
+        adapter_bytes=sum((out / name).stat().st_size for name in ADAPTER_FILES),
         classes=list(selection.support_set.labels),
+        metrics=adapted.metrics,
     )
+
+
+def _write_metrics(selection: Selection, metrics: dict[str, Any], out: Path) -> None:
+    """Write what was measured, and a digest of what it was measured on."""
+    support_set = selection.support_set
+    named = [(known.label, image) for known in support_set.classes for image in known.images]
+    named += [(NEGATIVE, image) for image in support_set.negatives]
+    groups = {image.group for _, image in named if image.group is not None}
+    facts = {
+        "metrics": metrics,
+        "data": {
+            "sha256": data_digest((hashlib.sha256(image.encoded).hexdigest(), label) for label, image in named),
+            "classes": [{"label": known.label, "num_images": known.shot} for known in support_set.classes],
+            "num_groups": len(groups),
+            "num_negatives": len(support_set.negatives),
+        },
+    }
+    (out / METRICS_FILE).write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
 
 
 def _count_correct(backbone: Backbone, adapter: Adapter, query_images: Sequence[LabelledImage]) -> int:
@@ -252,10 +289,19 @@ def _write_summary(report: AdaptReport, out: Path) -> None:
     stopped = report.absorption_stopped_at
     switched = f", absorption off since step {stopped}" if stopped is not None else ""
     typer.echo(f"adapter    {out} ({report.adapter_bytes / 1e6:.2f} MB), {len(report.classes)} classes")
-    typer.echo(f"fine-tuned {report.iterations} steps in {report.seconds:.1f} s{switched}")
+    if report.tower == "fine-tuned":
+        typer.echo(f"fine-tuned {report.iterations} steps in {report.seconds:.1f} s{switched}")
+    else:
+        typer.echo(f"learnt     a head on the unchanged backbone in {report.seconds:.1f} s")
+    expected = report.metrics["expected_accuracy"]
+    if expected is not None:
+        ends = f"95 % interval {100 * expected['low']:.0f} to {100 * expected['high']:.0f} %"
+        typer.echo(f"expected   {100 * expected['accuracy']:.1f} % on new images ({ends}; {expected['how']})")
     if report.accuracy is not None and report.ci95 is not None and report.zero_shot_accuracy is not None:
         interval = f"{100 * report.accuracy:.1f} % ± {100 * report.ci95:.1f}"
-        typer.echo(f"accuracy   {interval} (zero-shot {100 * report.zero_shot_accuracy:.1f} %)")
+        typer.echo(f"accuracy   {interval} on other images (zero-shot {100 * report.zero_shot_accuracy:.1f} %)")
     else:
         typer.echo("accuracy   not measured: no image was left; pass --shot to keep some")
+    for sentence in report.metrics["advice"]:
+        typer.echo(f"note       {sentence}")
     stderr_console().print(f"try it: vtt predict {out} IMAGE", markup=False)

@@ -30,7 +30,7 @@ from app.infra.child_processes import die_with_parent
 from vtt_core.contract.backbones import MINI
 from vtt_core.contract.errors import TooFewShotsError
 from vtt_core.contract.interval import wilson_half_width
-from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.contract.recipe import AUTO, FinetuneRecipe
 from vtt_core.labels.checks import LabelReader
 
 SHOT = 5
@@ -54,10 +54,16 @@ def demo(
     names: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON: folder name to class name.")] = None,
     shot: Annotated[int, typer.Option(metavar="K", help="Images of each class to learn from.")] = SHOT,
     query: Annotated[int, typer.Option(metavar="Q", min=1, help="Other images of each class to predict.")] = QUERY,
-    iterations: Annotated[int, typer.Option(metavar="N", help="Optimiser steps.")] = FinetuneRecipe().iterations,
+    method: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME", help="auto chooses; frozen fine-tunes nothing; or what is fine-tuned, as in clip-lora+vtt."
+        ),
+    ] = AUTO,
+    iterations: Annotated[int | None, typer.Option(metavar="N", help="Optimiser steps; without it, the recipe's.")] = None,
     backbone: Annotated[str, typer.Option(metavar="ID", help="A backbone that `vtt backbones` lists.")] = MINI,
 ) -> None:
-    """Start the service in a temporary folder, fine-tune on images, predict others, stop it."""
+    """Start the service in a temporary folder, make a model of images, predict others, stop it."""
     console = stderr_console()
     # SIGINT too: a shell without job control starts background commands with it ignored.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
@@ -81,7 +87,8 @@ def demo(
         console.print(f"support set: {support_set.way} classes x {shot} images from {origin}", markup=False)
         with running_service(Path(scratch) / "data") as url, ServiceClient(url) as client:
             console.print(f"service on {url}", markup=False)
-            walk(client, selection, {"backbone": backbone, "recipe": {"iterations": iterations}})
+            recipe = {} if iterations is None else {"iterations": iterations}
+            walk(client, selection, {"backbone": backbone, "method": method, "recipe": recipe})
 
 
 def walk(client: ServiceClient, selection: Selection, request: dict[str, Any]) -> float:
@@ -102,8 +109,22 @@ def walk(client: ServiceClient, selection: Selection, request: dict[str, Any]) -
     if job["state"] != "succeeded":
         raise _job_error(job)
     console.print(f"published {job['model_id']} after {time.monotonic() - started:.1f} s", markup=False)
+    write_expectation(client.model(job["model_id"]))
     predictions = predict_all(client, job["model_id"], selection.query_images)
     return write_results(selection, predictions)
+
+
+def write_expectation(model: dict[str, Any]) -> None:
+    """Print what the service says of a model before anyone has measured it."""
+    console, metrics = Console(highlight=False, emoji=False), model["metrics"]
+    expected = metrics["expected_accuracy"]
+    if expected is not None:
+        console.print(
+            f"expected accuracy {100 * expected['accuracy']:.1f} % (95 % interval {100 * expected['low']:.0f} to "
+            f"{100 * expected['high']:.0f} %), from images of the support set that were left out"
+        )
+    for sentence in metrics["advice"]:
+        console.print(f"note: {sentence}", markup=False)
 
 
 def follow(client: ServiceClient, job_id: str) -> None:

@@ -26,9 +26,11 @@ from app.cli.bench.unknown import unknown
 from app.cli.console import BAD_INPUT_EXIT, FAILURE_EXIT, write_error
 from app.cli.demo import demo
 from app.cli.health import health
+from app.cli.inspect import inspect
 from app.cli.keys import keys
 from app.cli.predict import predict
 from app.cli.renamed import draw
+from app.cli.report import report
 from app.cli.restore import restore
 from app.cli.sample_images import sample_images
 from app.cli.store import store
@@ -47,7 +49,7 @@ cli = typer.Typer(
 bench = typer.Typer(help="Compare alternatives in turn, and print ratios with their spread.", no_args_is_help=True)
 GROUPS = {
     "Service": (up, api, worker),
-    "Adapt": (adapt, predict, backbones, demo, sample_images),
+    "Adapt": (inspect, adapt, predict, report, backbones, demo, sample_images),
     "Operate": (health, backup, restore),
 }
 for group, commands in GROUPS.items():

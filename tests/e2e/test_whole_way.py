@@ -38,7 +38,13 @@ def test_a_zip_becomes_a_model_that_predicts(service_url: str, synthetic_images:
         refused = [result for result in uploaded.json()["results"] if result["status"] != 201]
         assert [(result["file"], result["code"]) for result in refused] == [("star/broken.png", "image.not_an_image")]
 
-        request = {"support_set_id": uploaded.json()["id"], "backbone": "mini", "recipe": {"iterations": 3}, "seed": 7}
+        request = {
+            "support_set_id": uploaded.json()["id"],
+            "backbone": "mini",
+            "method": "clip-lora+vtt",
+            "recipe": {"iterations": 3, "validation_folds": 2, "validation_iterations": 2},
+            "seed": 7,
+        }
         headers = {"Idempotency-Key": "whole-way"}
         started = http.post("/v1/jobs", json=request, headers=headers)
         again = http.post("/v1/jobs", json=request, headers=headers)
@@ -52,13 +58,16 @@ def test_a_zip_becomes_a_model_that_predicts(service_url: str, synthetic_images:
         states = [payload["state"] for kind, payload in events if kind == "state"]
         assert states == ["queued", "running", "verifying", "succeeded"]
         steps = [payload for kind, payload in events if kind == "progress"]
-        assert steps[-1]["step"] == steps[-1]["num_steps"] == 3
+        assert steps[-1]["step"] == steps[-1]["num_steps"] == 7
         assert {"classification_loss", "absorption_loss", "conflict_cosine", "is_absorbing", "seconds_left"} <= set(steps[-1])
 
         model_id = client.job(job_id)["model_id"]
         model = client.model(model_id)
         assert model["labels"] == ["chessboard", "polka dots", "rings", "star", "stripes"]
-        assert {"support", "zero_shot", "linear_probe_leave_one_out"} <= set(model["metrics"])
+        assert {"training_accuracy", "expected_accuracy", "zero_shot", "linear_probe"} <= set(model["metrics"])
+        report = http.get(model["links"]["report"])
+        assert report.headers["content-type"].startswith("text/html")
+        assert model_id in report.text
 
         files = [("images", (name, (synthetic_images / name).read_bytes())) for name in ("rings/000.png", "star/002.png")]
         first = http.post(f"/v1/models/{model_id}/predict", files=files)
@@ -71,7 +80,7 @@ def test_a_zip_becomes_a_model_that_predicts(service_url: str, synthetic_images:
         export = http.get(f"/v1/models/{model_id}/exports/adapter")
         with zipfile.ZipFile(io.BytesIO(export.content)) as archive:
             manifest = json.loads(archive.read("manifest.json"))
-        assert manifest["format_version"] == 1
+        assert manifest["format_version"] == 2
         assert manifest["seed"] == 7
 
         assert http.delete(f"/v1/models/{model_id}").status_code == 204

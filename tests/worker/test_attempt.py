@@ -52,7 +52,7 @@ def fail_with(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def raise_it(*_: object) -> None:
         raise error
 
-    monkeypatch.setattr(attempt, "open_finetune", raise_it)
+    monkeypatch.setattr(attempt, "open_adaptation", raise_it)
 
 
 def test_a_job_ends_with_a_published_model(context: WorkerContext, read_job: ReadJob) -> None:

@@ -53,22 +53,22 @@ def test_a_crash_is_counted_as_one(context: WorkerContext, monkeypatch: pytest.M
     def crash(*_: object) -> None:
         raise RuntimeError("broken")
 
-    monkeypatch.setattr(attempt, "open_finetune", crash)
+    monkeypatch.setattr(attempt, "open_adaptation", crash)
     attempt_job(context, add_job(context.session_factory))
     assert attempts(context) == {"crashed": 1}
 
 
 def test_a_lost_lease_is_counted_as_one(context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
     job_id = add_job(context.session_factory)
-    open_finetune = attempt.open_finetune
+    open_adaptation = attempt.open_adaptation
 
     def lose(*arguments: object) -> object:
         with context.session_factory.begin() as session:
             row = JobRepository(session).get(job_id)
             row.fencing_token += 1
-        return open_finetune(*arguments)  # type: ignore[arg-type]
+        return open_adaptation(*arguments)  # type: ignore[arg-type]
 
-    monkeypatch.setattr(attempt, "open_finetune", lose)
+    monkeypatch.setattr(attempt, "open_adaptation", lose)
     attempt_job(context, job_id)
     assert attempts(context) == {"lease_lost": 1}
 

@@ -25,7 +25,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from vtt_core.adapter.files import Adapter
-from vtt_core.adapter.measure import Measured, make_metrics
+from vtt_core.adapter.measure import Measured, Results, make_metrics
 from vtt_core.adapter.strip import frozen_adapter, strip, with_head
 from vtt_core.adapter.support_features import SupportFeatures, read_support
 from vtt_core.backbones.backbone import Backbone
@@ -35,6 +35,7 @@ from vtt_core.contract.progress import StepReport
 from vtt_core.contract.recipe import AUTO, AUTO_FINETUNING, FINETUNING_PAYS, FinetuneRecipe, Head
 from vtt_core.contract.support_set import SupportSet, check_shape
 from vtt_core.heads.bases import LOGIT_SCALE, Labelled
+from vtt_core.heads.duplicates import joined_groups
 from vtt_core.heads.features import ImageFeatures
 from vtt_core.heads.folds import Fold, make_folds
 from vtt_core.heads.learn import LearntHead, Splits, frozen_splits, learn_head
@@ -102,21 +103,27 @@ class Adaptation:
         if finetune_checkpoint is not None:
             _ = self.finetune  # a checkpoint of something else is refused now, not at the first step
 
-    @property
-    def groups(self) -> list[Any]:
-        """Group of each image: those of one group are held out together."""
-        return self.support.user_groups
+    @cached_property
+    def groups(self) -> list[int]:
+        """Number of each image's group: what its user says, or copies of one photo. A group is held out as a whole."""
+        return joined_groups([image.group for image in self.support.images], self.support.duplicates)
 
     @cached_property
     def frozen_splits(self) -> Splits:
         """How the frozen tower's head is held out."""
         return frozen_splits(self.support.frozen, self.groups, self.seed)
 
+    @property
+    def frozen_kind(self) -> str:
+        """Kind of the head on the frozen tower; beside a fine-tuning, what `frozen` would have."""
+        return "sum" if self.recipe.fine_tunes else self.recipe.head
+
     @cached_property
     def frozen_head(self) -> LearntHead:
         """The head on the frozen tower."""
-        kind = self.recipe.head if not self.recipe.fine_tunes else "sum"
-        return learn_head(kind, self.support.frozen, self.frozen_splits, trained_text_scale=None, num_real=self.support.way)
+        return learn_head(
+            self.frozen_kind, self.support.frozen, self.frozen_splits, trained_text_scale=None, num_real=self.support.way
+        )
 
     @cached_property
     def folds(self) -> list[Fold]:
@@ -159,7 +166,7 @@ class Adaptation:
         """Whether the fine-tuning on all images is wanted; of `auto`, known after the validation."""
         if self.recipe.method != AUTO or not self._may_fine_tune:
             return self._may_fine_tune
-        return self._measured_tuned is not None and self._measured_tuned.is_better_than(self._measured_frozen)
+        return self._measured_tuned is not None and self._measured_tuned.is_better_than(self._frozen_on_validation_folds)
 
     @property
     def num_steps(self) -> int:
@@ -209,9 +216,12 @@ class Adaptation:
             self.groups,
             known,
             learnt,
-            frozen=self._measured_frozen,
-            tuned=self._measured_tuned,
-            is_tuned=self._fine_tunes,
+            Results(
+                served=(self._measured_tuned or Measured.nothing(self.support)) if self._fine_tunes else self._measured_frozen,
+                frozen=self._frozen_on_validation_folds if self.folds else self._measured_frozen,
+                tuned=self._measured_tuned,
+                is_tuned=self._fine_tunes,
+            ),
             method=self.recipe.method,
         )
         return Adapted(adapter, metrics, self.finetune if self._fine_tunes else None)
@@ -236,6 +246,14 @@ class Adaptation:
     @cached_property
     def _measured_frozen(self) -> Measured:
         return Measured.of(self.support, self.frozen_head, self.frozen_splits.rounds)
+
+    @cached_property
+    def _frozen_on_validation_folds(self) -> Measured:
+        """What the frozen tower's head says where it has learnt from as few images as the fine-tunings of the validation."""
+        known = self.support.frozen
+        splits = Splits([self.folds], lambda fold: known, self.folds)
+        head = learn_head(self.frozen_kind, known, splits, trained_text_scale=None, num_real=self.support.way)
+        return Measured.of(self.support, head, splits.rounds)
 
     @cached_property
     def _measured_tuned(self) -> Measured | None:

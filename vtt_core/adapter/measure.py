@@ -48,8 +48,7 @@ class Measured:
         """Take a head's held-out logits, and hold out the linear probe in the same way."""
         held = learnt.held_out
         if held is None:
-            none = torch.zeros(0, dtype=torch.long)
-            return cls(none, none, torch.zeros(0, support.way, dtype=torch.float64), none, "")
+            return cls.nothing(support)
         probe = held_out_scores(["probe"], support.frozen, rounds, lambda fold: support.frozen)
         is_real_N = held.labels_N < support.way
         times = f", in {len(rounds)} rounds" if len(rounds) > 1 else ""
@@ -60,6 +59,12 @@ class Measured:
             probe.scores_ANC[0, is_real_N, : support.way].argmax(dim=-1),
             f"{len(rounds[0])}-fold cross-validation{times}",
         )
+
+    @classmethod
+    def nothing(cls, support: SupportFeatures) -> Measured:
+        """Return what is known where no image was held out."""
+        none = torch.zeros(0, dtype=torch.long)
+        return cls(none, none, torch.zeros(0, support.way, dtype=torch.float64), none, "")
 
     @property
     def said_N(self) -> Tensor:
@@ -76,15 +81,26 @@ class Measured:
         return log_likelihood(self.logits_NC[rows], self.labels_N[rows])
 
 
+@dataclass(frozen=True)
+class Results:
+    """What was measured on held-out images."""
+
+    served: Measured
+    """Of what is served, from as many images as could be learnt from."""
+    frozen: Measured
+    """The head on the frozen tower, from the same folds as `tuned` where there is one."""
+    tuned: Measured | None
+    """The head on fine-tuned towers; None where nothing was validated."""
+    is_tuned: bool
+    """Whether the fine-tuned tower is served."""
+
+
 def make_metrics(
     support: SupportFeatures,
     groups: Sequence[Hashable],
     known: Labelled,
     learnt: LearntHead,
-    *,
-    frozen: Measured,
-    tuned: Measured | None,
-    is_tuned: bool,
+    results: Results,
     method: str,
 ) -> dict[str, Any]:
     """Return what was measured, as JSON values.
@@ -94,23 +110,21 @@ def make_metrics(
         groups: group of each image.
         known: the images by the tower that is served.
         learnt: the head that is served.
-        frozen: the head on the frozen tower.
-        tuned: the head on fine-tuned towers; None where nothing was validated.
-        is_tuned: whether the fine-tuned tower is served.
+        results: on the images that were held out.
         method: of the recipe that was asked for.
     """
-    served = tuned if is_tuned else frozen
-    is_measured = served is not None and len(served.labels_N) > 0
-    held = served if served is not None and is_measured else None
+    held = results.served if len(results.served.labels_N) else None
     labels = support.support_set.labels
     metrics: dict[str, Any] = {
         "num_support_images": sum(known.shot for known in support.support_set.classes),
         "training_accuracy": _training_accuracy(support, known, learnt),
-        "expected_accuracy": None if held is None else _accuracy(held.said_N, held.labels_N) | {"how": held.how},
+        "expected_accuracy": None
+        if held is None
+        else _accuracy(held.said_N, held.labels_N) | {"how": held.how, "widening": WIDENING},
         "zero_shot": _zero_shot(support, held),
         "linear_probe": None if held is None else _accuracy(held.probe_N, held.labels_N),
-        "frozen_head": _accuracy(frozen.said_N, frozen.labels_N) if len(frozen.labels_N) else None,
-        "fine_tuned": None if tuned is None or not len(tuned.labels_N) else _accuracy(tuned.said_N, tuned.labels_N),
+        "frozen_head": _accuracy_of(results.frozen),
+        "fine_tuned": _accuracy_of(results.tuned),
         "per_class": _per_class(support, held),
         "confusion": None if held is None else _confusion(held, len(labels)),
         "mistakes": [] if held is None else _mistakes(support, held),
@@ -119,15 +133,25 @@ def make_metrics(
         "unknown": None
         if learnt.familiarity is None
         else {"threshold": learnt.familiarity.usual.threshold(), "num_images": learnt.familiarity.usual.num_values},
-        "groups": len(set(groups)),
+        "groups": {
+            "count": len(set(groups)),
+            "near_duplicates": [[support.images[index].name for index in pair] for pair in support.duplicates],
+            "suspected_leaks": len(support.leaks),
+        },
         "choice": {
             "method": method,
-            "tower": "fine-tuned" if is_tuned else "frozen",
+            "tower": "fine-tuned" if results.is_tuned else "frozen",
             "scales": learnt.scales,
         },
     }
-    facts = Facts(labels, tuple(one.shot for one in support.support_set.classes), metrics, is_tuned=is_tuned)
+    facts = Facts(labels, tuple(one.shot for one in support.support_set.classes), metrics, is_tuned=results.is_tuned)
     return metrics | {"advice": advise(facts)}
+
+
+def _accuracy_of(measured: Measured | None) -> dict[str, Any] | None:
+    if measured is None or not len(measured.labels_N):
+        return None
+    return _accuracy(measured.said_N, measured.labels_N)
 
 
 def _accuracy(said_N: Tensor, labels_N: Tensor) -> dict[str, Any]:

@@ -63,7 +63,7 @@ def text(known: Labelled, strength: float) -> LinearHead:
 def ridge(known: Labelled, strength: float) -> LinearHead:
     """Return ridge regression on all levels."""
     targets_SC = one_hot(known.labels_S, known.num_classes)
-    return _on_levels(known, fit_ridge(known.features.levels_BF, targets_SC, known.labels_S, strength))
+    return _on_levels(known, _fit_levels(known, targets_SC, strength))
 
 
 def centroid(known: Labelled, strength: float) -> LinearHead:
@@ -100,7 +100,7 @@ def ridge_text(known: Labelled, strength: float) -> LinearHead:
     prior_CD = prior_CD / float((known.features.joint_BD @ prior_CD.mT).std().clamp_min(1e-12)) / known.num_classes
     prior_SC = known.features.joint_BD @ prior_CD.mT + 1 / known.num_classes
     left_SC = one_hot(known.labels_S, known.num_classes) - prior_SC
-    fit = fit_ridge(known.features.levels_BF, left_SC, known.labels_S, strength)
+    fit = _fit_levels(known, left_SC, strength)
     head = _on_levels(known, RidgeFit(fit.weight_CF, fit.bias_C + 1 / known.num_classes))
     head.weight_CX[:, fit.weight_CF.shape[1] :] = prior_CD
     return head
@@ -118,7 +118,8 @@ def text_centroid(known: Labelled, strength: float) -> LinearHead:
 def probe(known: Labelled, strength: float) -> LinearHead:
     """Return ridge regression on the pooled token alone, which is a part of the levels."""
     levels_SF, pooled_SW = known.features.levels_BF, known.features.pooled_BW
-    fit = fit_ridge(pooled_SW, one_hot(known.labels_S, known.num_classes), known.labels_S, strength)
+    targets_SC = one_hot(known.labels_S, known.num_classes)
+    fit = fit_ridge(pooled_SW, known.features.pooled_gram_BB, targets_SC, known.labels_S, strength)
     width = pooled_SW.shape[1]
     num_vectors = levels_SF.shape[1] // width
     before = width * (num_vectors - 1 - NUM_DEPTHS)
@@ -138,6 +139,11 @@ BASES: dict[str, Callable[[Labelled, float], LinearHead]] = {
 """By name; each takes what to learn from and the weight of the squared norm, which only the ridges read."""
 READS_RIDGE = ("ridge", "ridge-text", "probe")
 """Bases whose weight of the squared norm is chosen on images that are left out."""
+
+
+def _fit_levels(known: Labelled, targets_SC: Tensor, strength: float) -> RidgeFit:
+    features = known.features
+    return fit_ridge(features.levels_BF, features.levels_gram_BB, targets_SC, known.labels_S, strength)
 
 
 def _class_means(features_SF: Tensor, known: Labelled) -> Tensor:

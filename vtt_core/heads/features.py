@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor
@@ -37,9 +38,24 @@ class ImageFeatures:
         """Return the number of images."""
         return len(self.levels_BF)
 
+    @cached_property
+    def levels_gram_BB(self) -> Tensor:
+        """Products of every two images' levels: computed once, and then a part of it serves each fold."""
+        return self.levels_BF @ self.levels_BF.mT
+
+    @cached_property
+    def pooled_gram_BB(self) -> Tensor:
+        """Products of every two images' pooled tokens."""
+        return self.pooled_BW @ self.pooled_BW.mT
+
     def take(self, indices: Tensor | Sequence[int]) -> ImageFeatures:
-        """Return the features of some of the images."""
-        return ImageFeatures(self.levels_BF[indices], self.joint_BD[indices], self.pooled_BW[indices])
+        """Return the features of some of the images, and those products of theirs that are there already."""
+        indices = torch.as_tensor(indices)
+        taken = ImageFeatures(self.levels_BF[indices], self.joint_BD[indices], self.pooled_BW[indices])
+        for name in ("levels_gram_BB", "pooled_gram_BB"):
+            if name in self.__dict__:
+                taken.__dict__[name] = self.__dict__[name][indices][:, indices]
+        return taken
 
     def flat(self) -> Tensor:
         """Return phi_BX, the input of a `LinearHead`."""

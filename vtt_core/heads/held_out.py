@@ -76,6 +76,8 @@ def _mean_scores(
     sums_SC = torch.zeros(len(known.labels_S), known.num_classes, dtype=torch.float64)
     for fold in (fold for folds in rounds for fold in folds):
         seen = known_for(fold)
+        if base in READS_RIDGE:  # computed once for all folds and strengths
+            _ = seen.features.pooled_gram_BB if base == "probe" else seen.features.levels_gram_BB
         head = BASES[base](seen.take(fold.train), strength)
         sums_SC[fold.held_out] += head.scores(seen.features.take(fold.held_out).flat())
     return sums_SC / _num_times_held(known, rounds).clamp_min(1)[:, None]

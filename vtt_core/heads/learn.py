@@ -69,7 +69,9 @@ def frozen_splits(known: Labelled, groups: Sequence[Hashable], seed: int) -> Spl
     labels = known.labels_S.tolist()
     num_rounds = NUM_ROUNDS if len(labels) < MANY_IMAGES else 1
     rounds = [make_folds(labels, groups, MAX_FOLDS, seed + number) for number in range(num_rounds)]
-    return Splits([folds for folds in rounds if folds], lambda fold: known, leave_group_out_folds(groups))
+    rounds = [folds for folds in rounds if folds]
+    are_many = len(labels) >= MANY_IMAGES and bool(rounds)
+    return Splits(rounds, lambda fold: known, rounds[0] if are_many else leave_group_out_folds(groups))
 
 
 def learn_head(kind: str, known: Labelled, splits: Splits, *, trained_text_scale: float | None, num_real: int) -> LearntHead:

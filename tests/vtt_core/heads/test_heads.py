@@ -64,7 +64,7 @@ def test_text_reads_the_class_prompts_alone() -> None:
 
 def test_ridge_is_the_solution_of_its_normal_equations() -> None:
     features, labels = unit(9, 20, seed=1), torch.tensor([0, 0, 0, 0, 0, 1, 1, 1, 2])
-    fit = fit_ridge(features, one_hot(labels, 3), labels, 0.3)
+    fit = fit_ridge(features, features @ features.mT, one_hot(labels, 3), labels, 0.3)
     weights = torch.tensor([3 / 5] * 5 + [1.0] * 3 + [3.0], dtype=torch.float64)[:, None]
     residual = weights * (fit.scores(features) - one_hot(labels, 3))
     torch.testing.assert_close(residual.mT @ features + 0.3 * fit.weight_CF, torch.zeros(3, 20, dtype=torch.float64))
@@ -89,7 +89,7 @@ def test_gda_gives_the_log_likelihood_ratios_of_its_gaussians() -> None:
 def test_a_class_with_fewer_images_is_at_no_disadvantage() -> None:
     labels = torch.tensor([0] * 9 + [1])
     features = torch.cat((unit(10, 30, seed=2), torch.eye(10, dtype=torch.float64)), dim=1)
-    fit = fit_ridge(features, one_hot(labels, 2), labels, 1e6)
+    fit = fit_ridge(features, features @ features.mT, one_hot(labels, 2), labels, 1e6)
     torch.testing.assert_close(fit.bias_C, torch.tensor([0.5, 0.5], dtype=torch.float64), atol=1e-4, rtol=0)
 
 
@@ -120,6 +120,18 @@ def test_folds_of_single_images_are_stratified() -> None:
     labels = [label for label in range(4) for _ in range(5)]
     folds = make_folds(labels, range(20), 5, seed=3)
     assert [sorted(labels[index] for index in fold.held_out.tolist()) for fold in folds] == [[0, 1, 2, 3]] * 5
+
+
+def test_products_of_images_are_taken_along() -> None:
+    features = clusters(3).features
+    indices = torch.tensor([4, 0, 7])
+    fresh = features.take(indices)
+    assert "levels_gram_BB" not in fresh.__dict__
+    _ = features.levels_gram_BB, features.pooled_gram_BB
+    taken = features.take(indices)
+    assert {"levels_gram_BB", "pooled_gram_BB"} <= taken.__dict__.keys()
+    torch.testing.assert_close(taken.levels_gram_BB, fresh.levels_gram_BB)
+    torch.testing.assert_close(taken.pooled_gram_BB, fresh.pooled_gram_BB)
 
 
 def test_one_image_a_class_leaves_nothing_to_hold_out() -> None:

@@ -13,33 +13,31 @@ from app.infra.job_repository import JobRepository
 from app.infra.leases import Lease, LeaseRepository
 from app.infra.object_store import ObjectStore
 from app.infra.tables import ModelRow
+from vtt_core.adapter.adaptation import Adaptation
 from vtt_core.adapter.files import adapter_from_files
 from vtt_core.contract.support_set import SupportSet
-from vtt_core.training.finetune import Finetune
 from worker.backbones import BackboneCache
 from worker.context import WorkerContext
 from worker.heartbeat import Heartbeat
 from worker.outage_retry import OutageRetry
 from worker.pipeline.fetch import JobSpec
 from worker.pipeline.publish import publish
-from worker.pipeline.run import open_finetune
+from worker.pipeline.run import open_adaptation
 
 
 @pytest.fixture
-def finetune(context: WorkerContext, spec: JobSpec, support_set: SupportSet, backbones: BackboneCache) -> Finetune:
-    return open_finetune(spec, backbones.get("mini"), support_set, context.store)
+def adaptation(context: WorkerContext, spec: JobSpec, support_set: SupportSet, backbones: BackboneCache) -> Adaptation:
+    return open_adaptation(spec, backbones.get("mini"), support_set, context.store)
 
 
-def call_publish(
-    context: WorkerContext, finetune: Finetune, support_set: SupportSet, spec: JobSpec, lease: Lease, heartbeat: Heartbeat
-) -> str:
-    return publish(context, finetune, support_set, spec, lease, OutageRetry(5, heartbeat.check))
+def call_publish(context: WorkerContext, adaptation: Adaptation, spec: JobSpec, lease: Lease, heartbeat: Heartbeat) -> str:
+    return publish(context, adaptation, spec, lease, OutageRetry(5, heartbeat.check))
 
 
 def test_a_published_adapter_can_be_loaded_and_has_its_row(
-    context: WorkerContext, finetune: Finetune, support_set: SupportSet, spec: JobSpec, lease: Lease, heartbeat: Heartbeat
+    context: WorkerContext, adaptation: Adaptation, support_set: SupportSet, spec: JobSpec, lease: Lease, heartbeat: Heartbeat
 ) -> None:
-    model_id = call_publish(context, finetune, support_set, spec, lease, heartbeat)
+    model_id = call_publish(context, adaptation, spec, lease, heartbeat)
     with context.session_factory() as session:
         model = session.scalars(select(ModelRow)).one()
         assert JobRepository(session).get(spec.job_id).state == JobState.SUCCEEDED
@@ -52,8 +50,7 @@ def test_a_published_adapter_can_be_loaded_and_has_its_row(
 
 def test_a_lease_lost_while_verifying_leaves_neither_row_nor_files(
     context: WorkerContext,
-    finetune: Finetune,
-    support_set: SupportSet,
+    adaptation: Adaptation,
     spec: JobSpec,
     lease: Lease,
     heartbeat: Heartbeat,
@@ -65,7 +62,7 @@ def test_a_lease_lost_while_verifying_leaves_neither_row_nor_files(
 
     monkeypatch.setattr(heartbeat, "check", take_over)
     with pytest.raises(StaleLeaseError):
-        call_publish(context, finetune, support_set, spec, lease, heartbeat)
+        call_publish(context, adaptation, spec, lease, heartbeat)
     with context.session_factory() as session:
         assert session.scalars(select(ModelRow)).all() == []
     assert list((context.settings.data_dir / "blobs").glob("models/*/*")) == []
@@ -75,8 +72,7 @@ def test_a_lease_lost_while_verifying_leaves_neither_row_nor_files(
 @pytest.mark.parametrize("has_arrived", [False, True], ids=["before_the_commit", "after_the_commit"])
 def test_a_connection_that_breaks_at_a_commit_costs_nothing(
     context: WorkerContext,
-    finetune: Finetune,
-    support_set: SupportSet,
+    adaptation: Adaptation,
     spec: JobSpec,
     lease: Lease,
     heartbeat: Heartbeat,
@@ -96,7 +92,7 @@ def test_a_connection_that_breaks_at_a_commit_costs_nothing(
             raise OperationalError("COMMIT", {}, ConnectionResetError())
 
     monkeypatch.setattr(LeaseRepository, name, write_and_break)
-    model_id = call_publish(context, finetune, support_set, spec, lease, heartbeat)
+    model_id = call_publish(context, adaptation, spec, lease, heartbeat)
     with context.session_factory() as session:
         model = session.scalars(select(ModelRow)).one()
         states = [event.payload["state"] for event in JobRepository(session).events_after(spec.job_id, 0)]
@@ -108,8 +104,7 @@ def test_a_connection_that_breaks_at_a_commit_costs_nothing(
 
 def test_a_store_that_is_away_for_a_moment_costs_nothing(
     context: WorkerContext,
-    finetune: Finetune,
-    support_set: SupportSet,
+    adaptation: Adaptation,
     spec: JobSpec,
     lease: Lease,
     heartbeat: Heartbeat,
@@ -124,15 +119,14 @@ def test_a_store_that_is_away_for_a_moment_costs_nothing(
         put(self, key, content)
 
     monkeypatch.setattr(ObjectStore, "put", refuse_once)
-    model_id = call_publish(context, finetune, support_set, spec, lease, heartbeat)
+    model_id = call_publish(context, adaptation, spec, lease, heartbeat)
     assert context.store.exists(f"models/{model_id}/manifest.json")
     assert len(keys) == 2 * len(set(keys)) == 6
 
 
 def test_files_of_a_publisher_that_dies_before_the_row_are_cleared_once_the_job_has_ended(
     context: WorkerContext,
-    finetune: Finetune,
-    support_set: SupportSet,
+    adaptation: Adaptation,
     spec: JobSpec,
     lease: Lease,
     heartbeat: Heartbeat,
@@ -144,10 +138,10 @@ def test_files_of_a_publisher_that_dies_before_the_row_are_cleared_once_the_job_
     with monkeypatch.context() as patch:
         patch.setattr(LeaseRepository, "succeed", die)
         with pytest.raises(KeyboardInterrupt):
-            call_publish(context, finetune, support_set, spec, lease, heartbeat)
+            call_publish(context, adaptation, spec, lease, heartbeat)
     with context.session_factory.begin() as session:
         lease = LeaseRepository(session).claim(lease.job_id, "other", 30, utc_now() + timedelta(minutes=1))  # type: ignore[assignment]
-    model_id = publish(context, finetune, support_set, spec, lease, OutageRetry(5, lambda: None))
+    model_id = publish(context, adaptation, spec, lease, OutageRetry(5, lambda: None))
     assert len(context.store.folders("models")) == 2
     assert clear_ended_jobs(context.session_factory, context.store) == [spec.job_id]
     assert context.store.folders("models") == [model_id]

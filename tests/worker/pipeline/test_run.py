@@ -13,7 +13,7 @@ from worker.backbones import BackboneCache
 from worker.context import WorkerContext
 from worker.heartbeat import Heartbeat, StopRequestedError
 from worker.pipeline.fetch import JobSpec
-from worker.pipeline.run import open_finetune, run_steps
+from worker.pipeline.run import open_adaptation, run_steps
 from worker.progress import ProgressWriter
 
 
@@ -25,10 +25,10 @@ def test_checkpoints_are_stored_every_few_steps_but_not_after_the_last(
     heartbeat: Heartbeat,
     progress: ProgressWriter,
 ) -> None:
-    finetune = open_finetune(spec, backbones.get("mini"), support_set, context.store)
+    finetune = open_adaptation(spec, backbones.get("mini"), support_set, context.store)
     run_steps(finetune, spec.job_id, context.store, heartbeat, progress, checkpoint_steps=2)
     assert finetune.step == 4
-    assert open_finetune(spec, backbones.get("mini"), support_set, context.store).step == 2
+    assert open_adaptation(spec, backbones.get("mini"), support_set, context.store).step == 2
 
 
 def test_a_stop_keeps_a_checkpoint_of_the_step_it_came_at(
@@ -40,12 +40,12 @@ def test_a_stop_keeps_a_checkpoint_of_the_step_it_came_at(
     progress: ProgressWriter,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    finetune = open_finetune(spec, backbones.get("mini"), support_set, context.store)
+    finetune = open_adaptation(spec, backbones.get("mini"), support_set, context.store)
     show = progress.show
     monkeypatch.setattr(progress, "show", lambda report: (context.stop.set() if report.step == 3 else None, show(report))[1])
     with pytest.raises(StopRequestedError):
         run_steps(finetune, spec.job_id, context.store, heartbeat, progress, checkpoint_steps=100)
-    assert open_finetune(spec, backbones.get("mini"), support_set, context.store).step == 3
+    assert open_adaptation(spec, backbones.get("mini"), support_set, context.store).step == 3
 
 
 def test_a_stale_worker_puts_no_checkpoint(
@@ -58,7 +58,7 @@ def test_a_stale_worker_puts_no_checkpoint(
     lease: Lease,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    finetune = open_finetune(spec, backbones.get("mini"), support_set, context.store)
+    finetune = open_adaptation(spec, backbones.get("mini"), support_set, context.store)
     with context.session_factory.begin() as session:
         assert LeaseRepository(session).claim(lease.job_id, "other", 30, utc_now() + timedelta(minutes=1)) is not None
     monkeypatch.setattr(heartbeat, "check", lambda: None)
@@ -84,7 +84,7 @@ def test_a_checkpoint_that_cannot_be_kept_stops_nothing(
             raise OperationalError("UPDATE", {}, ConnectionResetError())
         raise StoreUnavailableError(expected="a", got="b", remedy="c")
 
-    finetune = open_finetune(spec, backbones.get("mini"), support_set, context.store)
+    finetune = open_adaptation(spec, backbones.get("mini"), support_set, context.store)
     if part == "database":
         monkeypatch.setattr(heartbeat, "renew", fail)
     else:
@@ -92,6 +92,6 @@ def test_a_checkpoint_that_cannot_be_kept_stops_nothing(
     run_steps(finetune, spec.job_id, context.store, heartbeat, progress, checkpoint_steps=1)
     assert finetune.step == 4
     context.stop.set()
-    again = open_finetune(spec, backbones.get("mini"), support_set, context.store)
+    again = open_adaptation(spec, backbones.get("mini"), support_set, context.store)
     with pytest.raises(StopRequestedError):
         run_steps(again, spec.job_id, context.store, heartbeat, progress, checkpoint_steps=1)
