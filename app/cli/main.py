@@ -13,6 +13,7 @@ from app.cli.backbones import backbones
 from app.cli.backup import backup
 from app.cli.bench.diagnose import diagnose
 from app.cli.bench.episodes import episodes
+from app.cli.bench.expected import expected
 from app.cli.bench.growth import growth
 from app.cli.bench.hosts import hosts
 from app.cli.bench.jobs import jobs
@@ -21,6 +22,7 @@ from app.cli.bench.reproduce import reproduce
 from app.cli.bench.serve import serve
 from app.cli.bench.step import parts, step
 from app.cli.bench.table import table
+from app.cli.bench.unknown import unknown
 from app.cli.console import BAD_INPUT_EXIT, FAILURE_EXIT, write_error
 from app.cli.demo import demo
 from app.cli.health import health
@@ -54,7 +56,7 @@ for group, commands in GROUPS.items():
     for command in commands:
         cli.command(rich_help_panel=group)(command)
 cli.command(hidden=True)(draw)
-for measurement in (step, parts, jobs, serve, growth, load, episodes, reproduce, hosts, table):
+for measurement in (step, parts, jobs, serve, growth, load, episodes, reproduce, hosts, table, expected, unknown):
     bench.command()(measurement)
 cli.add_typer(bench, name="bench", rich_help_panel="Measure")
 cli.add_typer(diagnose, name="diagnose", rich_help_panel="Measure")
