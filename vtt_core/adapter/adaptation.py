@@ -26,6 +26,7 @@ from torch import Tensor
 
 from vtt_core.adapter.files import Adapter
 from vtt_core.adapter.measure import Measured, Results, make_metrics
+from vtt_core.adapter.stranger_row import stranger_row
 from vtt_core.adapter.strip import frozen_adapter, strip, with_head
 from vtt_core.adapter.support_features import SupportFeatures, read_support
 from vtt_core.backbones.backbone import Backbone
@@ -210,7 +211,12 @@ class Adaptation:
             recipe = replace(self.recipe, method="frozen")
             adapter = frozen_adapter(self.backbone, self.support.support_set.labels, recipe, self.seed)
             known, learnt = self.support.frozen, self.frozen_head
-        adapter = with_head(adapter, learnt, has_negative=self.support.has_negative)
+        adapter = with_head(
+            adapter,
+            learnt,
+            strangers=stranger_row(self.backbone, adapter, known, self.support.way),
+            has_negative=self.support.has_negative,
+        )
         metrics = make_metrics(
             self.support,
             self.groups,
