@@ -55,6 +55,7 @@ def _model_links(model_id: str) -> dict[str, Link]:
         "predict_with_model": Link(f"post {_MODEL}/predict", where),
         "predict": Link("post /predict", body=where),
         "export_adapter": Link(f"get {_MODEL}/exports/adapter", where),
+        "change_model": Link(f"patch {_MODEL}", where),
         "pin_model": Link(f"put {_MODEL}/pin", where),
         "unpin_model": Link(f"delete {_MODEL}/pin", where),
         "point_alias": Link(f"put {_ALIAS}", body={"model_id": model_id}),
@@ -97,6 +98,7 @@ LINKS: dict[tuple[str, str], dict[str, Link]] = {
     (f"get {_MODELS}", "200"): _model_links(_FIRST_ID) | _next_page(_MODELS),
     (f"get {_MODEL}", "200"): _model_links(_ID),
     (f"put {_MODEL}/pin", "200"): _model_links(_ID),
+    (f"patch {_MODEL}", "200"): _model_links(_ID),
     (f"put {_ALIAS}", "200"): _BY_ALIAS,
 }
 """(method and path, status) -> the links of that answer by name."""

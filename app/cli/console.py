@@ -20,6 +20,8 @@ FAILURE_EXIT = 1
 
 NUM_PLAIN_LINES = 10
 """Progress lines of a fine-tuning if standard error is no terminal."""
+PHASES = {"validation": "validating", "fine-tuning": "fine-tuning"}
+"""What a step is part of -> what is said of it."""
 
 
 def stderr_console() -> Console:
@@ -58,17 +60,22 @@ def describe_step(report: Mapping[str, Any], *, is_short: bool = False) -> str:
 
     Args:
         report: a step report as JSON.
-        is_short: short enough for a line with a bar in a terminal of 80 columns.
+        is_short: short enough for a line with a bar in a terminal of 80 columns: the losses alone.
     """
     classification, absorption = ("loss", "absorption") if is_short else ("classification loss", "absorption loss")
     parts = [f"{classification} {report['classification_loss']:.3f}"]
     if report.get("absorption_loss") is not None:
         parts.append(f"{absorption} {report['absorption_loss']:.3f}")
-    if report.get("conflict_cosine") is not None:
+    if report.get("conflict_cosine") is not None and not is_short:
         parts.append(f"cosine {report['conflict_cosine']:+.3f}")
     if report.get("absorption_stopped_at") is not None:
-        parts.append(f"absorption off since step {report['absorption_stopped_at']}")
+        parts.append("absorption off" if is_short else f"absorption off since step {report['absorption_stopped_at']}")
     return "  ".join(parts)
+
+
+def phase_of(report: Mapping[str, Any], title: str) -> str:
+    """Return what a step is part of, in a word, such as `validating`; the title where the report does not say."""
+    return PHASES.get(report.get("phase", ""), title)
 
 
 class FinetuneBar:
@@ -81,6 +88,7 @@ class FinetuneBar:
             BarColumn(bar_width=14),
             MofNCompleteColumn(),
             TimeRemainingColumn(compact=True),
+            TextColumn("{task.description}"),
             TextColumn("{task.fields[losses]}"),
         )
         self._progress = Progress(*columns, console=self._console, disable=not self._console.is_terminal)
@@ -100,14 +108,15 @@ class FinetuneBar:
         """Move to one step.
 
         Args:
-            report: a step report as JSON: step, num_steps, losses, cosine, absorption.
+            report: a step report as JSON: phase, step, num_steps, losses, cosine, absorption.
         """
-        step, num_steps = int(report["step"]), int(report["num_steps"])
-        self._progress.update(self._task, completed=step, total=num_steps, losses=describe_step(report, is_short=True))
+        step, num_steps, phase = int(report["step"]), int(report["num_steps"]), phase_of(report, self._title)
+        losses = describe_step(report, is_short=True)
+        self._progress.update(self._task, completed=step, total=num_steps, description=phase, losses=losses)
         due = step * NUM_PLAIN_LINES // max(num_steps, 1)
         if not self._console.is_terminal and due > self._lines_written:
             self._lines_written = due
-            self._console.print(f"{self._title} step {step}/{num_steps}  {describe_step(report)}", markup=False)
+            self._console.print(f"{phase} step {step}/{num_steps}  {describe_step(report)}", markup=False)
 
     def say(self, message: str) -> None:
         """Write a line without disturbing the bar."""

@@ -62,7 +62,7 @@ class JobRepository:
             recipe=new_job.recipe.to_json(),
             seed=new_job.seed,
             state=JobState.QUEUED,
-            num_steps=new_job.recipe.iterations,
+            num_steps=new_job.recipe.num_steps,
             idempotency_key=new_job.idempotency_key,
             request_sha256=new_job.request_sha256,
             request_id=new_job.request_id,

@@ -27,9 +27,10 @@ def end_if_hopeless(session: Session, row: JobRow, now: datetime) -> bool:
     if row.is_cancel_requested:
         end_job(session, row, JobState.CANCELLED, now)
     elif row.attempt >= MAX_ATTEMPTS:
+        reached = f", the last one at step {row.step} of {row.num_steps}" if row.num_steps else ""
         lost = WorkerLostError(
             expected=f"a worker that finishes within {MAX_ATTEMPTS} attempts",
-            got=f"{row.attempt} lost workers, the last one at step {row.step} of {row.num_steps}",
+            got=f"{row.attempt} lost workers{reached}",
             remedy="Look at the worker's log and at the memory of its machine, then create the job again",
         )
         end_job(session, row, JobState.FAILED, now, error=error_facts(lost))

@@ -111,6 +111,18 @@ class ModelRepository:
         self._session.flush()
         return row
 
+    def set_false_rejects(self, model_id: str, false_rejects: float | None) -> ModelRow:
+        """Set the share of images of the classes that a model may take for none of them; None for the usual one.
+
+        Raises:
+            NotFoundError: there was never a model with this id.
+            GoneError: it was deleted.
+        """
+        row = self.get(model_id)
+        row.false_rejects = false_rejects
+        self._session.flush()
+        return row
+
     def pinned(self) -> list[ModelRow]:
         """Return the models that are pinned, the oldest first."""
         statement = select(ModelRow).where(ModelRow.is_pinned, ModelRow.deleted_at.is_(None)).order_by(ModelRow.created_at)

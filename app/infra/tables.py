@@ -143,7 +143,7 @@ class SupportImageRow(Base):
 
 
 class JobRow(TenantOwned, Base):
-    """The truth about one fine-tuning; queue messages are only hints."""
+    """The truth about one job; queue messages are only hints."""
 
     __tablename__ = "jobs"
 
@@ -164,8 +164,9 @@ class JobRow(TenantOwned, Base):
     """When a message for the job was last sent."""
     step: Mapped[int] = mapped_column(Integer, default=0)
     num_steps: Mapped[int]
+    """0 where nothing is fine-tuned, and until the worker knows what `auto` does."""
     progress: Mapped[dict[str, Any] | None]
-    """Latest step report: losses, conflict cosine, is_absorbing, seconds_left."""
+    """Latest step report: phase, losses, conflict cosine, is_absorbing, seconds_left."""
     error: Mapped[dict[str, Any] | None]
     """code, title, expected, got and remedy of the error that ended the job."""
     idempotency_key: Mapped[str | None] = mapped_column(String(200))
@@ -198,7 +199,7 @@ class JobEventRow(Base):
 
 
 class ModelRow(TenantOwned, Base):
-    """A published adapter; only its pin and its deletion change."""
+    """A published adapter; only its pin, its threshold and its deletion change."""
 
     __tablename__ = "models"
 
@@ -215,6 +216,8 @@ class ModelRow(TenantOwned, Base):
     adapter_bytes: Mapped[int]
     is_pinned: Mapped[bool] = mapped_column(default=False, server_default=sql_false())
     """Whether the adapter stays in the memory of every process that predicts with it."""
+    false_rejects: Mapped[float | None] = mapped_column(Float)
+    """Share of images of the classes that may be taken for none of them, where a request does not say; None for the usual."""
     created_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
 

@@ -94,9 +94,10 @@ def create_job(
         ),
     ] = None,
 ) -> JobAnswer:
-    """Fine-tune a backbone on a support set.
+    """Learn a model from a support set.
 
-    The answer comes at once (202); `Location` names the job. Its first job freezes a support set. The set needs two classes,
+    The answer comes at once (202); `Location` names the job. `method` says how it is learnt; without it, the job publishes
+    what is best by its own measurements. Its first job freezes a support set. The set needs two classes,
     and an image in every class that was named. The backbone must be able to read every label in full, and to tell it from the
     other labels. `recipe` changes single hyper-parameters of the preset, for example `{"iterations": 100}`.
 
@@ -146,10 +147,10 @@ async def follow_job(
 ) -> AsyncIterable[ServerSentEvent]:
     """Follow a job as server-sent events, from its beginning or from `Last-Event-ID`.
 
-    `state` events carry `state` and `attempt` (the last one also `model_id` or `error`); `progress` events carry step, losses,
-    the gradients' cosine and the seconds left. The stream ends after the final state. If the connection is lost before that,
-    reconnect with the last id. `curl -N` shows the stream. With an id beyond the last event, the stream waits for the next
-    event; a job that has ended sends its final state again.
+    `state` events carry `state` and `attempt` (the last one also `model_id` or `error`); `progress` events carry phase, step,
+    losses, the gradients' cosine and the seconds left. A job that fine-tunes nothing sends no `progress`. The stream ends after
+    the final state. If the connection is lost before that, reconnect with the last id. `curl -N` shows the stream. With an id
+    beyond the last event, the stream waits for the next event; a job that has ended sends its final state again.
     """
     async for event in follow(context, job_id, last_event_id):
         yield event
@@ -169,6 +170,7 @@ def _answer(row: JobRow, model_id: str | None) -> JobAnswer:
         recipe=row.recipe,
         seed=row.seed,
         attempt=row.attempt,
+        phase=progress.get("phase"),
         step=row.step,
         num_steps=row.num_steps,
         classification_loss=progress.get("classification_loss"),

@@ -9,11 +9,12 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from app.display_names import DisplayName
 from app.domain.jobs import JobState
-from vtt_core.contract.recipe import DEFAULT_PRESET, Method, Preset
+from vtt_core.contract.progress import Phase
+from vtt_core.contract.recipe import DEFAULT_PRESET, AnyMethod, Preset
 
 
 class JobRequest(BaseModel):
-    """What to fine-tune."""
+    """What to learn, and how."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -23,9 +24,12 @@ class JobRequest(BaseModel):
     backbone: str | None = Field(
         default=None, max_length=400, description="Id as GET /v1/backbones lists it; default: the service's"
     )
-    method: Method = Field(
-        default="clip-lora+vtt",
-        description="What is fine-tuned, the host, alone or taught by VtT: a LoRA on vision, text or both, CoOp, MaPLe",
+    method: AnyMethod = Field(
+        default="auto",
+        description="`auto` publishes what classifies left-out images best: a classifier on the unchanged backbone, which "
+        "takes seconds, or a fine-tuning with VtT, if a trial on parts of the support set says that it pays. `frozen` is "
+        "always the first. The others fine-tune as told, alone or taught by VtT: a LoRA on the vision tower (`clip-lora`), on "
+        "the text tower or on both, CoOp, MaPLe",
     )
     preset: Preset = Field(
         default=DEFAULT_PRESET,
@@ -35,8 +39,10 @@ class JobRequest(BaseModel):
     )
     recipe: dict[str, Any] = Field(
         default_factory=dict,
-        description="Hyper-parameters that differ from the preset",
-        examples=[{"iterations": 100}],
+        description="Hyper-parameters that differ from the preset. Besides those of the fine-tuning: `head` (what classifies "
+        "the image features: `text`, `ridge`, `sum`, ...), `validation_folds` (0, or 2 to 5 short fine-tunings that measure "
+        "the accuracy on left-out images) and `validation_iterations` (steps of each)",
+        examples=[{"iterations": 100, "head": "sum", "validation_folds": 2}],
     )
     seed: int = Field(default=1, ge=0, lt=2**31, description="The same seed, support set and machine give the same model")
     name: DisplayName = Field(default="", description="What you call the job and its model")
@@ -63,19 +69,26 @@ class JobLinks(BaseModel):
 
 
 class JobAnswer(BaseModel):
-    """A fine-tuning and how far it is."""
+    """A job and how far it is."""
 
     id: str = Field(examples=["job_0f1e2d3c4b5a69788796a5b4"])
     name: str
     state: JobState
     support_set_id: str
     backbone: str
-    method: str
+    method: str = Field(description="As asked for. What `auto` has chosen is in the model's `metrics`, under `choice`")
     recipe: dict[str, Any]
     seed: int
     attempt: int = Field(description="1 at first; a job whose worker is lost is tried again, twice at most")
-    step: int = Field(description="Finished optimiser steps")
-    num_steps: int
+    phase: Phase | None = Field(
+        description="What the latest step was part of: `validation`, a fine-tuning on a part of the support set that is "
+        "measured on the rest, or `fine-tuning` on all of it; null before the first step"
+    )
+    step: int = Field(description="Finished optimiser steps, those of the validation included")
+    num_steps: int = Field(
+        description="Steps in all. 0 where nothing is fine-tuned, and while `auto` has not decided. `auto` may end earlier, if "
+        "the validation says that the fine-tuning does not pay"
+    )
     classification_loss: float | None = Field(description="Of the latest step")
     absorption_loss: float | None = Field(description="Of the latest step; null where nothing is absorbed")
     conflict_cosine: float | None = Field(

@@ -33,7 +33,7 @@ from vtt_core.labels.checks import LabelReader, label_problems, raise_problems
 def create_job(
     context: AppContext, request: JobRequest, idempotency_key: str | None, now: datetime
 ) -> tuple[JobRow, str | None]:
-    """Queue a fine-tuning and freeze its support set; the message to the workers is sent after the commit.
+    """Queue a job and freeze its support set; the message to the workers is sent after the commit.
 
     Returns:
         The job, and the id of its model if it has one: a repeated Idempotency-Key with the same request returns the first job,
@@ -98,13 +98,15 @@ def model_ids(session: Session, jobs: list[JobRow]) -> dict[str, str]:
 
 
 def _recipe(request: JobRequest, backbone_id: str) -> FinetuneRecipe:
-    if request.recipe.get("method", request.method) != request.method and "method" in request.model_fields_set:
+    in_recipe = request.recipe.get("method", request.method)
+    if in_recipe != request.method and "method" in request.model_fields_set:
         raise InvalidRequestError(
             expected="one method",
-            got=f"{request.method!r} as method and {request.recipe['method']!r} in the recipe",
+            got=f"{request.method!r} as method and {in_recipe!r} in the recipe",
             remedy="Leave it out of the recipe",
         )
-    return make_recipe(request.method, request.preset, request.recipe, backbone_id=backbone_id)
+    method = in_recipe if isinstance(in_recipe, str) else request.method
+    return make_recipe(method, request.preset, request.recipe, backbone_id=backbone_id)
 
 
 def _digest(request: JobRequest) -> str:

@@ -24,7 +24,8 @@ from app.domain.errors import (
 from app.infra.clock import utc_now
 from app.infra.tables import ModelRow
 from app.models import service
-from app.models.schemas import AliasAnswer, AliasRequest, ModelAnswer, ModelLinks, ModelPage
+from app.models.metrics import ModelMetrics
+from app.models.schemas import AliasAnswer, AliasRequest, ModelAnswer, ModelChange, ModelLinks, ModelPage
 from app.problem_details import problem_responses
 from vtt_core.contract.errors import BackboneMismatchError, BackboneUnavailableError
 
@@ -55,7 +56,7 @@ PIN_RESPONSES = problem_responses(
 )
 
 
-@router.get(PREFIX, responses=problem_responses(BadCursorError))
+@router.get(PREFIX, response_model_exclude_unset=True, responses=problem_responses(BadCursorError))
 def list_models(
     session: ReadSessionDep, context: RequestContextDep, cursor: CursorQuery = None, limit: LimitQuery = 20
 ) -> ModelPage:
@@ -64,10 +65,34 @@ def list_models(
     return ModelPage(items=[_answer(context, row, aliases) for row, aliases in found], next_cursor=next_cursor)
 
 
-@router.get(PREFIX + "/{model}", responses=problem_responses(NotFoundError, GoneError, ModelNotReadyError))
+@router.get(
+    PREFIX + "/{model}",
+    response_model_exclude_unset=True,
+    responses=problem_responses(NotFoundError, GoneError, ModelNotReadyError),
+)
 def get_model(model: ModelReference, session: ReadSessionDep, context: RequestContextDep) -> ModelAnswer:
-    """Show a model by its id or an alias: its classes, its recipe, and what was measured before it was published."""
+    """Show a model by its id or an alias: its classes, its recipe, what was measured before it was published, and advice.
+
+    `metrics.expected_accuracy` says how well it should classify images that it has not seen. Models of earlier releases have
+    other numbers: `support` is their accuracy on the images that they had learnt from.
+    """
     return _answer(context, *service.find_model(session, model))
+
+
+@router.patch(
+    PREFIX + "/{model}",
+    dependencies=CHANGES,
+    response_model_exclude_unset=True,
+    responses=problem_responses(
+        NotFoundError, GoneError, MalformedRequestError, RequestTooLargeError, UnsupportedMediaTypeError
+    ),
+)
+def change_model(model: ModelId, change: ModelChange, context: RequestContextDep) -> ModelAnswer:
+    """Change how readily a model says "none of these", for all requests that do not say `false_rejects` themselves.
+
+    What it has learnt never changes. The next prediction of every process follows.
+    """
+    return _answer(context, *service.change_model(context, model, change.false_rejects))
 
 
 @router.delete(
@@ -81,7 +106,7 @@ def delete_model(model: ModelId, context: RequestContextDep) -> None:
     service.delete_model(context, model, utc_now())
 
 
-@router.put(PREFIX + "/{model}/pin", dependencies=CHANGES, responses=PIN_RESPONSES)
+@router.put(PREFIX + "/{model}/pin", dependencies=CHANGES, response_model_exclude_unset=True, responses=PIN_RESPONSES)
 def pin_model(model: ModelId, context: RequestContextDep) -> ModelAnswer:
     """Keep a model's adapter in memory, so that no prediction waits for its files.
 
@@ -90,7 +115,7 @@ def pin_model(model: ModelId, context: RequestContextDep) -> ModelAnswer:
     return _answer(context, *service.set_pinned(context, model, True))
 
 
-@router.delete(PREFIX + "/{model}/pin", dependencies=CHANGES, responses=PIN_RESPONSES)
+@router.delete(PREFIX + "/{model}/pin", dependencies=CHANGES, response_model_exclude_unset=True, responses=PIN_RESPONSES)
 def unpin_model(model: ModelId, context: RequestContextDep) -> ModelAnswer:
     """Let a model's adapter be evicted from memory again when others need the room."""
     return _answer(context, *service.set_pinned(context, model, False))
@@ -140,7 +165,9 @@ def _answer(context: AppContext, row: ModelRow, aliases: list[str]) -> ModelAnsw
         labels=row.labels,
         method=row.recipe["method"],
         recipe=row.recipe,
-        metrics=row.metrics,
+        advice=row.metrics.get("advice", []),
+        metrics=ModelMetrics.model_validate(row.metrics),
+        false_rejects=row.false_rejects,
         adapter_bytes=row.adapter_bytes,
         pinned=row.is_pinned,
         resident=None if predictor is None else row.id in predictor.resident_ids(),

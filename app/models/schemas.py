@@ -7,6 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.domain.answer_ranges import FALSE_REJECTS_RANGE
+from app.models.metrics import ModelMetrics
+from vtt_core.contract.serving import DEFAULT_FALSE_REJECTS
+
 
 class ModelLinks(BaseModel):
     """Where to go from a model."""
@@ -28,8 +32,16 @@ class ModelAnswer(BaseModel):
     backbone_sha256: str = Field(description="Hash of the backbone's weights; the adapter fits no others")
     labels: list[str] = Field(description="Classes, in the order of the support set")
     method: str
-    recipe: dict[str, Any]
-    metrics: dict[str, Any]
+    recipe: dict[str, Any] = Field(description="What was run; of a job with method `auto`, what it has chosen")
+    advice: list[str] = Field(
+        description="What you should know about this model, in plain sentences, the most important first; also in `metrics`",
+        examples=[["2 of 5 left-out images of 'forest' were taken for 'river': more images of both would help most."]],
+    )
+    metrics: ModelMetrics
+    false_rejects: float | None = Field(
+        description="Share of images of the classes that may be taken for none of them, where a request does not say; null for "
+        f"the usual one, {DEFAULT_FALSE_REJECTS}"
+    )
     adapter_bytes: int
     pinned: bool = Field(description="Whether its adapter stays in memory")
     resident: bool | None = Field(description="Whether its adapter is in this process's memory; null where none predicts")
@@ -42,6 +54,20 @@ class ModelPage(BaseModel):
 
     items: list[ModelAnswer]
     next_cursor: str | None = Field(description="Null on the last page")
+
+
+class ModelChange(BaseModel):
+    """What to change about a model."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    false_rejects: float | None = Field(
+        ge=FALSE_REJECTS_RANGE[0],
+        le=FALSE_REJECTS_RANGE[1],
+        description="Share of images of the classes that may be taken for none of them. The lower, the fewer images are "
+        f"`none_of_these`; null for the usual share, {DEFAULT_FALSE_REJECTS}",
+        examples=[0.02],
+    )
 
 
 class AliasRequest(BaseModel):

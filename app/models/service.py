@@ -85,6 +85,21 @@ def set_pinned(context: AppContext, model_id: str, is_pinned: bool) -> tuple[Mod
     return row, aliases
 
 
+def change_model(context: AppContext, model_id: str, false_rejects: float | None) -> tuple[ModelRow, list[str]]:
+    """Set the share of images of the classes that a model may take for none of them; None for the usual one.
+
+    Every process reads it from the row at its next prediction.
+
+    Raises:
+        NotFoundError: there was never a model with this id.
+        GoneError: it was deleted.
+    """
+    with context.sessions.begin() as session:
+        repository = ModelRepository(session)
+        row = repository.set_false_rejects(model_id, false_rejects)
+        return row, repository.aliases([row.id]).get(row.id, [])
+
+
 def load_pinned(context: AppContext, engine: PredictionEngine) -> None:
     """Load the adapters of pinned models; one that cannot be read is only logged."""
     with context.readers() as session:

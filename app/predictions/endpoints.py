@@ -6,11 +6,12 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 
 from app.dependencies import RequestContextDep, require_scope
 from app.display_names import id_parameter
 from app.domain.access import Scope
+from app.domain.answer_ranges import COVERAGE_RANGE, FALSE_REJECTS_RANGE
 from app.domain.errors import (
     BlobMissingError,
     DiskFullError,
@@ -34,6 +35,7 @@ from app.uploads.form_request import form_body, received_form
 from app.uploads.results import MULTI_STATUS
 from vtt_core.contract.errors import BackboneMismatchError, BackboneUnavailableError
 from vtt_core.contract.limits import DEFAULT_LIMITS
+from vtt_core.contract.serving import DEFAULT_COVERAGE, DEFAULT_FALSE_REJECTS
 
 router = APIRouter(tags=["predictions"], dependencies=[require_scope(Scope.PREDICT)])
 
@@ -75,11 +77,37 @@ async def _query_form(request: Request, context: RequestContextDep) -> AsyncIter
 
 QueryFormDep = Annotated[SpooledForm, Depends(_query_form)]
 
+CoverageQuery = Annotated[
+    float,
+    Query(
+        ge=COVERAGE_RANGE[0],
+        le=COVERAGE_RANGE[1],
+        description="Share of images whose true class should be in `prediction_set`",
+    ),
+]
+FalseRejectsQuery = Annotated[
+    float | None,
+    Query(
+        ge=FALSE_REJECTS_RANGE[0],
+        le=FALSE_REJECTS_RANGE[1],
+        description="Share of images of the classes that may be taken for none of them: the lower, the fewer images are "
+        f"`none_of_these`. Without it, that of the model, or {DEFAULT_FALSE_REJECTS}",
+    ),
+]
 
-@router.post("/v1/models/{model}/predict", responses=RESPONSES, response_model_exclude_none=True, openapi_extra=_images_and())
+
+async def _asked(coverage: CoverageQuery = DEFAULT_COVERAGE, false_rejects: FalseRejectsQuery = None) -> service.Asked:
+    return service.Asked(coverage, false_rejects)
+
+
+AskedDep = Annotated[service.Asked, Depends(_asked)]
+
+
+@router.post("/v1/models/{model}/predict", responses=RESPONSES, response_model_exclude_unset=True, openapi_extra=_images_and())
 async def predict_with_model(
     model: Annotated[str, id_parameter("Id or alias of a model")],
     form: QueryFormDep,
+    asked: AskedDep,
     context: RequestContextDep,
     counted: MetricsDep,
     response: Response,
@@ -87,22 +115,25 @@ async def predict_with_model(
     """Classify images with a model, named by its id or an alias.
 
     Send up to 64 images in form fields named `images`: `curl -F images=@a.jpg -F images=@b.jpg ...`. The answer has the
-    probability of every class for each image, the likeliest first. If some images cannot be read, the answer gives the reason
-    for each of them and classifies the others, and the status is 207.
+    probability of every class for each image, the likeliest first. It also says whether the image probably shows none of them
+    (`none_of_these`), and all classes that it may well be of (`prediction_set`). If some images cannot be read, the answer
+    gives the reason for each of them and classifies the others, and the status is 207.
     """
     with counted.requests.predict_seconds.time():
-        answer_form = partial(service.predict, context, model, form, utc_now())
+        answer_form = partial(service.predict, context, model, form, asked, utc_now())
         return _answer(await context.bounds.predictions.run(len(form.files), answer_form), counted, response)
 
 
-@router.post("/predict", responses=RESPONSES, response_model_exclude_none=True, openapi_extra=_images_and(service.MODEL_FIELD))
-async def predict(form: QueryFormDep, context: RequestContextDep, counted: MetricsDep, response: Response) -> PredictAnswer:
+@router.post("/predict", responses=RESPONSES, response_model_exclude_unset=True, openapi_extra=_images_and(service.MODEL_FIELD))
+async def predict(
+    form: QueryFormDep, asked: AskedDep, context: RequestContextDep, counted: MetricsDep, response: Response
+) -> PredictAnswer:
     """Classify images with the model that the form field `model` names, by its id or an alias.
 
     `curl -F model=satellite -F images=@a.jpg ...`; otherwise the same as `POST /v1/models/{model}/predict`.
     """
     with counted.requests.predict_seconds.time():
-        answer_form = partial(service.predict, context, service.model_named_in(form), form, utc_now())
+        answer_form = partial(service.predict, context, service.model_named_in(form), form, asked, utc_now())
         return _answer(await context.bounds.predictions.run(len(form.files), answer_form), counted, response)
 
 

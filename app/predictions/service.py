@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from threading import Lock
-from typing import Any
 
 from app.dependencies import AppContext
 from app.display_names import shown_file_name
@@ -21,10 +19,24 @@ from app.uploads.form import FormLimits, FormPart, SpooledForm
 from app.uploads.form_request import image_bytes
 from vtt_core.contract.errors import VttError
 from vtt_core.contract.limits import Limits
-from vtt_core.contract.serving import Prediction, PredictionEngine
+from vtt_core.contract.serving import DEFAULT_FALSE_REJECTS, AnswerOptions
 
 IMAGES_FIELD = "images"
 MODEL_FIELD = "model"
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a request wants to know besides probabilities."""
+
+    coverage: float
+    false_rejects: float | None
+    """None for what is set for the model, or else the usual share."""
+
+    def options(self, model: ModelRow) -> AnswerOptions:
+        """Return what the engine is asked for."""
+        shares = (self.false_rejects, model.false_rejects, DEFAULT_FALSE_REJECTS)
+        return AnswerOptions(self.coverage, next(share for share in shares if share is not None))
 
 
 @dataclass(frozen=True)
@@ -62,13 +74,14 @@ def model_named_in(form: SpooledForm) -> str:
     )
 
 
-def predict(context: AppContext, reference: str, form: SpooledForm, now: datetime) -> Answer:
+def predict(context: AppContext, reference: str, form: SpooledForm, asked: Asked, now: datetime) -> Answer:
     """Classify the images of a form with a model.
 
     Args:
         context: of the process.
         reference: id or alias of the model.
         form: images in fields named `images`.
+        asked: what the answer should say besides probabilities.
         now: the present moment.
 
     Raises:
@@ -88,10 +101,10 @@ def predict(context: AppContext, reference: str, form: SpooledForm, now: datetim
     _check_fields(form, context.settings.limits)
     caller = context.caller
     context.rates.count("query images", caller.tenant_id, caller.quotas.max_predictions_per_minute, len(form.files))
-    predictions = _answers(context, model, form)
+    predictions = _answers(context, model, form, asked.options(model))
     if all(prediction.status != ANSWERED for prediction in predictions):
         raise NothingUsableError(
-            results=[prediction.model_dump(exclude_none=True) for prediction in predictions],
+            results=[prediction.model_dump(exclude_unset=True) for prediction in predictions],
             expected="at least one readable image",
             got=f"{len(predictions)} that cannot be read",
             remedy="See `results` for each one",
@@ -122,7 +135,7 @@ def _described(part: FormPart) -> str:
     return f"{what} in a field named {part.field_name[:80]!r}"
 
 
-def _answers(context: AppContext, model: ModelRow, form: SpooledForm) -> list[ImagePrediction]:
+def _answers(context: AppContext, model: ModelRow, form: SpooledForm, options: AnswerOptions) -> list[ImagePrediction]:
     """Return the prediction for each image, or why it could not be read."""
     assert context.predictor is not None
     engine, limits = context.predictor.engine, context.settings.limits
@@ -133,19 +146,12 @@ def _answers(context: AppContext, model: ModelRow, form: SpooledForm) -> list[Im
     )
     engine.set_pinned(model.id, model.is_pinned)
     images = [image for image in read if not isinstance(image, VttError)]
-    answers = iter(_classify(context, engine, model, images) if images else [])
+    load_files = partial(read_adapter, context, model)
+    answers = iter(engine.predict(model.id, model.backbone_id, load_files, images, options) if images else [])
     return [
-        ImagePrediction.refused(name, image) if isinstance(image, VttError) else _answered(name, next(answers).probabilities)
+        ImagePrediction.refused(name, image) if isinstance(image, VttError) else ImagePrediction.answered(name, next(answers))
         for name, image in zip(names, read, strict=True)
     ]
-
-
-def _classify(context: AppContext, engine: PredictionEngine, model: ModelRow, images: list[Any]) -> Sequence[Prediction]:
-    return engine.predict(model.id, model.backbone_id, lambda: read_adapter(context, model), images)
-
-
-def _answered(name: str, probabilities: dict[str, float]) -> ImagePrediction:
-    return ImagePrediction(file=name, status=ANSWERED, label=next(iter(probabilities)), probabilities=probabilities)
 
 
 def _read(form: SpooledForm, part: FormPart, limits: Limits, spool_lock: Lock) -> bytes:

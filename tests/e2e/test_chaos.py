@@ -130,6 +130,7 @@ class Clients:
                     time.sleep(0.2)
                 body = {
                     "support_set_id": set_ids[place % NUM_SETS],
+                    "method": "clip-lora+vtt",
                     "recipe": RECIPE,
                     "seed": place // NUM_SETS % NUM_SEEDS,
                 }

@@ -43,7 +43,8 @@ def test_a_support_set_becomes_a_model_that_another_process_predicts_with(
     assert [result["file"] for result in uploaded.json()["results"] if result["status"] != 201] == ["large.png"]
 
     cluster.wait_for_worker()
-    started = http.post("/v1/jobs", json={"support_set_id": uploaded.json()["id"], "recipe": {"iterations": 4}})
+    body = {"support_set_id": uploaded.json()["id"], "method": "clip-lora+vtt", "recipe": {"iterations": 4}}
+    started = http.post("/v1/jobs", json=body)
     assert started.status_code == 202, started.text
     job_url = f"/v1/jobs/{started.json()['id']}"
     with http.stream("GET", f"{job_url}/events") as events:

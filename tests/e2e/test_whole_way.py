@@ -10,6 +10,7 @@ import pytest
 
 from app.cli.service_client import ServiceClient
 from app.cli.synthetic_images import write_folders
+from vtt_core.contract.manifest import FORMAT_VERSION
 
 pytestmark = pytest.mark.services
 
@@ -38,7 +39,8 @@ def test_a_zip_becomes_a_model_that_predicts(service_url: str, synthetic_images:
         refused = [result for result in uploaded.json()["results"] if result["status"] != 201]
         assert [(result["file"], result["code"]) for result in refused] == [("star/broken.png", "image.not_an_image")]
 
-        request = {"support_set_id": uploaded.json()["id"], "backbone": "mini", "recipe": {"iterations": 3}, "seed": 7}
+        request = {"support_set_id": uploaded.json()["id"], "backbone": "mini", "method": "clip-lora+vtt"}
+        request |= {"recipe": {"iterations": 3}, "seed": 7}
         headers = {"Idempotency-Key": "whole-way"}
         started = http.post("/v1/jobs", json=request, headers=headers)
         again = http.post("/v1/jobs", json=request, headers=headers)
@@ -58,7 +60,8 @@ def test_a_zip_becomes_a_model_that_predicts(service_url: str, synthetic_images:
         model_id = client.job(job_id)["model_id"]
         model = client.model(model_id)
         assert model["labels"] == ["chessboard", "polka dots", "rings", "star", "stripes"]
-        assert {"support", "zero_shot", "linear_probe_leave_one_out"} <= set(model["metrics"])
+        assert {"training_accuracy", "zero_shot", "frozen_head", "choice"} <= set(model["metrics"])
+        assert model["advice"] == model["metrics"]["advice"]
 
         files = [("images", (name, (synthetic_images / name).read_bytes())) for name in ("rings/000.png", "star/002.png")]
         first = http.post(f"/v1/models/{model_id}/predict", files=files)
@@ -71,7 +74,7 @@ def test_a_zip_becomes_a_model_that_predicts(service_url: str, synthetic_images:
         export = http.get(f"/v1/models/{model_id}/exports/adapter")
         with zipfile.ZipFile(io.BytesIO(export.content)) as archive:
             manifest = json.loads(archive.read("manifest.json"))
-        assert manifest["format_version"] == 1
+        assert manifest["format_version"] == FORMAT_VERSION
         assert manifest["seed"] == 7
 
         assert http.delete(f"/v1/models/{model_id}").status_code == 204
@@ -93,7 +96,7 @@ def test_a_job_of_a_killed_worker_is_finished(service_url: str, synthetic_images
 
     with ServiceClient(service_url) as client, httpx.Client(base_url=service_url, timeout=60.0) as http:
         set_id = http.post("/v1/support-sets", files={"archive": ("set.zip", zip_of(synthetic_images))}).json()["id"]
-        job_id = client.start_job({"support_set_id": set_id, "recipe": {"iterations": 12}})
+        job_id = client.start_job({"support_set_id": set_id, "method": "clip-lora+vtt", "recipe": {"iterations": 12}})
         killed = 0
         for kind, payload in client.events(job_id):
             if kind == "progress" and payload["step"] >= 2 and not killed:

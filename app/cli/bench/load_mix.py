@@ -15,6 +15,7 @@ from PIL import Image
 from app.cli.synthetic_images import PAINTERS, make_image
 from app.domain.errors import ServiceRefusedError
 from vtt_core.contract.errors import InputError
+from vtt_core.contract.recipe import AUTO_FINETUNING
 
 Kind = Literal["predict", "upload", "job"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -106,8 +107,9 @@ def parse_weights(text: str) -> dict[Kind, float]:
 
 
 def job_request(support_set_id: str, random: Random) -> dict[str, Any]:
-    """Return a short job on a support set."""
-    return {"support_set_id": support_set_id, "recipe": {"iterations": ITERATIONS}, "seed": random.randrange(2**31)}
+    """Return a short fine-tuning on a support set; by itself the service might choose to fine-tune nothing."""
+    recipe = {"method": AUTO_FINETUNING, "iterations": ITERATIONS}
+    return {"support_set_id": support_set_id, "recipe": recipe, "seed": random.randrange(2**31)}
 
 
 def make_images() -> dict[int, dict[str, list[bytes]]]:

@@ -17,6 +17,7 @@ BODIES: dict[str, dict[str, object]] = {
     "DELETE /v1/support-sets/{support_set_id}/classes": {"params": {"label": "cat"}},
     "PATCH /v1/support-sets/{support_set_id}": {"json": {"negative": "cat"}},
     "PUT /v1/support-sets/{support_set_id}/groups": {"json": {"groups": {"a.png": "patient 1"}}},
+    "PATCH /v1/models/{model}": {"json": {"false_rejects": 0.02}},
     "POST /v1/models/{model}/predict": {"files": [("images", IMAGE)]},
 }
 """What else a request needs to reach the id."""
@@ -72,7 +73,7 @@ def test_every_endpoint_answers_404_to_another_tenant(
     print(f"\nasked with another tenant's ids, the model by its {model_reference}:")
     for endpoint, (status, code) in walked.items():
         print(f"  {status} {code:<12} {endpoint}")
-    assert len(walked) >= 19
+    assert len(walked) >= 20
     assert set(walked.values()) == {(404, "not_found")}
 
 

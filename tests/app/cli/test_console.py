@@ -1,10 +1,11 @@
 import json
+from typing import get_args
 
 import pytest
 
-from app.cli.console import FinetuneBar, describe_step, write_error, write_json, write_rejection, write_rejections
+from app.cli.console import FinetuneBar, describe_step, phase_of, write_error, write_json, write_rejection, write_rejections
 from vtt_core.contract.errors import EmptyClassError, InputError
-from vtt_core.contract.progress import StepReport
+from vtt_core.contract.progress import Phase, StepReport
 
 
 @pytest.fixture
@@ -35,7 +36,27 @@ def test_a_step_says_since_when_absorption_is_off(report: StepReport) -> None:
 
 
 def test_beside_a_bar_a_step_leaves_room_in_80_columns(report: StepReport) -> None:
-    assert len(describe_step(report.to_json(), is_short=True)) <= 80 - len("━" * 14 + " 10000/10000 1:00:00 ")
+    stopped = report.to_json() | {"absorption_loss": None, "absorption_stopped_at": 10_000}
+    for phase in get_args(Phase):
+        for facts in (report.to_json(), stopped):
+            line = f"{phase_of(facts | {'phase': phase}, '')} {describe_step(facts, is_short=True)}"
+            assert len(line) <= 80 - len("━" * 14 + " 10000/10000 1:00:00 ")
+
+
+def test_a_step_of_a_validation_is_told_from_one_of_the_fine_tuning(
+    report: StepReport, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with FinetuneBar("learning") as bar:
+        for step in range(1, 21):
+            bar.show(report.to_json() | {"step": step, "phase": "validation" if step <= 10 else "fine-tuning"})
+    lines = capsys.readouterr().err.splitlines()
+    assert [line.split()[0] for line in lines] == ["validating"] * 5 + ["fine-tuning"] * 5
+
+
+def test_a_run_without_a_step_shows_an_empty_bar(report: StepReport, capsys: pytest.CaptureFixture[str]) -> None:
+    with FinetuneBar("learning") as bar:
+        bar.show(report.to_json() | {"step": 0, "num_steps": 0})
+    assert capsys.readouterr().err == ""
 
 
 def test_without_a_terminal_a_few_lines_are_written(report: StepReport, capsys: pytest.CaptureFixture[str]) -> None:

@@ -14,7 +14,7 @@ from app.infra.clock import utc_now
 from app.infra.leases import Lease, LeaseRepository
 from app.infra.queue import JobQueue
 from tests.fixtures.http_api import Api, MakeApi
-from vtt_core.contract.progress import StepReport
+from vtt_core.contract.progress import Phase, StepReport
 
 
 def claim(api: Api, job_id: str) -> Lease:
@@ -24,7 +24,7 @@ def claim(api: Api, job_id: str) -> Lease:
     return lease
 
 
-def report(api: Api, lease: Lease, step: int) -> None:
+def report(api: Api, lease: Lease, step: int, phase: Phase = "fine-tuning") -> None:
     facts = StepReport(
         step=step,
         num_steps=250,
@@ -33,6 +33,7 @@ def report(api: Api, lease: Lease, step: int) -> None:
         conflict_cosine=0.4,
         is_absorbing=True,
         absorption_stopped_at=None,
+        phase=phase,
     )
     with api.context.sessions.begin() as session:
         LeaseRepository(session).report_progress(lease, facts, 12.5, utc_now())
@@ -60,8 +61,9 @@ def test_a_job_is_accepted_and_its_message_leaves(api: Api) -> None:
     body = answer.json()
     assert answer.status_code == 202
     assert answer.headers["location"] == body["links"]["self"] == f"/v1/jobs/{body['id']}"
-    assert (body["state"], body["backbone"], body["method"], body["seed"]) == ("queued", "mini", "clip-lora+vtt", 7)
-    assert (body["step"], body["num_steps"], body["recipe"]["iterations"]) == (0, 250, 250)
+    assert (body["state"], body["backbone"], body["method"], body["seed"]) == ("queued", "mini", "auto", 7)
+    # Only the worker finds out whether a fine-tuning pays.
+    assert (body["phase"], body["step"], body["num_steps"], body["seconds_left"]) == (None, 0, 0, None)
     assert api.context.queue.depth() == 1
     assert api.client.get(f"/v1/support-sets/{support_set_id}").json()["is_frozen"]
 
@@ -79,8 +81,49 @@ def test_settings_name_the_backbone_of_a_job_that_names_none(make_api: MakeApi) 
     ("fields", "rate"), [({}, 1e-3), ({"preset": "released"}, 2e-4), ({"recipe": {"host_learning_rate": 4e-4}}, 4e-4)]
 )
 def test_a_job_starts_from_what_was_tuned_for_its_backbone(api: Api, fields: dict[str, Any], rate: float) -> None:
-    job_id = api.start_job(**fields)
+    job_id = api.start_job(**{"method": "clip-lora+vtt"} | fields)
     assert api.client.get(f"/v1/jobs/{job_id}").json()["recipe"]["host_learning_rate"] == rate
+
+
+@pytest.mark.parametrize(
+    ("fields", "num_steps"),
+    [
+        ({"method": "clip-lora+vtt"}, 250),
+        ({"method": "clip-lora+vtt", "recipe": {"validation_folds": 2, "validation_iterations": 30}}, 310),
+        ({"method": "frozen"}, 0),
+        ({"method": "auto", "recipe": {"iterations": 20}}, 0),
+    ],
+)
+def test_a_job_says_how_many_steps_it_has_where_that_is_known(api: Api, fields: dict[str, Any], num_steps: int) -> None:
+    body = api.client.get(f"/v1/jobs/{api.start_job(**fields)}").json()
+    assert (body["method"], body["num_steps"]) == (fields["method"], num_steps)
+
+
+def test_head_and_validation_are_fields_of_the_recipe(api: Api) -> None:
+    changes = {"head": "ridge", "validation_folds": 3, "validation_iterations": 40}
+    recipe = api.client.get(f"/v1/jobs/{api.start_job(method='coop', recipe=changes)}").json()["recipe"]
+    assert recipe | changes == recipe
+
+
+@pytest.mark.parametrize(
+    ("recipe", "expected"),
+    [
+        ({"head": "forest"}, "head"),
+        ({"validation_folds": 1}, "validation_folds"),
+        ({"validation_iterations": 0}, "validation_iterations"),
+        ({"method": 5}, "method"),
+    ],
+)
+def test_a_field_out_of_range_is_named(api: Api, recipe: dict[str, Any], expected: str) -> None:
+    answer = api.client.post("/v1/jobs", json={"support_set_id": api.upload(), "recipe": recipe})
+    assert (answer.status_code, answer.json()["code"]) == (422, "recipe.invalid")
+    assert expected in answer.json()["expected"]
+
+
+def test_a_method_in_the_recipe_starts_from_its_own_preset(api: Api) -> None:
+    in_recipe = api.client.get(f"/v1/jobs/{api.start_job(recipe={'method': 'maple'})}").json()["recipe"]
+    as_field = api.client.get(f"/v1/jobs/{api.start_job(method='maple')}").json()["recipe"]
+    assert in_recipe == as_field
 
 
 def test_a_job_starts_from_its_hosts_preset(api: Api) -> None:
@@ -130,9 +173,10 @@ def test_an_unknown_set_gives_no_job(api: Api) -> None:
 
 def test_a_running_job_shows_its_losses(api: Api) -> None:
     job_id = api.start_job()
-    report(api, claim(api, job_id), 3)
+    report(api, claim(api, job_id), 3, "validation")
     body = api.client.get(f"/v1/jobs/{job_id}").json()
-    shown = {"state": "running", "attempt": 1, "step": 3, "num_steps": 250, "classification_loss": 1.5, "absorption_loss": -0.2}
+    shown = {"state": "running", "attempt": 1, "phase": "validation", "step": 3, "num_steps": 250}
+    shown |= {"classification_loss": 1.5, "absorption_loss": -0.2}
     shown |= {"conflict_cosine": 0.4, "is_absorbing": True, "absorption_stopped_at": None, "seconds_left": 12.5, "error": None}
     assert body | shown == body
 
@@ -160,7 +204,7 @@ def test_events_are_streamed_to_the_final_state(api: Api) -> None:
     with ThreadPoolExecutor(1) as threads:
         following = threads.submit(api.client.get, f"/v1/jobs/{job_id}/events")
         lease = claim(api, job_id)
-        report(api, lease, 1)
+        report(api, lease, 1, "validation")
         report(api, lease, 2)
         with api.context.sessions.begin() as session:
             LeaseRepository(session).cancel_by_worker(lease, utc_now())
@@ -174,6 +218,7 @@ def test_events_are_streamed_to_the_final_state(api: Api) -> None:
         ("progress", 2),
         ("state", "cancelled"),
     ]
+    assert [event["data"].get("phase") for event in events] == [None, None, "validation", "fine-tuning", None]
 
 
 def test_a_follower_that_comes_back_goes_on_where_it_was(api: Api) -> None:

@@ -7,6 +7,7 @@ import zipfile
 
 import pytest
 
+from app.infra.access_repository import AccessRepository
 from app.infra.settings import Role
 from tests.fixtures.http_api import Api, MakeApi
 
@@ -19,7 +20,7 @@ def test_a_model_is_shown_by_id_by_alias_and_by_its_job(api: Api) -> None:
     bodies = [api.client.get(f"/v1/models/{reference}").json() for reference in (model_id, "satellite", job_id)]
     assert bodies[0] == bodies[1] == bodies[2]
     assert (bodies[0]["labels"], bodies[0]["aliases"], bodies[0]["job_id"]) == (["cat", "dog"], ["satellite"], job_id)
-    assert bodies[0]["metrics"] == {"support_accuracy": 1.0}
+    assert (bodies[0]["metrics"], bodies[0]["advice"], bodies[0]["false_rejects"]) == ({"num_support_images": 2}, [], None)
 
 
 def test_an_alias_moves_to_another_model(api: Api) -> None:
@@ -95,3 +96,51 @@ def test_a_model_that_is_not_there_cannot_be_pinned(api: Api) -> None:
     model_id = api.publish()
     api.client.delete(f"/v1/models/{model_id}")
     assert api.client.put(f"/v1/models/{model_id}/pin").status_code == 410
+
+
+def test_the_threshold_of_a_model_is_set_shown_and_reset(api: Api) -> None:
+    model_id = api.publish()
+    here = f"/v1/models/{model_id}"
+    for share in (0.001, 0.02, 0.5, None):
+        changed = api.client.patch(here, json={"false_rejects": share})
+        assert (changed.status_code, changed.json()["false_rejects"]) == (200, share)
+        assert api.client.get(here).json() == changed.json()
+    assert api.client.get("/v1/models").json()["items"][0]["false_rejects"] is None
+
+
+def test_a_wrong_change_is_refused_and_changes_nothing(api: Api) -> None:
+    here = f"/v1/models/{api.publish()}"
+    api.client.patch(here, json={"false_rejects": 0.02})
+    for change, expected in (
+        ({}, "to be there"),
+        ({"false_rejects": 0.6}, "less than or equal to 0.5"),
+        ({"false_rejects": 0}, "greater than or equal to 0.001"),
+        ({"false_rejects": "few"}, "a valid number"),
+        ({"false_rejects": 0.1, "name": "x"}, "not to be there"),
+    ):
+        answer = api.client.patch(here, json=change)
+        assert (answer.status_code, answer.json()["code"]) == (422, "request.invalid")
+        assert expected in answer.json()["expected"]
+        assert api.client.get(here).json()["false_rejects"] == 0.02
+
+
+def test_a_model_that_is_not_there_cannot_be_changed(api: Api) -> None:
+    assert api.client.patch("/v1/models/mdl_nothing", json={"false_rejects": 0.1}).status_code == 404
+    model_id = api.publish()
+    api.client.delete(f"/v1/models/{model_id}")
+    assert api.client.patch(f"/v1/models/{model_id}", json={"false_rejects": 0.1}).status_code == 410
+
+
+def test_a_change_of_a_model_is_in_the_audit_log(api: Api) -> None:
+    model_id = api.publish()
+    api.client.patch(f"/v1/models/{model_id}", json={"false_rejects": 0.1})
+    with api.context.readers() as session:
+        newest, _ = AccessRepository(session).audit_events(None, 1)[0]
+    assert (newest.action, newest.path) == ("PATCH /v1/models/{model}", f"/v1/models/{model_id}")
+
+
+def test_a_model_of_an_earlier_release_shows_the_metrics_that_it_has(api: Api) -> None:
+    old = {"accuracy": 1.0, "ci95": 0.14}
+    metrics = {"num_support_images": 10, "support": old, "zero_shot": old, "linear_probe_leave_one_out": old, "seconds": 3}
+    shown = api.client.get(f"/v1/models/{api.publish(metrics=metrics)}").json()
+    assert (shown["metrics"], shown["advice"]) == (metrics, [])

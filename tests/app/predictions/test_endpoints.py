@@ -8,6 +8,7 @@ from app.infra.settings import Role
 from app.predictions.predictor import Predictor
 from app.uploads import form
 from tests.fixtures.http_api import Api, FakeEngine, MakeApi, encode_image
+from vtt_core.contract.serving import AnswerOptions
 
 IMAGE = ("images", ("a.png", encode_image(5)))
 
@@ -17,6 +18,7 @@ def test_every_image_gets_the_probability_of_every_class(api: Api) -> None:
     answer = api.client.post(f"/v1/models/{model_id}/predict", files=[IMAGE, ("images", ("b.jpg", encode_image(6)))])
     assert answer.status_code == 200
     said = {"status": 200, "label": "cat", "probabilities": {"cat": 0.9, "dog": 0.1}}
+    said |= dict.fromkeys(("none_of_these", "familiarity", "negative_probability", "prediction_set", "coverage"))
     assert answer.json() == {
         "model": {"id": model_id, "name": "", "backbone": "mini"},
         "predictions": [{"file": "a.png", **said}, {"file": "b.jpg", **said}],
@@ -37,6 +39,56 @@ def test_an_adapter_is_read_once(api: Api) -> None:
     for _ in range(3):
         assert api.client.post(f"/v1/models/{model_id}/predict", files=[IMAGE]).status_code == 200
     assert api.engine.num_loads == 1
+
+
+def test_a_refused_image_has_a_reason_and_no_answer(api: Api) -> None:
+    files = [IMAGE, ("images", ("b.png", b"text"))]
+    good, bad = api.client.post(f"/v1/models/{api.publish()}/predict", files=files).json()["predictions"]
+    assert set(bad) == {"file", "status", "code", "expected", "got", "remedy"}
+    assert not set(good) & {"code", "expected", "got", "remedy"}
+
+
+@pytest.mark.parametrize("path", ["/v1/models/current/predict", "/predict"])
+def test_what_is_asked_for_reaches_the_engine(api: Api, path: str) -> None:
+    api.client.put("/v1/aliases/current", json={"model_id": api.publish()})
+    data = {"model": "current"} if path == "/predict" else None
+    for parameters, expected in (
+        ({}, AnswerOptions()),
+        ({"coverage": 0.5, "false_rejects": 0.5}, AnswerOptions(0.5, 0.5)),
+        ({"coverage": "0.99", "false_rejects": "1e-3"}, AnswerOptions(0.99, 0.001)),
+    ):
+        answer = api.client.post(path, params=parameters, data=data, files=[IMAGE])
+        assert (answer.status_code, api.engine.options) == (200, expected)
+
+
+@pytest.mark.parametrize("path", ["/v1/models/current/predict", "/predict"])
+def test_a_share_out_of_range_is_refused_with_the_range(api: Api, path: str) -> None:
+    api.client.put("/v1/aliases/current", json={"model_id": api.publish()})
+    data = {"model": "current"} if path == "/predict" else None
+    for parameter, value, limit in (
+        ("coverage", "0.49", "0.5"),
+        ("coverage", "1", "0.99"),
+        ("coverage", "nan", "0.99"),
+        ("coverage", "ninety", "a valid number"),
+        ("false_rejects", "0", "0.001"),
+        ("false_rejects", "0.51", "0.5"),
+        ("false_rejects", "inf", "0.5"),
+    ):
+        answer = api.client.post(path, params={parameter: value}, data=data, files=[IMAGE])
+        assert (answer.status_code, answer.json()["code"]) == (422, "request.invalid")
+        assert answer.json()["expected"].startswith(f"the parameter `{parameter}` to be ")
+        assert answer.json()["expected"].endswith(limit)
+        assert answer.json()["got"] == repr(value)
+
+
+def test_the_threshold_of_the_model_counts_where_the_request_has_none(api: Api) -> None:
+    model_id = api.publish()
+    path = f"/v1/models/{model_id}/predict"
+    for set_to, asked, expected in ((0.02, None, 0.02), (0.02, 0.1, 0.1), (None, None, 0.05)):
+        assert api.client.patch(f"/v1/models/{model_id}", json={"false_rejects": set_to}).status_code == 200
+        parameters = {} if asked is None else {"false_rejects": asked}
+        assert api.client.post(path, params=parameters, files=[IMAGE]).status_code == 200
+        assert api.engine.options == AnswerOptions(false_rejects=expected)
 
 
 @pytest.mark.parametrize(
