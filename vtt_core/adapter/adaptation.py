@@ -31,7 +31,7 @@ from vtt_core.backbones.backbone import Backbone
 from vtt_core.contract.errors import CheckpointMismatchError
 from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
 from vtt_core.contract.progress import StepReport
-from vtt_core.contract.recipe import AUTO, AUTO_FINETUNING, FINETUNING_PAYS, FinetuneRecipe
+from vtt_core.contract.recipe import AUTO, AUTO_FINETUNING, FINETUNING_PAYS, FinetuneRecipe, Head
 from vtt_core.contract.support_set import SupportSet, check_shape
 from vtt_core.heads.bases import LOGIT_SCALE, Labelled
 from vtt_core.heads.features import ImageFeatures
@@ -42,6 +42,10 @@ from vtt_core.training.seeding import derived_seed
 
 FINETUNE_TENSOR = "finetune"
 """Name of the tensor of a checkpoint that holds the checkpoint of the fine-tuning on all images."""
+INTERIM_ADVICE = (
+    "This is an interim model: a classifier on the unchanged backbone, for the time of the fine-tuning. "
+    "The model of the fine-tuning replaces it."
+)
 _FEATURES = ("levels_BF", "joint_BD", "pooled_BW")
 
 
@@ -53,6 +57,8 @@ class Adapted:
     metrics: dict[str, Any]
     finetune: Finetune | None
     """What the adapter was stripped of; None where nothing was fine-tuned."""
+    base: Adapter | None = None
+    """The adapter whose tower the head was learnt on, where that was there before."""
 
 
 class Adaptation:
@@ -91,7 +97,7 @@ class Adaptation:
         return frozen_splits(self.support.frozen, self.groups, self.seed)
 
     @property
-    def frozen_kind(self) -> str:
+    def frozen_kind(self) -> Head:
         """Kind of the head on the frozen tower; beside a fine-tuning, what `frozen` would have."""
         return "sum" if self.recipe.fine_tunes else self.recipe.head
 
@@ -178,15 +184,27 @@ class Adaptation:
         training_set = self.support.without(self.folds[number])
         return Finetune(self.backbone, training_set, recipe, seed, limits=self._limits, num_threads=self._num_threads)
 
+    def interim(self) -> Adapted | None:
+        """Return what can be served before the first step: the head on the frozen tower; None where no step may follow."""
+        if not self._may_fine_tune:
+            return None
+        results = Results(served=self._measured_frozen, frozen=self._measured_frozen, tuned=None, is_tuned=False)
+        known, learnt = self.support.frozen, self.frozen_head
+        metrics = make_metrics(self.support, self.groups, known, learnt, results, method=self.recipe.method)
+        return Adapted(self._frozen_adapter(), metrics | {"advice": [INTERIM_ADVICE, *metrics["advice"]]}, None)
+
+    def _frozen_adapter(self) -> Adapter:
+        recipe = replace(self.recipe, method="frozen", head=self.frozen_kind)
+        adapter = frozen_adapter(self.backbone, self.support.support_set.labels, recipe, self.seed)
+        return with_head(adapter, self.frozen_head, has_negative=self.support.has_negative)
+
     def finish(self) -> Adapted:
         """Learn the head of the finished run, and measure it."""
         if self._fine_tunes:
-            adapter, known, learnt = strip(self.finetune), self.support.by(self.backbone, self.finetune), self._tuned_head
+            known, learnt = self.support.by(self.backbone, self.finetune), self._tuned_head
+            adapter = with_head(strip(self.finetune), learnt, has_negative=self.support.has_negative)
         else:
-            recipe = replace(self.recipe, method="frozen")
-            adapter = frozen_adapter(self.backbone, self.support.support_set.labels, recipe, self.seed)
-            known, learnt = self.support.frozen, self.frozen_head
-        adapter = with_head(adapter, learnt, has_negative=self.support.has_negative)
+            adapter, known, learnt = self._frozen_adapter(), self.support.frozen, self.frozen_head
         metrics = make_metrics(
             self.support,
             self.groups,

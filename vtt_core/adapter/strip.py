@@ -52,8 +52,15 @@ def frozen_adapter(backbone: Backbone, labels: Sequence[str], recipe: FinetuneRe
     return Adapter(_manifest(backbone, tuple(labels), recipe, seed), lora, prototypes_CD, recipe.logit_scale)
 
 
-def with_head(adapter: Adapter, learnt: LearntHead, *, has_negative: bool = False) -> Adapter:
-    """Return the adapter with a head that was learnt on its tower, rounded to float32."""
+def with_head(adapter: Adapter, learnt: LearntHead, *, has_negative: bool = False, added_labels: Sequence[str] = ()) -> Adapter:
+    """Return the adapter with a head that was learnt on its tower, rounded to float32.
+
+    Args:
+        adapter: with the labels of the head.
+        learnt: the head.
+        has_negative: whether its last row is the negative class.
+        added_labels: those that were added to a model that was there before.
+    """
     held, familiarity = learnt.held_out, learnt.familiarity
     kind = str(adapter.manifest.recipe["head"])
     num_real = len(adapter.manifest.labels)
@@ -67,6 +74,7 @@ def with_head(adapter: Adapter, learnt: LearntHead, *, has_negative: bool = Fals
         nonconformity=tuple(scores),
         familiarity=None if familiarity is None else asdict(familiarity.usual),
         has_negative=has_negative,
+        added_labels=tuple(added_labels),
     )
     linear = LinearHead(learnt.linear.weight_CX.float(), learnt.linear.bias_C.float())
     manifest = replace(adapter.manifest, format_version=FORMAT_VERSION, head=facts)
