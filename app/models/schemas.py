@@ -28,6 +28,10 @@ class ModelAnswer(BaseModel):
     name: str
     aliases: list[str]
     job_id: str
+    interim: bool = Field(
+        description="Whether it serves only until the fine-tuning of its job is done: a classifier on the unchanged backbone. "
+        "The job's own model replaces it; if the job fails or is cancelled, it stays"
+    )
     backbone: str
     backbone_sha256: str = Field(description="Hash of the backbone's weights; the adapter fits no others")
     labels: list[str] = Field(description="Classes, in the order of the support set")

@@ -73,6 +73,7 @@ def set_pinned(context: AppContext, model_id: str, is_pinned: bool) -> tuple[Mod
         PredictorNotReadyError: the process is still loading.
         BackboneUnavailableError: the weights of its backbone are out of reach.
         BackboneMismatchError: this process has other weights of the backbone than the model was made on.
+        InterimModelError: the service will delete the model when its job succeeds.
     """
     with context.sessions.begin() as session:
         repository = ModelRepository(session)
@@ -118,6 +119,7 @@ def point_alias(context: AppContext, name: str, model_id: str, now: datetime) ->
     Raises:
         NotFoundError: there was never a model with this id.
         GoneError: the model was deleted.
+        InterimModelError: the service will delete it when its job succeeds.
     """
     try:
         return _point_once(context, name, model_id, now)

@@ -35,8 +35,8 @@ def _unmeasured(facts: Facts) -> list[str]:
         return []
     if facts.unseen_labels:
         return [
-            f"The fine-tuning of this model has not seen {_all_named(facts.unseen_labels)}, and the accuracy with this addition "
-            "is not measured. To measure it, start a new job on the support set."
+            f"The fine-tuning of this model has not seen {_all_named(facts.unseen_labels)}, and the accuracy is not measured. "
+            "To measure it, start a new job on the support set."
         ]
     if max(facts.shots) > 1 and facts.is_tuned:
         return ["The accuracy of this model was not measured: set validation_folds to 2 or more to measure it."]

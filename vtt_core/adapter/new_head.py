@@ -1,12 +1,12 @@
 """Learn a head anew on the tower of an adapter that is there, for a support set with more classes.
 
-Nothing is fine-tuned, so this takes seconds. What can be measured depends on the tower:
+Nothing is fine-tuned, so this takes seconds. What can be measured depends on the vision tower of the adapter:
 
-| tower of the adapter | head | numbers |
+| vision tower | head | numbers |
 | --- | --- | --- |
 | unchanged | as with method `frozen` | cross-validated |
-| fine-tuned | the adapter's; `sum` in place of `text`, since the images of a new class must count | none: the tower has seen the old images |
-| fine-tuned, and the text tower too | `ridge` in place of a head that reads class prompts, since the new classes have none like the old ones | none |
+| fine-tuned | the adapter's, but `sum` for `text`: the images of a new class must count | none: it has seen the old images |
+| fine-tuned, text tower too | `ridge` for one that reads class prompts: new classes have none like the old | none |
 
 Shapes: S support images, C classes, D joint size.
 """
@@ -26,11 +26,11 @@ from vtt_core.adapter.strip import with_head
 from vtt_core.adapter.support_features import SupportFeatures
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
-from vtt_core.contract.recipe import FROZEN, FinetuneRecipe, Head
+from vtt_core.contract.recipe import FinetuneRecipe, Head
 from vtt_core.contract.support_set import SupportSet
 from vtt_core.heads.bases import LOGIT_SCALE, READS_TEXT, Labelled
 from vtt_core.heads.features import features_of
-from vtt_core.heads.learn import HEAD_BASES, LearntHead, Splits, frozen_splits, learn_head
+from vtt_core.heads.learn import HEAD_BASES, LearntHead, Splits, learn_head
 from vtt_core.labels.prompts import class_prompts
 
 PROMPTS_STAY_FROZEN = ("frozen", "clip-lora")
@@ -90,7 +90,7 @@ class NewHead:
 
     @property
     def _frozen_recipe(self) -> FinetuneRecipe:
-        return replace(self._recipe, method=FROZEN, head="sum" if self._recipe.fine_tunes else self._recipe.head)
+        return replace(self._recipe, method="frozen", head="sum" if self._recipe.fine_tunes else self._recipe.head)
 
     def finish(self) -> Adapted:
         """Learn the head, and measure what can be measured."""

@@ -104,7 +104,8 @@ def test_an_interim_model_is_the_frozen_one_before_the_first_step(tiny_backbone:
     for name in ("vtt", "released", "auto"):
         interim = Adaptation(tiny_backbone, four_shot, METHODS[name], 0).interim()
         assert interim is not None
-        assert interim.adapter.head is not None and frozen.adapter.head is not None
+        assert interim.adapter.head is not None
+        assert frozen.adapter.head is not None
         assert torch.equal(interim.adapter.head.weight_CX, frozen.adapter.head.weight_CX)
         assert (interim.adapter.manifest.recipe["method"], interim.adapter.manifest.recipe["head"]) == ("frozen", "sum")
         assert interim.metrics["expected_accuracy"] == frozen.metrics["expected_accuracy"]

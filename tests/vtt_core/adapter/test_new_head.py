@@ -54,7 +54,8 @@ def test_a_frozen_model_with_one_more_class_is_what_a_frozen_job_gives(
 ) -> None:
     extended = extend(tiny_backbone, make_base(tiny_backbone, before, "frozen"), whole)
     anew = Adaptation(tiny_backbone, whole, make_recipe("frozen"), 0).finish()
-    assert extended.adapter.head is not None and anew.adapter.head is not None
+    assert extended.adapter.head is not None
+    assert anew.adapter.head is not None
     assert torch.equal(extended.adapter.head.weight_CX, anew.adapter.head.weight_CX)
     assert extended.metrics == anew.metrics
     assert extended.adapter.manifest.head is not None
@@ -71,7 +72,8 @@ def test_a_fine_tuned_tower_stays_and_tells_the_new_class_too(
     assert extended.adapter.manifest.labels == whole.labels
     assert accuracy(tiny_backbone, extended.adapter, whole) >= 0.75
     facts, known = extended.adapter.manifest.head, base.manifest.head
-    assert facts is not None and known is not None
+    assert facts is not None
+    assert known is not None
     assert (facts.added_labels, facts.scales) == ((whole.classes[3].label,), known.scales)
 
 
@@ -122,7 +124,8 @@ def test_a_negative_class_stays_one(tiny_backbone: Backbone, whole: SupportSet) 
 
     extended = extend(tiny_backbone, make_base(tiny_backbone, with_negatives(2), "clip-lora", head="sum"), with_negatives(3))
     head = extended.adapter.head
-    assert extended.adapter.manifest.head is not None and head is not None
+    assert extended.adapter.manifest.head is not None
+    assert head is not None
     assert (extended.adapter.manifest.head.has_negative, len(head.bias_C)) == (True, 4)
 
 
