@@ -98,7 +98,6 @@ LINKS: dict[tuple[str, str], dict[str, Link]] = {
     (f"get {_MODELS}", "200"): _model_links(_FIRST_ID) | _next_page(_MODELS),
     (f"get {_MODEL}", "200"): _model_links(_ID),
     (f"put {_MODEL}/pin", "200"): _model_links(_ID),
-    (f"patch {_MODEL}", "200"): _model_links(_ID),
     (f"put {_ALIAS}", "200"): _BY_ALIAS,
 }
 """(method and path, status) -> the links of that answer by name."""

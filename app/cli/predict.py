@@ -2,56 +2,93 @@
 
 from __future__ import annotations
 
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 from app.cli.console import BAD_INPUT_EXIT, write_json, write_rejection
+from app.domain.answer_ranges import COVERAGE_RANGE, FALSE_REJECTS_RANGE
 from app.domain.errors import error_facts
 from vtt_core.contract.errors import InputError, NotAnImageError
 from vtt_core.contract.limits import DEFAULT_LIMITS
+from vtt_core.contract.serving import DEFAULT_COVERAGE, DEFAULT_FALSE_REJECTS, AnswerOptions
+
+NUM_RANKED, NUM_OF_SET = 3, 5
+"""Classes that the text names with their probability, and of a prediction set."""
+USUAL_OPTIONS = AnswerOptions()
+
+
+def _a_number(share: float) -> float:
+    if math.isnan(share):  # it passes any comparison with bounds
+        raise typer.BadParameter("nan is no number.")
+    return share
 
 
 def predict(
     adapter: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `vtt adapt` wrote.")],
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Images to classify.")],
+    coverage: Annotated[
+        float,
+        typer.Option(
+            min=COVERAGE_RANGE[0],
+            max=COVERAGE_RANGE[1],
+            callback=_a_number,
+            help="Share of images whose true class should be in the prediction set.",
+        ),
+    ] = DEFAULT_COVERAGE,
+    false_rejects: Annotated[
+        float,
+        typer.Option(
+            min=FALSE_REJECTS_RANGE[0],
+            max=FALSE_REJECTS_RANGE[1],
+            callback=_a_number,
+            help="Share of images of the classes that may be taken for none of them.",
+        ),
+    ] = DEFAULT_FALSE_REJECTS,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> None:
-    """Print label probabilities for each image.
+    """Print label probabilities for each image, or that it shows none of the classes.
 
     Images that cannot be used are named, the others are classified, and the exit code is 2.
     """
-    results = run_predict(adapter, images, device=device)
+    results = run_predict(adapter, images, device=device, options=AnswerOptions(coverage, false_rejects))
     if as_json:
         write_json({"predictions": results})
     else:
         for result in results:
             if "probabilities" in result:
-                best = list(result["probabilities"].items())[:3]
-                typer.echo(f"{result['image']}: " + ", ".join(f"{label} {100 * share:.1f} %" for label, share in best))
+                typer.echo(f"{result['image']}: {in_words(result)}")
     if any("error" in result for result in results):
         raise typer.Exit(BAD_INPUT_EXIT)
 
 
-def run_predict(folder: Path, image_paths: list[Path], *, device: str = "auto") -> list[dict[str, Any]]:
-    """Return the probabilities of each image, highest first, or the reason why it cannot be used.
+def run_predict(
+    folder: Path, image_paths: list[Path], *, device: str = "auto", options: AnswerOptions = USUAL_OPTIONS
+) -> list[dict[str, Any]]:
+    """Return the answer for each image, or the reason why it cannot be used.
 
     Args:
         folder: of the adapter.
         image_paths: of the images.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
+        options: what to say besides probabilities.
 
     Raises:
         AdapterFormatError: the folder is no readable adapter.
         BackboneMismatchError: the backbone has other weights than the adapter was made for.
     """
     # torch takes seconds to import; `vtt --help` and the service's control role do without it.
-    from vtt_core.adapter.classify import classify  # noqa: PLC0415
+    from vtt_core.adapter.answer import answers  # noqa: PLC0415
+    from vtt_core.adapter.classify import adapter_scores, read_for  # noqa: PLC0415
     from vtt_core.adapter.files import load_adapter  # noqa: PLC0415
     from vtt_core.backbones.device import resolve_device  # noqa: PLC0415
     from vtt_core.backbones.load import load_backbone  # noqa: PLC0415
+    from vtt_core.heads.features import head_input  # noqa: PLC0415
     from vtt_core.ingest.decode import decode_image  # noqa: PLC0415
 
     adapter = load_adapter(folder)
@@ -64,10 +101,28 @@ def run_predict(folder: Path, image_paths: list[Path], *, device: str = "auto") 
             write_rejection(str(path), error)
             results.append({"image": str(path), "error": error_facts(error)})
             continue
-        shares = classify(backbone, adapter, [image])[0].tolist()
-        ranked = sorted(zip(adapter.manifest.labels, shares, strict=True), key=lambda pair: -pair[1])
-        results.append({"image": str(path), "probabilities": dict(ranked)})
+        readout = read_for(backbone, adapter, [image])
+        phi_BX = head_input(readout).float().cpu()
+        [prediction] = answers(adapter, adapter_scores(adapter, readout), phi_BX, options)
+        results.append({"image": str(path), **asdict(prediction)})
     return results
+
+
+def in_words(result: Mapping[str, Any]) -> str:
+    """Return the answer for one image in a line.
+
+    Args:
+        result: of `run_predict`, for an image that could be used.
+    """
+    ranked = [f"{label} {100 * share:.1f} %" for label, share in result["probabilities"].items()]
+    if result["none_of_these"]:
+        return f"none of these (likeliest: {ranked[0]})"
+    line = ", ".join(ranked[:NUM_RANKED])
+    may_be: Sequence[str] = result["prediction_set"] or ()
+    if len(may_be) < 2:
+        return line
+    named = [*may_be[:NUM_OF_SET], *([f"{len(may_be) - NUM_OF_SET} more"] if len(may_be) > NUM_OF_SET else [])]
+    return f"{line}; may be {', '.join(named[:-1])} or {named[-1]} ({100 * result['coverage']:.0f} % coverage)"
 
 
 def read_image_file(path: Path) -> bytes:
