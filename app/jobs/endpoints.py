@@ -148,11 +148,11 @@ async def follow_job(
 ) -> AsyncIterable[ServerSentEvent]:
     """Follow a job as server-sent events, from its beginning or from `Last-Event-ID`.
 
-    `state` events carry `state` and `attempt` (the last one also `model_id` or `error`); `progress` events carry phase, step,
-    losses, the gradients' cosine and the seconds left; `interim_model` carries `interim_model_id`. A job that fine-tunes nothing
-    sends only `state`. The stream ends after the final state. If the connection is lost before that, reconnect with the last
-    id. `curl -N` shows the stream. With an id beyond the last event, the stream waits for the next event; a job that has ended
-    sends its final state again.
+    `state` events carry `state` and `attempt` (the last one also `model_id` or `error`); `progress` events carry phase,
+    step, losses, the gradients' cosine and the seconds left; `interim_model` carries `interim_model_id`. A job that fine-
+    tunes nothing sends only `state`. The stream ends after the final state. If the connection is lost before that,
+    reconnect with the last id. `curl -N` shows the stream. With an id beyond the last event, the stream waits for the next
+    event; a job that has ended sends its final state again.
     """
     async for event in follow(context, job_id, last_event_id):
         yield event
