@@ -79,6 +79,8 @@ _SHOWN_SET = {
     **_UPLOADED,
     "remove_image": Link(f"delete {_IMAGE}", {"support_set_id": _ID, "image_id": "$response.body#/images/0/id"}),
 }
+_OPEN_SET = {"remove_image": _SHOWN_SET["remove_image"]}
+"""Of a set that was just changed, so that no job has frozen it yet."""
 _MODEL_OF_JOB = {name: link for name, link in _model_links("$response.body#/model_id").items() if name != "delete_model"}
 _BY_ALIAS = {
     "predict": Link("post /predict", body={"model": "$response.body#/name"}),
@@ -93,6 +95,8 @@ LINKS: dict[tuple[str, str], dict[str, Link]] = {
     (f"post {_SET}/images", "207"): _UPLOADED,
     (f"get {_SETS}", "200"): _set_links(_FIRST_ID) | _next_page(_SETS),
     (f"get {_SET}", "200"): _SHOWN_SET,
+    (f"patch {_SET}", "200"): _OPEN_SET,
+    (f"put {_SET}/groups", "200"): _OPEN_SET,
     (f"post {_JOBS}", "202"): _job_links(_ID),
     (f"get {_JOBS}", "200"): _job_links(_FIRST_ID) | _next_page(_JOBS),
     (f"get {_JOB}", "200"): _MODEL_OF_JOB,

@@ -19,7 +19,7 @@ from app.overload.request_limit import PlaceBounds, PlaceKind, RequestLimit
 from app.overload.request_limit_middleware import address_group, client_of, kind_of
 from tests.app.access.conftest import MakeCaller
 from tests.fixtures.http_api import Api, FakeEngine, MakeApi, encode_image
-from vtt_core.contract.serving import Prediction
+from vtt_core.contract.serving import AnswerOptions, Prediction
 
 IMAGE = ("images", ("a.png", encode_image(5)))
 
@@ -32,11 +32,16 @@ class HeldEngine(FakeEngine):
     num_waiting: int = 0
 
     def predict(
-        self, model_id: str, backbone_id: str, load_files: Callable[[], Mapping[str, bytes]], images: Sequence[Image.Image]
+        self,
+        model_id: str,
+        backbone_id: str,
+        load_files: Callable[[], Mapping[str, bytes]],
+        images: Sequence[Image.Image],
+        options: AnswerOptions,
     ) -> list[Prediction]:
         self.num_waiting += 1
         assert self.gate.wait(60)
-        return super().predict(model_id, backbone_id, load_files, images)
+        return super().predict(model_id, backbone_id, load_files, images, options)
 
 
 @pytest.fixture
