@@ -34,7 +34,7 @@ from app.support_sets.form_files import ARCHIVE_FIELD
 from app.support_sets.receive import Received, Upload
 from app.support_sets.service import blob_prefix
 from app.uploads.form import SpooledForm
-from vtt_core.contract.errors import BadLabelError
+from vtt_core.contract.errors import BadLabelError, EmptyClassError
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import clean_label
 
@@ -156,8 +156,9 @@ def _copied(context: AppContext, image: SupportImageRow, set_id: str, now: datet
 
 def _check_no_empty_class(row: SupportSetRow, received: Received) -> None:
     if row.empty_labels:
+        of_images = [result for result in received.results if result.code != EmptyClassError.code]
         raise NothingUsableError(
-            results=[result.model_dump(exclude_none=True) for result in received.results],
+            results=[result.model_dump(exclude_none=True) for result in of_images],
             expected="at least one usable image of every new class",
             got=f"none of {', '.join(map(repr, row.empty_labels[:5]))}",
             remedy="See `results` for each image. Nothing was stored: send all of them again",

@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.dependencies import AppContext
+from app.domain.errors import BlobMissingError
 from app.infra.model_repository import ModelRepository
 from app.infra.tables import AliasRow, ModelRow
 from vtt_core.contract.errors import VttError
@@ -146,9 +147,15 @@ def read_adapter(context: AppContext, row: ModelRow) -> dict[str, bytes]:
 
     Raises:
         BlobMissingError: the store has lost them.
+        GoneError: the model was deleted after its row was read; of an interim model, its successor is named.
     """
     keys = {name: f"{row.adapter_key}/{name}" for name in ADAPTER_FILES}
-    blobs = context.store.get_many(keys.values())
+    try:
+        blobs = context.store.get_many(keys.values())
+    except BlobMissingError:
+        with context.readers() as session:
+            ModelRepository(session).get(row.id)
+        raise
     return {name: blobs[key] for name, key in keys.items()}
 
 
