@@ -34,6 +34,7 @@ def _set_links(set_id: str) -> dict[str, Link]:
     return {
         "get_support_set": Link(f"get {_SET}", where),
         "add_images": Link(f"post {_SET}/images", where),
+        "report_on_support_set": Link(f"post {_SET}/report", where),
         "delete_support_set": Link(f"delete {_SET}", where),
         "create_job": Link(f"post {_JOBS}", body=where),
     }
@@ -55,6 +56,7 @@ def _model_links(model_id: str) -> dict[str, Link]:
         "predict_with_model": Link(f"post {_MODEL}/predict", where),
         "predict": Link("post /predict", body=where),
         "export_adapter": Link(f"get {_MODEL}/exports/adapter", where),
+        "export_report": Link(f"get {_MODEL}/exports/report", where),
         "change_model": Link(f"patch {_MODEL}", where),
         "pin_model": Link(f"put {_MODEL}/pin", where),
         "unpin_model": Link(f"delete {_MODEL}/pin", where),

@@ -20,6 +20,7 @@ from app.cli.renamed import warn_of_old_preset
 from app.cli.selection import LabelledImage, Selection, Survey, survey_images
 from app.domain.errors import AdapterExistsError
 from app.infra.data_folder import why_unwritable
+from app.reports.data import NEGATIVE, data_digest
 from vtt_core.contract.backbones import MINI, Weights, catalogue, check_backbone_id
 from vtt_core.contract.cores import usable_cores
 from vtt_core.contract.errors import BackboneUnavailableError, InputError, VttError
@@ -256,12 +257,12 @@ def _write_metrics(selection: Selection, metrics: dict[str, Any], out: Path) -> 
     """Write what was measured, and a digest of what it was measured on."""
     support_set = selection.support_set
     named = [(known.label, image) for known in support_set.classes for image in known.images]
-    digests = sorted(f"{label} {hashlib.sha256(image.encoded).hexdigest()}" for label, image in named)
+    named += [(NEGATIVE, image) for image in support_set.negatives]
     groups = {image.group for _, image in named if image.group is not None}
     facts = {
         "metrics": metrics,
         "data": {
-            "sha256": hashlib.sha256("\n".join(digests).encode()).hexdigest(),
+            "sha256": data_digest((hashlib.sha256(image.encoded).hexdigest(), label) for label, image in named),
             "classes": [{"label": known.label, "num_images": known.shot} for known in support_set.classes],
             "num_groups": len(groups),
             "num_negatives": len(support_set.negatives),

@@ -13,6 +13,7 @@ from app.cli.backbones import backbones
 from app.cli.backup import backup
 from app.cli.bench.diagnose import diagnose
 from app.cli.bench.episodes import episodes
+from app.cli.bench.expected import expected
 from app.cli.bench.growth import growth
 from app.cli.bench.hosts import hosts
 from app.cli.bench.jobs import jobs
@@ -21,12 +22,15 @@ from app.cli.bench.reproduce import reproduce
 from app.cli.bench.serve import serve
 from app.cli.bench.step import parts, step
 from app.cli.bench.table import table
+from app.cli.bench.unknown import unknown
 from app.cli.console import BAD_INPUT_EXIT, FAILURE_EXIT, write_error
 from app.cli.demo import demo
 from app.cli.health import health
+from app.cli.inspect import inspect
 from app.cli.keys import keys
 from app.cli.predict import predict
 from app.cli.renamed import draw
+from app.cli.report import report
 from app.cli.restore import restore
 from app.cli.sample_images import sample_images
 from app.cli.store import store
@@ -45,14 +49,14 @@ cli = typer.Typer(
 bench = typer.Typer(help="Compare alternatives in turn, and print ratios with their spread.", no_args_is_help=True)
 GROUPS = {
     "Service": (up, api, worker),
-    "Adapt": (adapt, predict, backbones, demo, sample_images),
+    "Adapt": (inspect, adapt, predict, report, backbones, demo, sample_images),
     "Operate": (health, backup, restore),
 }
 for group, commands in GROUPS.items():
     for command in commands:
         cli.command(rich_help_panel=group)(command)
 cli.command(hidden=True)(draw)
-for measurement in (step, parts, jobs, serve, growth, load, episodes, reproduce, hosts, table):
+for measurement in (step, parts, jobs, serve, growth, load, episodes, reproduce, hosts, table, expected, unknown):
     bench.command()(measurement)
 cli.add_typer(bench, name="bench", rich_help_panel="Measure")
 cli.add_typer(diagnose, name="diagnose", rich_help_panel="Measure")

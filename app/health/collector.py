@@ -82,7 +82,8 @@ class StateCollector(Collector):
         )
         refused.add_metric(["any"], self._context.bounds.requests.num_refused)
         refused.add_metric(["connections"], self._context.bounds.connections.num_refused)
-        for name, queue in (("predict", self._context.bounds.predictions), ("upload", self._context.bounds.uploads)):
+        bounds = self._context.bounds
+        for name, queue in (("predict", bounds.predictions), ("upload", bounds.uploads), ("report", bounds.reports)):
             waiting.add_metric([name], queue.wait_seconds)
             refused.add_metric([name], queue.num_refused)
         yield from (waiting, refused)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Response
+from fastapi.responses import HTMLResponse
 
 from app.dependencies import AppContext, CursorQuery, LimitQuery, ReadSessionDep, RequestContextDep, require_scope
 from app.display_names import id_parameter
@@ -24,7 +25,7 @@ from app.domain.errors import (
 )
 from app.infra.clock import utc_now
 from app.infra.tables import ModelRow
-from app.models import service
+from app.models import report, service
 from app.models.metrics import ModelMetrics
 from app.models.schemas import AliasAnswer, AliasRequest, ModelAnswer, ModelChange, ModelLinks, ModelPage
 from app.problem_details import problem_responses
@@ -141,6 +142,25 @@ def export_adapter(model: ModelReference, session: ReadSessionDep, context: Requ
     return Response(service.export_adapter(context, row), media_type="application/zip", headers=headers)
 
 
+@router.get(
+    PREFIX + "/{model}/exports/report",
+    response_class=HTMLResponse,
+    responses={
+        200: {"description": "The report"},
+        **problem_responses(NotFoundError, GoneError, ModelNotReadyError, BlobMissingError, StoreUnavailableError),
+    },
+)
+def export_report(model: ModelReference, session: ReadSessionDep, context: RequestContextDep) -> HTMLResponse:
+    """Show what is known of a model as one HTML file, to read, print and cite; it needs no network and runs no script.
+
+    It has the accuracy with its interval beside simpler ways to classify, the mistakes, what the model is not for, a paragraph
+    for a methods section, and what is needed to make the model again.
+    """
+    row, _ = service.find_model(session, model)
+    headers = {"Content-Disposition": f'inline; filename="{row.id}-report.html"', **report.FRAME_HEADERS}
+    return HTMLResponse(report.export_report(context, session, row), headers=headers)
+
+
 @router.put(
     "/v1/aliases/{name}",
     dependencies=CHANGES,
@@ -178,5 +198,11 @@ def _answer(context: AppContext, row: ModelRow, aliases: list[str]) -> ModelAnsw
         pinned=row.is_pinned,
         resident=None if predictor is None else row.id in predictor.resident_ids(),
         created_at=row.created_at,
-        links=ModelLinks(self=here, predict=f"{here}/predict", adapter=f"{here}/exports/adapter", job=f"/v1/jobs/{row.job_id}"),
+        links=ModelLinks(
+            self=here,
+            predict=f"{here}/predict",
+            adapter=f"{here}/exports/adapter",
+            report=f"{here}/exports/report",
+            job=f"/v1/jobs/{row.job_id}",
+        ),
     )

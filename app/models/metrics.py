@@ -25,6 +25,9 @@ class Accuracy(Measurement):
     low: float | None = Field(default=None, description="Lower end of the interval that should hold it in 95 of 100 cases")
     high: float | None = Field(default=None, description="Upper end of that interval")
     num_images: int | None = Field(default=None, description="Images that it was measured on")
+    widening: float | None = Field(
+        default=None, description="Factor on the variance, since held-out images share most of what they were predicted from"
+    )
     how: str | None = Field(default=None, description="How images were held out", examples=["5-fold cross-validation"])
     ci95: float | None = Field(
         default=None, description="Half the width of a 95 % interval, in models of earlier releases, without `low` and `high`"
@@ -54,6 +57,14 @@ class CalibrationError(Measurement):
 
     before: float = Field(description="With the usual scale of the scores")
     after: float = Field(description="With the scale that was chosen on the held-out images: what predictions use")
+
+
+class Groups(Measurement):
+    """Images that are not independent: those of one group are held out together."""
+
+    count: int = Field(description="Number of groups; an image without one is a group of its own")
+    near_duplicates: list[list[str]] = Field(description="Pairs of files that are probably one photo")
+    suspected_leaks: int = Field(description="Pairs of them that were named in different groups")
 
 
 class Unknown(Measurement):
@@ -121,9 +132,7 @@ class ModelMetrics(Measurement):
         default=None, description="How images of none of the classes are told; null where fewer than three could be held out"
     )
     choice: Choice | None = Field(default=None, description="What the job has chosen")
-    groups: int | None = Field(
-        default=None, description="Number of groups; images of one group are held out together. An image without one is its own"
-    )
+    groups: Groups | None = None
     num_support_images: int | None = Field(default=None, description="Images that the model has learnt from")
     advice: list[str] | None = Field(default=None, description="The same as the model's `advice`")
     support: Accuracy | None = Field(

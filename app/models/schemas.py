@@ -20,6 +20,7 @@ class ModelLinks(BaseModel):
     self: str
     predict: str
     adapter: str = Field(description="The model as a file")
+    report: str = Field(description="What is known of it, as one HTML file")
     job: str
 
 

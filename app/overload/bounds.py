@@ -19,6 +19,9 @@ UPLOAD_BYTES_PER_SECOND = 8e6
 CALIBRATION_BYTES = 32e6
 """How many bytes of real uploads the guess counts as."""
 
+REPORT_MAX_WAIT_SECONDS = 30.0
+"""Seconds that a report on a support set may wait for those before it, by estimate."""
+
 
 @dataclass(frozen=True)
 class Bounds:
@@ -27,6 +30,8 @@ class Bounds:
     requests: RequestLimit
     predictions: AdmissionQueue
     uploads: AdmissionQueue
+    reports: AdmissionQueue
+    """Reports on support sets, one at a time."""
     connections: ConnectionTable
     health_threads: CapacityLimiter
     """Threads for health checks, so that they are answered however busy the process is."""
@@ -49,6 +54,7 @@ def make_bounds(settings: Settings, stopwatch: Callable[[], float]) -> Bounds:
         requests=RequestLimit(PlaceBounds(settings.max_requests, settings.client_share), stopwatch),
         predictions=AdmissionQueue("images to classify", prediction_bounds, stopwatch),
         uploads=uploads,
+        reports=AdmissionQueue("support images to report on", QueueBounds(1, REPORT_MAX_WAIT_SECONDS), stopwatch),
         connections=ConnectionTable(connection_bounds(settings.max_connections, settings.client_share, settings.max_requests)),
         health_threads=CapacityLimiter(HEALTH_THREADS),
     )

@@ -39,8 +39,13 @@ def test_a_zip_becomes_a_model_that_predicts(service_url: str, synthetic_images:
         refused = [result for result in uploaded.json()["results"] if result["status"] != 201]
         assert [(result["file"], result["code"]) for result in refused] == [("star/broken.png", "image.not_an_image")]
 
-        request = {"support_set_id": uploaded.json()["id"], "backbone": "mini", "method": "clip-lora+vtt"}
-        request |= {"recipe": {"iterations": 3}, "seed": 7}
+        request = {
+            "support_set_id": uploaded.json()["id"],
+            "backbone": "mini",
+            "method": "clip-lora+vtt",
+            "recipe": {"iterations": 3, "validation_folds": 2, "validation_iterations": 2},
+            "seed": 7,
+        }
         headers = {"Idempotency-Key": "whole-way"}
         started = http.post("/v1/jobs", json=request, headers=headers)
         again = http.post("/v1/jobs", json=request, headers=headers)
@@ -54,12 +59,16 @@ def test_a_zip_becomes_a_model_that_predicts(service_url: str, synthetic_images:
         states = [payload["state"] for kind, payload in events if kind == "state"]
         assert states == ["queued", "running", "verifying", "succeeded"]
         steps = [payload for kind, payload in events if kind == "progress"]
-        assert steps[-1]["step"] == steps[-1]["num_steps"] == 3
+        assert steps[-1]["step"] == steps[-1]["num_steps"] == 7
         assert {"classification_loss", "absorption_loss", "conflict_cosine", "is_absorbing", "seconds_left"} <= set(steps[-1])
 
         model_id = client.job(job_id)["model_id"]
         model = client.model(model_id)
         assert model["labels"] == ["chessboard", "polka dots", "rings", "star", "stripes"]
+        assert {"training_accuracy", "expected_accuracy", "zero_shot", "linear_probe"} <= set(model["metrics"])
+        report = http.get(model["links"]["report"])
+        assert report.headers["content-type"].startswith("text/html")
+        assert model_id in report.text
         assert {"training_accuracy", "zero_shot", "frozen_head", "choice"} <= set(model["metrics"])
         assert model["advice"] == model["metrics"]["advice"]
 

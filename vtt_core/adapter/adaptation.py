@@ -13,7 +13,8 @@ The whole can be stopped between any two optimiser steps and gives the same adap
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
@@ -26,7 +27,7 @@ from torch import Tensor
 from vtt_core.adapter.files import Adapter
 from vtt_core.adapter.measure import Measured, Results, make_metrics
 from vtt_core.adapter.strip import frozen_adapter, strip, with_head
-from vtt_core.adapter.support_features import read_support
+from vtt_core.adapter.support_features import SupportFeatures, read_support
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.contract.errors import CheckpointMismatchError
 from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
@@ -34,6 +35,7 @@ from vtt_core.contract.progress import StepReport
 from vtt_core.contract.recipe import AUTO, AUTO_FINETUNING, FINETUNING_PAYS, FinetuneRecipe, Head
 from vtt_core.contract.support_set import SupportSet, check_shape
 from vtt_core.heads.bases import LOGIT_SCALE, Labelled
+from vtt_core.heads.duplicates import joined_groups
 from vtt_core.heads.features import ImageFeatures
 from vtt_core.heads.folds import Fold, make_folds
 from vtt_core.heads.learn import LearntHead, Splits, frozen_splits, learn_head
@@ -47,6 +49,8 @@ INTERIM_ADVICE = (
     "The model of the fine-tuning replaces it."
 )
 _FEATURES = ("levels_BF", "joint_BD", "pooled_BW")
+_OF_ANY_HEAD = ("groups", "frozen_splits", "folds", "finetune")
+"""What a run computes once and another head may read as well."""
 
 
 @dataclass(frozen=True)
@@ -61,6 +65,23 @@ class Adapted:
     """The adapter whose tower the head was learnt on, where that was there before."""
 
 
+def learn_tuned_head(
+    recipe: FinetuneRecipe, known: Labelled, way: int, folds: Sequence[Fold] = (), validated: Sequence[Labelled] = ()
+) -> LearntHead:
+    """Learn the recipe's head on a fine-tuned tower.
+
+    Args:
+        recipe: of the fine-tuning.
+        known: the support images by the tower that will be served.
+        way: number of classes that are no negative class.
+        folds: that were held out from a fine-tuning each; none without a validation.
+        validated: of each fold: the support images by the tower that was trained without it.
+    """
+    by_fold = {id(fold): labelled for fold, labelled in zip(folds, validated, strict=True)}
+    splits = Splits([folds] if folds else [], lambda fold: by_fold[id(fold)], folds)
+    return learn_head(recipe.head, known, splits, trained_text_scale=recipe.logit_scale / LOGIT_SCALE, num_real=way)
+
+
 class Adaptation:
     """One run of a recipe; `steps` runs it, `checkpoint` can be taken between any two steps, `finish` gives the adapter."""
 
@@ -73,12 +94,14 @@ class Adaptation:
         checkpoint: bytes | None = None,
         limits: Limits = DEFAULT_LIMITS,
         num_threads: int | None = None,
+        *,
+        support: SupportFeatures | None = None,
     ) -> None:
-        """Read the support set; arguments and errors are those of `Finetune`."""
+        """Read the support set, unless `support` has it already; other arguments and errors are those of `Finetune`."""
         check_shape([(known.label, known.shot) for known in support_set.classes], limits)
         self.backbone, self.recipe, self.seed = backbone, recipe, seed
         self._limits, self._num_threads = limits, num_threads
-        self.support = read_support(backbone, support_set, recipe, limits, num_threads)
+        self.support = support or read_support(backbone, support_set, recipe, limits, num_threads)
         self._validated: list[Labelled] = []
         """Of each fold that is done: all images by the tower that was trained without the fold's held-out ones."""
         finetune_checkpoint = self._read_checkpoint(checkpoint) if checkpoint is not None else None
@@ -86,10 +109,10 @@ class Adaptation:
         if finetune_checkpoint is not None:
             _ = self.finetune  # a checkpoint of something else is refused now, not at the first step
 
-    @property
-    def groups(self) -> list[Any]:
-        """Group of each image: those of one group are held out together."""
-        return self.support.user_groups
+    @cached_property
+    def groups(self) -> list[int]:
+        """Number of each image's group: what its user says, or copies of one photo. A group is held out as a whole."""
+        return joined_groups([image.group for image in self.support.images], self.support.duplicates)
 
     @cached_property
     def frozen_splits(self) -> Splits:
@@ -202,7 +225,9 @@ class Adaptation:
         """Learn the head of the finished run, and measure it."""
         if self._fine_tunes:
             known, learnt = self.support.by(self.backbone, self.finetune), self._tuned_head
-            adapter = with_head(strip(self.finetune), learnt, has_negative=self.support.has_negative)
+            adapter = strip(self.finetune)
+            adapter = replace(adapter, manifest=replace(adapter.manifest, recipe=self._finetune_recipe.to_json()))
+            adapter = with_head(adapter, learnt, has_negative=self.support.has_negative)
         else:
             adapter, known, learnt = self._frozen_adapter(), self.support.frozen, self.frozen_head
         metrics = make_metrics(
@@ -226,15 +251,16 @@ class Adaptation:
         return self._learn_tuned(known)
 
     def _learn_tuned(self, known: Labelled) -> LearntHead:
-        by_fold = {id(fold): labelled for fold, labelled in zip(self.folds, self._validated, strict=True)}
-        splits = Splits([self.folds] if self.folds else [], lambda fold: by_fold[id(fold)], self.folds)
-        return learn_head(
-            self._finetune_recipe.head,
-            known,
-            splits,
-            trained_text_scale=self.recipe.logit_scale / LOGIT_SCALE,
-            num_real=self.support.way,
-        )
+        return learn_tuned_head(self._finetune_recipe, known, self.support.way, self.folds, self._validated)
+
+    def with_other_head(self, head: Head) -> Adaptation:
+        """Return the same run with another head: nothing that this one has trained so far is trained again."""
+        other = copy.copy(self)
+        other.recipe = replace(self.recipe, head=head)
+        for name in [*other.__dict__]:
+            if isinstance(getattr(Adaptation, name, None), cached_property) and name not in _OF_ANY_HEAD:
+                del other.__dict__[name]
+        return other
 
     @cached_property
     def _measured_frozen(self) -> Measured:

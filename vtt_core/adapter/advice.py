@@ -27,7 +27,15 @@ class Facts:
 
 def advise(facts: Facts) -> list[str]:
     """Return the sentences, the most important first."""
-    return [*_unmeasured(facts), *_beaten(facts), *_chance(facts), *_confused(facts), *_single(facts), *_few(facts)]
+    return [
+        *_unmeasured(facts),
+        *_beaten(facts),
+        *_chance(facts),
+        *_confused(facts),
+        *_single(facts),
+        *_twins(facts),
+        *_few(facts),
+    ]
 
 
 def _unmeasured(facts: Facts) -> list[str]:
@@ -92,6 +100,21 @@ def _single(facts: Facts) -> list[str]:
     if not single or len(single) == len(facts.labels):
         return []
     return [f"{_named(single)} has one image: whether it is recognised cannot be measured."]
+
+
+def _twins(facts: Facts) -> list[str]:
+    groups = facts.metrics["groups"]
+    pairs, leaks = groups["near_duplicates"], groups["suspected_leaks"]
+    sentences = []
+    if pairs:
+        one, other = pairs[0]
+        more = f" and {len(pairs) - 1} more pairs" if len(pairs) > 1 else ""
+        sentences.append(
+            f"{one!r} and {other!r}{more} look like one photo: they were left out together, and teach little more than one."
+        )
+    if leaks:
+        sentences.append(f"{leaks} of these pairs are in different groups: check the groups, or the accuracy may be too high.")
+    return sentences
 
 
 def _few(facts: Facts) -> list[str]:

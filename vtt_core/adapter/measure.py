@@ -120,7 +120,9 @@ def make_metrics(
     metrics: dict[str, Any] = {
         "num_support_images": sum(known.shot for known in support.support_set.classes),
         "training_accuracy": _training_accuracy(support, known, learnt),
-        "expected_accuracy": None if held is None else _accuracy(held.said_N, held.labels_N) | {"how": held.how},
+        "expected_accuracy": None
+        if held is None
+        else _accuracy(held.said_N, held.labels_N) | {"how": held.how, "widening": WIDENING},
         "zero_shot": _zero_shot(support, held),
         "linear_probe": None if held is None else _accuracy(held.probe_N, held.labels_N),
         "frozen_head": _accuracy_of(results.frozen),
@@ -133,7 +135,11 @@ def make_metrics(
         "unknown": None
         if learnt.familiarity is None
         else {"threshold": learnt.familiarity.usual.threshold(), "num_images": learnt.familiarity.usual.num_values},
-        "groups": len(set(groups)),
+        "groups": {
+            "count": len(set(groups)),
+            "near_duplicates": [[support.images[index].name for index in pair] for pair in support.duplicates],
+            "suspected_leaks": len(support.leaks),
+        },
         "choice": {
             "method": method,
             "tower": "fine-tuned" if results.is_tuned else "frozen",

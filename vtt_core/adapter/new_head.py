@@ -13,7 +13,6 @@ Shapes: S support images, C classes, D joint size.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import replace
 
 import torch
@@ -112,8 +111,7 @@ class NewHead:
         # The frozen tower has seen none of the images: what its head says of the left-out ones is true.
         frozen = Measured.of(self.support, self._frozen.frozen_head, self._frozen.frozen_splits.rounds)
         results = Results(Measured.nothing(self.support), frozen, None, is_tuned=True, unseen_labels=self._all_added)
-        groups: list[Hashable] = self._frozen.groups
-        metrics = make_metrics(self.support, groups, known, learnt, results, method=self._recipe.method)
+        metrics = make_metrics(self.support, self._frozen.groups, known, learnt, results, method=self._recipe.method)
         return Adapted(adapter, metrics, None, self.base)
 
     def _read(self) -> Labelled:

@@ -5,8 +5,8 @@ Shapes: S support images with the negative ones last, C classes with the negativ
 
 from __future__ import annotations
 
-from collections.abc import Hashable
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 import torch
 from PIL import Image
@@ -19,6 +19,7 @@ from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import SupportImage, SupportSet
 from vtt_core.heads.bases import Labelled
+from vtt_core.heads.duplicates import near_duplicates
 from vtt_core.heads.features import features_of
 from vtt_core.heads.folds import Fold
 from vtt_core.training.finetune import Finetune
@@ -46,10 +47,20 @@ class SupportFeatures:
         """Whether there are examples of none of the classes."""
         return bool(self.support_set.negatives)
 
+    @cached_property
+    def duplicates(self) -> list[tuple[int, int]]:
+        """Pairs of images that are probably one photo."""
+        return near_duplicates(self.frozen.features.levels_BF)
+
     @property
-    def user_groups(self) -> list[Hashable]:
-        """Group of each image as its user named it; an image without one is a group of its own."""
-        return [("group", image.group) if image.group is not None else index for index, image in enumerate(self.images)]
+    def leaks(self) -> list[tuple[int, int]]:
+        """Pairs of them that their user has put into different groups."""
+        named = [image.group for image in self.images]
+        return [
+            (one, other)
+            for one, other in self.duplicates
+            if named[one] is not None and named[other] is not None and named[one] != named[other]
+        ]
 
     def by(self, backbone: Backbone, finetune: Finetune) -> Labelled:
         """Return the same images with their features by a fine-tuned tower, and its class prompts."""

@@ -8,6 +8,7 @@ from typing import Any, Protocol
 
 from vtt_core.contract.errors import VttError
 from vtt_core.contract.limits import Limits
+from vtt_core.contract.support_set_report import ImageToInspect, SupportSetReport
 
 LoadFiles = Callable[[], Mapping[str, bytes]]
 """Reads the files of an adapter, by name."""
@@ -103,6 +104,11 @@ class PredictionEngine(Protocol):
         options: AnswerOptions = AnswerOptions(),  # noqa: B008  (frozen)
     ) -> Sequence[Prediction]:
         """Classify images."""
+
+    def inspect(
+        self, backbone_id: str, labels: Sequence[str], images: Sequence[ImageToInspect], limits: Limits
+    ) -> SupportSetReport:
+        """Report on a support set before any training."""
 
     def adapter(self, model_id: str, backbone_id: str, load_files: LoadFiles) -> object:
         """Bring an adapter into memory."""

@@ -5,6 +5,7 @@ Shapes: B images, V level vectors of a readout, W tower width, F = V x W, D join
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -47,8 +48,9 @@ class ImageFeatures:
         """Products of every two images' pooled tokens."""
         return self.pooled_BW @ self.pooled_BW.mT
 
-    def take(self, indices: Tensor) -> ImageFeatures:
+    def take(self, indices: Tensor | Sequence[int]) -> ImageFeatures:
         """Return the features of some of the images, and those products of theirs that are there already."""
+        indices = torch.as_tensor(indices)
         taken = ImageFeatures(self.levels_BF[indices], self.joint_BD[indices], self.pooled_BW[indices])
         for name in ("levels_gram_BB", "pooled_gram_BB"):
             if name in self.__dict__:

@@ -15,7 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-RIDGES = (1.0, 0.3, 0.1, 0.03)
+RIDGES = (0.3, 0.1, 0.03)
 """Weights of the squared norm of the coefficients to choose from; features have unit length."""
 DEFAULT_RIDGE = 0.1
 """Used where no image can be left out. Source: docs/results.md, "Heads"."""

@@ -84,6 +84,11 @@ def decode_image(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> Image.Image
     return _decode(encoded, limits)[0]
 
 
+def decode_with_format(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[Image.Image, str]:
+    """Return the image as `decode_image` does, and its format, one of FORMATS; it raises the same errors."""
+    return _decode(encoded, limits)
+
+
 def inspect_image(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> ImageFacts:
     """Decode the whole image and return its size and format. An image that passes can be trained on.
 

@@ -33,8 +33,10 @@ from vtt_core.contract.serving import (
     ReadBytes,
     ResidentAdapter,
 )
+from vtt_core.contract.support_set_report import ImageToInspect, SupportSetReport
 from vtt_core.heads.features import head_input
 from vtt_core.ingest.decode import decode_image
+from vtt_core.inspection.inspect import inspect_images
 from vtt_core.serving.adapter_cache import AdapterCache
 from vtt_core.serving.batcher import Batcher, Batching
 from vtt_core.serving.mixed_lora import MixedLora
@@ -158,6 +160,24 @@ class Engine:
         adapter = self.adapter(model_id, backbone_id, load_files)
         futures = self._batcher(backbone_id).submit([BatchItem(image, adapter) for image in images])
         return [adapter.answer(future.result(), options) for future in futures]
+
+    def inspect(
+        self, backbone_id: str, labels: Sequence[str], images: Sequence[ImageToInspect], limits: Limits = DEFAULT_LIMITS
+    ) -> SupportSetReport:
+        """Report on a support set. Images are read in the pool; the rest runs in the caller's thread, beside predictions.
+
+        Args:
+            backbone_id: what looks at the images.
+            labels: of the classes.
+            images: each of one of the classes, or of none.
+            limits: on images.
+
+        Raises:
+            ImageError: an image cannot be used.
+            SameTokensError: the backbone cannot tell two labels apart.
+            BackboneUnavailableError: the backbone's weights are out of reach.
+        """
+        return inspect_images(self._backbone(backbone_id), labels, images, self._decoding.map, limits)
 
     def adapter(self, model_id: str, backbone_id: str, load_files: LoadFiles) -> ServedAdapter:
         """Return an adapter from the cache, or read it; the arguments and errors are those of `predict`."""

@@ -188,7 +188,7 @@ def _publish(backbone: Backbone, folder: Path) -> list[str]:
         session.add(SupportSetRow(id="set_drawn", empty_labels=[], created_at=now))
         session.flush()
         for seed in range(NUM_MODELS):
-            adapter = synthetic_adapter(backbone, seed)
+            adapter = synthetic_adapter(backbone, seed, has_head=True)
             model_id, files = new_id(MODEL_PREFIX), adapter_to_files(adapter)
             for name, content in files.items():
                 store.put(f"models/{model_id}/{name}", content)

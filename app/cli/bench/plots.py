@@ -1,4 +1,4 @@
-"""Plot the results of `vtt bench growth`, `vtt bench load` and `vtt bench episodes`."""
+"""Plot the results of `vtt bench growth`, `vtt bench load`, `vtt bench episodes` and `vtt bench expected`."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from app.cli.bench.process_memory import Sample
+    from vtt_core.bench.episodes.expected import ExpectedLine
     from vtt_core.bench.speed.growth import Curve
 
 
@@ -80,6 +81,29 @@ def plot_methods(methods: Mapping[str, Mapping[str, Any]], file: Path) -> None:
     axes.margins(y=0.15)
     axes.set_xlabel("accuracy in percent, 95 % interval")
     axes.grid(alpha=0.3, axis="x")
+    file.parent.mkdir(parents=True, exist_ok=True)
+    figure.savefig(file)
+
+
+def plot_expected(by_method: Mapping[str, Sequence[ExpectedLine]], file: Path) -> None:
+    """Write a plot with a point for each episode: the accuracy that a method expected, and the real one.
+
+    Raises:
+        InputError: matplotlib is not installed.
+    """
+    figure = new_figure(5, 5)
+    axes = figure.subplots()
+    for method, lines in by_method.items():
+        real, expected = [100 * line.real for line in lines], [100 * line.expected for line in lines]
+        axes.scatter(expected, real, s=12, alpha=0.5, label=method)
+    axes.plot((0, 100), (0, 100), color="grey", linewidth=1)
+    axes.set_xlim(0, 100)
+    axes.set_ylim(0, 100)
+    axes.set_aspect("equal")
+    axes.set_xlabel("expected accuracy in percent")
+    axes.set_ylabel("accuracy on the queries in percent")
+    axes.grid(alpha=0.3)
+    axes.legend(loc="upper left")
     file.parent.mkdir(parents=True, exist_ok=True)
     figure.savefig(file)
 

@@ -19,21 +19,28 @@ def table(
     against: Annotated[
         str | None, typer.Option(metavar="METHOD", help="Show paired differences from this method instead of accuracies.")
     ] = None,
+    of: Annotated[
+        str, typer.Option(metavar="MEASURE", help="Show calibration_error, coverage_0.9, set_size_0.9 and so on instead.")
+    ] = "accuracy",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> None:
     """Put the results of several data sets into one Markdown table, with their average."""
     from vtt_core.bench.episodes.tables import make_table, table_markdown  # noqa: PLC0415  (imports what only benchmarks need)
 
-    results = dict(_read(text) for text in folders)
+    results = dict(read_result(text) for text in folders)
     if as_json:
-        write_json({"against": against, "table": make_table(results, against)})
+        write_json({"against": against, "of": of, "table": make_table(results, against, of)})
     else:
-        typer.echo(table_markdown(results, against), nl=False)
+        typer.echo(table_markdown(results, against, of), nl=False)
 
 
-def _read(text: str) -> tuple[str, dict[str, Any]]:
-    name, equals, path = text.partition("=")
-    folder = Path(path if equals else text)
+def read_result(text: str) -> tuple[str, dict[str, Any]]:
+    """Return name and result of `[NAME=]DIR`.
+
+    Raises:
+        InputError: the folder has no result.
+    """
+    name, folder = named_folder(text)
     try:
         result: dict[str, Any] = json.loads((folder / RESULT_FILE).read_text(encoding="utf-8"))
         _ = result["methods"], result["paired"]
@@ -43,4 +50,11 @@ def _read(text: str) -> tuple[str, dict[str, Any]]:
             got=f"{text!r} ({type(error).__name__})",
             remedy="Give the --out of such a run",
         ) from error
-    return name if equals else folder.name, result
+    return name, result
+
+
+def named_folder(text: str) -> tuple[str, Path]:
+    """Return name and folder of `[NAME=]DIR`."""
+    name, equals, path = text.partition("=")
+    folder = Path(path if equals else text)
+    return name if equals else folder.name, folder

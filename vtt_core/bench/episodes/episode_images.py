@@ -1,4 +1,4 @@
-"""The images of an episode: its support set as a user would send it, and the inputs of the frozen baselines.
+"""The images of an episode: its support set as a user would send it, with its features, and the inputs of the baselines.
 
 Shapes: V views of the support images, S support images, Q queries, C classes, L layers, D joint size, W tower width.
 Source: docs/datasets.md, "Protocol"; docs/baselines.md.
@@ -12,11 +12,16 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from vtt_core.adapter.classify import zero_shot_prototypes
+from vtt_core.adapter.support_features import SupportFeatures
+from vtt_core.backbones.preprocess import resize
 from vtt_core.bench.baselines.few_shot_task import FewShotTask, in_chunks
 from vtt_core.bench.episodes.image_bank import ImageBank
 from vtt_core.bench.episodes.sampling import Episode
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import SupportClass, SupportImage, SupportSet
+from vtt_core.heads.bases import Labelled
+from vtt_core.heads.features import features_of
 from vtt_core.training.seeding import derived_seed
 from vtt_core.training.views import Views, stack_views
 
@@ -64,6 +69,25 @@ class EpisodeImages:
             image = self.bank.images[index]
             images[label].append(SupportImage(image.name, image.read()))
         return SupportSet(tuple(SupportClass(name, tuple(images[label])) for label, name in enumerate(self.labels)))
+
+    def support_features(self, template: str) -> SupportFeatures:
+        """Return what `read_support` returns, from the bank: each image is decoded and encoded once for all episodes.
+
+        Args:
+            template: of the class prompts.
+        """
+        backbone, support_set = self.bank.backbone, self.support_set()
+        is_released = template == FinetuneRecipe().prompt_template
+        prototypes_CD = self.prototypes_CD if is_released else zero_shot_prototypes(backbone, self.labels, template)
+        frozen = Labelled(
+            features_of(self.bank.readouts(self.support)), self.episode.support_labels_S, prototypes_CD.cpu().double()
+        )
+        return SupportFeatures(
+            support_set,
+            tuple(image for known in support_set.classes for image in known.images),
+            tuple(resize(image, backbone.preprocessing) for image in self.bank.decoded(self.support)),
+            frozen,
+        )
 
     @cached_property
     def task(self) -> BankTask:

@@ -1,6 +1,6 @@
 """Cache the decoded images and features of a data set for hundreds of episodes.
 
-Shapes: B images, I images of the data set, C its classes, L layers, D joint size, W tower width.
+Shapes: B images, I images of the data set, C its classes, L layers, V level vectors, D joint size, W tower width.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from vtt_core.adapter.classify import zero_shot_prototypes
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.class_tokens import tokenize_classes
 from vtt_core.backbones.preprocess import preprocess
+from vtt_core.backbones.towers import Readout
 from vtt_core.bench.datasets.labelled_image import LOCAL_LIMITS, LabelledImage
 from vtt_core.contract.errors import ImageError
 from vtt_core.contract.limits import Limits
@@ -51,6 +52,7 @@ class Memo:
 
     def keep(self, key: Hashable, value: object, num_bytes: int) -> None:
         """Keep a value, and drop the least recently used ones if the cache is full."""
+        self.num_bytes -= self._kept.pop(key, (None, 0))[1]
         self._kept[key] = (value, num_bytes)
         self.num_bytes += num_bytes
         while self.num_bytes > self._max_bytes:
@@ -133,6 +135,18 @@ class ImageBank:
     def unprojected_features(self, indices: Sequence[int]) -> Tensor:
         """Return pooled_BW of the frozen tower, before the projection into the joint space."""
         return self._encoded("unprojected", indices, self.backbone.vision_tower.unprojected_features)
+
+    def readouts(self, indices: Sequence[int]) -> Readout:
+        """Return what heads read of the frozen tower."""
+        tower = self.backbone.vision_tower
+
+        def flat_readout(images_B3HW: Tensor) -> Tensor:
+            readout = tower.read(images_B3HW)
+            return torch.cat((readout.levels_BVW.flatten(1), readout.joint_BD), dim=1)
+
+        flat_BX = self._encoded("readout", indices, flat_readout)
+        levels_BX, joint_BD = flat_BX.tensor_split([tower.num_level_vectors * tower.width], dim=1)
+        return Readout(levels_BX.unflatten(1, (tower.num_level_vectors, tower.width)), joint_BD)
 
     def _decoded(self, index: int) -> Image.Image:
         kept = self._memo.get(("decoded", index))

@@ -1,6 +1,6 @@
-"""Run the methods of a benchmark on its episodes: frozen baselines and fine-tunings.
+"""What a method of a benchmark is, and the baselines among them; those that make adapters are in `adapter_methods.py`.
 
-Shapes: Q query images of an episode, C its classes, S support images, D joint size, W tower width.
+Shapes: Q query images of an episode, C its classes, S support images, W tower width.
 Source: docs/datasets.md, "Protocol".
 """
 
@@ -14,13 +14,10 @@ from typing import Any
 
 from torch import Tensor
 
-from vtt_core.adapter.classify import logits
-from vtt_core.adapter.linear_probe import probe_predictions
-from vtt_core.adapter.strip import strip
+from vtt_core.adapter.linear_probe import probe_scores
 from vtt_core.bench.baselines.few_shot_task import LOGIT_SCALE
 from vtt_core.bench.baselines.registry import BASELINES
 from vtt_core.bench.episodes.episode_images import EpisodeImages
-from vtt_core.contract.method_spec import MethodSpec
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.training.choice import train_all
 from vtt_core.training.finetune import Finetune
@@ -34,6 +31,8 @@ class Prediction:
     predicted_Q: Tensor
     facts: dict[str, Any] = field(default_factory=dict)
     """Further facts, as JSON values."""
+    probabilities_QC: Tensor | None = None
+    """None for a method whose scores are no probabilities."""
 
 
 class EpisodeMethod(ABC):
@@ -47,33 +46,16 @@ class EpisodeMethod(ABC):
 class FrozenMethod(EpisodeMethod):
     """A baseline on the bank's features, one episode after another."""
 
-    def __init__(self, predictions: Callable[[EpisodeImages], Tensor]) -> None:
-        """Take a function that returns predicted_Q of one episode."""
-        self._predictions = predictions
+    def __init__(self, name: str) -> None:
+        """Take the name of the baseline."""
+        self._scores_of, self._is_calibrated = FROZEN[name], name not in WITHOUT_PROBABILITIES
 
     def predict(self, episodes: Sequence[EpisodeImages]) -> list[Prediction]:
         """Return the predictions of each episode."""
-        return [Prediction(self._predictions(episode).cpu()) for episode in episodes]
-
-
-class FinetuneMethod(EpisodeMethod):
-    """A fine-tuning like the service's: Finetune, strip, classify."""
-
-    def __init__(self, recipe: FinetuneRecipe, num_threads: int) -> None:
-        """Remember what to run.
-
-        Args:
-            recipe: of every episode.
-            num_threads: cores to use.
-        """
-        self._recipe, self._num_threads = recipe, num_threads
-
-    def predict(self, episodes: Sequence[EpisodeImages]) -> list[Prediction]:
-        """Fine-tune on all episodes together, then classify the queries of each."""
-        finished = finetune_all(episodes, self._recipe, self._num_threads)
+        scores = [self._scores_of(episode).detach().cpu() for episode in episodes]
         return [
-            Prediction(_predicted(finetune, images), facts)
-            for images, (finetune, facts) in zip(episodes, finished, strict=True)
+            Prediction(scores_QC.argmax(dim=-1), {}, scores_QC.softmax(dim=-1) if self._is_calibrated else None)
+            for scores_QC in scores
         ]
 
 
@@ -116,14 +98,9 @@ def _dgso_facts(finetune: Finetune, cosines: Sequence[float]) -> dict[str, Any]:
     }
 
 
-def _predicted(finetune: Finetune, images: EpisodeImages) -> Tensor:
-    backbone = images.bank.backbone
-    return logits(backbone, strip(finetune), images.bank.decoded(images.query)).argmax(dim=-1).cpu()
-
-
 def _zero_shot(images: EpisodeImages) -> Tensor:
     """Like the baseline of this name, but without making the views, which it does not need."""
-    return class_logits(images.bank.features(images.query), images.prototypes_CD, LOGIT_SCALE).argmax(dim=-1)
+    return class_logits(images.bank.features(images.query), images.prototypes_CD, LOGIT_SCALE)
 
 
 def _linear_probe(images: EpisodeImages) -> Tensor:
@@ -131,11 +108,11 @@ def _linear_probe(images: EpisodeImages) -> Tensor:
     support_SW = images.bank.unprojected_features(images.support)
     query_QW = images.bank.unprojected_features(images.query)
     labels_S = images.episode.support_labels_S.to(support_SW.device)
-    return probe_predictions(support_SW, labels_S, query_QW, len(images.labels))
+    return probe_scores(support_SW, labels_S, query_QW, len(images.labels))
 
 
 def _baseline(name: str) -> Callable[[EpisodeImages], Tensor]:
-    return lambda images: BASELINES[name](images.task, images.seed).argmax(dim=-1)
+    return lambda images: BASELINES[name](images.task, images.seed)
 
 
 FROZEN: dict[str, Callable[[EpisodeImages], Tensor]] = {
@@ -143,16 +120,6 @@ FROZEN: dict[str, Callable[[EpisodeImages], Tensor]] = {
     "zero-shot": _zero_shot,
     "linear-probe": _linear_probe,
 }
-"""Baselines by name. Each returns predicted_Q."""
-
-
-def make_method(spec: MethodSpec, num_threads: int) -> EpisodeMethod:
-    """Return the runner of a method.
-
-    Args:
-        spec: the method, with a known name.
-        num_threads: cores to use.
-    """
-    if spec.recipe is None:
-        return FrozenMethod(FROZEN[spec.name])
-    return FinetuneMethod(spec.recipe, num_threads)
+"""Baselines by name. Each returns scores_QC."""
+WITHOUT_PROBABILITIES = frozenset({"linear-probe"})
+"""Baselines whose scores are no logits: a softmax of them says nothing."""

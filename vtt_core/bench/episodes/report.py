@@ -1,4 +1,4 @@
-"""Summarise a benchmark: mean accuracies, paired differences and 95 % intervals, as JSON values and as Markdown.
+"""Summarise a benchmark: mean accuracies and other measures, paired differences, 95 % intervals; as JSON values and Markdown.
 
 Source: docs/datasets.md, "Protocol"; the interval of a mean over independent episodes (vtt_core/contract/interval.py).
 """
@@ -13,6 +13,7 @@ from statistics import mean
 from typing import Any
 
 from vtt_core.bench.episodes.episode_log import EpisodeLine, EpisodeLog
+from vtt_core.bench.episodes.measures import CALIBRATION_ERROR, COVERAGES, MEASURES, coverage_name, set_size_name
 from vtt_core.bench.episodes.runner import Benchmark
 from vtt_core.contract.interval import mean_half_width
 
@@ -32,7 +33,9 @@ def make_report(benchmark: Benchmark, log: EpisodeLog) -> dict[str, Any]:
         assert len(of_method) == len(numbers), f"{name} has {len(of_method)} of {len(numbers)} episodes"
     bank, conditions = benchmark.bank, benchmark.conditions
     return {
-        "methods": {spec.text: _method(lines[spec.text], spec.recipe) for spec in benchmark.specs},
+        "methods": {
+            spec.text: {"key": benchmark.key(spec)} | _method(lines[spec.text], spec.recipe) for spec in benchmark.specs
+        },
         "paired": {f"{one} minus {other}": _paired(lines[one], lines[other]) for one, other in permutations(lines, 2)},
         "episodes": len(numbers),
         "protocol": asdict(benchmark.protocol) | {"by_patient": bank.group_I is not None},
@@ -47,6 +50,8 @@ def make_report(benchmark: Benchmark, log: EpisodeLog) -> dict[str, Any]:
 def _method(lines: Sequence[EpisodeLine], recipe: Any) -> dict[str, Any]:
     result = _interval([line.accuracy for line in lines])
     result["seconds_per_episode"] = mean(line.seconds for line in lines)
+    if measures := _measures(lines):
+        result["measures"] = measures
     if recipe is not None:
         result["recipe"] = recipe.to_json()
     stopped = [line.facts["absorption_stopped_at"] for line in lines if "absorption_stopped_at" in line.facts]
@@ -58,6 +63,16 @@ def _method(lines: Sequence[EpisodeLine], recipe: Any) -> dict[str, Any]:
             "mean_first_conflict_cosine": _mean_of([line.facts.get("first_conflict_cosine") for line in lines]),
         }
     return result
+
+
+def _measures(lines: Sequence[EpisodeLine]) -> dict[str, Any]:
+    """Return the mean of what lines say besides accuracy; a line of an older log may lack it."""
+    measures = {}
+    for name in MEASURES:
+        values = [line.facts[name] for line in lines if name in line.facts]
+        if values:
+            measures[name] = _interval(values) | {"episodes": len(values)}
+    return measures
 
 
 def _paired(one: Sequence[EpisodeLine], other: Sequence[EpisodeLine]) -> dict[str, Any]:
@@ -76,16 +91,7 @@ def _mean_of(values: Sequence[float | None]) -> float | None:
 
 def to_markdown(result: Mapping[str, Any]) -> str:
     """Return the tables of a result, in percent."""
-    lines = [
-        TITLE,
-        "",
-        _circumstances(result),
-        "",
-        "| method | accuracy % | 95 % interval | seconds an episode |",
-        "| --- | ---: | ---: | ---: |",
-    ]
-    for name, row in result["methods"].items():
-        lines.append(f"| {name} | {100 * row['mean']:.2f} | {_half_width(row)} | {row['seconds_per_episode']:.2f} |")
+    lines = [TITLE, "", _circumstances(result), "", *_method_rows(result["methods"])]
     if len(result["methods"]) > 1:
         lines += ["", "| paired difference | points | 95 % interval |", "| --- | ---: | ---: |"]
     for earlier, later in combinations(result["methods"], 2):
@@ -93,6 +99,30 @@ def to_markdown(result: Mapping[str, Any]) -> str:
         row = result["paired"][name]
         lines.append(f"| {name} | {100 * row['mean']:+.2f} | {_half_width(row)} |")
     return "\n".join(lines) + "\n"
+
+
+def _method_rows(methods: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """Return a table; it has no column that is empty for all methods."""
+    of_methods = [row.get("measures", {}) for row in methods.values()]
+    has_errors = any(CALIBRATION_ERROR in measures for measures in of_methods)
+    coverages = [wanted for wanted in COVERAGES if any(coverage_name(wanted) in measures for measures in of_methods)]
+    columns = ["accuracy %", "95 % interval"]
+    columns += ["calibration error %"] if has_errors else []
+    columns += [f"coverage % at {wanted:g} (classes)" for wanted in coverages] + ["seconds an episode"]
+    lines = ["| method | " + " | ".join(columns) + " |", "| --- |" + " ---: |" * len(columns)]
+    for (name, row), measures in zip(methods.items(), of_methods, strict=True):
+        cells = [f"{100 * row['mean']:.2f}", _half_width(row)]
+        cells += [f"{100 * measures[CALIBRATION_ERROR]['mean']:.1f}" if CALIBRATION_ERROR in measures else "-"] * has_errors
+        cells += [_coverage_cell(measures, wanted) for wanted in coverages]
+        lines.append(f"| {name} | " + " | ".join([*cells, f"{row['seconds_per_episode']:.2f}"]) + " |")
+    return lines
+
+
+def _coverage_cell(measures: Mapping[str, Any], wanted: float) -> str:
+    if coverage_name(wanted) not in measures:
+        return "-"
+    coverage, size = measures[coverage_name(wanted)]["mean"], measures[set_size_name(wanted)]["mean"]
+    return f"{100 * coverage:.1f} ({size:.2f})"
 
 
 def _circumstances(result: Mapping[str, Any]) -> str:

@@ -16,12 +16,19 @@ from typing import Any
 import torch
 
 from vtt_core.adapter.strip import LIBRARIES
+from vtt_core.bench.episodes.adapter_methods import SharedFinetunings, make_method
 from vtt_core.bench.episodes.episode_images import EpisodeImages
 from vtt_core.bench.episodes.episode_log import EpisodeLine, EpisodeLog
 from vtt_core.bench.episodes.image_bank import ImageBank
-from vtt_core.bench.episodes.methods import EpisodeMethod, make_method
+from vtt_core.bench.episodes.measures import CALIBRATION_ERROR
+from vtt_core.bench.episodes.methods import EpisodeMethod, Prediction
 from vtt_core.bench.episodes.sampling import Protocol, draw_episodes, in_parts
 from vtt_core.contract.method_spec import MethodSpec
+from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.heads.calibration import calibration_error
+
+LATER_FIELDS = ("head", "validation_folds", "validation_iterations")
+"""Fields of a recipe that older logs do not know: their lines hold for the defaults."""
 
 
 @dataclass(frozen=True)
@@ -52,13 +59,18 @@ class Benchmark:
 
     def key(self, spec: MethodSpec) -> str:
         """Return the hash of everything that a method's numbers depend on, except the episode."""
-        method = spec.name if spec.recipe is None else spec.recipe.to_json()
+        method = spec.name if spec.recipe is None else _named_fields(spec.recipe)
         canonical = json.dumps([self.conditions, method], sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
 
     def make_method(self, spec: MethodSpec) -> EpisodeMethod:
         """Return the runner of a method."""
-        return make_method(spec, self.num_threads)
+        return make_method(spec, self.num_threads, self._shared)
+
+    @cached_property
+    def _shared(self) -> SharedFinetunings:
+        """Between methods that differ only in their head."""
+        return SharedFinetunings(tuple(spec.recipe for spec in self.specs if spec.recipe is not None))
 
     def episodes(self, numbers: Sequence[int] | None = None) -> Iterator[EpisodeImages]:
         """Yield all episodes, or those with the given numbers."""
@@ -97,10 +109,26 @@ def run_episodes(
             seconds = (stopwatch() - start) / len(due)
             for images, prediction in zip(due, predictions, strict=True):
                 correct_Q = prediction.predicted_Q == images.episode.query_labels_Q
-                accuracy = float(correct_Q.double().mean())
-                line = EpisodeLine(key, spec.text, images.number, accuracy, seconds, device, prediction.facts)
+                accuracy, facts = float(correct_Q.double().mean()), _facts(prediction, images)
+                line = EpisodeLine(key, spec.text, images.number, accuracy, seconds, device, facts)
                 log.append(line)
                 yield line
+
+
+def _named_fields(recipe: FinetuneRecipe) -> dict[str, Any]:
+    """Return the fields of a recipe that a key names: those that came later only if they change something."""
+    fields, defaults = recipe.to_json(), FinetuneRecipe().to_json()
+    unchanged = {name for name in LATER_FIELDS if fields[name] == defaults[name]}
+    if not recipe.validation_folds:
+        unchanged.add("validation_iterations")
+    return {name: value for name, value in fields.items() if name not in unchanged}
+
+
+def _facts(prediction: Prediction, images: EpisodeImages) -> dict[str, Any]:
+    if prediction.probabilities_QC is None:
+        return prediction.facts
+    error = calibration_error(prediction.probabilities_QC, images.episode.query_labels_Q)
+    return {**prediction.facts, CALIBRATION_ERROR: error}
 
 
 def describe_device(device: torch.device) -> str:

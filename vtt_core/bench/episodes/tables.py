@@ -12,35 +12,55 @@ from math import sqrt
 from statistics import mean
 from typing import Any
 
+from vtt_core.bench.episodes.measures import ACCURACY, MEASURES, SIZE_MEASURES
 from vtt_core.contract.errors import InputError
 
 Results = Mapping[str, Mapping[str, Any]]
 """Results of `make_report` by column name."""
 
 
-def make_table(results: Results, against: str | None = None) -> dict[str, dict[str, dict[str, float | None]]]:
+def make_table(
+    results: Results, against: str | None = None, of: str = ACCURACY
+) -> dict[str, dict[str, dict[str, float | None]]]:
     """Return mean and interval of every method on every data set and on average, as fractions.
 
     Args:
         results: of at least one data set.
         against: subtract this method's accuracies from the others'; None for plain accuracies.
+        of: `accuracy`, or a name of `measures.py`.
 
     Raises:
-        InputError: no method is in all results, or `against` is not.
+        InputError: no method is in all results, or `against` is not; or the measure is unknown, or has no differences.
     """
-    methods = _common_methods(results)
+    _check_measure(of, against)
+    methods = _common_methods(results, of)
     if against is not None:
         if against not in methods:
             raise InputError(
                 expected="a method that every result has: " + ", ".join(methods), got=repr(against), remedy="Correct --against"
             )
         methods = [method for method in methods if method != against]
-    return {method: _line(method, results, against) for method in methods}
+    return {method: _line(method, results, against, of) for method in methods}
 
 
-def _common_methods(results: Results) -> list[str]:
+def _check_measure(of: str, against: str | None) -> None:
+    if of != ACCURACY and of not in MEASURES:
+        raise InputError(expected="one of " + ", ".join((ACCURACY, *MEASURES)), got=repr(of[:80]), remedy="Correct --of")
+    if of != ACCURACY and against is not None:
+        raise InputError(
+            expected="differences of accuracies alone", got=f"--against with --of {of}", remedy="Leave one of them out"
+        )
+
+
+def _common_methods(results: Results, of: str) -> list[str]:
     first = next(iter(results.values()))
-    methods = [method for method in first["methods"] if all(method in result["methods"] for result in results.values())]
+    methods = [method for method in first["methods"] if all(_has(result, method, of) for result in results.values())]
+    if not methods and of != ACCURACY:
+        raise InputError(
+            expected=f"a method with {of} in every result",
+            got="none",
+            remedy="Give results of methods that say it, such as frozen; run `vtt bench episodes` again if they are older",
+        )
     if not methods:
         raise InputError(
             expected="a method that every result has",
@@ -50,11 +70,17 @@ def _common_methods(results: Results) -> list[str]:
     return methods
 
 
-def _line(method: str, results: Results, against: str | None) -> dict[str, dict[str, float | None]]:
+def _has(result: Mapping[str, Any], method: str, of: str) -> bool:
+    methods = result["methods"]
+    return method in methods and (of == ACCURACY or of in methods[method].get("measures", {}))
+
+
+def _line(method: str, results: Results, against: str | None, of: str) -> dict[str, dict[str, float | None]]:
     def values_of(result: Mapping[str, Any]) -> Mapping[str, Any]:
-        found: Mapping[str, Any] = (
-            result["methods"][method] if against is None else result["paired"][f"{method} minus {against}"]
-        )
+        if against is not None:
+            found: Mapping[str, Any] = result["paired"][f"{method} minus {against}"]
+        else:
+            found = result["methods"][method] if of == ACCURACY else result["methods"][method]["measures"][of]
         return found
 
     line = {name: {key: values_of(result)[key] for key in ("mean", "ci95")} for name, result in results.items()}
@@ -68,20 +94,22 @@ def _average(cells: Sequence[Mapping[str, float | None]]) -> dict[str, float | N
     return {"mean": mean(means), "ci95": sqrt(sum(width**2 for width in widths)) / len(cells) if is_known else None}
 
 
-def table_markdown(results: Results, against: str | None = None) -> str:
-    """Return the table in percent, or in points of difference."""
-    table = make_table(results, against)
+def table_markdown(results: Results, against: str | None = None, of: str = ACCURACY) -> str:
+    """Return the table in percent, in points of difference, or in numbers of classes."""
+    table, factor = make_table(results, against, of), 1 if of in SIZE_MEASURES else 100
     columns = [*results, "average"]
-    head = "method" if against is None else f"minus {against}"
+    head = f"minus {against}" if against is not None else "method" if of == ACCURACY else of
     lines = [f"| {head} | " + " | ".join(columns) + " |", "| --- |" + " ---: |" * len(columns)]
     for method, line in table.items():
         lines.append(
-            f"| {method} | " + " | ".join(_cell(line[column], is_signed=against is not None) for column in columns) + " |"
+            f"| {method} | "
+            + " | ".join(_cell(line[column], factor, is_signed=against is not None) for column in columns)
+            + " |"
         )
     return "\n".join(lines) + "\n"
 
 
-def _cell(values: Mapping[str, float | None], *, is_signed: bool) -> str:
+def _cell(values: Mapping[str, float | None], factor: int, *, is_signed: bool) -> str:
     assert values["mean"] is not None
-    value = f"{100 * values['mean']:{'+' if is_signed else ''}.2f}"
-    return value if values["ci95"] is None else f"{value} ± {100 * values['ci95']:.2f}"
+    value = f"{factor * values['mean']:{'+' if is_signed else ''}.2f}"
+    return value if values["ci95"] is None else f"{value} ± {factor * values['ci95']:.2f}"

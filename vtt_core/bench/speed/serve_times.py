@@ -61,7 +61,10 @@ def compare_batches(
     num_adapters = max(batch_size, *registered)
     made = [synthetic_adapter(backbone, seed, has_head=True) for seed in range(num_adapters)]
     served = [make_served(adapter, backbone.device, precision) for adapter in made]
+    # A merged tower gives the joint feature alone, which an adapter without a head reads.
+    plain = [make_served(synthetic_adapter(backbone, seed), backbone.device, precision) for seed in range(NUM_CHECKED)]
     alternatives = _alternatives(backbone, images, served, registered, stopwatch)
+    alternatives["merged"] = lambda: _merged_probabilities(backbone, images, plain[0])
     times = time_interleaved(alternatives, repeats, stopwatch)
     ratios = {
         f"distinct{batch_size}_over_bare": ("bare", "distinct"),
@@ -76,7 +79,6 @@ def compare_batches(
         for name, (slower, faster) in ratios.items()
         if slower in times and faster in times
     }
-    plain = [make_served(synthetic_adapter(backbone, seed), backbone.device, precision) for seed in range(NUM_CHECKED)]
     items = [BatchItem(image, adapter) for image, adapter in zip(images, plain, strict=False)]
     return {
         **{name: spread.median for name, spread in spreads.items()},
@@ -115,7 +117,6 @@ def _alternatives(
         "one": lambda: mixed([served[0]] * len(images)),
         "distinct": lambda: mixed(served[: len(images)]),
         "grouped": lambda: [answer_mixed(backbone, [BatchItem(*pair)]) for pair in zip(images, served, strict=False)],
-        "merged": lambda: _merged_probabilities(backbone, images, served[0]),
     }
     for number in registered:
         store = AdapterCache(sum(adapter.size_bytes for adapter in served), stopwatch)

@@ -76,7 +76,14 @@ def reproduce(_: Path) -> None:
 
 
 SHORT_RUNS: dict[str, Callable[[Path], None]] = {run.__name__: run for run in (step, jobs, serve, growth, table, reproduce)}
-RUN_ELSEWHERE = {"episodes": "test_episodes.py", "parts": "test_step.py", "load": "test_load.py", "hosts": "test_hosts.py"}
+RUN_ELSEWHERE = {
+    "episodes": "test_episodes.py",
+    "expected": "test_expected.py",
+    "hosts": "test_hosts.py",
+    "load": "test_load.py",
+    "parts": "test_step.py",
+    "unknown": "test_unknown.py",
+}
 """Commands whose own tests run them as a user types them."""
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import torch
 
-from vtt_core.adapter.classify import image_features, unprojected_features, zero_shot_prototypes
+from vtt_core.adapter.classify import image_features, read, unprojected_features, zero_shot_prototypes
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.bench.datasets.labelled_image import LabelledImage
 from vtt_core.bench.episodes.image_bank import ImageBank, Memo
@@ -96,6 +96,9 @@ def test_the_least_recently_used_value_makes_room() -> None:
     memo.keep("c", "C", 40)
     assert (memo.get("a"), memo.get("b"), memo.get("c")) == ("A", None, "C")
     assert memo.num_bytes == 80
+    memo.keep("c", "D", 50)
+    assert (memo.get("a"), memo.get("c")) == ("A", "D")
+    assert memo.num_bytes == 90
 
 
 def test_a_bank_without_memory_gives_the_same(
@@ -112,3 +115,12 @@ def test_classes_with_the_same_tokens_are_refused_also_if_they_are_far_apart(
     images = [replace(drawn_images[0], label=label) for label in labels]
     with pytest.raises(SameTokensError, match="'Star' and 'star'"):
         _ = ImageBank(images, tiny_backbone).prototypes_CD
+
+
+def test_a_readout_is_that_of_the_tower_and_read_once(bank: ImageBank, monkeypatch: pytest.MonkeyPatch) -> None:
+    expected = read(bank.backbone, bank.decoded([4, 2]))
+    kept = bank.readouts([2, 4])
+    for part, of_tower in zip(kept, expected, strict=True):
+        assert torch.allclose(part, of_tower.flip(0), atol=1e-5)
+    monkeypatch.setattr(bank.backbone.vision_tower, "read", None)
+    assert torch.equal(bank.readouts([4]).levels_BVW, kept.levels_BVW[1:])

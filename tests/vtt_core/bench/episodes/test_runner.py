@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from itertools import count
@@ -13,11 +15,12 @@ from torch import Tensor
 
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.bench.datasets.labelled_image import LabelledImage
+from vtt_core.bench.episodes import adapter_methods
 from vtt_core.bench.episodes.episode_images import EpisodeImages
 from vtt_core.bench.episodes.episode_log import EpisodeLine, EpisodeLog
 from vtt_core.bench.episodes.image_bank import ImageBank
 from vtt_core.bench.episodes.methods import FROZEN
-from vtt_core.bench.episodes.runner import Benchmark, describe_device, run_episodes
+from vtt_core.bench.episodes.runner import LATER_FIELDS, Benchmark, describe_device, run_episodes
 from vtt_core.bench.episodes.sampling import Protocol
 from vtt_core.contract.method_spec import parse_specs
 
@@ -45,7 +48,7 @@ def test_all_methods_get_the_same_episodes(make_benchmark: Callable[..., Benchma
     def watching(name: str) -> Callable[[EpisodeImages], Tensor]:
         def predictions(images: EpisodeImages) -> Tensor:
             seen[name].append((images.support, images.query, images.seed))
-            return torch.zeros(len(images.query), dtype=torch.long)
+            return torch.zeros(len(images.query), len(images.labels))
 
         return predictions
 
@@ -113,6 +116,38 @@ def test_the_key_tells_everything_apart_that_changes_numbers(
     longer = make_benchmark("clip-lora", replace(PROTOCOL, num_episodes=9))
     assert key(longer) == key(make_benchmark("clip-lora"))
     assert key(make_benchmark("clip-lora@released")) == key(longer)
+
+
+def test_the_key_of_an_older_log_holds_and_heads_have_their_own(make_benchmark: Callable[..., Benchmark]) -> None:
+    benchmark = make_benchmark("clip-lora+vtt@released,clip-lora+vtt@released:head=sum,frozen,frozen:head=gda")
+    released = benchmark.specs[0].recipe
+    assert released is not None
+    fields = {name: value for name, value in released.to_json().items() if name not in LATER_FIELDS}
+    canonical = json.dumps([benchmark.conditions, fields], sort_keys=True)
+    keys = [benchmark.key(spec) for spec in benchmark.specs]
+    assert keys[0] == hashlib.sha256(canonical.encode()).hexdigest()
+    assert len(set(keys)) == 4
+    ignored, read = (f"clip-lora:validation_iterations=9:validation_folds={number}" for number in (0, 2))
+    plain, same, other = (make_benchmark(text) for text in ("clip-lora", ignored, read))
+    assert plain.key(plain.specs[0]) == same.key(same.specs[0]) != other.key(other.specs[0])
+
+
+def test_methods_that_differ_in_their_head_train_once(
+    make_benchmark: Callable[..., Benchmark], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    trained: list[int] = []
+    original = adapter_methods.finetune_all
+
+    def watching(episodes: Sequence[EpisodeImages], *arguments: Any) -> Any:
+        trained.extend(images.number for images in episodes)
+        return original(episodes, *arguments)
+
+    monkeypatch.setattr(adapter_methods, "finetune_all", watching)
+    tiny = "clip-lora:iterations=2:rank=2"
+    lines = run(make_benchmark(f"{tiny},zero-shot,{tiny}:head=ridge,{tiny}:head=gda"))
+    assert trained == [0, 1, 2, 3]
+    assert len(lines) == 16
+    assert all(0 <= line.facts["calibration_error"] <= 1 for line in lines)
 
 
 def test_a_cpu_says_what_its_vector_units_can_do() -> None:

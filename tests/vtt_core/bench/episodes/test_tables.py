@@ -55,3 +55,30 @@ def test_only_methods_of_all_results_are_shown() -> None:
 def test_results_that_cannot_be_compared_are_refused(results: Any, against: str | None, reason: str) -> None:
     with pytest.raises(InputError, match=reason):
         make_table(results, against)
+
+
+def test_other_measures_have_a_table_of_the_methods_that_say_them() -> None:
+    def with_measures(error: float, size: float) -> dict[str, Any]:
+        made = result(0.5, 0.6, 0.03)
+        measures = {"calibration_error": error, "set_size_0.9": size}
+        made["methods"]["other"]["measures"] = {name: {"mean": value, "ci95": 0.01} for name, value in measures.items()}
+        return made
+
+    results = {"maps": with_measures(0.1, 2.0), "leaves": with_measures(0.2, 3.0)}
+    errors = table_markdown(results, of="calibration_error")
+    assert errors.splitlines()[0] == "| calibration_error | maps | leaves | average |"
+    assert errors.splitlines()[2:] == ["| other | 10.00 ± 1.00 | 20.00 ± 1.00 | 15.00 ± 0.71 |"]
+    assert "| other | 2.00 ± 0.01 | 3.00 ± 0.01 |" in table_markdown(results, of="set_size_0.9")
+
+
+@pytest.mark.parametrize(
+    ("of", "against", "reason"),
+    [
+        ("coverage", None, "coverage_0.9"),
+        ("calibration_error", "one", "differences of accuracies"),
+        ("calibration_error", None, "a method with calibration_error in every result"),
+    ],
+)
+def test_a_measure_that_cannot_be_shown_is_refused(of: str, against: str | None, reason: str) -> None:
+    with pytest.raises(InputError, match=reason):
+        make_table(RESULTS, against, of)

@@ -20,9 +20,8 @@ def test_ratios_are_those_of_throughputs(tiny_backbone: Backbone) -> None:
     assert result["adapters6_over_1"] == pytest.approx(per_second["adapters_6"] / per_second["adapters_1"])
     assert set(result["ratio_quartiles"]) <= set(result)
     assert result["largest_difference_to_merged"] < 1e-5
-    assert (
-        result["adapter_bytes"] == make_served(synthetic_adapter(tiny_backbone, 0), torch.device("cpu"), "float32").size_bytes
-    )
+    headed = make_served(synthetic_adapter(tiny_backbone, 0, has_head=True), torch.device("cpu"), "float32")
+    assert result["adapter_bytes"] == headed.size_bytes
 
 
 def test_a_lora_that_is_not_applied_would_show(tiny_backbone: Backbone, monkeypatch: pytest.MonkeyPatch) -> None:

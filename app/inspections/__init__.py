@@ -1,0 +1,1 @@
+"""Reports on support sets, before any training."""

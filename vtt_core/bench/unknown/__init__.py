@@ -1,0 +1,1 @@
+"""Measure how well models tell images of none of their classes."""

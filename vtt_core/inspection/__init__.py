@@ -1,0 +1,1 @@
+"""A report on a support set before any training."""
