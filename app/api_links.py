@@ -61,6 +61,7 @@ def _model_links(model_id: str) -> dict[str, Link]:
         "pin_model": Link(f"put {_MODEL}/pin", where),
         "unpin_model": Link(f"delete {_MODEL}/pin", where),
         "point_alias": Link(f"put {_ALIAS}", body={"model_id": model_id}),
+        "add_model_classes": Link(f"post {_MODEL}/classes", where),
         "delete_model": Link(f"delete {_MODEL}", where),
     }
 
@@ -104,6 +105,7 @@ LINKS: dict[tuple[str, str], dict[str, Link]] = {
     (f"get {_MODELS}", "200"): _model_links(_FIRST_ID) | _next_page(_MODELS),
     (f"get {_MODEL}", "200"): _model_links(_ID),
     (f"put {_MODEL}/pin", "200"): _model_links(_ID),
+    (f"post {_MODEL}/classes", "202"): _job_links(_ID),
     (f"put {_ALIAS}", "200"): _BY_ALIAS,
 }
 """(method and path, status) -> the links of that answer by name."""

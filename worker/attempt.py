@@ -11,7 +11,7 @@ import torch
 from app.domain.errors import JobCrashedError, OutOfMemoryError, StaleLeaseError
 from app.domain.jobs import JobState
 from app.domain.messages import FinetuneMessage
-from app.infra.checkpoints import clear_job
+from app.infra.checkpoints import clear_job, models_of
 from app.infra.leases import Lease, LeaseRepository
 from app.infra.outages import OUTAGES
 from app.infra.outbox import send_after_commit
@@ -23,7 +23,8 @@ from worker.heartbeat import CancelRequestedError, Heartbeat, StopRequestedError
 from worker.metrics import Outcome
 from worker.outage_retry import OutageRetry
 from worker.pipeline.fetch import JobSpec, fetch_support_set, read_job_spec
-from worker.pipeline.publish import publish
+from worker.pipeline.new_head import open_new_head
+from worker.pipeline.publish import publish, publish_interim
 from worker.pipeline.run import open_adaptation, run_steps
 from worker.progress import ProgressWriter
 
@@ -68,9 +69,9 @@ def _claim(context: WorkerContext, job_id: str) -> Lease | None:
 
 def _run_and_settle(context: WorkerContext, lease: Lease) -> Outcome:
     """Run the pipeline and write its outcome; this is the only place where errors become states."""
-    outcome, model_id = Outcome.SUCCEEDED, None
+    outcome = Outcome.SUCCEEDED
     try:
-        model_id = _run_pipeline(context, lease)
+        _run_pipeline(context, lease)
     except StaleLeaseError:
         raise
     except CancelRequestedError:
@@ -101,11 +102,11 @@ def _run_and_settle(context: WorkerContext, lease: Lease) -> Outcome:
         _log.exception("crashed")
         if _requeue(context, lease, _crashed(error)) == JobState.QUEUED:
             return outcome
-    _clear(context, lease.job_id, model_id)
+    _clear(context, lease.job_id)
     return outcome
 
 
-def _run_pipeline(context: WorkerContext, lease: Lease) -> str:
+def _run_pipeline(context: WorkerContext, lease: Lease) -> None:
     settings = context.settings
     with Heartbeat(
         context.session_factory,
@@ -119,20 +120,26 @@ def _run_pipeline(context: WorkerContext, lease: Lease) -> str:
         spec = retry.wait_for(lambda: _read_job_spec(context, lease.job_id))
         support_set = retry.wait_for(lambda: fetch_support_set(spec, context.store))
         backbone = context.backbones.get(spec.backbone_id)
-        adaptation = retry.wait_for(lambda: open_adaptation(spec, backbone, support_set, context.store, settings.limits))
-        progress = ProgressWriter(
-            context.session_factory, lease, context.clock, time.monotonic, context.metrics.step_seconds.observe
-        )
-        run_steps(adaptation, spec.job_id, context.store, heartbeat, progress, settings.checkpoint_steps)
-        model_id = publish(context, adaptation, spec, lease, retry)
+        if (base := spec.base_adapter_key) is not None:
+            head = retry.wait_for(lambda: open_new_head(base, backbone, support_set, context.store, settings.limits))
+            publish(context, head, spec, lease, retry)
+        else:
+            adaptation = retry.wait_for(lambda: open_adaptation(spec, backbone, support_set, context.store, settings.limits))
+            publish_interim(context, adaptation, spec, lease, retry)
+            progress = ProgressWriter(
+                context.session_factory, lease, context.clock, time.monotonic, context.metrics.step_seconds.observe
+            )
+            run_steps(adaptation, spec.job_id, context.store, heartbeat, progress, settings.checkpoint_steps)
+            publish(context, adaptation, spec, lease, retry)
         context.metrics.job_seconds.observe((context.clock() - spec.created_at).total_seconds())
-        return model_id
 
 
-def _clear(context: WorkerContext, job_id: str, model_id: str | None) -> None:
-    """Remove the checkpoint of a job that has ended, however it ended."""
+def _clear(context: WorkerContext, job_id: str) -> None:
+    """Remove what a job has left that has ended, however it ended: its checkpoint, drafts, and a replaced interim model."""
     try:
-        clear_job(context.store, job_id, model_id)
+        with context.session_factory() as session:
+            model_ids = models_of(session, [job_id])
+        clear_job(context.store, job_id, model_ids)
     except OUTAGES as error:
         _log.warning("left_to_the_reaper", reason=str(error)[:300])
 

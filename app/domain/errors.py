@@ -9,6 +9,8 @@ VttError
 │   ├── NegativeClassTakenError    support_set.negative_class_taken
 │   ├── JobTransitionError         job.illegal_transition
 │   ├── ModelNotReadyError         model.not_ready
+│   ├── InterimModelError          model.interim: its job's own model will replace it
+│   ├── ClassExistsError           model.class_exists: a class to add is in the model already
 │   └── IdempotencyConflictError   idempotency.conflict
 ├── StaleLeaseError                job.stale_lease: the worker no longer holds the job
 ├── QueueUnavailableError          queue.unavailable
@@ -120,6 +122,20 @@ class ModelNotReadyError(ConflictError):
 
     code = "model.not_ready"
     title = "Model is not ready"
+
+
+class InterimModelError(ConflictError):
+    """The model serves only until its job's own is there, so nothing may depend on it."""
+
+    code = "model.interim"
+    title = "The model will be replaced"
+
+
+class ClassExistsError(ConflictError):
+    """A class that is to be added to a model is one of its classes already."""
+
+    code = "model.class_exists"
+    title = "The model has this class already"
 
 
 class IdempotencyConflictError(ConflictError):

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from contextlib import suppress
 
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
 from app.domain.errors import BlobMissingError
 from app.domain.jobs import FINAL_STATES
@@ -27,14 +29,19 @@ def note_draft(store: ObjectStore, job_id: str, model_id: str, adapter_key: str)
     store.put(f"{_drafts(job_id)}/{model_id}/{_DRAFT}", adapter_key.encode())
 
 
-def clear_job(store: ObjectStore, job_id: str, published_id: str | None) -> None:
-    """Remove the checkpoint of an ended job, and the files of models that it never published.
+def clear_job(store: ObjectStore, job_id: str, model_ids: Collection[str]) -> None:
+    """Remove the checkpoint of an ended job, and the files of models that it never published or that were deleted.
+
+    Args:
+        store: holds the files.
+        job_id: of the job.
+        model_ids: models of the job that exist.
 
     Raises:
         StoreUnavailableError: the store does not answer. Calling again removes the rest.
     """
     for model_id in store.folders(_drafts(job_id)):
-        if model_id != published_id:
+        if model_id not in model_ids:
             with suppress(BlobMissingError):
                 store.delete_prefix(store.get(f"{_drafts(job_id)}/{model_id}/{_DRAFT}").decode())
     store.delete_prefix(f"{_JOBS}/{job_id}")
@@ -53,16 +60,21 @@ def clear_ended_jobs(session_factory: SessionFactory, store: ObjectStore) -> lis
     """
     # Listed before the rows are read, so that files which an unfinished job adds meanwhile are left alone.
     found = store.folders(_JOBS)
-    statement = select(JobRow.id, ModelRow.id).outerjoin(ModelRow, ModelRow.job_id == JobRow.id)
     cleared = []
     for start in range(0, len(found), _IDS_IN_STATEMENT):
         ids = found[start : start + _IDS_IN_STATEMENT]
         with session_factory() as session:
-            ended = session.execute(statement.where(JobRow.id.in_(ids), JobRow.state.in_(FINAL_STATES))).all()
-        for job_id, published_id in ended:
-            clear_job(store, job_id, published_id)
+            ended = list(session.scalars(select(JobRow.id).where(JobRow.id.in_(ids), JobRow.state.in_(FINAL_STATES))))
+            kept = models_of(session, ended)
+        for job_id in ended:
+            clear_job(store, job_id, kept)
             cleared.append(job_id)
     return cleared
+
+
+def models_of(session: Session, job_ids: Collection[str]) -> set[str]:
+    """Return the ids of the models of some jobs that were not deleted, whoever owns them."""
+    return set(session.scalars(select(ModelRow.id).where(ModelRow.job_id.in_(job_ids), ModelRow.deleted_at.is_(None))))
 
 
 def _drafts(job_id: str) -> str:

@@ -35,6 +35,8 @@ class NewJob:
     """Id of the request that creates the job."""
     traceparent: str | None = None
     """Trace context of that request."""
+    base_model_id: str | None = None
+    """Model whose tower is taken as it is."""
 
 
 class JobRepository:
@@ -62,7 +64,8 @@ class JobRepository:
             recipe=new_job.recipe.to_json(),
             seed=new_job.seed,
             state=JobState.QUEUED,
-            num_steps=new_job.recipe.num_steps,
+            num_steps=0 if new_job.base_model_id else new_job.recipe.num_steps,
+            base_model_id=new_job.base_model_id,
             idempotency_key=new_job.idempotency_key,
             request_sha256=new_job.request_sha256,
             request_id=new_job.request_id,

@@ -98,9 +98,22 @@ class LeaseRepository:
         """Go from running to verifying; raises StaleLeaseError and JobTransitionError."""
         self._move(lease, JobState.VERIFYING, now)
 
+    def publish_interim(self, lease: Lease, model: ModelRow, now: datetime) -> None:
+        """Publish a model that serves until the job's own is there; raises StaleLeaseError."""
+        self._write(lease, frozenset({JobState.RUNNING}), holder=lease.holder)  # locks the row: nobody else claims the job
+        self._session.add(model)
+        add_event(self._session, lease.job_id, "interim_model", {"interim_model_id": model.id}, now)
+
     def succeed(self, lease: Lease, model: ModelRow, now: datetime) -> None:
-        """Publish the model and end the job in one transaction; raises StaleLeaseError and JobTransitionError."""
+        """Publish the model, delete the interim one, and end the job, in one transaction.
+
+        Raises:
+            StaleLeaseError: the job is no longer this holder's.
+            JobTransitionError: it is in another state.
+        """
         row = self._write(lease, sources_of(JobState.SUCCEEDED), target=JobState.SUCCEEDED, **_ended(now))
+        replaced = (ModelRow.job_id == lease.job_id, ModelRow.is_interim, ModelRow.deleted_at.is_(None))
+        self._session.execute(update(ModelRow).where(*replaced).values(deleted_at=now))
         self._session.add(model)
         add_state_event(self._session, row, now, model_id=model.id)
 

@@ -8,7 +8,7 @@ from datetime import datetime
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
 
-from app.domain.errors import GoneError, ModelNotReadyError, NotFoundError
+from app.domain.errors import GoneError, InterimModelError, ModelNotReadyError, NotFoundError
 from app.domain.ids import JOB_PREFIX
 from app.domain.jobs import JobState
 from app.infra.paging import fetch_page
@@ -37,7 +37,24 @@ class ModelRepository:
             raise GoneError(
                 expected="a model that exists",
                 got=f"{row.id}, deleted at {row.deleted_at.isoformat(timespec='seconds')}",
-                remedy="Choose another one with GET /v1/models, or create the job again",
+                remedy=self._instead_of(row) or "Choose another one with GET /v1/models, or create the job again",
+            )
+        return row
+
+    def get_lasting(self, model_id: str) -> ModelRow:
+        """Return a model that exists until its owner deletes it.
+
+        Raises:
+            NotFoundError: there was never one with this id.
+            GoneError: it was deleted.
+            InterimModelError: the service will delete it when its job succeeds.
+        """
+        row = self.get(model_id)
+        if row.is_interim and not JobState(self._session.get_one(JobRow, row.job_id).state).is_final:
+            raise InterimModelError(
+                expected="a model that stays",
+                got=f"{row.id}, which the model of {row.job_id} will replace",
+                remedy=f"Wait for that one with GET /v1/jobs/{row.job_id}/events",
             )
         return row
 
@@ -59,8 +76,14 @@ class ModelRepository:
         return fetch_page(self._session, select(ModelRow).where(ModelRow.deleted_at.is_(None)), cursor, limit)
 
     def ids_by_job(self, job_ids: Iterable[str]) -> dict[str, str]:
-        """Return the ids of the models that the jobs have published, including deleted ones."""
-        statement = select(ModelRow.job_id, ModelRow.id).where(ModelRow.job_id.in_(list(job_ids)))
+        """Return the ids of the models that the jobs have ended with, including deleted ones."""
+        statement = select(ModelRow.job_id, ModelRow.id).where(ModelRow.job_id.in_(list(job_ids)), ~ModelRow.is_interim)
+        return {job_id: model_id for job_id, model_id in self._session.execute(statement).all()}
+
+    def interim_ids_by_job(self, job_ids: Iterable[str]) -> dict[str, str]:
+        """Return the ids of the interim models of the jobs that were not deleted."""
+        is_there = (ModelRow.is_interim, ModelRow.deleted_at.is_(None))
+        statement = select(ModelRow.job_id, ModelRow.id).where(ModelRow.job_id.in_(list(job_ids)), *is_there)
         return {job_id: model_id for job_id, model_id in self._session.execute(statement).all()}
 
     def aliases(self, model_ids: Iterable[str]) -> dict[str, list[str]]:
@@ -89,8 +112,9 @@ class ModelRepository:
         Raises:
             NotFoundError: there was never a model with this id.
             GoneError: the model was deleted.
+            InterimModelError: the service will delete it when its job succeeds.
         """
-        self.get(model_id)
+        self.get_lasting(model_id)
         row = self._find_alias(name)
         if row is None:
             row = AliasRow(name=name, model_id=model_id, updated_at=now)
@@ -105,8 +129,9 @@ class ModelRepository:
         Raises:
             NotFoundError: there was never a model with this id.
             GoneError: it was deleted.
+            InterimModelError: it is to be pinned, and the service will delete it when its job succeeds.
         """
-        row = self.get(model_id)
+        row = self.get_lasting(model_id) if is_pinned else self.get(model_id)
         row.is_pinned = is_pinned
         self._session.flush()
         return row
@@ -141,12 +166,21 @@ class ModelRepository:
         job = self._session.get(JobRow, job_id, populate_existing=True)
         if job is None:
             raise NotFoundError(expected="the id of a job", got=repr(job_id), remedy="List the jobs with GET /v1/jobs")
-        model_id = self._session.scalar(select(ModelRow.id).where(ModelRow.job_id == job_id))
+        model_id = self.ids_by_job([job_id]).get(job_id)
         if model_id is not None:
             return self.get(model_id)
-        is_over = JobState(job.state).is_final
+        is_over, interim_id = JobState(job.state).is_final, self.interim_ids_by_job([job_id]).get(job_id)
+        remedy = f"See why with GET /v1/jobs/{job_id}" if is_over else f"Wait for it with GET /v1/jobs/{job_id}/events"
         raise ModelNotReadyError(
             expected="a job that has succeeded",
             got=f"{job_id}, which is {job.state}",
-            remedy=f"See why with GET /v1/jobs/{job_id}" if is_over else f"Wait for it with GET /v1/jobs/{job_id}/events",
+            remedy=remedy if interim_id is None else f"{remedy}, or use its interim model {interim_id}",
         )
+
+    def _instead_of(self, row: ModelRow) -> str | None:
+        """Return what to do instead of asking for a deleted interim model that another has replaced."""
+        final_id = self.ids_by_job([row.job_id]).get(row.job_id) if row.is_interim else None
+        final = None if final_id is None else self._session.get(ModelRow, final_id)
+        if final is None or final.deleted_at is not None:
+            return None
+        return f"Use {final.id}, which has replaced this interim model"

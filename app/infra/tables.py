@@ -153,6 +153,9 @@ class JobRow(TenantOwned, Base):
     backbone_id: Mapped[str] = mapped_column(String(400))
     recipe: Mapped[dict[str, Any]]
     seed: Mapped[int] = mapped_column(BigInteger)
+    base_model_id: Mapped[str | None] = mapped_column(String(40))
+    """Model whose tower is taken as it is, to learn a head with more classes on it; None for a job that starts anew.
+    No foreign key: models name jobs, and tables that name each other could not be filled one after the other."""
     state: Mapped[str] = mapped_column(String(20), index=True)
     attempt: Mapped[int] = mapped_column(Integer, default=0)
     holder: Mapped[str | None] = mapped_column(String(200))
@@ -193,7 +196,7 @@ class JobEventRow(Base):
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
     job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
     kind: Mapped[str] = mapped_column(String(20))
-    """`state` or `progress`."""
+    """`state`, `progress` or `interim_model`."""
     payload: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
 
@@ -204,7 +207,9 @@ class ModelRow(TenantOwned, Base):
     __tablename__ = "models"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"), unique=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id"))
+    is_interim: Mapped[bool] = mapped_column(default=False, server_default=sql_false())
+    """Whether it was published before the job's fine-tuning, whose model replaces it. A job has at most one of each."""
     name: Mapped[str] = mapped_column(String(200), default="")
     backbone_id: Mapped[str] = mapped_column(String(400))
     backbone_sha256: Mapped[str] = mapped_column(String(64))
@@ -221,7 +226,10 @@ class ModelRow(TenantOwned, Base):
     created_at: Mapped[datetime]
     deleted_at: Mapped[datetime | None]
 
-    __table_args__ = (Index("ix_models_tenant_id_created_at_id", "tenant_id", "created_at", "id"),)
+    __table_args__ = (
+        Index("ix_models_tenant_id_created_at_id", "tenant_id", "created_at", "id"),
+        UniqueConstraint("job_id", "is_interim"),
+    )
 
 
 class AliasRow(TenantOwned, Base):

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterable, AsyncIterator
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Response
 from fastapi.sse import EventSourceResponse, ServerSentEvent
@@ -24,13 +24,12 @@ from app.domain.errors import (
     TooManyFollowersError,
     UnsupportedMediaTypeError,
 )
-from app.domain.jobs import JobState
 from app.infra.clock import utc_now
 from app.infra.job_repository import JobRepository
-from app.infra.tables import JobRow
 from app.jobs import service
+from app.jobs.answers import PREFIX, answer
 from app.jobs.events import follow
-from app.jobs.schemas import JobAnswer, JobFailure, JobLinks, JobPage, JobRequest
+from app.jobs.schemas import JobAnswer, JobPage, JobRequest
 from app.problem_details import problem_responses
 from vtt_core.contract.errors import (
     BackboneUnavailableError,
@@ -44,7 +43,7 @@ from vtt_core.contract.errors import (
     UnknownBackboneError,
 )
 
-router = APIRouter(prefix="/v1/jobs", tags=["jobs"], dependencies=[require_scope(Scope.TRAIN)])
+router = APIRouter(prefix=PREFIX, tags=["jobs"], dependencies=[require_scope(Scope.TRAIN)])
 
 JobId = Annotated[str, id_parameter("Id of a job")]
 
@@ -103,17 +102,17 @@ def create_job(
 
     With an `Idempotency-Key`, the same request sent again returns the same job; another request with that key is refused (409).
     """
-    job, model_id = service.create_job(context, request, idempotency_key, utc_now())
+    job, models = service.create_job(context, request, idempotency_key, utc_now())
     response.headers["Location"] = f"{router.prefix}/{job.id}"
-    return _answer(job, model_id)
+    return answer(job, models)
 
 
 @router.get("", responses=problem_responses(BadCursorError))
 def list_jobs(session: ReadSessionDep, cursor: CursorQuery = None, limit: LimitQuery = 20) -> JobPage:
     """List the jobs, newest first, a page at a time."""
     rows, next_cursor = JobRepository(session).list_page(cursor, limit)
-    models = service.model_ids(session, rows)
-    return JobPage(items=[_answer(row, models.get(row.id)) for row in rows], next_cursor=next_cursor)
+    models = service.models_of(session, rows)
+    return JobPage(items=[answer(row, models[row.id]) for row in rows], next_cursor=next_cursor)
 
 
 @router.get("/{job_id}", responses=problem_responses(NotFoundError))
@@ -121,15 +120,17 @@ def get_job(job_id: JobId, session: ReadSessionDep) -> JobAnswer:
     """Show a job: its state, its progress and its losses.
 
     States: `queued`, `running`, `verifying`, then `succeeded` (with `model_id`), `failed` (with `error`) or `cancelled`.
+    While a fine-tuning runs, `interim_model_id` names a model that already predicts: a classifier on the unchanged backbone.
+    The job's own model replaces it; without one, it stays.
     """
     row = JobRepository(session).get(job_id)
-    return _answer(row, service.model_ids(session, [row]).get(row.id))
+    return answer(row, service.models_of(session, [row])[row.id])
 
 
 @router.post("/{job_id}/cancel", status_code=202, responses=problem_responses(NotFoundError, JobTransitionError))
 def cancel_job(job_id: JobId, context: RequestContextDep) -> JobAnswer:
     """Cancel a job. A queued one ends at once, a running one at its next step; one that has ended answers 409."""
-    return _answer(service.cancel_job(context, job_id, utc_now()), None)
+    return answer(*service.cancel_job(context, job_id, utc_now()))
 
 
 @router.get(
@@ -147,49 +148,11 @@ async def follow_job(
 ) -> AsyncIterable[ServerSentEvent]:
     """Follow a job as server-sent events, from its beginning or from `Last-Event-ID`.
 
-    `state` events carry `state` and `attempt` (the last one also `model_id` or `error`); `progress` events carry phase, step,
-    losses, the gradients' cosine and the seconds left. A job that fine-tunes nothing sends no `progress`. The stream ends after
-    the final state. If the connection is lost before that, reconnect with the last id. `curl -N` shows the stream. With an id
-    beyond the last event, the stream waits for the next event; a job that has ended sends its final state again.
+    `state` events carry `state` and `attempt` (the last one also `model_id` or `error`); `progress` events carry phase,
+    step, losses, the gradients' cosine and the seconds left; `interim_model` carries `interim_model_id`. A job that fine-
+    tunes nothing sends only `state`. The stream ends after the final state. If the connection is lost before that,
+    reconnect with the last id. `curl -N` shows the stream. With an id beyond the last event, the stream waits for the next
+    event; a job that has ended sends its final state again.
     """
     async for event in follow(context, job_id, last_event_id):
         yield event
-
-
-def _answer(row: JobRow, model_id: str | None) -> JobAnswer:
-    progress: dict[str, Any] = row.progress or {}
-    state = JobState(row.state)
-    here = f"{router.prefix}/{row.id}"
-    return JobAnswer(
-        id=row.id,
-        name=row.name,
-        state=state,
-        support_set_id=row.support_set_id,
-        backbone=row.backbone_id,
-        method=row.recipe["method"],
-        recipe=row.recipe,
-        seed=row.seed,
-        attempt=row.attempt,
-        phase=progress.get("phase"),
-        step=row.step,
-        num_steps=row.num_steps,
-        classification_loss=progress.get("classification_loss"),
-        absorption_loss=progress.get("absorption_loss"),
-        conflict_cosine=progress.get("conflict_cosine"),
-        is_absorbing=progress.get("is_absorbing"),
-        absorption_stopped_at=progress.get("absorption_stopped_at"),
-        seconds_left=None if state.is_final else progress.get("seconds_left"),
-        is_cancel_requested=row.is_cancel_requested,
-        error=JobFailure(**row.error) if row.error else None,
-        model_id=model_id,
-        created_at=row.created_at,
-        started_at=row.started_at,
-        finished_at=row.finished_at,
-        links=JobLinks(
-            self=here,
-            events=f"{here}/events",
-            cancel=f"{here}/cancel",
-            support_set=f"/v1/support-sets/{row.support_set_id}",
-            model=f"/v1/models/{model_id}" if model_id else None,
-        ),
-    )

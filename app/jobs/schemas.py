@@ -66,6 +66,8 @@ class JobLinks(BaseModel):
     cancel: str
     support_set: str
     model: str | None = Field(description="Once it has succeeded")
+    interim_model: str | None = Field(description="While there is one")
+    base_model: str | None = Field(description="That of `base_model_id`")
 
 
 class JobAnswer(BaseModel):
@@ -79,6 +81,9 @@ class JobAnswer(BaseModel):
     method: str = Field(description="As asked for. What `auto` has chosen is in the model's `metrics`, under `choice`")
     recipe: dict[str, Any]
     seed: int
+    base_model_id: str | None = Field(
+        description="Of a job that adds classes to a model: that model, whose fine-tuning is taken as it is"
+    )
     attempt: int = Field(description="1 at first; a job whose worker is lost is tried again, twice at most")
     phase: Phase | None = Field(
         description="What the latest step was part of: `validation`, a fine-tuning on a part of the support set that is "
@@ -102,6 +107,10 @@ class JobAnswer(BaseModel):
     is_cancel_requested: bool
     error: JobFailure | None
     model_id: str | None
+    interim_model_id: str | None = Field(
+        description="A model that already predicts while the fine-tuning runs: a classifier on the unchanged backbone. "
+        "The job's own model replaces it; if the job fails or is cancelled, it stays. Null where there is none"
+    )
     created_at: datetime
     started_at: datetime | None
     finished_at: datetime | None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -30,14 +31,24 @@ from vtt_core.contract.support_set import check_shape
 from vtt_core.labels.checks import LabelReader, label_problems, raise_problems
 
 
+@dataclass(frozen=True)
+class JobModels:
+    """What a job has published."""
+
+    final_id: str | None = None
+    """Once it has succeeded."""
+    interim_id: str | None = None
+    """Before that, where a fine-tuning takes its time."""
+
+
 def create_job(
     context: AppContext, request: JobRequest, idempotency_key: str | None, now: datetime
-) -> tuple[JobRow, str | None]:
+) -> tuple[JobRow, JobModels]:
     """Queue a job and freeze its support set; the message to the workers is sent after the commit.
 
     Returns:
-        The job, and the id of its model if it has one: a repeated Idempotency-Key with the same request returns the first job,
-        which may have published a model by now.
+        The job and its models: a repeated Idempotency-Key with the same request returns the first job, which may have
+        published some by now.
 
     Raises:
         UnknownBackboneError: no backbone has the id.
@@ -73,15 +84,40 @@ def create_job(
         row = support_sets.lock(request.support_set_id)
         job, is_new = JobRepository(session).create(new_job, now)
         if is_new:
-            context.disk.check_room()
-            _check_learnable(context, support_sets, row, LabelReader(backbone_id, new_job.recipe))
-            support_sets.freeze(row, now)
-            check_jobs(session, context.caller)
-            send_after_commit(session, context.queue, FinetuneMessage(job.id))
-        return job, model_ids(session, [job]).get(job.id)
+            _check_and_send(context, session, job, row, now)
+        return job, models_of(session, [job])[job.id]
 
 
-def cancel_job(context: AppContext, job_id: str, now: datetime) -> JobRow:
+def add_job(context: AppContext, session: Session, new_job: NewJob, support_set: SupportSetRow, now: datetime) -> JobRow:
+    """Queue a job in a transaction of the caller's, and freeze its support set; the message is sent after the commit.
+
+    Args:
+        context: of the caller.
+        session: of the transaction.
+        new_job: without an idempotency key.
+        support_set: made or locked in this transaction.
+        now: the present moment.
+
+    Raises:
+        SupportSetError: as `create_job`.
+        QuotaExceededError: the tenant has too many unfinished jobs.
+        DiskFullError: there is no room for what a job writes.
+    """
+    job, _ = JobRepository(session).create(new_job, now)
+    _check_and_send(context, session, job, support_set, now)
+    return job
+
+
+def _check_and_send(context: AppContext, session: Session, job: JobRow, support_set: SupportSetRow, now: datetime) -> None:
+    support_sets, reader = SupportSetRepository(session), LabelReader(job.backbone_id, FinetuneRecipe.from_json(job.recipe))
+    context.disk.check_room()
+    _check_learnable(context, support_sets, support_set, reader)
+    support_sets.freeze(support_set, now)
+    check_jobs(session, context.caller)
+    send_after_commit(session, context.queue, FinetuneMessage(job.id))
+
+
+def cancel_job(context: AppContext, job_id: str, now: datetime) -> tuple[JobRow, JobModels]:
     """End a waiting job at once, and tell the worker of a running one to stop at its next step.
 
     Raises:
@@ -89,12 +125,16 @@ def cancel_job(context: AppContext, job_id: str, now: datetime) -> JobRow:
         JobTransitionError: it has succeeded or failed.
     """
     with context.sessions.begin() as session:
-        return JobRepository(session).request_cancel(job_id, now)
+        job = JobRepository(session).request_cancel(job_id, now)
+        return job, models_of(session, [job])[job.id]
 
 
-def model_ids(session: Session, jobs: list[JobRow]) -> dict[str, str]:
-    """Return the ids of the models that these jobs have published."""
-    return ModelRepository(session).ids_by_job(job.id for job in jobs if job.state == JobState.SUCCEEDED)
+def models_of(session: Session, jobs: list[JobRow]) -> dict[str, JobModels]:
+    """Return the models that these jobs have published, by the jobs' ids."""
+    repository = ModelRepository(session)
+    final_ids = repository.ids_by_job(job.id for job in jobs if job.state == JobState.SUCCEEDED)
+    interim_ids = repository.interim_ids_by_job(job.id for job in jobs if job.state != JobState.SUCCEEDED)
+    return {job.id: JobModels(final_ids.get(job.id), interim_ids.get(job.id)) for job in jobs}
 
 
 def _recipe(request: JobRequest, backbone_id: str) -> FinetuneRecipe:

@@ -14,6 +14,7 @@ from app.domain.errors import (
     BadCursorError,
     BlobMissingError,
     GoneError,
+    InterimModelError,
     MalformedRequestError,
     ModelNotReadyError,
     NotFoundError,
@@ -49,6 +50,7 @@ AliasName = Annotated[
 PIN_RESPONSES = problem_responses(
     NotFoundError,
     GoneError,
+    InterimModelError,
     BlobMissingError,
     StoreUnavailableError,
     PredictorNotReadyError,
@@ -163,11 +165,14 @@ def export_report(model: ModelReference, session: ReadSessionDep, context: Reque
     "/v1/aliases/{name}",
     dependencies=CHANGES,
     responses=problem_responses(
-        NotFoundError, GoneError, MalformedRequestError, RequestTooLargeError, UnsupportedMediaTypeError
+        NotFoundError, GoneError, InterimModelError, MalformedRequestError, RequestTooLargeError, UnsupportedMediaTypeError
     ),
 )
 def point_alias(name: AliasName, request: AliasRequest, context: RequestContextDep) -> AliasAnswer:
-    """Create an alias for a model, or move it to another model. Predictions by that name use the new model from then on."""
+    """Create an alias for a model, or move it to another model. Predictions by that name use the new model from then on.
+
+    An interim model is refused (409) until its job has ended.
+    """
     row = service.point_alias(context, name, request.model_id, utc_now())
     return AliasAnswer(name=row.name, model_id=row.model_id, updated_at=row.updated_at)
 
@@ -180,6 +185,7 @@ def _answer(context: AppContext, row: ModelRow, aliases: list[str]) -> ModelAnsw
         name=row.name,
         aliases=aliases,
         job_id=row.job_id,
+        interim=row.is_interim,
         backbone=row.backbone_id,
         backbone_sha256=row.backbone_sha256,
         labels=row.labels,

@@ -8,7 +8,9 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from app.domain.answer_ranges import FALSE_REJECTS_RANGE
+from app.jobs.schemas import JobAnswer
 from app.models.metrics import ModelMetrics
+from app.uploads.results import ImageResult
 from vtt_core.contract.serving import DEFAULT_FALSE_REJECTS
 
 
@@ -29,6 +31,10 @@ class ModelAnswer(BaseModel):
     name: str
     aliases: list[str]
     job_id: str
+    interim: bool = Field(
+        description="Whether it serves only until the fine-tuning of its job is done: a classifier on the unchanged backbone. "
+        "The job's own model replaces it; if the job fails or is cancelled, it stays"
+    )
     backbone: str
     backbone_sha256: str = Field(description="Hash of the backbone's weights; the adapter fits no others")
     labels: list[str] = Field(description="Classes, in the order of the support set")
@@ -69,6 +75,13 @@ class ModelChange(BaseModel):
         f"`none_of_these`; null for the usual share, {DEFAULT_FALSE_REJECTS}",
         examples=[0.02],
     )
+
+
+class AddedClassesAnswer(JobAnswer):
+    """The job that adds classes to a model, with what became of each image."""
+
+    results: list[ImageResult]
+    notices: list[str] = Field(description="What else is worth knowing, for people, as of an upload")
 
 
 class AliasRequest(BaseModel):

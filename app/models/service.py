@@ -13,6 +13,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.dependencies import AppContext
+from app.domain.errors import BlobMissingError
 from app.infra.model_repository import ModelRepository
 from app.infra.tables import AliasRow, ModelRow
 from vtt_core.contract.errors import VttError
@@ -73,6 +74,7 @@ def set_pinned(context: AppContext, model_id: str, is_pinned: bool) -> tuple[Mod
         PredictorNotReadyError: the process is still loading.
         BackboneUnavailableError: the weights of its backbone are out of reach.
         BackboneMismatchError: this process has other weights of the backbone than the model was made on.
+        InterimModelError: the service will delete the model when its job succeeds.
     """
     with context.sessions.begin() as session:
         repository = ModelRepository(session)
@@ -118,6 +120,7 @@ def point_alias(context: AppContext, name: str, model_id: str, now: datetime) ->
     Raises:
         NotFoundError: there was never a model with this id.
         GoneError: the model was deleted.
+        InterimModelError: the service will delete it when its job succeeds.
     """
     try:
         return _point_once(context, name, model_id, now)
@@ -144,9 +147,15 @@ def read_adapter(context: AppContext, row: ModelRow) -> dict[str, bytes]:
 
     Raises:
         BlobMissingError: the store has lost them.
+        GoneError: the model was deleted after its row was read; of an interim model, its successor is named.
     """
     keys = {name: f"{row.adapter_key}/{name}" for name in ADAPTER_FILES}
-    blobs = context.store.get_many(keys.values())
+    try:
+        blobs = context.store.get_many(keys.values())
+    except BlobMissingError:
+        with context.readers() as session:
+            ModelRepository(session).get(row.id)
+        raise
     return {name: blobs[key] for name, key in keys.items()}
 
 

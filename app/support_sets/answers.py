@@ -48,10 +48,15 @@ def detail(view: SupportSetView, images: Sequence[SupportImageRow]) -> dict[str,
 def upload(received: Received, counted: Metrics, response: Response) -> UploadAnswer:
     """Return the answer to an upload, set its status and count its images."""
     response.status_code = overall_status(received.results)
-    for result in received.results:
-        counted.requests.received_images.labels("kept" if result.status == CREATED else result.code).inc(result.count)
+    count_images(received, counted)
     view = received.view
     return UploadAnswer(**summary(view), advice=_advice(view), results=received.results, notices=received.notices)
+
+
+def count_images(received: Received, counted: Metrics) -> None:
+    """Count the images of an upload by what became of them."""
+    for result in received.results:
+        counted.requests.received_images.labels("kept" if result.status == CREATED else result.code).inc(result.count)
 
 
 def _advice(view: SupportSetView) -> list[LabelAdvice]:

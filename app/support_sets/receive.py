@@ -67,7 +67,7 @@ def create_support_set(context: AppContext, form: SpooledForm, name: str, negati
     """
     support_set_id = new_id(SUPPORT_SET_PREFIX)
     negative = _cleaned(negative, context)
-    upload = _Upload(context, support_set_id, form, negative, Admission.of_set(context.settings, [], [], negative), now)
+    upload = Upload(context, support_set_id, form, negative, Admission.of_set(context.settings, [], [], negative), now)
     with upload.images.blobs_removed_on_failure():
         upload.add_all()
         with context.sessions.begin() as session:
@@ -104,7 +104,7 @@ def add_images(context: AppContext, support_set_id: str, form: SpooledForm, nega
         _check_negative(row, negative)
         images = repository.images(support_set_id)
         admission = Admission.of_set(context.settings, images, row.empty_labels, negative or row.negative_label)
-    upload = _Upload(context, support_set_id, form, negative, admission, now)
+    upload = Upload(context, support_set_id, form, negative, admission, now)
     with upload.images.blobs_removed_on_failure():
         upload.add_all()
         with context.sessions.begin() as session:
@@ -113,7 +113,7 @@ def add_images(context: AppContext, support_set_id: str, form: SpooledForm, nega
             return upload.add_rows(session, row)
 
 
-class _Upload:
+class Upload:
     """One form on its way into one support set.
 
     Raises:

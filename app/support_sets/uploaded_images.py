@@ -79,6 +79,11 @@ class UploadedImages:
         """Whether at least one image is good."""
         return bool(self._new_images)
 
+    @property
+    def labels(self) -> list[str]:
+        """Labels of the classes that the request means to exist, as they will be used."""
+        return list(self._named_labels)
+
     def add(self, file: FormFile | EmptyFolder) -> None:
         """Check one file and, if it is a good image, store it without its metadata."""
         if isinstance(file, EmptyFolder):

@@ -28,10 +28,9 @@ from tests.fixtures.cluster import Cluster, running_cluster, wait_until
 from tests.fixtures.faults import FULL_DECK, SHORT_DECK, Faults
 from tests.fixtures.http_api import encode_image
 from tests.fixtures.job_log import Change, install_job_log, read_job_log, wrong_changes
+from vtt_core.adapter.adaptation import Adaptation
 from vtt_core.adapter.files import adapter_to_files
-from vtt_core.adapter.strip import strip
 from vtt_core.backbones.load import load_backbone
-from vtt_core.training.finetune import Finetune
 from worker.pipeline.fetch import fetch_support_set, read_job_spec
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(1800)]
@@ -175,19 +174,26 @@ def run_through(cluster: Cluster, scale: Scale, faults: Faults, clients: Clients
 
 
 def undisturbed_files(cluster: Cluster, job_id: str) -> dict[str, bytes]:
-    """Run the job's fine-tuning in this process."""
+    """Run the job in this process."""
     with cluster.readers() as session:
         spec = read_job_spec(session, job_id)
-    finetune = Finetune(load_backbone("mini", device="cpu"), fetch_support_set(spec, cluster.store), spec.recipe, spec.seed)
-    list(finetune.steps())
-    return adapter_to_files(strip(finetune))
+    backbone = load_backbone("mini", device="cpu")
+    adaptation = Adaptation(backbone, fetch_support_set(spec, cluster.store), spec.recipe, spec.seed)
+    list(adaptation.steps())
+    return adapter_to_files(adaptation.finish().adapter)
 
 
 def compare_adapters(cluster: Cluster, jobs: list[JobRow]) -> int:
-    """Check that each job's only model has the bytes of an undisturbed run, and return how many were compared."""
+    """Check that each job's only model has the bytes of an undisturbed run, and return how many were compared.
+
+    Each job had one interim model, which is gone.
+    """
     with cluster.readers() as session:
-        models = {model.job_id: model for model in session.scalars(select(ModelRow))}
+        rows = list(session.scalars(select(ModelRow)))
+    models = {row.job_id: row for row in rows if not row.is_interim}
     assert sorted(models) == sorted(job.id for job in jobs)
+    assert sorted(row.job_id for row in rows if row.is_interim and row.deleted_at is not None) == sorted(models)
+    assert len(rows) == 2 * len(jobs)
     assert cluster.store.folders("models") == sorted(model.id for model in models.values())
     num_threads = torch.get_num_threads()
     torch.set_num_threads(1)  # as in the workers: other numbers change the order of sums

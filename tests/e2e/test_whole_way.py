@@ -92,6 +92,26 @@ def test_a_zip_becomes_a_model_that_predicts(service_url: str, synthetic_images:
         assert gone.headers["content-type"] == "application/problem+json"
 
 
+def test_a_class_is_added_to_a_model_that_then_knows_it(service_url: str, synthetic_images: Path) -> None:
+    def files(*labels: str) -> list[tuple[str, tuple[str, bytes]]]:
+        return [(label, (path.name, path.read_bytes())) for label in labels for path in (synthetic_images / label).iterdir()]
+
+    http = httpx.Client(base_url=service_url, timeout=60.0)
+    with http, ServiceClient(service_url) as client:
+        set_id = http.post("/v1/support-sets", files=files("rings", "star")).json()["id"]
+        job_id = client.start_job({"support_set_id": set_id, "method": "frozen"})
+        assert [payload["state"] for kind, payload in client.events(job_id) if kind == "state"][-1] == "succeeded"
+        base_id = client.job(job_id)["model_id"]
+        added = http.post(f"/v1/models/{base_id}/classes", files=files("stripes"))
+        assert added.status_code == 202, added.text
+        assert [payload["state"] for _, payload in client.events(added.json()["id"])][-1] == "succeeded"
+        model_id = client.job(added.json()["id"])["model_id"]
+        assert client.model(model_id)["labels"] == ["rings", "star", "stripes"]
+        assert client.model(model_id)["metrics"]["expected_accuracy"]["num_images"] == 9
+        image = {"images": (synthetic_images / "stripes/000.png").read_bytes()}
+        assert http.post(f"/v1/models/{model_id}/predict", files=image).json()["predictions"][0]["label"] == "stripes"
+
+
 @pytest.mark.slow
 def test_a_job_of_a_killed_worker_is_finished(service_url: str, synthetic_images: Path) -> None:
     import psutil

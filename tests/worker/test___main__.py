@@ -88,7 +88,7 @@ class Service:
 
     def adapter_files(self, job_id: str) -> dict[str, bytes]:
         with self._readers() as session:
-            model = session.scalars(select(ModelRow).where(ModelRow.job_id == job_id)).one()
+            model = session.scalars(select(ModelRow).where(ModelRow.job_id == job_id, ~ModelRow.is_interim)).one()
         keys = [f"{model.adapter_key}/{name}" for name in ("manifest.json", "adapter.safetensors")]
         return {key.rsplit("/", 1)[1]: content for key, content in self.store.get_many(keys).items()}
 

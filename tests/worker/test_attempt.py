@@ -28,7 +28,7 @@ ReadJob = Callable[[str], JobRow]
 
 def models(context: WorkerContext) -> list[ModelRow]:
     with context.session_factory() as session:
-        return list(session.scalars(select(ModelRow)))
+        return list(session.scalars(select(ModelRow).where(~ModelRow.is_interim)))
 
 
 def adapter_files(context: WorkerContext, model: ModelRow) -> dict[str, bytes]:

@@ -45,6 +45,10 @@ from vtt_core.training.seeding import derived_seed
 
 FINETUNE_TENSOR = "finetune"
 """Name of the tensor of a checkpoint that holds the checkpoint of the fine-tuning on all images."""
+INTERIM_ADVICE = (
+    "This is an interim model: a classifier on the unchanged backbone, for the time of the fine-tuning. "
+    "The model of the fine-tuning replaces it."
+)
 _FEATURES = ("levels_BF", "joint_BD", "pooled_BW")
 _OF_ANY_HEAD = ("groups", "frozen_splits", "folds", "finetune")
 """What a run computes once and another head may read as well."""
@@ -58,6 +62,8 @@ class Adapted:
     metrics: dict[str, Any]
     finetune: Finetune | None
     """What the adapter was stripped of; None where nothing was fine-tuned."""
+    base: Adapter | None = None
+    """The adapter whose tower the head was learnt on, where that was there before."""
 
 
 def learn_tuned_head(
@@ -115,7 +121,7 @@ class Adaptation:
         return frozen_splits(self.support.frozen, self.groups, self.seed)
 
     @property
-    def frozen_kind(self) -> str:
+    def frozen_kind(self) -> Head:
         """Kind of the head on the frozen tower; beside a fine-tuning, what `frozen` would have."""
         return "sum" if self.recipe.fine_tunes else self.recipe.head
 
@@ -202,21 +208,33 @@ class Adaptation:
         training_set = self.support.without(self.folds[number])
         return Finetune(self.backbone, training_set, recipe, seed, limits=self._limits, num_threads=self._num_threads)
 
+    def interim(self) -> Adapted | None:
+        """Return what can be served before the first step: the head on the frozen tower; None where no step may follow."""
+        if not self._may_fine_tune:
+            return None
+        results = Results(served=self._measured_frozen, frozen=self._measured_frozen, tuned=None, is_tuned=False)
+        known, learnt = self.support.frozen, self.frozen_head
+        metrics = make_metrics(self.support, self.groups, known, learnt, results, method=self.recipe.method)
+        return Adapted(self._frozen_adapter(), metrics | {"advice": [INTERIM_ADVICE, *metrics["advice"]]}, None)
+
+    def _frozen_adapter(self) -> Adapter:
+        recipe = replace(self.recipe, method="frozen", head=self.frozen_kind)
+        adapter = frozen_adapter(self.backbone, self.support.support_set.labels, recipe, self.seed)
+        return self._with_head(adapter, self.support.frozen, self.frozen_head)
+
+    def _with_head(self, adapter: Adapter, known: Labelled, learnt: LearntHead) -> Adapter:
+        row = stranger_row(self.backbone, adapter, known, self.support.way)
+        return with_head(adapter, learnt, strangers=row, has_negative=self.support.has_negative)
+
     def finish(self) -> Adapted:
         """Learn the head of the finished run, and measure it."""
         if self._fine_tunes:
-            adapter, known, learnt = strip(self.finetune), self.support.by(self.backbone, self.finetune), self._tuned_head
+            known, learnt = self.support.by(self.backbone, self.finetune), self._tuned_head
+            adapter = strip(self.finetune)
             adapter = replace(adapter, manifest=replace(adapter.manifest, recipe=self._finetune_recipe.to_json()))
+            adapter = self._with_head(adapter, known, learnt)
         else:
-            recipe = replace(self.recipe, method="frozen")
-            adapter = frozen_adapter(self.backbone, self.support.support_set.labels, recipe, self.seed)
-            known, learnt = self.support.frozen, self.frozen_head
-        adapter = with_head(
-            adapter,
-            learnt,
-            strangers=stranger_row(self.backbone, adapter, known, self.support.way),
-            has_negative=self.support.has_negative,
-        )
+            adapter, known, learnt = self._frozen_adapter(), self.support.frozen, self.frozen_head
         metrics = make_metrics(
             self.support,
             self.groups,

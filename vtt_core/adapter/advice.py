@@ -21,6 +21,8 @@ class Facts:
     metrics: Mapping[str, Any]
     is_tuned: bool
     """Whether the fine-tuned tower is served."""
+    unseen_labels: Sequence[str] = ()
+    """Classes that this tower has not seen in its fine-tuning."""
 
 
 def advise(facts: Facts) -> list[str]:
@@ -39,6 +41,11 @@ def advise(facts: Facts) -> list[str]:
 def _unmeasured(facts: Facts) -> list[str]:
     if facts.metrics["expected_accuracy"] is not None:
         return []
+    if facts.unseen_labels:
+        return [
+            f"The fine-tuning of this model has not seen {_all_named(facts.unseen_labels)}, and the accuracy is not measured. "
+            "To measure it, start a new job on the support set."
+        ]
     if max(facts.shots) > 1 and facts.is_tuned:
         return ["The accuracy of this model was not measured: set validation_folds to 2 or more to measure it."]
     return ["The accuracy of this model is not known: no image can be left out. Add a second image of each class."]
@@ -123,6 +130,11 @@ def _few(facts: Facts) -> list[str]:
 def _named(labels: Sequence[str]) -> str:
     shown = ", ".join(map(repr, labels[:MAX_NAMED]))
     return shown if len(labels) <= MAX_NAMED else f"Each of {shown} and {len(labels) - MAX_NAMED} more"
+
+
+def _all_named(labels: Sequence[str]) -> str:
+    rest = len(labels) - MAX_NAMED
+    return ", ".join(map(repr, labels[:MAX_NAMED])) + (f" and {rest} more" if rest > 0 else "")
 
 
 def _percent(row: Mapping[str, Any]) -> str:

@@ -93,6 +93,8 @@ class Results:
     """The head on fine-tuned towers; None where nothing was validated."""
     is_tuned: bool
     """Whether the fine-tuned tower is served."""
+    unseen_labels: tuple[str, ...] = ()
+    """Classes that this tower has not seen in its fine-tuning."""
 
 
 def make_metrics(
@@ -144,7 +146,9 @@ def make_metrics(
             "scales": learnt.scales,
         },
     }
-    facts = Facts(labels, tuple(one.shot for one in support.support_set.classes), metrics, is_tuned=results.is_tuned)
+    facts = Facts(
+        labels, tuple(one.shot for one in support.support_set.classes), metrics, results.is_tuned, results.unseen_labels
+    )
     return metrics | {"advice": advise(facts)}
 
 

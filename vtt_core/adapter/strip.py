@@ -53,15 +53,21 @@ def frozen_adapter(backbone: Backbone, labels: Sequence[str], recipe: FinetuneRe
 
 
 def with_head(
-    adapter: Adapter, learnt: LearntHead, *, strangers: LinearHead | None = None, has_negative: bool = False
+    adapter: Adapter,
+    learnt: LearntHead,
+    *,
+    strangers: LinearHead | None = None,
+    has_negative: bool = False,
+    added_labels: Sequence[str] = (),
 ) -> Adapter:
     """Return the adapter with a head that was learnt on its tower, rounded to float32.
 
     Args:
-        adapter: of that tower.
+        adapter: with the labels of the head.
         learnt: the head.
         strangers: the row that tells generated images, learnt on the same tower.
         has_negative: whether the head's last row is the negative class.
+        added_labels: those that were added to a model that was there before.
     """
     held, familiarity = learnt.held_out, learnt.familiarity
     kind = str(adapter.manifest.recipe["head"])
@@ -76,6 +82,7 @@ def with_head(
         nonconformity=tuple(scores),
         familiarity=None if familiarity is None else asdict(familiarity.usual),
         has_negative=has_negative,
+        added_labels=tuple(added_labels),
     )
     row = None if strangers is None else strangers.to_float()
     manifest = replace(adapter.manifest, format_version=FORMAT_VERSION, head=facts)

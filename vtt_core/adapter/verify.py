@@ -41,7 +41,9 @@ def scores_before_and_after(
 ) -> tuple[Tensor, Tensor]:
     """Return scores_BC of what was learnt, and of the adapter that was written; they should be equal to the bit."""
     with torch.inference_mode():
-        if adapted.finetune is None:
+        if adapted.base is not None:
+            readout = read_for(backbone, adapted.base, images)
+        elif adapted.finetune is None:
             readout = read(backbone, images)
         else:
             host = adapted.finetune.state.host

@@ -42,7 +42,7 @@ class HeadFacts:
     has_negative: bool = False
     """Whether the last row of the head is the negative class, which is no label."""
     added_labels: tuple[str, ...] = ()
-    """Classes that were added after the fine-tuning, which has not seen them."""
+    """Classes that were added to a model that was there before. Its fine-tuning, if there was one, has not seen them."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""

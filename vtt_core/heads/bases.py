@@ -139,6 +139,8 @@ BASES: dict[str, Callable[[Labelled, float], LinearHead]] = {
 """By name; each takes what to learn from and the weight of the squared norm, which only the ridges read."""
 READS_RIDGE = ("ridge", "ridge-text", "probe")
 """Bases whose weight of the squared norm is chosen on images that are left out."""
+READS_TEXT = ("text", "ridge-text", "text-centroid")
+"""Bases that read the class prompts."""
 
 
 def _fit_levels(known: Labelled, targets_SC: Tensor, strength: float) -> RidgeFit:

@@ -10,7 +10,7 @@ Shapes: S support images, N of them that could be held out, C classes.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -74,7 +74,15 @@ def frozen_splits(known: Labelled, groups: Sequence[Hashable], seed: int) -> Spl
     return Splits(rounds, lambda fold: known, rounds[0] if are_many else leave_group_out_folds(groups))
 
 
-def learn_head(kind: str, known: Labelled, splits: Splits, *, trained_text_scale: float | None, num_real: int) -> LearntHead:
+def learn_head(
+    kind: str,
+    known: Labelled,
+    splits: Splits,
+    *,
+    trained_text_scale: float | None,
+    num_real: int,
+    known_scales: Mapping[str, float] | None = None,
+) -> LearntHead:
     """Learn a head.
 
     Args:
@@ -84,12 +92,16 @@ def learn_head(kind: str, known: Labelled, splits: Splits, *, trained_text_scale
         trained_text_scale: scale of the class prompts in the training of the tower; None for a frozen tower, to which all
             images are new.
         num_real: number of classes that are no negative class; those come first.
+        known_scales: of the bases, from an earlier head on this tower; they stand where no image can be held out.
     """
     bases = HEAD_BASES[kind]
     held = held_out_scores(bases, known, splits.rounds, splits.known_for) if splits.rounds else None
     if held is None:
         strengths: Sequence[float] = [DEFAULT_RIDGE] * len(bases)
-        scales = uninformed_scales(bases, trained_text_scale if trained_text_scale is not None else _text_evidence(known))
+        if known_scales is not None:
+            scales = tuple(known_scales[base] for base in bases)
+        else:
+            scales = uninformed_scales(bases, trained_text_scale if trained_text_scale is not None else _text_evidence(known))
     else:
         strengths = held.strengths
         scales = fit_scales(

@@ -9,6 +9,7 @@ from sqlalchemy import select
 from sqlalchemy.orm import Session
 
 from app.infra.job_repository import JobRepository
+from app.infra.model_repository import ModelRepository
 from app.infra.object_store import ObjectStore
 from app.infra.tables import SupportImageRow, SupportSetRow
 from vtt_core.contract.recipe import FinetuneRecipe
@@ -40,11 +41,14 @@ class JobSpec:
     """In the order of upload, those of the negative class among them."""
     negative_label: str | None
     """Label of the negative class, if there is one."""
+    base_adapter_key: str | None = None
+    """Of the model whose tower is taken as it is; None where the job starts anew."""
 
 
 def read_job_spec(session: Session, job_id: str) -> JobSpec:
-    """Return what the job asks for; raises NotFoundError and RecipeError."""
+    """Return what the job asks for; raises NotFoundError, RecipeError, and GoneError where its base model was deleted."""
     row = JobRepository(session).get(job_id)
+    base = None if row.base_model_id is None else ModelRepository(session).get(row.base_model_id)
     statement = select(SupportImageRow).where(SupportImageRow.support_set_id == row.support_set_id)
     images = session.scalars(statement.order_by(SupportImageRow.position, SupportImageRow.id))
     return JobSpec(
@@ -57,6 +61,7 @@ def read_job_spec(session: Session, job_id: str) -> JobSpec:
         created_at=row.created_at,
         images=tuple(ImageSpec(image.label, image.file_name, image.blob_key, image.group_name) for image in images),
         negative_label=session.scalar(select(SupportSetRow.negative_label).where(SupportSetRow.id == row.support_set_id)),
+        base_adapter_key=None if base is None else base.adapter_key,
     )
 
 

@@ -1,12 +1,14 @@
-"""Strip, verify and publish the adapter of a finished run."""
+"""Verify and publish the adapter of a finished run, and the interim one before it."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, Protocol
 
 import structlog
+from sqlalchemy import select
 
 from app.domain.access import blob_folder
 from app.domain.errors import StaleLeaseError
@@ -16,9 +18,11 @@ from app.infra.checkpoints import note_draft
 from app.infra.job_repository import JobRepository
 from app.infra.leases import Lease, LeaseRepository
 from app.infra.tables import ModelRow
-from vtt_core.adapter.adaptation import Adaptation
+from vtt_core.adapter.adaptation import Adaptation, Adapted
 from vtt_core.adapter.files import adapter_to_files
+from vtt_core.adapter.support_features import SupportFeatures
 from vtt_core.adapter.verify import verify
+from vtt_core.backbones.backbone import Backbone
 from vtt_core.contract.manifest import AdapterManifest
 from worker.context import WorkerContext
 from worker.outage_retry import OutageRetry
@@ -27,7 +31,20 @@ from worker.pipeline.fetch import JobSpec
 _log = structlog.get_logger(__name__)
 
 
-def publish(context: WorkerContext, adaptation: Adaptation, spec: JobSpec, lease: Lease, retry: OutageRetry) -> str:
+class Run(Protocol):
+    """What has an adapter at its end."""
+
+    backbone: Backbone
+
+    @property
+    def support(self) -> SupportFeatures:
+        """The images that it learns from."""
+
+    def finish(self) -> Adapted:
+        """Return the adapter."""
+
+
+def publish(context: WorkerContext, run: Run, spec: JobSpec, lease: Lease, retry: OutageRetry) -> str:
     """Verify the adapter, store its files, then end the job and add its model row in one transaction.
 
     Returns:
@@ -39,31 +56,62 @@ def publish(context: WorkerContext, adaptation: Adaptation, spec: JobSpec, lease
         OUTAGES: database or store is away for longer than `retry` lasts. The transaction may still have been committed.
     """
     retry.wait_for(lambda: _begin_verifying(context, lease))
-    adapted = adaptation.finish()
+    columns = _store(context, run, run.finish(), spec, retry)
+    _add_row(context, columns, retry, LeaseRepository.succeed, lease)
+    _log.info("published", model_id=columns["id"], adapter_bytes=columns["adapter_bytes"])
+    return str(columns["id"])
+
+
+def publish_interim(context: WorkerContext, adaptation: Adaptation, spec: JobSpec, lease: Lease, retry: OutageRetry) -> None:
+    """Publish what can be served while a fine-tuning runs, unless an attempt has done so; raises as `publish`."""
+    if retry.wait_for(lambda: _has_interim(context, spec.job_id)) or (adapted := adaptation.interim()) is None:
+        return
+    columns = _store(context, adaptation, adapted, spec, retry) | {"is_interim": True}
+    _add_row(context, columns, retry, LeaseRepository.publish_interim, lease)
+    _log.info("published_interim", model_id=columns["id"], adapter_bytes=columns["adapter_bytes"])
+
+
+def _store(context: WorkerContext, run: Run, adapted: Adapted, spec: JobSpec, retry: OutageRetry) -> dict[str, Any]:
+    """Verify an adapter and store its files; return the columns of its model row."""
     files = adapter_to_files(adapted.adapter)
-    verify(adaptation.backbone, adapted, files, adaptation.support.small)
+    verify(run.backbone, adapted, files, run.support.small)
     retry.check()
     model_id = new_id(MODEL_PREFIX)
     adapter_key = f"{blob_folder(spec.tenant_id)}models/{model_id}"
     retry.wait_for(lambda: note_draft(context.store, spec.job_id, model_id, adapter_key))
     for name, content in files.items():
         retry.wait_for(partial(context.store.put, f"{adapter_key}/{name}", content))
-    columns = {
+    return {
         **_columns_of(spec, adapted.adapter.manifest),
         "id": model_id,
         "metrics": adapted.metrics,
         "adapter_key": adapter_key,
         "adapter_bytes": sum(map(len, files.values())),
     }
+
+
+def _add_row(
+    context: WorkerContext,
+    columns: Mapping[str, Any],
+    retry: OutageRetry,
+    write: Callable[[LeaseRepository, Lease, ModelRow, datetime], None],
+    lease: Lease,
+) -> None:
+    """Add the model row by a write of the lease's holder; without a row, leave no files."""
+
+    def write_once() -> None:
+        with context.session_factory.begin() as session:
+            if session.get(ModelRow, columns["id"]) is None:
+                now = context.clock()
+                write(LeaseRepository(session), lease, ModelRow(**columns, created_at=now), now)
+
     try:
-        retry.wait_for(lambda: _succeed(context, lease, columns))
+        retry.wait_for(write_once)
     except StaleLeaseError:
         # Our own commit ends the lease too, and its answer may have got lost. If the database cannot be asked, the files stay.
-        if not _is_published(context, model_id):
-            context.store.delete_prefix(adapter_key)
+        if not _is_published(context, columns["id"]):
+            context.store.delete_prefix(columns["adapter_key"])
             raise
-    _log.info("published", model_id=model_id, adapter_bytes=columns["adapter_bytes"])
-    return model_id
 
 
 def _columns_of(spec: JobSpec, manifest: AdapterManifest) -> dict[str, Any]:
@@ -87,11 +135,10 @@ def _begin_verifying(context: WorkerContext, lease: Lease) -> None:
             LeaseRepository(session).begin_verifying(lease, context.clock())
 
 
-def _succeed(context: WorkerContext, lease: Lease, columns: Mapping[str, Any]) -> None:
-    with context.session_factory.begin() as session:
-        if session.get(ModelRow, columns["id"]) is None:
-            now = context.clock()
-            LeaseRepository(session).succeed(lease, ModelRow(**columns, created_at=now), now)
+def _has_interim(context: WorkerContext, job_id: str) -> bool:
+    """Tell whether an attempt has published the interim model, also if its owner has deleted it since."""
+    with context.session_factory() as session:
+        return session.scalar(select(ModelRow.id).where(ModelRow.job_id == job_id, ModelRow.is_interim)) is not None
 
 
 def _is_published(context: WorkerContext, model_id: str) -> bool:

@@ -18,6 +18,7 @@ BODIES: dict[str, dict[str, object]] = {
     "PATCH /v1/support-sets/{support_set_id}": {"json": {"negative": "cat"}},
     "PUT /v1/support-sets/{support_set_id}/groups": {"json": {"groups": {"a.png": "patient 1"}}},
     "PATCH /v1/models/{model}": {"json": {"false_rejects": 0.02}},
+    "POST /v1/models/{model}/classes": {"files": [("bird", IMAGE)]},
     "POST /v1/models/{model}/predict": {"files": [("images", IMAGE)]},
 }
 """What else a request needs to reach the id."""

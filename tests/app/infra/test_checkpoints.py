@@ -37,6 +37,6 @@ def test_the_published_model_stays_and_drafts_are_removed(store: ObjectStore) ->
         note_draft(store, "job_1", model_id, f"models/{model_id}")
     for model_id in ("mdl_1", "mdl_2"):
         store.put(f"models/{model_id}/manifest.json", b"1")
-    clear_job(store, "job_1", "mdl_1")
+    clear_job(store, "job_1", {"mdl_1"})
     assert store.folders("models") == ["mdl_1"]
     assert store.folders("jobs") == []

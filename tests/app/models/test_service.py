@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from sqlalchemy.exc import IntegrityError
 
+from app.domain.errors import BlobMissingError, GoneError
 from app.infra.clock import utc_now
 from app.infra.model_repository import ModelRepository
 from app.infra.tables import AliasRow
@@ -54,3 +55,15 @@ def test_pinned_models_are_in_memory_once_a_process_has_started(make_api: MakeAp
     assert set(engine.adapters) == {pinned}
     assert engine.pinned == {pinned, lost}
     assert other not in engine.pinned
+
+
+def test_a_model_that_is_deleted_while_a_request_waits_is_gone_and_not_lost(api: Api) -> None:
+    deleted, lost = api.publish(), api.publish()
+    with api.context.readers() as session:
+        rows = [ModelRepository(session).get(model_id) for model_id in (deleted, lost)]
+    service.delete_model(api.context, deleted, utc_now())
+    api.context.store.delete_prefix(f"models/{lost}")
+    with pytest.raises(GoneError):
+        service.read_adapter(api.context, rows[0])
+    with pytest.raises(BlobMissingError):
+        service.read_adapter(api.context, rows[1])

@@ -99,6 +99,28 @@ def test_frozen_takes_no_step_and_changes_nothing_of_the_tower(tiny_backbone: Ba
     assert adapted.metrics["choice"]["tower"] == "frozen"
 
 
+def test_an_interim_model_is_the_frozen_one_before_the_first_step(tiny_backbone: Backbone, four_shot: SupportSet) -> None:
+    frozen = run(tiny_backbone, four_shot, METHODS["frozen"])
+    for name in ("vtt", "released", "auto"):
+        interim = Adaptation(tiny_backbone, four_shot, METHODS[name], 0).interim()
+        assert interim is not None
+        assert interim.adapter.head is not None
+        assert frozen.adapter.head is not None
+        assert torch.equal(interim.adapter.head.weight_CX, frozen.adapter.head.weight_CX)
+        assert (interim.adapter.manifest.recipe["method"], interim.adapter.manifest.recipe["head"]) == ("frozen", "sum")
+        assert interim.metrics["expected_accuracy"] == frozen.metrics["expected_accuracy"]
+        assert "interim model" in interim.metrics["advice"][0]
+        files = adapter_to_files(interim.adapter)
+        verify(tiny_backbone, interim, files, [Image.new("RGB", (8, 8))])
+
+
+def test_nothing_is_interim_where_nothing_is_fine_tuned(
+    tiny_backbone: Backbone, four_shot: SupportSet, make_support_set: Callable[..., SupportSet]
+) -> None:
+    assert Adaptation(tiny_backbone, four_shot, METHODS["frozen"], 0).interim() is None
+    assert Adaptation(tiny_backbone, make_support_set(way=3, shot=1), METHODS["auto"], 0).interim() is None
+
+
 def test_auto_publishes_what_explains_the_left_out_images_better(tiny_backbone: Backbone, four_shot: SupportSet) -> None:
     adaptation = Adaptation(tiny_backbone, four_shot, METHODS["auto"], 0)
     list(adaptation.steps())
