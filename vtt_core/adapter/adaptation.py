@@ -26,6 +26,7 @@ from torch import Tensor
 
 from vtt_core.adapter.files import Adapter
 from vtt_core.adapter.measure import Measured, Results, make_metrics
+from vtt_core.adapter.stranger_row import stranger_row
 from vtt_core.adapter.strip import frozen_adapter, strip, with_head
 from vtt_core.adapter.support_features import SupportFeatures, read_support
 from vtt_core.backbones.backbone import Backbone
@@ -219,7 +220,11 @@ class Adaptation:
     def _frozen_adapter(self) -> Adapter:
         recipe = replace(self.recipe, method="frozen", head=self.frozen_kind)
         adapter = frozen_adapter(self.backbone, self.support.support_set.labels, recipe, self.seed)
-        return with_head(adapter, self.frozen_head, has_negative=self.support.has_negative)
+        return self._with_head(adapter, self.support.frozen, self.frozen_head)
+
+    def _with_head(self, adapter: Adapter, known: Labelled, learnt: LearntHead) -> Adapter:
+        row = stranger_row(self.backbone, adapter, known, self.support.way)
+        return with_head(adapter, learnt, strangers=row, has_negative=self.support.has_negative)
 
     def finish(self) -> Adapted:
         """Learn the head of the finished run, and measure it."""
@@ -227,7 +232,7 @@ class Adaptation:
             known, learnt = self.support.by(self.backbone, self.finetune), self._tuned_head
             adapter = strip(self.finetune)
             adapter = replace(adapter, manifest=replace(adapter.manifest, recipe=self._finetune_recipe.to_json()))
-            adapter = with_head(adapter, learnt, has_negative=self.support.has_negative)
+            adapter = self._with_head(adapter, known, learnt)
         else:
             adapter, known, learnt = self._frozen_adapter(), self.support.frozen, self.frozen_head
         metrics = make_metrics(

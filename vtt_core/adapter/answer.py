@@ -16,6 +16,7 @@ from vtt_core.contract.manifest import AdapterManifest
 from vtt_core.contract.serving import AnswerOptions, Prediction
 from vtt_core.heads.familiarity import Usual, familiarity_of
 from vtt_core.heads.prediction_sets import largest_coverage, prediction_set, threshold_for
+from vtt_core.heads.strangers import STRANGER_SCORE
 
 NEGATIVE_VERDICT = 0.5
 """Probability of the negative class from which an image is taken for none of the others."""
@@ -41,12 +42,13 @@ class Answering:
         usual = None if facts is None else Usual(facts["mean"], facts["deviation"], int(facts["num_values"]))
         return cls(manifest.labels, head.has_negative, head.nonconformity, usual)
 
-    def answer(self, scores_R: Tensor, familiarity: float | None, options: AnswerOptions) -> Prediction:
+    def answer(self, scores_R: Tensor, familiarity: float | None, stranger: float | None, options: AnswerOptions) -> Prediction:
         """Return the answer for one image.
 
         Args:
             scores_R: of the head.
             familiarity: its largest product with a class mean; None without class means.
+            stranger: how like generated images it is; None where that was not learnt.
             options: what the caller wants to know.
         """
         shares_R = scores_R.softmax(dim=-1)
@@ -59,7 +61,7 @@ class Answering:
         classes, coverage = self._set(probabilities, options)
         return Prediction(
             probabilities=dict(ranked),
-            none_of_these=_verdict(margin, negative),
+            none_of_these=_verdict(margin, negative, stranger),
             familiarity=margin,
             negative_probability=negative,
             prediction_set=classes,
@@ -89,7 +91,12 @@ def answers(adapter: Adapter, scores_BR: Tensor, phi_BX: Tensor, options: Answer
     familiar: list[float | None] = [None] * len(scores_BR)
     if means_MF is not None:
         familiar = familiarity_of(phi_BX[:, : means_MF.shape[1]], means_MF).tolist()
-    return [known.answer(scores_R, value, options) for scores_R, value in zip(scores_BR, familiar, strict=True)]
+    strange: list[float | None] = [None] * len(scores_BR)
+    if adapter.strangers is not None:
+        row = adapter.strangers
+        strange = row.scores(phi_BX[:, : row.weight_CX.shape[1]])[:, 0].tolist()
+    rows = zip(scores_BR, familiar, strange, strict=True)
+    return [known.answer(scores_R, value, stranger, options) for scores_R, value, stranger in rows]
 
 
 @lru_cache(maxsize=1024)
@@ -98,7 +105,11 @@ def _threshold(usual: Usual, false_rejects: float) -> float:
     return usual.threshold(false_rejects)
 
 
-def _verdict(margin: float | None, negative: float | None) -> bool | None:
-    if margin is None and negative is None:
-        return None
-    return (margin is not None and margin < 0) or (negative is not None and negative >= NEGATIVE_VERDICT)
+def _verdict(margin: float | None, negative: float | None, stranger: float | None) -> bool | None:
+    reasons = [
+        None if margin is None else margin < 0,
+        None if negative is None else negative >= NEGATIVE_VERDICT,
+        None if stranger is None else stranger >= STRANGER_SCORE,
+    ]
+    known = [reason for reason in reasons if reason is not None]
+    return any(known) if known else None

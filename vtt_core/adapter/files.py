@@ -28,6 +28,7 @@ TENSORS_FILE = "adapter.safetensors"
 PROTOTYPES = "prototypes"
 VISUAL_PROMPTS = "visual_prompts"
 HEAD_WEIGHT, HEAD_BIAS, CLASS_MEANS = "head.weight", "head.bias", "head.class_means"
+STRANGER_WEIGHT, STRANGER_BIAS = "strangers.weight", "strangers.bias"
 LORA_PREFIX = "vision."
 UNWRITTEN = ""
 """Hash of the tensors of an adapter that has no files yet."""
@@ -51,6 +52,8 @@ class Adapter:
     """What classifies; None where the prototypes do. Its last row may be the negative class."""
     class_means_MF: Tensor | None = None
     """What familiarity is measured against, where it was learnt."""
+    strangers: LinearHead | None = None
+    """A row on the levels that tells generated images, where it was learnt."""
 
     def check_backbone(self, backbone: Backbone) -> None:
         """Refuse a backbone that the adapter was not trained on.
@@ -75,8 +78,9 @@ class Adapter:
         levels = tower.num_level_vectors * tower.width
         if self.head is not None and self.head.weight_CX.shape[1] != levels + backbone.joint_size:
             raise _unreadable(f"a head of {levels + backbone.joint_size} inputs", repr(self.head.weight_CX.shape[1]))
-        if self.class_means_MF is not None and self.class_means_MF.shape[1] != levels:
-            raise _unreadable(f"class means of size {levels}", repr(self.class_means_MF.shape[1]))
+        for on_levels in (self.class_means_MF, None if self.strangers is None else self.strangers.weight_CX):
+            if on_levels is not None and on_levels.shape[1] != levels:
+                raise _unreadable(f"class means and a row for strangers of size {levels}", repr(on_levels.shape[1]))
 
 
 def adapter_to_files(adapter: Adapter) -> dict[str, bytes]:
@@ -96,6 +100,8 @@ def _encode_tensors(adapter: Adapter) -> bytes:
         tensors |= {HEAD_WEIGHT: adapter.head.weight_CX, HEAD_BIAS: adapter.head.bias_C}
     if adapter.class_means_MF is not None:
         tensors[CLASS_MEANS] = adapter.class_means_MF
+    if adapter.strangers is not None:
+        tensors |= {STRANGER_WEIGHT: adapter.strangers.weight_CX, STRANGER_BIAS: adapter.strangers.bias_C}
     return save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
 
 
@@ -153,6 +159,7 @@ def _assemble(manifest: AdapterManifest, recipe: FinetuneRecipe, tensors: dict[s
     if (prompts_JPW is not None) != (recipe.host == "maple") or (prompts_JPW is not None and prompts_JPW.ndim != 3):
         raise _unreadable("visual prompts of three dimensions where the host is 'maple', and none elsewhere", "another")
     head, class_means_MF = _take_head(manifest, tensors)
+    strangers = _take_strangers(tensors)
     rank = vision_rank(recipe)
     first = tensors.get(f"{LORA_PREFIX}layers.0.q_proj.lora_A")
     if first is None or first.ndim != 2 or first.shape[0] != rank:
@@ -166,7 +173,16 @@ def _assemble(manifest: AdapterManifest, recipe: FinetuneRecipe, tensors: dict[s
         lora.load_matrices({name.removeprefix(LORA_PREFIX): tensor for name, tensor in tensors.items()})
     except ValueError as error:
         raise _unreadable(f"LoRA tensors of {num_layers} layers", str(error)[:300]) from error
-    return Adapter(manifest, lora.eval(), prototypes_CD, recipe.logit_scale, prompts_JPW, head, class_means_MF)
+    return Adapter(manifest, lora.eval(), prototypes_CD, recipe.logit_scale, prompts_JPW, head, class_means_MF, strangers)
+
+
+def _take_strangers(tensors: dict[str, Tensor]) -> LinearHead | None:
+    weight_1F, bias_1 = tensors.pop(STRANGER_WEIGHT, None), tensors.pop(STRANGER_BIAS, None)
+    if weight_1F is None and bias_1 is None:
+        return None
+    if weight_1F is None or bias_1 is None or weight_1F.ndim != 2 or len(weight_1F) != 1 or bias_1.shape != (1,):
+        raise _unreadable("one row for strangers, with its bias", "another")
+    return LinearHead(weight_1F, bias_1)
 
 
 def _take_head(manifest: AdapterManifest, tensors: dict[str, Tensor]) -> tuple[LinearHead | None, Tensor | None]:

@@ -24,6 +24,7 @@ from vtt_core.adapter.adaptation import Adaptation, Adapted
 from vtt_core.adapter.classify import read_for
 from vtt_core.adapter.files import UNWRITTEN, Adapter
 from vtt_core.adapter.measure import Measured, Results, make_metrics
+from vtt_core.adapter.stranger_row import stranger_row
 from vtt_core.adapter.strip import with_head
 from vtt_core.adapter.support_features import SupportFeatures
 from vtt_core.backbones.backbone import Backbone
@@ -104,8 +105,13 @@ class NewHead:
     def _on_changed_tower(self) -> Adapted:
         known = self._read()
         learnt = self._learn(known)
+        bare = self._without_head(known)
         adapter = with_head(
-            self._without_head(known), learnt, has_negative=self.support.has_negative, added_labels=self._all_added
+            bare,
+            learnt,
+            strangers=stranger_row(self.backbone, bare, known, self.support.way),
+            has_negative=self.support.has_negative,
+            added_labels=self._all_added,
         )
         # The frozen tower has seen none of the images: what its head says of the left-out ones is true.
         frozen = Measured.of(self.support, self._frozen.frozen_head, self._frozen.frozen_splits.rounds)
@@ -142,7 +148,9 @@ class NewHead:
             recipe=replace(self._recipe, head=self.kind).to_json(),
         )
         prototypes_CD = known.prototypes_CD[: len(labels)].to(self.base.prototypes_CD)
-        return replace(self.base, manifest=manifest, prototypes_CD=prototypes_CD, head=None, class_means_MF=None)
+        return replace(
+            self.base, manifest=manifest, prototypes_CD=prototypes_CD, head=None, class_means_MF=None, strangers=None
+        )
 
     @property
     def _all_added(self) -> tuple[str, ...]:

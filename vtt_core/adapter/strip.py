@@ -52,13 +52,21 @@ def frozen_adapter(backbone: Backbone, labels: Sequence[str], recipe: FinetuneRe
     return Adapter(_manifest(backbone, tuple(labels), recipe, seed), lora, prototypes_CD, recipe.logit_scale)
 
 
-def with_head(adapter: Adapter, learnt: LearntHead, *, has_negative: bool = False, added_labels: Sequence[str] = ()) -> Adapter:
+def with_head(
+    adapter: Adapter,
+    learnt: LearntHead,
+    *,
+    strangers: LinearHead | None = None,
+    has_negative: bool = False,
+    added_labels: Sequence[str] = (),
+) -> Adapter:
     """Return the adapter with a head that was learnt on its tower, rounded to float32.
 
     Args:
         adapter: with the labels of the head.
         learnt: the head.
-        has_negative: whether its last row is the negative class.
+        strangers: the row that tells generated images, learnt on the same tower.
+        has_negative: whether the head's last row is the negative class.
         added_labels: those that were added to a model that was there before.
     """
     held, familiarity = learnt.held_out, learnt.familiarity
@@ -76,10 +84,10 @@ def with_head(adapter: Adapter, learnt: LearntHead, *, has_negative: bool = Fals
         has_negative=has_negative,
         added_labels=tuple(added_labels),
     )
-    linear = LinearHead(learnt.linear.weight_CX.float(), learnt.linear.bias_C.float())
+    row = None if strangers is None else strangers.to_float()
     manifest = replace(adapter.manifest, format_version=FORMAT_VERSION, head=facts)
     means_MF = None if familiarity is None else familiarity.means_CF.float()
-    return replace(adapter, manifest=manifest, head=linear, class_means_MF=means_MF)
+    return replace(adapter, manifest=manifest, head=learnt.linear.to_float(), class_means_MF=means_MF, strangers=row)
 
 
 def _manifest(backbone: Backbone, labels: tuple[str, ...], recipe: FinetuneRecipe, seed: int) -> AdapterManifest:

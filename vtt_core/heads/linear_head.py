@@ -23,6 +23,10 @@ class LinearHead:
         """Return scores_BC; a softmax of a calibrated head's scores gives probabilities."""
         return phi_BX @ self.weight_CX.mT + self.bias_C
 
+    def to_float(self) -> LinearHead:
+        """Return the head in float32, as it is written and served."""
+        return LinearHead(self.weight_CX.float(), self.bias_C.float())
+
     def scaled(self, factor: float) -> LinearHead:
         """Return a head whose scores are `factor` times these."""
         return LinearHead(factor * self.weight_CX, factor * self.bias_C)

@@ -28,11 +28,12 @@ class ServedAdapter:
     B_LPWR: Tensor
     """Already scaled."""
     rows_OX: Tensor
-    """The head, then the class means: one product gives scores and familiarity. The text tower does not run in a prediction.
+    """The head, then the row for strangers, then the class means: one product gives all. The text tower does not run.
     On the CPU, where the few numbers that an image gives are multiplied."""
     bias_O: Tensor
     num_scores: int
     """Rows of the head."""
+    has_strangers: bool
     answering: Answering
     prompts_JPW: Tensor | None = None
     """Tokens that the vision tower's first blocks read beside an image, where the adapter has them."""
@@ -51,8 +52,10 @@ class ServedAdapter:
     def answer(self, phi_X: Tensor, options: AnswerOptions) -> Prediction:
         """Return the answer for one image, from what a head reads of it."""
         values_O = self.rows_OX @ phi_X[-self.rows_OX.shape[1] :] + self.bias_O
-        means = values_O[self.num_scores :]
-        return self.answering.answer(values_O[: self.num_scores], float(means.max()) if len(means) else None, options)
+        first_mean = self.num_scores + self.has_strangers
+        familiarity = float(values_O[first_mean:].max()) if len(values_O) > first_mean else None
+        stranger = float(values_O[self.num_scores]) if self.has_strangers else None
+        return self.answering.answer(values_O[: self.num_scores], familiarity, stranger, options)
 
 
 def make_served(adapter: Adapter, device: torch.device, precision: Precision) -> ServedAdapter:
@@ -71,7 +74,8 @@ def make_served(adapter: Adapter, device: torch.device, precision: Precision) ->
             B_LPWR=(adapter.lora.lora_B * adapter.lora.scaling).to(device, dtype),
             rows_OX=rows_OX,
             bias_O=bias_O,
-            num_scores=len(rows_OX) - (0 if adapter.class_means_MF is None else len(adapter.class_means_MF)),
+            num_scores=len(adapter.prototypes_CD if adapter.head is None else adapter.head.bias_C),
+            has_strangers=adapter.strangers is not None,
             answering=Answering.of(adapter.manifest),
             prompts_JPW=None if adapter.prompts_JPW is None else adapter.prompts_JPW.to(device, dtype),
         )
@@ -82,8 +86,12 @@ def _rows(adapter: Adapter) -> tuple[Tensor, Tensor]:
     if adapter.head is None:
         weight_CD = adapter.logit_scale * adapter.prototypes_CD
         return weight_CD, weight_CD.new_zeros(len(weight_CD))
-    weight_CX, bias_C, means_MF = adapter.head.weight_CX, adapter.head.bias_C, adapter.class_means_MF
-    if means_MF is None:
-        return weight_CX, bias_C
-    padded_MX = functional.pad(means_MF, (0, weight_CX.shape[1] - means_MF.shape[1]))
-    return torch.cat((weight_CX, padded_MX)), functional.pad(bias_C, (0, len(means_MF)))
+    rows, biases = [adapter.head.weight_CX], [adapter.head.bias_C]
+    if adapter.strangers is not None:
+        rows.append(adapter.strangers.weight_CX)
+        biases.append(adapter.strangers.bias_C)
+    if adapter.class_means_MF is not None:
+        rows.append(adapter.class_means_MF)
+        biases.append(adapter.head.bias_C.new_zeros(len(adapter.class_means_MF)))
+    size = adapter.head.weight_CX.shape[1]
+    return torch.cat([functional.pad(part, (0, size - part.shape[1])) for part in rows]), torch.cat(biases)

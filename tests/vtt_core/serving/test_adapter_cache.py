@@ -17,7 +17,7 @@ SIZE_BYTES = 4 * (24 + 24 + 16 + 2)
 def load() -> ServedAdapter:
     """Read a new adapter each time, as a file would give."""
     rows_OX, answering = torch.zeros(2, 8), Answering(("a", "b"), has_negative=False, nonconformity=(), usual=None)
-    return ServedAdapter(torch.zeros(1, 3, 1, 8), torch.zeros(1, 3, 8, 1), rows_OX, torch.zeros(2), 2, answering)
+    return ServedAdapter(torch.zeros(1, 3, 1, 8), torch.zeros(1, 3, 8, 1), rows_OX, torch.zeros(2), 2, False, answering)
 
 
 def refuse() -> ServedAdapter:

@@ -14,7 +14,7 @@ def draw(backbone: Backbone, rank: int) -> tuple[TowerLora, ServedAdapter]:
     torch.nn.init.normal_(lora.lora_B, std=0.1)
     prototypes_CD = torch.zeros(2, backbone.joint_size, dtype=backbone.dtype)
     answering = Answering(("a", "b"), has_negative=False, nonconformity=(), usual=None)
-    return lora, ServedAdapter(lora.lora_A, lora.lora_B * 2.0, prototypes_CD, torch.zeros(2), 2, answering)
+    return lora, ServedAdapter(lora.lora_A, lora.lora_B * 2.0, prototypes_CD, torch.zeros(2), 2, False, answering)
 
 
 @pytest.mark.parametrize("ranks", [(4, 4, 4), (4, 2, 3)])

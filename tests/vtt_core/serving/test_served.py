@@ -27,4 +27,4 @@ def test_its_size_is_that_of_its_tensors(adapter: Adapter, precision: str, bytes
 def test_at_vit_b_16_half_precision_and_20_classes_take_less_than_3_mb() -> None:
     answering = Answering(("a",) * 20, has_negative=False, nonconformity=(), usual=None)
     A, B = torch.zeros(12, 3, 16, 768, dtype=torch.float16), torch.zeros(12, 3, 768, 16, dtype=torch.float16)
-    assert ServedAdapter(A, B, torch.zeros(40, 5120), torch.zeros(40), 20, answering).size_bytes < 3e6
+    assert ServedAdapter(A, B, torch.zeros(40, 5120), torch.zeros(40), 20, False, answering).size_bytes < 3e6

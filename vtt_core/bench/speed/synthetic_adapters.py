@@ -59,4 +59,5 @@ def synthetic_adapter(backbone: Backbone, seed: int, *, way: int = 10, has_head:
         manifest=replace(manifest, format_version=FORMAT_VERSION, head=facts),
         head=head,
         class_means_MF=torch.randn(way, num_levels, generator=generator),
+        strangers=LinearHead(torch.randn(1, num_levels, generator=generator), torch.zeros(1)),
     )
