@@ -5,10 +5,13 @@ Nothing is fine-tuned, so this takes seconds. What can be measured depends on th
 | vision tower | head | numbers |
 | --- | --- | --- |
 | unchanged | as with method `frozen` | cross-validated |
-| fine-tuned | the adapter's, but `sum` for `text`: the images of a new class must count | none: it has seen the old images |
-| fine-tuned, text tower too | `ridge` for one that reads class prompts: new classes have none like the old | none |
+| fine-tuned | the adapter's, but `ridge` for one that reads class prompts | none: the tower has seen the old images |
 
-Shapes: S support images, C classes, D joint size.
+The fine-tuning knew the prompts of the old classes only. A head that reads prompts takes many old images for the new class: on
+`mini` and CropDisease (5 images a class, 5 classes and one added, 8 episodes) `sum` was right on 47.5 % of the queries, `ridge`
+on 73.5 %, and the head of a new `frozen` job on 71.8 %.
+
+Shapes: C classes, D joint size.
 """
 
 from __future__ import annotations
@@ -32,9 +35,6 @@ from vtt_core.heads.bases import LOGIT_SCALE, READS_TEXT, Labelled
 from vtt_core.heads.features import features_of
 from vtt_core.heads.learn import HEAD_BASES, LearntHead, Splits, learn_head
 from vtt_core.labels.prompts import class_prompts
-
-PROMPTS_STAY_FROZEN = ("frozen", "clip-lora")
-"""Hosts that train nothing of the text tower."""
 
 
 class NewHead:
@@ -84,9 +84,8 @@ class NewHead:
         """Kind of the new head."""
         if not self.is_tower_changed:
             return self._frozen_recipe.head
-        kind: Head = "sum" if self._recipe.head == "text" else self._recipe.head
-        reads_text = any(base in READS_TEXT for base in HEAD_BASES[kind])
-        return "ridge" if reads_text and self._recipe.host not in PROMPTS_STAY_FROZEN else kind
+        reads_text = any(base in READS_TEXT for base in HEAD_BASES[self._recipe.head])
+        return "ridge" if reads_text else self._recipe.head
 
     @property
     def _frozen_recipe(self) -> FinetuneRecipe:
@@ -121,28 +120,22 @@ class NewHead:
         return Adapted(adapter, metrics, None, self.base)
 
     def _read(self) -> Labelled:
-        """Return the images by the adapter's tower. The class prompts are its own for the classes that it has."""
-        frozen = self.support.frozen
-        prototypes_CD = frozen.prototypes_CD.clone()
-        if self._recipe.host not in PROMPTS_STAY_FROZEN:
-            own = dict(zip(self.base.manifest.labels, self.base.prototypes_CD.detach().cpu().double(), strict=True))
-            for index, label in enumerate(self.support.support_set.labels):
-                prototypes_CD[index] = own.get(label, prototypes_CD[index])
+        """Return the images by the adapter's tower, with the frozen class prompts, which the head does not read."""
         with torch.no_grad():
             features = features_of(read_for(self.backbone, self.base, self.support.small))
-        return Labelled(features, frozen.labels_S, prototypes_CD)
+        return replace(self.support.frozen, features=features)
 
     def _learn(self, known: Labelled) -> LearntHead:
-        """Learn from all images, and hold none out: the tower has seen some of them."""
-        head = self.base.manifest.head
-        has_scales = head is not None and head.kind == self.kind and set(head.scales) == set(HEAD_BASES[self.kind])
+        """Learn from all images, and hold none out: the tower has seen some of them. Scales of the adapter's head stand."""
+        facts = self.base.manifest.head
+        scales = {} if facts is None else facts.scales
         return learn_head(
             self.kind,
             known,
             Splits([], lambda fold: known, []),
             trained_text_scale=self._recipe.logit_scale / LOGIT_SCALE,
             num_real=self.support.way,
-            known_scales=head.scales if head is not None and has_scales else None,
+            known_scales=scales if all(scales.get(base, 0.0) > 0 for base in HEAD_BASES[self.kind]) else None,
         )
 
     def _without_head(self, known: Labelled) -> Adapter:

@@ -74,7 +74,10 @@ def test_a_fine_tuned_tower_stays_and_tells_the_new_class_too(
     facts, known = extended.adapter.manifest.head, base.manifest.head
     assert facts is not None
     assert known is not None
-    assert (facts.added_labels, facts.scales) == ((whole.classes[3].label,), known.scales)
+    assert (facts.added_labels, facts.scales) == (
+        (whole.classes[3].label,),
+        {"ridge": known.scales["ridge"]},
+    )
 
 
 def test_nothing_is_claimed_of_a_class_that_the_tower_has_not_seen(
@@ -91,7 +94,8 @@ def test_nothing_is_claimed_of_a_class_that_the_tower_has_not_seen(
 @pytest.mark.parametrize(
     ("method", "head", "kind"),
     [
-        ("clip-lora", "text", "sum"),
+        ("clip-lora", "text", "ridge"),
+        ("clip-lora", "text-centroid", "ridge"),
         ("clip-lora", "gda", "gda"),
         ("clip-lora-both", "sum", "ridge"),
         ("maple", "text", "ridge"),
@@ -100,7 +104,7 @@ def test_nothing_is_claimed_of_a_class_that_the_tower_has_not_seen(
         ("clip-lora-text", "ridge", "sum"),
     ],
 )
-def test_a_head_reads_no_prompts_where_those_of_old_and_new_classes_are_of_two_kinds(
+def test_a_head_on_a_fine_tuned_tower_reads_no_prompts(
     tiny_backbone: Backbone, whole: SupportSet, before: SupportSet, method: str, head: str, kind: str
 ) -> None:
     extended = extend(tiny_backbone, make_base(tiny_backbone, before, method, head=head), whole)
