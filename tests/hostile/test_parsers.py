@@ -21,7 +21,7 @@ from tests.hostile.raw_zip import Entry, pack, zip64_end
 from vtt_core.adapter.files import MANIFEST_FILE, TENSORS_FILE, adapter_from_files
 from vtt_core.contract.errors import AdapterFormatError, ArchiveError, ImageError, ImageTooManyBytesError
 from vtt_core.contract.limits import DEFAULT_LIMITS
-from vtt_core.contract.manifest import FORMAT_VERSION, AdapterManifest
+from vtt_core.contract.manifest import FORMAT_VERSION, AdapterManifest, HeadFacts
 from vtt_core.ingest.archives import read_zip
 from vtt_core.ingest.decode import FORMATS, decode_image, inspect_image
 
@@ -137,6 +137,9 @@ MANIFEST = {
     "seed": 1,
     "absorption_stopped_at": None,
     "library_versions": {},
+    "head": HeadFacts(
+        "sum", {"ridge": 5.0, "text": 0.0}, (0.1, 0.7), {"mean": 0.8, "deviation": 0.05, "num_values": 25}
+    ).to_json(),
 }
 numbers = st.integers() | st.floats() | st.just(10**400)
 json_values = st.recursive(
@@ -175,6 +178,14 @@ class TestManifests:
     @given(st.dictionaries(st.sampled_from([*sorted(MANIFEST["preprocessing"]), "other"]), json_values, max_size=3))
     def test_any_preprocessing_is_read_or_refused(self, changes: dict[str, object]) -> None:
         read_manifest(MANIFEST | {"preprocessing": MANIFEST["preprocessing"] | changes})
+
+    @FUZZ
+    @given(st.dictionaries(st.sampled_from([*sorted(MANIFEST["head"]), "other"]), json_values, max_size=3))
+    def test_any_facts_of_a_head_are_read_or_refused(self, changes: dict[str, object]) -> None:
+        read_manifest(MANIFEST | {"head": MANIFEST["head"] | changes})
+
+    def test_the_manifest_that_is_changed_here_can_be_read(self) -> None:
+        assert AdapterManifest.from_json(MANIFEST).head is not None
 
 
 FORM_LIMITS = FormLimits(
@@ -249,7 +260,7 @@ class TestForms:
         spool("multipart/form-data; boundary=bound", body, 1000)
 
 
-@pytest.mark.parametrize("name", ["labels", "recipe", "library_versions", "preprocessing", "seed"])
+@pytest.mark.parametrize("name", ["labels", "recipe", "library_versions", "preprocessing", "seed", "head"])
 def test_json_of_any_depth_is_read_or_refused(name: str) -> None:
     for depth in range(100, 1000, 20):
         deep: object = {}

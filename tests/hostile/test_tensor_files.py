@@ -18,7 +18,7 @@ from tests.hostile.mutations import FUZZ, bounded_memory, mutated
 from vtt_core.adapter.files import MANIFEST_FILE, TENSORS_FILE, adapter_from_files
 from vtt_core.backbones.backbone import hash_weights
 from vtt_core.contract.errors import AdapterFormatError, CheckpointMismatchError
-from vtt_core.contract.manifest import FORMAT_VERSION
+from vtt_core.contract.manifest import FORMAT_VERSION, HeadFacts
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.training.checkpoint import HASH_TENSOR, STATE_TENSOR, read_checkpoint
 
@@ -29,7 +29,15 @@ LORA = {
     for projection in ("q_proj", "k_proj", "v_proj")
     for half in ("lora_A", "lora_B")
 }
-TENSORS = save({**LORA, "prototypes": torch.ones(2, WIDTH)})
+HEAD = {
+    "head.weight": torch.ones(2, 6 * WIDTH + WIDTH),
+    "head.bias": torch.ones(2),
+    "head.class_means": torch.ones(2, 6 * WIDTH),
+    "strangers.weight": torch.ones(1, 6 * WIDTH),
+    "strangers.bias": torch.ones(1),
+}
+FACTS = HeadFacts("sum", {"ridge": 5.0, "text": 0.0}, (0.1, 0.7), {"mean": 0.8, "deviation": 0.05, "num_values": 25})
+TENSORS = save({**LORA, **HEAD, "prototypes": torch.ones(2, WIDTH)})
 
 
 def with_header(header: object, body: bytes = bytes(64)) -> bytes:
@@ -57,6 +65,7 @@ def read(tensors: bytes) -> None:
         "seed": 1,
         "absorption_stopped_at": None,
         "library_versions": {},
+        "head": FACTS.to_json(),
     }
     with bounded_memory():
         adapter_from_files({MANIFEST_FILE: json.dumps(manifest).encode(), TENSORS_FILE: tensors})
@@ -82,7 +91,7 @@ class TestAdapters:
     @FUZZ
     @given(
         st.dictionaries(
-            st.sampled_from(["prototypes", *LORA, "__metadata__", "other"]),
+            st.sampled_from(["prototypes", *LORA, *HEAD, "__metadata__", "other"]),
             st.fixed_dictionaries(
                 {
                     "dtype": st.sampled_from(DTYPES),

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import torch
 from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
@@ -30,6 +31,7 @@ VISUAL_PROMPTS = "visual_prompts"
 HEAD_WEIGHT, HEAD_BIAS, CLASS_MEANS = "head.weight", "head.bias", "head.class_means"
 STRANGER_WEIGHT, STRANGER_BIAS = "strangers.weight", "strangers.bias"
 LORA_PREFIX = "vision."
+READABLE_TYPES = (torch.float16, torch.bfloat16, torch.float32, torch.float64)
 UNWRITTEN = ""
 """Hash of the tensors of an adapter that has no files yet."""
 
@@ -150,7 +152,7 @@ def load_adapter(folder: Path) -> Adapter:
 
 
 def _assemble(manifest: AdapterManifest, recipe: FinetuneRecipe, tensors: dict[str, Tensor]) -> Adapter:
-    if not all(tensor.is_floating_point() and bool(tensor.isfinite().all()) for tensor in tensors.values()):
+    if not all(tensor.dtype in READABLE_TYPES and bool(tensor.isfinite().all()) for tensor in tensors.values()):
         raise _unreadable("tensors of finite floating-point numbers", "others")
     prototypes_CD = tensors.pop(PROTOTYPES, None)
     if prototypes_CD is None or prototypes_CD.ndim != 2 or len(prototypes_CD) != len(manifest.labels):

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from tests.fixtures.tiny_backbones import tiny_backbone
+from vtt_core.adapter.answer import Answering
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.open_clip_import import timm
 from vtt_core.backbones.timm_vision_tower import TimmVisionTower, why_unsupported
@@ -171,7 +172,10 @@ class TestLora:
     ) -> None:
         loras = [make_lora(rank) for rank in ranks]
         prototypes_CD = torch.zeros(2, tower.joint_size, dtype=torch.float64)
-        served = [ServedAdapter(("a", "b"), lora.lora_A, lora.lora_B * 2.0, prototypes_CD, 100.0) for lora in loras]
+        answering = Answering(("a", "b"), has_negative=False, nonconformity=(), usual=None)
+        served = [
+            ServedAdapter(lora.lora_A, lora.lora_B * 2.0, prototypes_CD, torch.zeros(2), 2, False, answering) for lora in loras
+        ]
         with torch.inference_mode():
             together = tower.features(images_B3HW, MixedLora(served, torch.float64))
             shared = tower.features(images_B3HW, MixedLora(served[:1] * NUM_IMAGES, torch.float64))
