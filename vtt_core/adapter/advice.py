@@ -123,7 +123,7 @@ def _few(facts: Facts) -> list[str]:
         return []
     return [
         f"The accuracy is known only roughly, from {100 * served['low']:.0f} to {100 * served['high']:.0f} %, "
-        f"because {served['num_images']} images could be left out."
+        f"because only {served['num_images']} images could be left out."
     ]
 
 
