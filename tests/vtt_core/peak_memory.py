@@ -16,11 +16,12 @@ from PIL import Image
 
 from app.cli.adapt import _count_correct
 from app.cli.selection import LabelledImage
+from vtt_core.adapter.adaptation import Adaptation
 from vtt_core.adapter.files import adapter_from_files, adapter_to_files
 from vtt_core.adapter.strip import strip
 from vtt_core.adapter.verify import verify
 from vtt_core.backbones.load import backbone_from_files
-from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.contract.recipe import FinetuneRecipe, make_recipe
 from vtt_core.contract.support_set import SupportClass, SupportImage, SupportSet
 from vtt_core.training.finetune import Finetune
 
@@ -57,7 +58,9 @@ def run(part: str, num_images: int) -> int:
     finetune = Finetune(backbone, images if part == "finetune" else small, FinetuneRecipe(iterations=1), seed=0, num_threads=2)
     files = adapter_to_files(strip(finetune))
     if part in ("empty", "verify"):
-        verify(backbone, finetune, files, images)
+        adaptation = Adaptation(backbone, images, make_recipe("frozen"), 0, num_threads=2)
+        adapted = adaptation.finish()
+        verify(backbone, adapted, adapter_to_files(adapted.adapter), adaptation.support.small)
     elif part == "classify":
         encoded = [image.encoded for support_class in images.classes for image in support_class.images]
         query = [LabelledImage("bright", SupportImage("q.jpg", content)) for content in encoded]
