@@ -57,7 +57,10 @@ def test_what_is_learnt_is_what_is_read_again(tiny_backbone: Backbone, four_shot
     assert json.loads(json.dumps(adapted.metrics)) == adapted.metrics
 
 
-@pytest.mark.parametrize("name", ["vtt", "auto", "prompts"])
+SLOW = pytest.mark.slow
+
+
+@pytest.mark.parametrize("name", ["vtt", pytest.param("auto", marks=SLOW), pytest.param("prompts", marks=SLOW)])
 def test_stopped_at_any_step_it_ends_with_the_same_bytes(tiny_backbone: Backbone, four_shot: SupportSet, name: str) -> None:
     undisturbed, checkpoints = Adaptation(tiny_backbone, four_shot, METHODS[name], 0), []
     for report in undisturbed.steps():

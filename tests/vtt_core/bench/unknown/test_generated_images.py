@@ -32,8 +32,8 @@ def test_every_painter_has_its_turn_and_fills_the_image() -> None:
 
 
 def test_images_that_are_offered_were_not_used_to_teach() -> None:
-    taught = {(image.size, image.tobytes()) for image in images_to_teach() if len(image.getcolors(2**24) or []) > 3}
-    offered = [image.read() for kind in KINDS for image in generated_images(kind, 12)]
+    taught = {(image.size, image.tobytes()) for image in images_to_teach()}
+    offered = [image.read() for kind in KINDS if kind != "flat" for image in generated_images(kind, 4)]
     for encoded in offered:
         with Image.open(io.BytesIO(encoded)) as image:
             assert (image.size, image.tobytes()) not in taught
