@@ -229,7 +229,7 @@ class Adaptation:
     def finish(self) -> Adapted:
         """Learn the head of the finished run, and measure it."""
         if self._fine_tunes:
-            known, learnt = self.support.by(self.backbone, self.finetune), self._tuned_head
+            known, learnt = self._tuned_known, self._tuned_head
             adapter = strip(self.finetune)
             adapter = replace(adapter, manifest=replace(adapter.manifest, recipe=self._finetune_recipe.to_json()))
             adapter = self._with_head(adapter, known, learnt)
@@ -251,9 +251,13 @@ class Adaptation:
         return Adapted(adapter, metrics, self.finetune if self._fine_tunes else None)
 
     @cached_property
+    def _tuned_known(self) -> Labelled:
+        """The support images by the tower that was fine-tuned on all of them."""
+        return self.support.by(self.backbone, self.finetune)
+
+    @cached_property
     def _tuned_head(self) -> LearntHead:
-        known = self.support.by(self.backbone, self.finetune)
-        return self._learn_tuned(known)
+        return self._learn_tuned(self._tuned_known)
 
     def _learn_tuned(self, known: Labelled) -> LearntHead:
         return learn_tuned_head(self._finetune_recipe, known, self.support.way, self.folds, self._validated)

@@ -33,20 +33,7 @@ METHODS: tuple[Method, ...] = get_args(Method)
 """All that fine-tunes."""
 FROZEN, AUTO = "frozen", "auto"
 """A head on the frozen tower; and whichever is best for the support set, that or VtT on CLIP-LoRA."""
-AnyMethod = Literal[
-    "auto",
-    "frozen",
-    "clip-lora",
-    "clip-lora+vtt",
-    "clip-lora-text",
-    "clip-lora-text+vtt",
-    "clip-lora-both",
-    "clip-lora-both+vtt",
-    "coop",
-    "coop+vtt",
-    "maple",
-    "maple+vtt",
-]
+AnyMethod = Literal["auto", "frozen", Method]
 ANY_METHODS: tuple[AnyMethod, ...] = get_args(AnyMethod)
 AUTO_FINETUNING: Method = "clip-lora+vtt"
 """What `auto` fine-tunes, where it does."""
