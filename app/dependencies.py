@@ -14,7 +14,9 @@ from sqlalchemy.orm import Session
 from starlette.concurrency import run_in_threadpool
 from structlog.contextvars import bind_contextvars
 
+from app.access.browsers import SAFE_METHODS
 from app.access.callers import check_scope, identify
+from app.access.page_sessions import COOKIE, CSRF_HEADER, check_csrf, identify_browser
 from app.domain.access import ANYBODY, Caller, Scope
 from app.infra.clock import utc_now
 from app.infra.disk import DiskSpace
@@ -76,9 +78,16 @@ async def _caller(
 ) -> Caller:
     settings = shared.settings
     key = sent.credentials if sent is not None else None
-    let_in = partial(identify, key, shared.readers, utc_now(), is_required=settings.require_keys)
-    # A thread only for what waits for the database or Redis.
-    caller = let_in() if key is None else await run_in_threadpool(let_in)
+    token = request.cookies.get(COOKIE)
+    if key is None and token is not None and settings.require_keys:
+        # A page's form has the value in a field, which only the page can read.
+        if request.method not in SAFE_METHODS and not hasattr(request.state, "page"):
+            check_csrf(token, request.headers.get(CSRF_HEADER))
+        caller = await run_in_threadpool(identify_browser, token, shared.readers, utc_now())
+    else:
+        let_in = partial(identify, key, shared.readers, utc_now(), is_required=settings.require_keys)
+        # A thread only for what waits for the database or Redis.
+        caller = let_in() if key is None else await run_in_threadpool(let_in)
     bind_contextvars(tenant_id=caller.tenant_id, key_id=caller.key_id)
     if caller.key_id is not None:
         place: Place = request.state.place

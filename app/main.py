@@ -21,6 +21,7 @@ from app.openapi import document_answers
 from app.overload.body_pace import BodyPaceMiddleware
 from app.overload.bounds import pace_bounds
 from app.overload.request_limit_middleware import RequestLimitMiddleware
+from app.pages.page_route import install_error_pages
 from app.request_log import RequestLogMiddleware
 from app.router import make_router
 from app.uploads.body_limit import BodyLimitMiddleware
@@ -54,6 +55,9 @@ def create_app(settings: Settings | None = None, make_prediction_engine: MakeEng
         description=DESCRIPTION,
         version=version("vtt-service"),
         telemetry={"operation_spans": False, "exclude": lambda scope: scope["path"] in PROBES},
+        # Our own page of the API's description loads nothing from elsewhere.
+        docs_url=None,
+        redoc_url=None,
         lifespan=asynccontextmanager(make_lifespan(settings, make_prediction_engine or _make_torch_engine)),
     )
     app.add_middleware(BodyLimitMiddleware, max_form_bytes=settings.max_request_bytes, max_other_bytes=settings.max_json_bytes)
@@ -66,6 +70,7 @@ def create_app(settings: Settings | None = None, make_prediction_engine: MakeEng
     app.add_middleware(RequestLogMiddleware)  # the last one added is the outermost
     install_error_handlers(app)
     app.include_router(make_router(settings.role))
+    install_error_pages(app)
     document_answers(app)
     return app
 

@@ -43,6 +43,7 @@ VttError
 ├── AccessError                    access.refused: the caller may not do this
 │   ├── KeyRequiredError           access.key_required
 │   ├── KeyRefusedError            access.key_refused: unknown, expired, revoked
+│   ├── ForgedFormError            access.forged_form: not from one of the service's own pages
 │   ├── MissingScopeError          access.missing_scope
 │   ├── QuotaExceededError         access.quota_exceeded
 │   ├── ForeignHostError           access.foreign_host: the Host header names another service
@@ -375,6 +376,13 @@ class KeyRefusedError(AccessError):
 
     code = "access.key_refused"
     title = "Key refused"
+
+
+class ForgedFormError(AccessError):
+    """A form or script did not send the token of one of the service's own pages."""
+
+    code = "access.forged_form"
+    title = "Form of another page"
 
 
 class MissingScopeError(AccessError):

@@ -30,7 +30,7 @@ class AccessRepository:
         statement = select(ApiKeyRow, TenantRow).join(TenantRow, ApiKeyRow.tenant_id == TenantRow.id)
         found = self._session.execute(statement.where(ApiKeyRow.id == key_id)).one_or_none()
         is_right = is_secret(secret, found[0].secret_sha256 if found is not None else NO_DIGEST)
-        if found is None or not is_right or not _is_valid(found[0], now):
+        if found is None or not is_right or not is_valid(found[0], now):
             return None
         row, tenant = found
         return Caller(tenant.id, row.id, frozenset(map(Scope, row.scopes)), quotas_of(tenant))
@@ -83,7 +83,7 @@ class AccessRepository:
             NotFoundError: no key has this id, or it is not valid any more.
         """
         row = self.key(key_id)
-        if not _is_valid(row, now):
+        if not is_valid(row, now):
             raise _unknown_key(key_id)
         key = self.create_key(row.tenant_id, row.name, frozenset(map(Scope, row.scopes)), now, row.expires_at)
         end = now + grace
@@ -170,7 +170,8 @@ def _images_of_sets(column: ColumnElement[int]) -> Select[int]:
     return select(column).select_from(SupportImageRow).join(SupportSetRow, SupportImageRow.support_set_id == SupportSetRow.id)
 
 
-def _is_valid(row: ApiKeyRow, now: datetime) -> bool:
+def is_valid(row: ApiKeyRow, now: datetime) -> bool:
+    """Return whether a key may be used now."""
     return row.revoked_at is None and (row.expires_at is None or row.expires_at > now)
 
 

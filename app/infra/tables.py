@@ -75,6 +75,17 @@ class ApiKeyRow(Base):
     revoked_at: Mapped[datetime | None]
 
 
+class PageSessionRow(Base):
+    """A browser that has signed in with a key; only the digest of its cookie is stored."""
+
+    __tablename__ = "page_sessions"
+
+    token_sha256: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key_id: Mapped[str] = mapped_column(ForeignKey("api_keys.id"), index=True)
+    created_at: Mapped[datetime]
+    expires_at: Mapped[datetime] = mapped_column(index=True)
+
+
 class AuditRow(Base):
     """A line of the audit log: who changed what; written in the transaction of the change."""
 

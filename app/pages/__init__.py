@@ -1,0 +1,1 @@
+"""The pages: what people see in a browser, on the same services as the JSON API."""

@@ -1,0 +1,85 @@
+"""One request of a browser for a page: its cookie, the value that its forms must send, and who is signed in."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+from urllib.parse import quote, urlsplit
+
+from fastapi import Depends, Request, Response
+
+from app.access.page_sessions import COOKIE, CSRF_FIELD, CSRF_HEADER, check_csrf, csrf_of, draw_token
+from app.uploads.form import SpooledForm
+
+Fields = dict[str, str]
+"""The fields of a page's form; of a name that came twice, the last."""
+
+
+@dataclass
+class Visit:
+    """A request for a page."""
+
+    token: str
+    is_new: bool
+    """Whether the browser must still be given the token."""
+
+    @property
+    def csrf(self) -> str:
+        """What forms of this page send."""
+        return csrf_of(self.token)
+
+    def renew(self) -> str:
+        """Give the browser another token, and return it."""
+        self.token, self.is_new = draw_token(), True
+        return self.token
+
+
+def begin_visit(request: Request) -> Visit:
+    """Return the visit of a request, with the token of its cookie or else a new one."""
+    token = request.cookies.get(COOKIE)
+    visit = Visit(token or draw_token(), is_new=not token)
+    request.state.page = visit
+    return visit
+
+
+def visit_of(request: Request) -> Visit:
+    """Return the visit of a request that a page route answers."""
+    visit = request.state.page
+    assert isinstance(visit, Visit)
+    return visit
+
+
+def end_visit(request: Request, visit: Visit, response: Response) -> None:
+    """Give the browser its token, if it does not have it."""
+    if visit.is_new:
+        is_secure = request.url.scheme == "https"
+        response.set_cookie(COOKIE, visit.token, httponly=True, samesite="strict", secure=is_secure, path="/")
+
+
+async def _checked_fields(request: Request) -> Fields:
+    async with request.form() as form:
+        fields = {name: value for name, value in form.items() if isinstance(value, str)}
+    check_csrf(request.cookies.get(COOKIE), fields.pop(CSRF_FIELD, None) or request.headers.get(CSRF_HEADER))
+    return fields
+
+
+FieldsDep = Annotated[Fields, Depends(_checked_fields)]
+"""The fields of a form that one of our own pages has sent; every form endpoint depends on it, or calls `check_upload`."""
+
+
+def check_upload(request: Request, form: SpooledForm) -> None:
+    """Refuse a form with files that none of our own pages has sent.
+
+    Raises:
+        ForgedFormError: its token is missing or wrong.
+    """
+    sent = next((part.text for part in form.texts if part.field_name == CSRF_FIELD), None)
+    check_csrf(request.cookies.get(COOKIE), sent)
+
+
+def local_path(wanted: str | None) -> str:
+    """Return a path of this service to go to after a form; `/` if what came is not one."""
+    parts = urlsplit(wanted or "/")
+    if parts.scheme or parts.netloc or not parts.path.startswith("/") or parts.path.startswith(("//", "/\\")):
+        return "/"
+    return quote(parts.path, safe="/-._~") + (f"?{parts.query}" if parts.query else "")
