@@ -98,6 +98,12 @@ class JobRepository:
         """Return a page of jobs, newest first, and the cursor of the next one."""
         return fetch_page(self._session, select(JobRow), cursor, limit)
 
+    def latest_succeeded(self, backbone_id: str, limit: int) -> list[JobRow]:
+        """Return the jobs on this backbone that succeeded last and started anew, the latest first."""
+        has_run = and_(JobRow.state == JobState.SUCCEEDED, JobRow.started_at.is_not(None), JobRow.base_model_id.is_(None))
+        statement = select(JobRow).where(JobRow.backbone_id == backbone_id, has_run)
+        return list(self._session.scalars(statement.order_by(JobRow.created_at.desc(), JobRow.id.desc()).limit(limit)))
+
     def events_after(self, job_id: str, event_id: int, limit: int = 500) -> list[JobEventRow]:
         """Return the job's events with larger ids, oldest first."""
         statement = select(JobEventRow).where(JobEventRow.job_id == job_id, JobEventRow.id > event_id)

@@ -132,6 +132,11 @@ def list_views(session: Session, cursor: str | None, limit: int) -> tuple[list[S
     return [SupportSetView(row, shots.get(row.id, {})) for row in rows], next_cursor
 
 
+def first_images(session: Session, support_set_ids: Sequence[str], limit: int) -> dict[str, tuple[SupportImageRow, ...]]:
+    """Return the first image of each of the first classes of these sets, at most `limit` a set."""
+    return SupportSetRepository(session).first_images(support_set_ids, limit)
+
+
 def _set_negative(context: AppContext, row: SupportSetRow, images: Sequence[SupportImageRow], label: str | None) -> None:
     if label is not None:
         with suppress(BadLabelError):
