@@ -11,6 +11,7 @@ from app.inspections.endpoints import router as inspections
 from app.jobs.endpoints import router as jobs
 from app.models.class_endpoints import router as model_classes
 from app.models.endpoints import router as models
+from app.pages.router import every_role as api_pages
 from app.pages.router import router as pages
 from app.predictions.endpoints import router as predictions
 from app.support_sets.endpoints import router as support_sets
@@ -18,9 +19,9 @@ from app.support_sets.image_endpoints import router as support_images
 
 _CONTROL = (support_sets, support_images, jobs, models, model_classes, backbones, pages)
 _ROUTERS: dict[Role, tuple[APIRouter, ...]] = {
-    Role.ALL: (*_CONTROL, inspections, predictions, health),
-    Role.CONTROL: (*_CONTROL, health),
-    Role.PREDICT: (inspections, predictions, health),
+    Role.ALL: (*_CONTROL, inspections, predictions, health, api_pages),
+    Role.CONTROL: (*_CONTROL, health, api_pages),
+    Role.PREDICT: (inspections, predictions, health, api_pages),
 }
 
 

@@ -11,6 +11,11 @@ from app.pages.new_set import router as new_set
 from app.pages.sign_in import router as sign_in
 from app.pages.start_job import router as start_job
 
+every_role = APIRouter()
+"""The description of the API, which each role has of its own endpoints."""
+for part in (api_docs, assets):
+    every_role.include_router(part)
+
 router = APIRouter()
-for part in (new_set, image_sets, start_job, sign_in, api_docs, assets):
+for part in (new_set, image_sets, start_job, sign_in):
     router.include_router(part)
