@@ -11,7 +11,11 @@ class SetEditor extends HTMLElement {
   connectedCallback() {
     this.path = `/v1/support-sets/${this.dataset.set}`;
     this.#prepare();
-    document.addEventListener("htmx:after:swap", () => this.#prepare());
+    document.addEventListener("htmx:after:swap", () => {
+      // Images that were moved keep their boxes, and their check marks with them.
+      if (!this.querySelector("#set .mistake")) for (const box of this.querySelectorAll("#set [name=image]")) box.checked = false;
+      this.#prepare();
+    });
     this.addEventListener("set-changed", () => this.refresh());
     if (this.dataset.frozen === undefined) this.#letDrag();
     this.addEventListener("click", (event) => this.#addTo(event.target.closest("[data-add]")?.dataset.add));

@@ -18,6 +18,7 @@ export function thumbnail(item) {
 /** Shows another state of an image. */
 export function show(item, state, words = t(`drop.${state}`)) {
   item.state = state;
+  if (!item.node) return;
   item.node.className = `thumb ${state}`;
   item.mark.replaceChildren(element("span", { "aria-hidden": "true" }, MARKS[state]), element("span", { class: "unseen" }, words));
 }
@@ -25,13 +26,12 @@ export function show(item, state, words = t(`drop.${state}`)) {
 /** The images that nobody has named a class for; `put(items, label)` gives them one, `remove(items)` leaves them out. */
 export function trayCard(items, { put, remove }) {
   const boxes = items.map((item) => {
-    item.box = element("input", { type: "checkbox", checked: true, "aria-label": item.file.name });
+    item.box = element("input", { type: "checkbox", "aria-label": item.file.name });
     item.box.checked = true;
     const node = thumbnail(item);
     node.draggable = true;
     node.addEventListener("dragstart", (event) => event.dataTransfer.setData("text/vtt-tray", String(item.number)));
-    const picture = node.firstChild;
-    picture.replaceWith(element("label", { class: "pick" }, item.box, picture));
+    node.prepend(element("label", { class: "pick" }, item.box, node.firstChild));
     item.mark.remove();
     return node;
   });
