@@ -36,6 +36,7 @@ def _set_links(set_id: str) -> dict[str, Link]:
         "get_support_set": Link(f"get {_SET}", where),
         "add_images": Link(f"post {_SET}/images", where),
         "report_on_support_set": Link(f"post {_SET}/report", where),
+        "copy_support_set": Link(f"post {_SET}/copy", where),
         "delete_support_set": Link(f"delete {_SET}", where),
         "create_job": Link(f"post {_JOBS}", body=where),
     }
@@ -113,6 +114,7 @@ LINKS: dict[tuple[str, str], dict[str, Link]] = {
     (f"post {_SET}/images", "207"): _UPLOADED,
     (f"get {_SETS}", "200"): _set_links(_FIRST_ID) | _next_page(_SETS),
     (f"get {_SET}", "200"): _SHOWN_SET,
+    (f"post {_SET}/copy", "201"): _SHOWN_SET,
     (f"patch {_SET}", "200"): _OPEN_SET,
     (f"patch {_SET}/classes", "200"): _OPEN_SET,
     (f"put {_SET}/groups", "200"): _OPEN_SET,

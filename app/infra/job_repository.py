@@ -55,7 +55,7 @@ class JobRepository:
             IdempotencyConflictError: the key was used for a different request.
             GoneError: the job that was created with the key was deleted.
         """
-        if (known := self._find_same_request(new_job)) is not None:
+        if (known := self.find_same_request(new_job.idempotency_key, new_job.request_sha256)) is not None:
             return known, False
         row = JobRow(
             id=new_id(JOB_PREFIX),
@@ -78,11 +78,35 @@ class JobRepository:
             with self._session.begin_nested():
                 self._session.add(row)
         except IntegrityError:
-            if (known := self._find_same_request(new_job)) is not None:
+            if (known := self.find_same_request(new_job.idempotency_key, new_job.request_sha256)) is not None:
                 return known, False
             raise
         add_state_event(self._session, row, now)
         return row, True
+
+    def find_same_request(self, idempotency_key: str | None, request_sha256: str) -> JobRow | None:
+        """Return the job that the same request has created before, or None.
+
+        Raises:
+            IdempotencyConflictError: the key was used for a different request.
+            GoneError: the job was deleted.
+        """
+        if idempotency_key is None:
+            return None
+        row = self._session.scalar(select(JobRow).where(JobRow.idempotency_key == idempotency_key))
+        if row is not None and row.request_sha256 != request_sha256:
+            raise IdempotencyConflictError(
+                expected="the request for which this Idempotency-Key was used first",
+                got=f"a different request with the key {idempotency_key!r}",
+                remedy="Use a new key for a new request",
+            )
+        if row is not None and row.deleted_at is not None:
+            raise GoneError(
+                expected="an Idempotency-Key whose job exists",
+                got=f"that of {row.id}, deleted at {row.deleted_at.isoformat(timespec='seconds')}",
+                remedy="To start such a job again, use a new key",
+            )
+        return row
 
     def get(self, job_id: str) -> JobRow:
         """Return the job.
@@ -231,24 +255,6 @@ class JobRepository:
         moments = select(last_event.limit(1).scalar_subquery().label("moment")).where(JobRow.state.in_(states)).subquery()
         oldest: datetime | None = self._session.scalar(select(func.min(moments.c.moment)))
         return oldest
-
-    def _find_same_request(self, new_job: NewJob) -> JobRow | None:
-        if new_job.idempotency_key is None:
-            return None
-        row = self._session.scalar(select(JobRow).where(JobRow.idempotency_key == new_job.idempotency_key))
-        if row is not None and row.request_sha256 != new_job.request_sha256:
-            raise IdempotencyConflictError(
-                expected="the request for which this Idempotency-Key was used first",
-                got=f"a different request with the key {new_job.idempotency_key!r}",
-                remedy="Use a new key for a new request",
-            )
-        if row is not None and row.deleted_at is not None:
-            raise GoneError(
-                expected="an Idempotency-Key whose job exists",
-                got=f"that of {row.id}, deleted at {row.deleted_at.isoformat(timespec='seconds')}",
-                remedy="To start such a job again, use a new key",
-            )
-        return row
 
     def _lock(self, job_id: str) -> JobRow:
         row = lock_job(self._session, job_id) or self.get(job_id)

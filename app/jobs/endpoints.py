@@ -46,6 +46,14 @@ from vtt_core.contract.errors import (
 router = APIRouter(prefix=PREFIX, tags=["jobs"], dependencies=[require_scope(Scope.TRAIN)])
 
 JobId = Annotated[str, id_parameter("Id of a job")]
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=200,
+        description="Any text that identifies this request, so that sending it twice starts one job",
+    ),
+]
 
 
 def _known_job_id(job_id: JobId, session: ReadSessionDep) -> str:
@@ -84,14 +92,7 @@ def create_job(
     request: JobRequest,
     context: RequestContextDep,
     response: Response,
-    idempotency_key: Annotated[
-        str | None,
-        Header(
-            min_length=1,
-            max_length=200,
-            description="Any text that identifies this request, so that sending it twice starts one job",
-        ),
-    ] = None,
+    idempotency_key: IdempotencyKey = None,
 ) -> JobAnswer:
     """Learn a model from a support set.
 

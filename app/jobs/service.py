@@ -94,17 +94,21 @@ def add_job(context: AppContext, session: Session, new_job: NewJob, support_set:
     Args:
         context: of the caller.
         session: of the transaction.
-        new_job: without an idempotency key.
+        new_job: what to learn. Its idempotency key may have come with the same request before; then that job is returned,
+            which has another support set.
         support_set: made or locked in this transaction.
         now: the present moment.
 
     Raises:
         SupportSetError: as `create_job`.
+        IdempotencyConflictError: the key came before with another request.
+        GoneError: the job that was created with the key was deleted.
         QuotaExceededError: the tenant has too many unfinished jobs.
         DiskFullError: there is no room for what a job writes.
     """
-    job, _ = JobRepository(session).create(new_job, now)
-    _check_and_send(context, session, job, support_set, now)
+    job, is_new = JobRepository(session).create(new_job, now)
+    if is_new:
+        _check_and_send(context, session, job, support_set, now)
     return job
 
 
