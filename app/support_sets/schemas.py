@@ -76,7 +76,7 @@ class LabelAdvice(BaseModel):
     prompt: str = Field(description="What the text encoder reads of the class", examples=["a photo of a AnnualCrop."])
     message: str = Field(description="Why the label makes a poor prompt")
     suggestion: str | None = Field(
-        description="A better label; null where only you can name the class. To change a label, send the images again under it",
+        description="A better label; null where only you can name the class. PATCH .../classes renames a class",
         examples=["annual crop"],
     )
 
