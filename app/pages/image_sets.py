@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from fastapi import APIRouter, Request, Response
+from starlette.concurrency import run_in_threadpool
 
 from app.dependencies import AppContext, CursorQuery, RequestContextDep, require_scope
 from app.domain.access import Scope
@@ -15,15 +17,18 @@ from app.pages.form_values import display_name, mistakes_named
 from app.pages.page_route import PageRoute, go_to
 from app.pages.rendering import render
 from app.pages.set_views import PROMPT_END, PROMPT_START, list_sets, read_set
+from app.pages.texts import text
 from app.pages.visits import FieldsDep, ListsDep
-from app.support_sets import edits, service
-from app.support_sets.endpoints import SupportSetId
+from app.support_sets import copies, edits, service
+from app.support_sets.endpoints import UPLOAD_BYTES, SupportSetId
 from app.support_sets.schemas import ImageChange, SupportSetChange
 from vtt_core.contract.errors import VttError
 
 router = APIRouter(prefix="/sets", route_class=PageRoute, include_in_schema=False, dependencies=[require_scope(Scope.TRAIN)])
 
 PAGE_SIZE = 20
+MAX_NAME = 200
+"""Characters of a name."""
 
 
 @router.get("")
@@ -106,6 +111,21 @@ def delete_set(set_id: SupportSetId, request: Request, context: RequestContextDe
     except VttError as error:
         return set_page(request, context, set_id, error, "name")
     return go_to("/sets")
+
+
+@router.post("/{set_id}/copy")
+async def copy_set(set_id: SupportSetId, request: Request, context: RequestContextDep, _fields: FieldsDep) -> Response:
+    """Copy the set, to change what a job has frozen, and show the copy."""
+    source = await run_in_threadpool(copies.find_source, context, set_id)
+    name = text("set.copy_name", name=source.row.name)[:MAX_NAME] if source.row.name else ""
+    copy = partial(copies.copy_support_set, context, source, name, utc_now())
+    try:
+        made, _ = await context.bounds.uploads.run(UPLOAD_BYTES + source.size_bytes, copy)
+    except (NotFoundError, GoneError):
+        raise
+    except VttError as error:
+        return await run_in_threadpool(set_page, request, context, set_id, error, "name")
+    return go_to(f"/sets/{made.row.id}")
 
 
 def set_page(

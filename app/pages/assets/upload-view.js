@@ -3,6 +3,7 @@ import { element, t } from "./page.js";
 
 const MARKS = { kept: "✓", refused: "!", waiting: "…", sending: "…", tray: "" };
 const LABEL_CODES = /^support_set\./;
+const SMALL_BYTES = 1e6; // an image of fewer is not too large but too small
 const SIZE_CODES = new Set(["image.too_many_bytes", "image.bad_dimensions"]);
 
 /** The picture of one image, with a mark that says what has become of it. */
@@ -79,7 +80,7 @@ export function refusedCard(items, { put, remove, shrink }) {
   return element(
     "section",
     { class: "card problem" },
-    element("h3", {}, `${t("drop.some_refused", { n: items.length })}, ${t("drop.from_class", { label })}`),
+    element("h3", {}, t("drop.refused_of", { n: items.length, label })),
     element("p", {}, reason(result)),
     element("ul", { class: "thumbs" }, ...items.map(thumbnail)),
     element(
@@ -87,7 +88,7 @@ export function refusedCard(items, { put, remove, shrink }) {
       { class: "mend", onsubmit: again },
       canMend ? element("div", {}, element("label", { for: id }, t("drop.class_name")), name) : null,
       canMend ? element("button", {}, t("drop.again")) : null,
-      SIZE_CODES.has(result.code) ? element("button", { type: "button", onclick: () => shrink(items) }, t("drop.smaller")) : null,
+      SIZE_CODES.has(result.code) && items.some((item) => item.file.size > SMALL_BYTES) ? element("button", { type: "button", onclick: () => shrink(items) }, t("drop.smaller")) : null,
       element("button", { type: "button", class: "quiet", onclick: () => remove(items) }, t("drop.remove")),
     ),
   );
