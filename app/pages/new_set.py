@@ -82,7 +82,7 @@ def checked_texts(request: Request, form: SpooledForm) -> dict[str, str]:
 
 def answer_upload(request: Request, context: AppContext, received: receive.Received, counted: Metrics) -> Response:
     """Go to the image set, or first name the files that could not be used."""
-    count_images(received, counted)
+    count_images(received.results, counted)
     refused = [result for result in received.results if result.status != CREATED]
     if not refused and not received.notices:
         return go_to(f"/sets/{received.view.row.id}")
