@@ -169,7 +169,7 @@ class DropZone extends HTMLElement {
   }
 
   #classCard(label, items) {
-    const heading = element("h3", {}, label);
+    const heading = element("h2", {}, label);
     return element("section", { class: "card class", "data-label": label }, heading, element("ul", { class: "thumbs" }, ...items.map((item) => item.node ?? thumbnail(item))));
   }
 
@@ -178,7 +178,7 @@ class DropZone extends HTMLElement {
       const more = (result.count ?? 1) > 1 ? ` ${t("drop.more_files", { n: result.count - 1 })}` : "";
       return element("li", {}, element("strong", {}, `${result.file ?? result.label}${more}`), ` ${reason(result)}`);
     });
-    return element("section", { class: "card problem" }, element("h3", {}, t("drop.some_refused", { n: lines.length })), element("ul", {}, ...lines));
+    return element("section", { class: "card problem" }, element("h2", {}, t("drop.some_refused", { n: lines.length })), element("ul", {}, ...lines));
   }
 
   #goOn(isIncomplete) {

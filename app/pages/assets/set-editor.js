@@ -28,6 +28,7 @@ class SetEditor extends HTMLElement {
   }
 
   #prepare() {
+    this.querySelector("#start-below").hidden = !this.querySelector("#set .start");
     for (const tile of this.querySelectorAll(".thumb.add")) tile.hidden = false;
     for (const picture of this.querySelectorAll("#set .thumb img")) picture.draggable = false;
     for (const thumb of this.querySelectorAll("#set .thumb[id]")) thumb.draggable = this.dataset.frozen === undefined;

@@ -51,7 +51,7 @@ export function trayCard(items, { put, remove }) {
   return element(
     "section",
     { class: "card notice" },
-    element("h3", {}, t("drop.tray", { n: items.length })),
+    element("h2", {}, t("drop.tray", { n: items.length })),
     element("p", { class: "hint" }, t("drop.tray_what")),
     element("ul", { class: "thumbs" }, ...boxes),
     element(
@@ -80,7 +80,7 @@ export function refusedCard(items, { put, remove, shrink }) {
   return element(
     "section",
     { class: "card problem" },
-    element("h3", {}, t("drop.refused_of", { n: items.length, label })),
+    element("h2", {}, t("drop.refused_of", { n: items.length, label })),
     element("p", {}, reason(result)),
     element("ul", { class: "thumbs" }, ...items.map(thumbnail)),
     element(

@@ -85,7 +85,8 @@ def test_with_one_class_the_page_says_what_is_missing_and_offers_no_start(api: A
     browser.send(f"/sets/{set_id}/delete-class", label="dog")
     page = browser.open(f"/sets/{set_id}").text
     assert "at least two classes" in page
-    assert f'href="/sets/{set_id}/start"' not in page
+    assert 'id="start-below" hidden' in page
+    assert "button large start" not in page
 
 
 def test_a_set_is_renamed_and_deleted(api: Api, browser: Browser) -> None:
