@@ -106,7 +106,7 @@ class SetEditor extends HTMLElement {
     const lines = report.findings.map((finding) => {
       const ids = finding.images.map((name) => report.image_ids[name]).filter(Boolean);
       const thumbs = ids.map((id) => document.getElementById(id)).filter(Boolean);
-      if (finding.severity === "problem" || finding.kind.startsWith("copies.")) for (const thumb of thumbs) thumb.classList.add("marked");
+      if (finding.severity === "problem" || /^(copies|labels|groups)\./.test(finding.kind)) for (const thumb of thumbs) thumb.classList.add("marked");
       const pictures = thumbs.slice(0, 8).map((thumb) => {
         const src = thumb.querySelector("img")?.src;
         const name = thumb.querySelector(".name").textContent.trim();
