@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import datetime
 
-from sqlalchemy import delete, func, select
+from sqlalchemy import and_, delete, func, select
 from sqlalchemy.orm import Session
 
 from app.domain.errors import GoneError, NotFoundError, SupportSetFrozenError
@@ -92,6 +92,23 @@ class SupportSetRepository:
             shots.setdefault(support_set_id, {})[label] = shot
         return shots
 
+    def first_images(self, support_set_ids: Iterable[str], limit: int) -> dict[str, tuple[SupportImageRow, ...]]:
+        """Return the first image of each of the first classes, at most `limit` for each set."""
+        firsts = (
+            select(func.min(SupportImageRow.position).label("position"), SupportImageRow.support_set_id)
+            .where(SupportImageRow.support_set_id.in_(list(support_set_ids)))
+            .group_by(SupportImageRow.support_set_id, SupportImageRow.label)
+            .subquery()
+        )
+        is_first = and_(
+            SupportImageRow.support_set_id == firsts.c.support_set_id, SupportImageRow.position == firsts.c.position
+        )
+        found: dict[str, tuple[SupportImageRow, ...]] = {}
+        for row in self._session.scalars(select(SupportImageRow).join(firsts, is_first).order_by(SupportImageRow.position)):
+            known = found.get(row.support_set_id, ())
+            found[row.support_set_id] = (*known, row)[:limit]
+        return found
+
     def add_images(self, rows: Iterable[SupportImageRow]) -> None:
         """Add image rows of a set that was created or locked in this transaction."""
         self._session.add_all(rows)
@@ -149,7 +166,7 @@ def check_open(row: SupportSetRow) -> None:
         raise SupportSetFrozenError(
             expected="a support set that no job has used",
             got=f"{row.id}, frozen since {row.frozen_at.isoformat(timespec='seconds')}",
-            remedy="Create a new support set with POST /v1/support-sets and change that one",
+            remedy=f"Copy it with POST /v1/support-sets/{row.id}/copy and change the copy",
         )
 
 

@@ -6,8 +6,10 @@ from fastapi import APIRouter
 
 from app.pages.api_docs import router as api_docs
 from app.pages.assets import router as assets
+from app.pages.image_sets import router as image_sets
 from app.pages.new_set import router as new_set
 from app.pages.sign_in import router as sign_in
+from app.pages.start_job import router as start_job
 
 every_role = APIRouter()
 """The description of the API, which each role has of its own endpoints."""
@@ -15,5 +17,5 @@ for part in (api_docs, assets):
     every_role.include_router(part)
 
 router = APIRouter()
-for part in (new_set, sign_in):
+for part in (new_set, image_sets, start_job, sign_in):
     router.include_router(part)

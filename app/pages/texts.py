@@ -28,15 +28,21 @@ def text(key: str, **values: Any) -> str:
     return found.format_map(values) if values else found
 
 
+def plain_text(key: str) -> str | None:
+    """Return a text without values, or None if there is none of this key."""
+    return text(key) if key in all_keys() else None
+
+
 def script_texts() -> dict[str, Any]:
     """Return the texts that scripts show, with the places of their values still open."""
     found: dict[str, Any] = _texts()[SCRIPT_FILE]
     return found
 
 
-def all_keys() -> set[str]:
+@lru_cache(maxsize=1)
+def all_keys() -> frozenset[str]:
     """Return the keys of all texts."""
-    return set(_keys(_texts(), ""))
+    return frozenset(_keys(_texts(), ""))
 
 
 @lru_cache(maxsize=1)

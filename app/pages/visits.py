@@ -13,6 +13,8 @@ from app.uploads.form import SpooledForm
 
 Fields = dict[str, str]
 """The fields of a page's form; of a name that came twice, the last."""
+Lists = dict[str, list[str]]
+"""The fields of a page's form, each with all that came under its name."""
 
 
 @dataclass
@@ -56,11 +58,23 @@ def end_visit(request: Request, visit: Visit, response: Response) -> None:
         response.set_cookie(COOKIE, visit.token, httponly=True, samesite="strict", secure=is_secure, path="/")
 
 
-async def _checked_fields(request: Request) -> Fields:
+async def _checked_lists(request: Request) -> Lists:
+    lists: Lists = {}
     async with request.form() as form:
-        fields = {name: value for name, value in form.items() if isinstance(value, str)}
-    check_csrf(request.cookies.get(COOKIE), fields.pop(CSRF_FIELD, None) or request.headers.get(CSRF_HEADER))
-    return fields
+        for name, value in form.multi_items():
+            if isinstance(value, str):
+                lists.setdefault(name, []).append(value)
+    sent = lists.pop(CSRF_FIELD, None)
+    check_csrf(request.cookies.get(COOKIE), sent[-1] if sent else request.headers.get(CSRF_HEADER))
+    return lists
+
+
+ListsDep = Annotated[Lists, Depends(_checked_lists)]
+"""As `FieldsDep`, for a form in which a name may come several times."""
+
+
+async def _checked_fields(lists: ListsDep) -> Fields:
+    return {name: values[-1] for name, values in lists.items()}
 
 
 FieldsDep = Annotated[Fields, Depends(_checked_fields)]

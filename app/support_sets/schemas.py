@@ -7,6 +7,8 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.changes import Change
+from app.display_names import DisplayName, FileName
 from app.uploads.results import ImageResult
 
 
@@ -42,6 +44,13 @@ class SupportSetSummary(BaseModel):
     links: SupportSetLinks
 
 
+class ImageLinks(BaseModel):
+    """Where to see an image."""
+
+    self: str = Field(description="The image as it is stored")
+    thumbnail: str = Field(description="A small WebP; `?side=` is its longest side in pixels")
+
+
 class StoredImage(BaseModel):
     """One image of a support set."""
 
@@ -56,6 +65,7 @@ class StoredImage(BaseModel):
     image_format: str = Field(examples=["JPEG"])
     size_bytes: int = Field(description="Of what is stored: the image without its metadata")
     sha256: str = Field(description="Of the file as it was sent")
+    links: ImageLinks
 
 
 class LabelAdvice(BaseModel):
@@ -66,7 +76,7 @@ class LabelAdvice(BaseModel):
     prompt: str = Field(description="What the text encoder reads of the class", examples=["a photo of a AnnualCrop."])
     message: str = Field(description="Why the label makes a poor prompt")
     suggestion: str | None = Field(
-        description="A better label; null where only you can name the class. To change a label, send the images again under it",
+        description="A better label; null where only you can name the class. PATCH .../classes renames a class",
         examples=["annual crop"],
     )
 
@@ -78,15 +88,39 @@ class SupportSetDetail(SupportSetSummary):
     images: list[StoredImage]
 
 
-class SupportSetChange(BaseModel):
+class SupportSetChange(Change):
     """What to change about a support set."""
 
-    model_config = ConfigDict(extra="forbid")
-
+    name: DisplayName = Field(default_factory=str, description="What you call the set; also of a frozen one")
     negative: str | None = Field(
+        default=None,
         max_length=400,
         description="Label of the class that becomes the negative one; null for none",
         examples=["something else"],
+    )
+
+
+class ClassChange(BaseModel):
+    """What to change about a class."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    label: str = Field(min_length=1, max_length=400, description="The new label", examples=["annual crop"])
+
+
+class ImageChange(Change):
+    """What to change about an image."""
+
+    label: str = Field(
+        default_factory=str,
+        min_length=1,
+        max_length=400,
+        description="Class that the image is moved to; one that the set does not have yet is added",
+        examples=["forest"],
+    )
+    file: FileName = Field(default_factory=str, description="Name of its file", examples=["leaf 7.jpg"])
+    group: str | None = Field(
+        default=None, max_length=400, description="What it has in common with others; null for nothing", examples=["patient 7"]
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import httpx
@@ -23,10 +23,15 @@ class Browser:
     def open(self, path: str) -> httpx.Response:
         return self.api.client.get(path, headers={"Accept": "text/html"}, follow_redirects=False)
 
-    def send(self, path: str, *, page: str = "/sign-in", **fields: str) -> httpx.Response:
+    def send(self, path: str, *, page: str = "/sign-in", **fields: str | list[str]) -> httpx.Response:
         """Send a form that a page has."""
-        csrf = csrf_in(self.open(page).text)
+        csrf = csrf_in(self.api.client.get(page, headers={"Accept": "text/html"}, follow_redirects=True).text)
         return self.api.client.post(path, data={**fields, "csrf": csrf}, follow_redirects=False)
+
+    def upload(self, path: str, files: Sequence[tuple[str, tuple[str, bytes]]], **fields: str) -> httpx.Response:
+        """Send a form with files, as the first page has one."""
+        csrf = csrf_in(self.open("/").text)
+        return self.api.client.post(path, data={**fields, "csrf": csrf}, files=files, follow_redirects=False)
 
 
 def csrf_in(page: str) -> str:

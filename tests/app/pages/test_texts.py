@@ -10,8 +10,8 @@ import pytest
 from app.pages.texts import all_keys, text
 
 PAGES = Path(__file__).parents[3] / "app" / "pages"
-CALL = re.compile(r"""\b(?:t|text)\(\s*["'`]([a-z0-9_.]+)["'`]""")
-BUILT = re.compile(r"""\b(?:t|text)\(\s*[f]?["'`]([a-z0-9_.]+\.)(?:["'`]\s*(?:\+|~)|[$]?\{)""")
+CALL = re.compile(r"""\b(?:t|text|plain_text)\(\s*["'`]([a-z0-9_.]+)["'`]""")
+BUILT = re.compile(r"""\b(?:t|text|plain_text)\(\s*[f]?["'`]([a-z0-9_.]+\.)(?:["'`]\s*(?:\+|~)|[$]?\{)""")
 
 
 def sources() -> dict[str, str]:

@@ -1,0 +1,270 @@
+// <drop-zone>: takes photographs by drop, button, clipboard and camera, and sends them into an image set.
+import { FoundFile, filesOfDrop, filesOfList, withoutQueries } from "./dropped-files.js";
+import { announce, element, t } from "./page.js";
+import { UploadQueue } from "./upload-queue.js";
+import { reason, refusedCard, show, smaller, thumbnail, trayCard } from "./upload-view.js";
+
+const ZIP = /\.zip$/i;
+const ICON = "M12 16V4m0 0L7 9m5-5 5 5M4 16v3a1 1 0 0 0 1 1h14a1 1 0 0 0 1-1v-3";
+let count = 0;
+
+class DropZone extends HTMLElement {
+  #items = [];
+  #queue = null;
+  #archiveResults = [];
+
+  connectedCallback() {
+    if (this.classList.contains("ready")) return;
+    this.classList.add("ready");
+    this.setId = this.dataset.set;
+    this.maxShot = Number(this.dataset.maxShot);
+    this.#build();
+    this.#listen();
+  }
+
+  /** Takes these files; all of them into one class if one is named. */
+  async add(found, label = "") {
+    const zips = found.filter((one) => ZIP.test(one.file.name));
+    let [images, folder] = withoutQueries(found.filter((one) => !ZIP.test(one.file.name)));
+    this.notices.replaceChildren();
+    if (folder) this.#notice(t("drop.split", { folder }));
+    if (!found.length) this.#notice(t("drop.nothing"));
+    const items = images.map((one) => this.#item(one.file, label || clean(one.label)));
+    this.#name ??= zips[0]?.file.name.replace(ZIP, "") ?? images.find((one) => one.folders.length > 1)?.folders[0] ?? "";
+    this.#send(this.#firstOfEach(items.filter((item) => item.label)));
+    this.#items.push(...items.filter((item) => !item.label));
+    this.#draw();
+    for (const zip of zips) await this.#sendZip(zip.file);
+  }
+
+  #name;
+
+  #item(file, label) {
+    return { number: (count += 1), file, label, state: label ? "waiting" : "tray", url: URL.createObjectURL(file) };
+  }
+
+  // A folder may hold thousands of images; only as many as a class takes are sent at all.
+  #firstOfEach(items) {
+    const classes = Map.groupBy(items, (item) => item.label);
+    return [...classes].flatMap(([label, all]) => {
+      if (all.length > this.maxShot) this.#notice(t("drop.only_first", { max: this.maxShot, n: all.length, label }));
+      return all.slice(0, this.maxShot);
+    });
+  }
+
+  #send(items) {
+    if (!items.length) return;
+    for (const item of items) if (!this.#items.includes(item)) this.#items.push(item);
+    for (const item of items) item.state = "waiting";
+    this.#uploads().add(items);
+    this.#draw();
+  }
+
+  #uploads() {
+    if (this.#queue) return this.#queue;
+    this.#queue = new UploadQueue({ setId: this.setId, newest: this.dataset.newest, name: this.#name ?? "" });
+    this.#queue.addEventListener("answered", (event) => this.#answered(event));
+    this.#queue.addEventListener("made", (event) => {
+      this.setId = event.id;
+      history.replaceState(null, "", `/sets/${event.id}`);
+    });
+    this.#queue.addEventListener("pause", (event) => {
+      const sentence = event.reason ? t(`drop.${event.reason}`) : "";
+      if (this.pause.textContent !== sentence) this.pause.textContent = sentence;
+    });
+    this.#queue.addEventListener("idle", () => this.#ended());
+    return this.#queue;
+  }
+
+  #answered({ item, state, result, isThere }) {
+    item.result = result;
+    show(item, state, isThere ? t("drop.already") : undefined);
+    if (state !== "sending") this.#count();
+    if (state === "refused") this.#draw();
+  }
+
+  async #sendZip(file) {
+    const form = new FormData();
+    form.append("archive", file, file.name);
+    this.bar.hidden = false;
+    this.meter.removeAttribute("value");
+    this.status.textContent = t("drop.sending_zip", { file: file.name });
+    announce(this.status.textContent);
+    try {
+      const answer = await this.#uploads().send(form);
+      this.#archiveResults.push(...answer.results.filter((result) => result.status !== 201));
+      for (const sentence of answer.notices) this.#notice(sentence);
+    } catch (problem) {
+      this.#archiveResults.push({ ...problem, file: file.name, expected: problem.expected, got: problem.got, remedy: problem.remedy });
+    }
+    this.#ended();
+  }
+
+  #ended() {
+    if (this.#queue?.isBusy) return;
+    this.bar.hidden = true;
+    const isWhole = this.#items.every((item) => item.state === "kept") && !this.#archiveResults.length && !this.notices.childElementCount;
+    announce(isWhole ? t("drop.all_stored") : t("drop.stored", { n: this.#items.filter((item) => item.state === "kept").length }));
+    if (!this.dataset.set && this.setId && isWhole) return location.replace(`/sets/${this.setId}`);
+    if (this.dataset.set) this.#forget(this.#items.filter((item) => item.state === "kept"));
+    this.#draw();
+    this.dispatchEvent(new CustomEvent("set-changed", { bubbles: true }));
+  }
+
+  #forget(items) {
+    for (const item of items) URL.revokeObjectURL(item.url);
+    this.#items = this.#items.filter((item) => !items.includes(item));
+    this.#draw();
+    if (!this.#items.length && !this.dataset.set && this.setId && !this.#queue?.isBusy) location.replace(`/sets/${this.setId}`);
+  }
+
+  #put(items, label) {
+    for (const item of items) item.label = label;
+    this.#send(items);
+  }
+
+  async #shrink(items) {
+    for (const item of items) item.file = (await smaller(item.file)) ?? item.file;
+    this.#send(items);
+  }
+
+  #notice(sentence) {
+    this.notices.append(element("p", { class: "card notice" }, sentence));
+  }
+
+  #count() {
+    const sent = this.#items.filter((item) => item.state !== "tray");
+    const done = sent.filter((item) => item.state === "kept" || item.state === "refused").length;
+    this.bar.hidden = done === sent.length;
+    this.meter.max = sent.length;
+    this.meter.value = done;
+    this.status.textContent = t("drop.progress", { done, n: sent.length });
+  }
+
+  #draw() {
+    const ways = {
+      put: (items, label) => this.#put(items, label),
+      remove: (items) => this.#forget(items),
+      shrink: (items) => this.#shrink(items),
+    };
+    const tray = this.#items.filter((item) => item.state === "tray");
+    const refused = Map.groupBy(
+      this.#items.filter((item) => item.state === "refused"),
+      (item) => `${item.label}\n${item.result.code}`,
+    );
+    const classes = Map.groupBy(
+      this.#items.filter((item) => ["waiting", "sending", "kept"].includes(item.state)),
+      (item) => item.label,
+    );
+    this.known.replaceChildren(...[...this.#labels()].map((label) => element("option", { value: label })));
+    this.cards.replaceChildren(
+      ...(tray.length ? [trayCard(tray, ways)] : []),
+      ...[...refused.values()].map((items) => refusedCard(items, ways)),
+      ...(this.#archiveResults.length ? [this.#archiveCard()] : []),
+      ...(this.setId && !this.dataset.set && !this.#queue?.isBusy ? [this.#goOn(tray.length + refused.size)] : []),
+      ...[...classes].map(([label, items]) => this.#classCard(label, items)),
+    );
+    this.zone.classList.toggle("small", this.#items.length > 0 || Boolean(this.dataset.set));
+    this.#count();
+  }
+
+  #classCard(label, items) {
+    const heading = element("h2", {}, label);
+    return element("section", { class: "card class", "data-label": label }, heading, element("ul", { class: "thumbs" }, ...items.map((item) => item.node ?? thumbnail(item))));
+  }
+
+  #archiveCard() {
+    const lines = this.#archiveResults.map((result) => {
+      const more = (result.count ?? 1) > 1 ? ` ${t("drop.more_files", { n: result.count - 1 })}` : "";
+      return element("li", {}, element("strong", {}, `${result.file ?? result.label}${more}`), ` ${reason(result)}`);
+    });
+    return element("section", { class: "card problem" }, element("h2", {}, t("drop.some_refused", { n: lines.length })), element("ul", {}, ...lines));
+  }
+
+  #goOn(isIncomplete) {
+    const words = isIncomplete ? t("drop.go_on_without") : t("drop.go_on");
+    return element("p", {}, element("a", { class: "button large", href: `/sets/${this.setId}` }, words));
+  }
+
+  #labels() {
+    const onPage = [...document.querySelectorAll("#set .class")].map((card) => card.dataset.label);
+    return new Set([...onPage, ...this.#items.map((item) => item.label).filter(Boolean)]);
+  }
+
+  #build() {
+    const choose = (attributes, label) => {
+      const input = element("input", { type: "file", hidden: true, ...attributes });
+      input.addEventListener("change", () => {
+        this.add(filesOfList(input.files));
+        input.value = "";
+      });
+      return [input, element("button", { type: "button", class: "quiet", onclick: () => input.click() }, label)];
+    };
+    const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+    svg.setAttribute("viewBox", "0 0 24 24");
+    svg.setAttribute("aria-hidden", "true");
+    const path = svg.appendChild(document.createElementNS("http://www.w3.org/2000/svg", "path"));
+    for (const [key, value] of Object.entries({ d: ICON, fill: "none", stroke: "currentColor", "stroke-width": "1.6", "stroke-linecap": "round", "stroke-linejoin": "round" }))
+      path.setAttribute(key, value);
+    this.zone = element(
+      "div",
+      { class: this.dataset.set ? "zone small" : "zone" },
+      svg,
+      element("p", { class: "what" }, t(this.dataset.set ? "drop.lead_more" : "drop.lead")),
+      element("p", { class: "hint" }, t("drop.or")),
+      element(
+        "div",
+        { class: "row" },
+        ...choose({ webkitdirectory: true }, t("drop.folder")),
+        ...choose({ accept: ".zip,application/zip" }, t("drop.zip")),
+        ...choose({ accept: "image/*", multiple: true }, t("drop.images")),
+        ...choose({ accept: "image/*", capture: "environment" }, t("drop.camera")),
+      ),
+      element("p", { class: "hint" }, t("drop.paste")),
+    );
+    this.meter = element("progress", { max: 1, "aria-label": t("drop.sending") });
+    this.status = element("p", {});
+    this.pause = element("p", { class: "warning", role: "status" });
+    this.bar = element("div", { class: "progress-line", hidden: true }, this.status, this.meter, this.pause);
+    this.notices = element("div", {});
+    this.cards = element("div", { class: "uploads" });
+    this.known = element("datalist", { id: "drop-labels" });
+    this.replaceChildren(this.zone, this.bar, this.notices, this.cards, this.known);
+  }
+
+  #listen() {
+    const hasFiles = (event) => event.dataTransfer?.types.includes("Files");
+    const target = (event) => event.target.closest?.(".class[data-label]") ?? (this.zone.contains(event.target) || hasFiles(event) ? this.zone : null);
+    const light = (lit) => {
+      for (const one of document.querySelectorAll(".over")) if (one !== lit) one.classList.remove("over");
+      lit?.classList.add("over");
+    };
+    const isOurs = (event) => hasFiles(event) || event.dataTransfer?.types.includes("text/vtt-tray");
+    document.addEventListener("dragover", (event) => {
+      if (!isOurs(event)) return;
+      event.preventDefault();
+      light(target(event));
+    });
+    document.addEventListener("dragleave", (event) => event.relatedTarget === null && light(null));
+    document.addEventListener("drop", async (event) => {
+      if (!isOurs(event)) return;
+      event.preventDefault();
+      const label = event.target.closest?.(".class[data-label]")?.dataset.label ?? "";
+      light(null);
+      const dragged = this.#items.find((item) => String(item.number) === event.dataTransfer.getData("text/vtt-tray"));
+      if (dragged && label) this.#put([dragged, ...this.#items.filter((item) => item !== dragged && item.state === "tray" && dragged.box.checked && item.box.checked)], label);
+      else if (!dragged) this.add(await filesOfDrop(event.dataTransfer), label);
+    });
+    document.addEventListener("paste", (event) => {
+      const files = [...(event.clipboardData?.files ?? [])];
+      if (!files.length) return;
+      event.preventDefault();
+      this.add(files.map((file) => new FoundFile(file, file.name)));
+    });
+    addEventListener("beforeunload", (event) => this.#queue?.isBusy && event.preventDefault());
+  }
+}
+
+const clean = (label) => label.normalize("NFC").replaceAll("_", " ").split(/\s+/).filter(Boolean).join(" ");
+
+customElements.define("drop-zone", DropZone);

@@ -1,0 +1,54 @@
+// Reads what was dropped, chosen or pasted as a list of files, each with the name of its class or none.
+
+const LEFT_BEHIND = new Set(["thumbs.db", "desktop.ini", "__macosx"]);
+const TRAIN = /^(train|training)$/i;
+const QUERY = /^(val|valid|validation|test|testing)$/i;
+
+/** A file with its folders; `label` is the folder that it lies in, "" for a file that was dropped by itself. */
+export class FoundFile {
+  constructor(file, path) {
+    const folders = path.split("/").slice(0, -1).filter(Boolean);
+    Object.assign(this, { file, path, folders, label: folders.at(-1) ?? "" });
+  }
+}
+
+/** Returns all files of a drop, those of folders too. Must be called before the event has ended. */
+export async function filesOfDrop(transfer) {
+  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
+  if (!entries.length) return filesOfList(transfer.files);
+  const found = [];
+  for (const entry of entries) await walk(entry, "", found);
+  return seen(found);
+}
+
+/** Returns the files of an input or of the clipboard. */
+export function filesOfList(list) {
+  return seen([...list].map((file) => new FoundFile(file, file.webkitRelativePath || file.name)));
+}
+
+/** Of folders such as `train` and `val`, keeps the images of `train`; returns them and the folder's name, or "". */
+export function withoutQueries(found) {
+  const train = found.flatMap((one) => one.folders.slice(0, -1)).find((folder) => TRAIN.test(folder));
+  const hasQueries = found.some((one) => one.folders.slice(0, -1).some((folder) => QUERY.test(folder)));
+  if (!train || !hasQueries) return [found, ""];
+  return [found.filter((one) => one.folders.includes(train)), train];
+}
+
+async function walk(entry, folder, found) {
+  if (entry.isFile) {
+    const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
+    found.push(new FoundFile(file, folder + entry.name));
+  } else if (!isLeftBehind(entry.name)) {
+    const reader = entry.createReader();
+    for (let batch; (batch = await new Promise((resolve, reject) => reader.readEntries(resolve, reject))).length; )
+      for (const child of batch) await walk(child, `${folder}${entry.name}/`, found);
+  }
+}
+
+function seen(found) {
+  const order = new Intl.Collator(undefined, { numeric: true });
+  const kept = found.filter((one) => !isLeftBehind(one.file.name) && !one.folders.some(isLeftBehind));
+  return kept.sort((one, other) => order.compare(one.path, other.path));
+}
+
+const isLeftBehind = (name) => name.startsWith(".") || LEFT_BEHIND.has(name.toLowerCase());

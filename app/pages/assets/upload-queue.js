@@ -1,0 +1,89 @@
+// Sends images to an image set, a few at a time and one request after another. What was sent is not sent again.
+import { Problem, api } from "./page.js";
+
+const AT_ONCE = 8;
+const BYTES_AT_ONCE = 24e6;
+const LONGEST_PAUSE = 15;
+
+/** The images on their way into one set. Fires `answered` for each, `made` once the set exists, `pause` and `idle`. */
+export class UploadQueue extends EventTarget {
+  /** `newest` is the id of the newest set that there was before, to find out whether a lost answer has made one. */
+  constructor({ setId, newest, name }) {
+    super();
+    Object.assign(this, { setId, newest, name, waiting: [], isBusy: false });
+  }
+
+  /** Sends these too: objects with `file` and `label`. */
+  add(items) {
+    this.waiting.push(...items);
+    if (!this.isBusy) this.#run();
+  }
+
+  async #run() {
+    this.isBusy = true;
+    while (this.waiting.length) {
+      const batch = this.#next();
+      const form = new FormData();
+      for (const item of batch) form.append(item.label, item.file, item.file.name);
+      for (const item of batch) this.#tell("answered", { item, state: "sending" });
+      try {
+        this.#answer(batch, (await this.send(form)).results);
+      } catch (problem) {
+        this.#answer(batch, problem.results ?? batch.map(() => problem));
+      }
+    }
+    this.isBusy = false;
+    this.#tell("idle");
+  }
+
+  #next() {
+    let bytes = 0;
+    const end = this.waiting.findIndex((item, place) => place === AT_ONCE || (place && (bytes += item.file.size) > BYTES_AT_ONCE));
+    return this.waiting.splice(0, end < 0 ? this.waiting.length : end);
+  }
+
+  /** Sends a form into the set, or makes the set of it; waits and tries again while the service is away or busy. */
+  async send(form) {
+    for (let pause = 1; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
+      try {
+        const path = this.setId ? `/v1/support-sets/${this.setId}/images` : `/v1/support-sets?name=${encodeURIComponent(this.name)}`;
+        const answer = await api(path, { method: "POST", form });
+        if (!this.setId) this.#found(answer.id);
+        this.#tell("pause", { reason: "" });
+        return answer;
+      } catch (problem) {
+        const isAway = !(problem instanceof Problem) || [502, 504].includes(problem.status);
+        if (!isAway && ![429, 503].includes(problem.status)) throw problem;
+        this.#tell("pause", { reason: isAway ? "offline" : "busy" });
+        await new Promise((resolve) => setTimeout(resolve, 1000 * pause));
+        if (isAway && !this.setId) await this.#adopt().catch(() => {});
+      }
+    }
+  }
+
+  // The answer that a set was made may have got lost: then it is the newest one, and has this name.
+  async #adopt() {
+    const { items } = await api("/v1/support-sets?limit=5");
+    const known = items.findIndex((set) => set.id === this.newest);
+    const made = items.slice(0, known < 0 ? items.length : known).find((set) => set.name === this.name.trim() && !set.is_frozen);
+    if (made) this.#found(made.id);
+  }
+
+  #found(id) {
+    this.setId = id;
+    this.#tell("made", { id });
+  }
+
+  #answer(batch, results) {
+    batch.forEach((item, place) => {
+      const result = results[place];
+      const isThere = result.code === "support_set.duplicate_image";
+      const state = result.status === 201 || isThere ? "kept" : "refused";
+      this.#tell("answered", { item, state, result, isThere });
+    });
+  }
+
+  #tell(name, detail = {}) {
+    this.dispatchEvent(Object.assign(new Event(name), detail));
+  }
+}
