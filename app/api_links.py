@@ -78,7 +78,7 @@ def _image_links(image_id: str) -> dict[str, Link]:
     return {
         "get_image": Link(f"get {_IMAGE}", where),
         "get_thumbnail": Link(f"get {_IMAGE}/thumbnail", where),
-        "change_image": Link(f"patch {_IMAGE}", where),
+        "change_image": Link(f"patch {_IMAGE}", where, {"label": "$response.body#/classes/0/label"}),
         "remove_image": Link(f"delete {_IMAGE}", where),
     }
 
@@ -93,7 +93,7 @@ _UPLOADED = {
 }
 _SHOWN_SET = {**_UPLOADED, **_image_links("$response.body#/images/0/id")}
 _OPEN_SET = {name: _SHOWN_SET[name] for name in ("get_image", "get_thumbnail", "change_image", "remove_image")}
-"""Of a set that was just changed, so that no job has frozen it yet."""
+"""Of a set that was just changed or copied, so that no job has frozen it yet."""
 _MODEL_OF_JOB = {name: link for name, link in _model_links("$response.body#/model_id").items() if name != "delete_model"}
 
 
@@ -114,7 +114,7 @@ LINKS: dict[tuple[str, str], dict[str, Link]] = {
     (f"post {_SET}/images", "207"): _UPLOADED,
     (f"get {_SETS}", "200"): _set_links(_FIRST_ID) | _next_page(_SETS),
     (f"get {_SET}", "200"): _SHOWN_SET,
-    (f"post {_SET}/copy", "201"): _SHOWN_SET,
+    (f"post {_SET}/copy", "201"): _OPEN_SET,
     (f"patch {_SET}", "200"): _OPEN_SET,
     (f"patch {_SET}/classes", "200"): _OPEN_SET,
     (f"put {_SET}/groups", "200"): _OPEN_SET,
