@@ -55,6 +55,7 @@ def _model_links(model_id: str) -> dict[str, Link]:
         "get_model": Link(f"get {_MODEL}", where),
         "predict_with_model": Link(f"post {_MODEL}/predict", where),
         "predict": Link("post /predict", body=where),
+        "show_attention": Link(f"post {_MODEL}/attention", where),
         "export_adapter": Link(f"get {_MODEL}/exports/adapter", where),
         "export_report": Link(f"get {_MODEL}/exports/report", where),
         "change_model": Link(f"patch {_MODEL}", where),

@@ -12,14 +12,15 @@ from app.jobs.endpoints import router as jobs
 from app.models.class_endpoints import router as model_classes
 from app.models.endpoints import router as models
 from app.pages.router import router as pages
+from app.predictions.attention_endpoints import router as attention
 from app.predictions.endpoints import router as predictions
 from app.support_sets.endpoints import router as support_sets
 
 _CONTROL = (support_sets, jobs, models, model_classes, backbones, pages)
 _ROUTERS: dict[Role, tuple[APIRouter, ...]] = {
-    Role.ALL: (*_CONTROL, inspections, predictions, health),
+    Role.ALL: (*_CONTROL, inspections, predictions, attention, health),
     Role.CONTROL: (*_CONTROL, health),
-    Role.PREDICT: (inspections, predictions, health),
+    Role.PREDICT: (inspections, predictions, attention, health),
 }
 
 

@@ -39,23 +39,25 @@ from vtt_core.contract.serving import DEFAULT_COVERAGE, DEFAULT_FALSE_REJECTS
 
 router = APIRouter(tags=["predictions"], dependencies=[require_scope(Scope.PREDICT)])
 
+ERRORS = (
+    NotFoundError,
+    GoneError,
+    ModelNotReadyError,
+    MalformedRequestError,
+    UnsupportedMediaTypeError,
+    RequestTooLargeError,
+    PredictorNotReadyError,
+    BackboneUnavailableError,
+    BackboneMismatchError,
+    BlobMissingError,
+    StoreUnavailableError,
+    DiskFullError,
+)
+"""What whoever sends query images may be told."""
+
 RESPONSES: dict[int | str, dict[str, Any]] = {
     MULTI_STATUS: {"model": PredictAnswer, "description": "Some images could not be read; `predictions` says which and why"},
-    **problem_responses(
-        NotFoundError,
-        GoneError,
-        ModelNotReadyError,
-        NothingUsableError,
-        MalformedRequestError,
-        UnsupportedMediaTypeError,
-        RequestTooLargeError,
-        PredictorNotReadyError,
-        BackboneUnavailableError,
-        BackboneMismatchError,
-        BlobMissingError,
-        StoreUnavailableError,
-        DiskFullError,
-    ),
+    **problem_responses(*ERRORS, NothingUsableError),
 }
 
 

@@ -20,6 +20,7 @@ BODIES: dict[str, dict[str, object]] = {
     "PATCH /v1/models/{model}": {"json": {"false_rejects": 0.02}},
     "POST /v1/models/{model}/classes": {"files": [("bird", IMAGE)]},
     "POST /v1/models/{model}/predict": {"files": [("images", IMAGE)]},
+    "POST /v1/models/{model}/attention": {"files": [("images", IMAGE)]},
 }
 """What else a request needs to reach the id."""
 IN_THE_BODY = {
