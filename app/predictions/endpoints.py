@@ -139,9 +139,14 @@ async def predict(
         return _answer(await context.bounds.predictions.run(len(form.files), answer_form), counted, response)
 
 
-def _answer(answer: service.Answer, counted: Metrics, response: Response) -> PredictAnswer:
+def count_images(answer: service.Answer, counted: Metrics) -> None:
+    """Count the images of an answer, for the metrics."""
     for prediction in answer.predictions:
         counted.requests.predicted_images.labels(prediction.code or "answered").inc()
+
+
+def _answer(answer: service.Answer, counted: Metrics, response: Response) -> PredictAnswer:
+    count_images(answer, counted)
     if any(prediction.status != ANSWERED for prediction in answer.predictions):
         response.status_code = MULTI_STATUS
     model = PredictingModel(id=answer.model.id, name=answer.model.name, backbone=answer.model.backbone_id)
