@@ -23,7 +23,7 @@ export function answerCard(item, page) {
   drawFile(canvas, item.file);
   const frame = element("div", { class: "frame" }, canvas);
   const card = element("article", { class: "card answer" },
-    element("div", { class: "picture" }, frame),
+    element("div", { class: "picture", "data-unseen": t("try.no_preview") }, frame),
     element("p", { class: "file hint", title: item.path }, item.path));
   card.append(...(item.answer ? answered(item, page, frame) : item.problem ? refused(item.problem) : [waiting()]));
   return card;

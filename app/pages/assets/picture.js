@@ -3,10 +3,12 @@ import { element, t } from "./page.js";
 
 const SIDE = 480;
 const DARKEST = 0.82;
+/** A ninth of a picture with less than this share stands out from the others only a little. */
+const EVEN = 0.16;
 /** Pixels of a cell's side in a shade, which is then stretched over the picture. */
 const STEPS = 12;
 
-/** Draws a file into a canvas, the whole of it; where the browser cannot read it, the canvas stays empty. */
+/** Draws a file into a canvas, the whole of it; where the browser cannot read it, the canvas says so to screen readers. */
 export async function drawFile(canvas, file, side = SIDE) {
   try {
     const bitmap = await createImageBitmap(file);
@@ -55,13 +57,14 @@ export class LazyPictures {
 /** Darkens the parts of a picture that a model looked at least. `strength` is between 0 and 1. */
 export function drawShade(canvas, grid, strength) {
   const [rows, columns] = [grid.length, grid[0].length];
-  const most = Math.max(...grid.flat());
+  const [least, most] = [Math.min(...grid.flat()), Math.max(...grid.flat())];
+  const darkness = (share) => 1 - (share - least) / (most - least || 1);
   [canvas.width, canvas.height] = [columns * STEPS, rows * STEPS];
   const pixels = new ImageData(canvas.width, canvas.height);
   for (let y = 0; y < canvas.height; y += 1) {
     for (let x = 0; x < canvas.width; x += 1) {
       const share = between(grid, (y + 0.5) / STEPS - 0.5, (x + 0.5) / STEPS - 0.5);
-      pixels.data[4 * (y * canvas.width + x) + 3] = 255 * DARKEST * strength * (1 - share / most);
+      pixels.data[4 * (y * canvas.width + x) + 3] = 255 * DARKEST * strength * darkness(share);
     }
   }
   canvas.getContext("2d").putImageData(pixels, 0, 0);
@@ -86,8 +89,9 @@ export function inWords(grid) {
     shares.set(part, (shares.get(part) ?? 0) + share);
   }));
   const [first, second] = [...shares].sort((one, other) => other[1] - one[1]);
+  if (first[1] < EVEN) return t("try.evenly", { part: t(`try.parts.${first[0]}`) });
   const said = ([part, share]) => t("try.part_share", { part: t(`try.parts.${part}`), percent: Math.round(100 * share) });
-  return second === undefined ? said(first) : t("try.two_parts", { first: said(first), second: said(second) });
+  return second === undefined ? t("try.one_part", { first: said(first) }) : t("try.two_parts", { first: said(first), second: said(second) });
 }
 
 /** The share of the attention that is elsewhere in another grid. */
