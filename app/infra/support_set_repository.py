@@ -149,7 +149,7 @@ def check_open(row: SupportSetRow) -> None:
         raise SupportSetFrozenError(
             expected="a support set that no job has used",
             got=f"{row.id}, frozen since {row.frozen_at.isoformat(timespec='seconds')}",
-            remedy="Create a new support set with POST /v1/support-sets and change that one",
+            remedy=f"Copy it with POST /v1/support-sets/{row.id}/copy and change the copy",
         )
 
 

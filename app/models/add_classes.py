@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -12,28 +12,22 @@ from sqlalchemy.orm import Session
 
 from app.backbones.service import check_reachable
 from app.dependencies import AppContext
-from app.domain.errors import (
-    BlobMissingError,
-    ClassExistsError,
-    DiskFullError,
-    GoneError,
-    NothingUsableError,
-    StoreUnavailableError,
-)
-from app.domain.ids import IMAGE_PREFIX, SUPPORT_SET_PREFIX, new_id
+from app.domain.errors import ClassExistsError, GoneError, NothingUsableError
+from app.domain.ids import SUPPORT_SET_PREFIX, new_id
 from app.infra.job_repository import JobRepository, NewJob
 from app.infra.model_repository import ModelRepository
-from app.infra.outages import DATABASE_AWAY
 from app.infra.support_set_repository import SupportSetRepository
 from app.infra.tables import JobRow, ModelRow, SupportImageRow, SupportSetRow
 from app.infra.telemetry import bound_request_id
 from app.infra.tracing import current_traceparent
-from app.jobs.service import add_job
+from app.jobs.service import JobModels, add_job, models_of
+from app.models.repeated import NOTICE, ClassesRequest, find_job, kept_images
 from app.support_sets.admission import Admission
+from app.support_sets.copies import blobs_removed_on_failure, copy_image
 from app.support_sets.form_files import ARCHIVE_FIELD
 from app.support_sets.receive import Received, Upload
-from app.support_sets.service import blob_prefix
 from app.uploads.form import SpooledForm
+from app.uploads.results import ImageResult
 from vtt_core.contract.errors import BadLabelError, EmptyClassError
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import clean_label
@@ -44,7 +38,16 @@ class Added:
     """A job that was started, and what became of the images."""
 
     job: JobRow
-    received: Received
+    results: list[ImageResult]
+    notices: list[str]
+    is_repeated: bool = False
+    """Whether the job was started by the same request before."""
+    models: JobModels = JobModels()
+    """What the job has published by now."""
+
+
+class _RepeatedSignal(Exception):
+    """The same request was answered while this one was worked on, so what this one has stored must go."""
 
 
 @dataclass(frozen=True)
@@ -62,19 +65,19 @@ class _Base:
         return {*self.model.labels, *(image.label for image in self.images)}
 
 
-def add_classes(context: AppContext, reference: str, form: SpooledForm, name: str, now: datetime) -> Added:
+def add_classes(context: AppContext, request: ClassesRequest, now: datetime) -> Added:
     """Store a support set with the classes of a model and those of the form, and queue a job on it.
+
+    The same request with the same Idempotency-Key returns the first job.
 
     Args:
         context: of the caller.
-        reference: id or alias of the model, or the id of its job.
-        form: what was sent: images of new classes.
-        name: what the user calls the new model and its support set; empty for the model's name.
+        request: what was sent.
         now: the present moment.
 
     Raises:
         NotFoundError: nothing has this id or alias.
-        GoneError: the model was deleted, or its support set.
+        GoneError: the model was deleted, or its support set, or the job that was started with the key.
         ModelNotReadyError: it is a job that has not published a model.
         InterimModelError: the service will delete the model when its job succeeds.
         ClassExistsError: a class of the form is one of the model's.
@@ -83,34 +86,61 @@ def add_classes(context: AppContext, reference: str, form: SpooledForm, name: st
         SupportSetError: too many classes, or labels that the backbone reads as the same or not in full.
         ArchiveError: all that came is one archive, which cannot be read.
         GroupsError: the groups of the images cannot be read.
+        IdempotencyConflictError: the key came before with another request.
         QuotaExceededError: the tenant would have too much.
         DiskFullError: there is no room for what a job writes.
     """
+    digest = None if request.idempotency_key is None else request.digest()
+    if digest is None:
+        return _add(context, request, digest, now)
+    if (repeated := _find_repeated(context, request, digest)) is not None:
+        return repeated
+    try:
+        return _add(context, request, digest, now)
+    except _RepeatedSignal:
+        repeated = _find_repeated(context, request, digest)
+        assert repeated is not None
+        return repeated
+
+
+def _find_repeated(context: AppContext, request: ClassesRequest, digest: str) -> Added | None:
     with context.readers() as session:
-        base = _find_base(session, reference)
+        job = find_job(session, request, digest)
+        if job is None:
+            return None
+        models = models_of(session, [job])[job.id]
+        return Added(job, kept_images(session, job), [NOTICE], is_repeated=True, models=models)
+
+
+def _add(context: AppContext, request: ClassesRequest, digest: str | None, now: datetime) -> Added:
+    with context.readers() as session:
+        base = _find_base(session, request.reference)
     check_reachable(context.workers, base.model.backbone_id)
-    _check_new(_field_labels(form), base)
+    _check_new(_field_labels(request.form), base)
     set_id, source = new_id(SUPPORT_SET_PREFIX), base.support_set
     admission = Admission.of_set(context.settings, base.images, [], source.negative_label)
-    upload = Upload(context, set_id, form, None, admission, now)
-    with _blobs_removed_on_failure(context, set_id):
+    upload = Upload(context, set_id, request.form, None, admission, now)
+    with blobs_removed_on_failure(context, set_id):
         upload.add_all()
         _check_new(upload.images.labels, base)
-        copies = [_copied(context, image, set_id, now) for image in base.images]
+        copies = [copy_image(context, image, set_id, now) for image in base.images]
         with context.sessions.begin() as session:
             ModelRepository(session).get_lasting(base.model.id)
-            row = SupportSetRepository(session).create(name or base.model.name, now, set_id)
+            row = SupportSetRepository(session).create(request.name or base.model.name, now, set_id)
             row.negative_label = source.negative_label
             SupportSetRepository(session).add_images(copies)
             received = upload.add_rows(session, row)
             _check_no_empty_class(row, received)
-            return Added(add_job(context, session, _new_job(base, row), row, now), received)
+            job = add_job(context, session, _new_job(base, row, request.idempotency_key, digest), row, now)
+            if job.support_set_id != set_id:
+                raise _RepeatedSignal
+            return Added(job, received.results, received.notices)
 
 
 def _find_base(session: Session, reference: str) -> _Base:
     models, support_sets = ModelRepository(session), SupportSetRepository(session)
     model = models.get_lasting(models.resolve(reference).id)
-    job = JobRepository(session).get(model.job_id)
+    job = JobRepository(session).get_even_deleted(model.job_id)
     try:
         support_set = support_sets.get(job.support_set_id)
     except GoneError as error:
@@ -138,22 +168,6 @@ def _field_labels(form: SpooledForm) -> list[str]:
     return labels
 
 
-def _copied(context: AppContext, image: SupportImageRow, set_id: str, now: datetime) -> SupportImageRow:
-    """Copy the bytes of an image, since its set may be deleted; return the row of the copy."""
-    values = {column.key: getattr(image, column.key) for column in SupportImageRow.__table__.columns}
-    image_id = new_id(IMAGE_PREFIX)
-    blob_key = f"{blob_prefix(context, set_id)}/{image_id}"
-    try:
-        context.store.put(blob_key, context.store.get(image.blob_key))
-    except BlobMissingError as error:
-        raise GoneError(
-            expected="the images that the model was made from",
-            got=f"{image.support_set_id}, which has lost the image {image.file_name!r}",
-            remedy="Create a support set with all classes, and a job on it",
-        ) from error
-    return SupportImageRow(**values | {"id": image_id, "support_set_id": set_id, "blob_key": blob_key, "created_at": now})
-
-
 def _check_no_empty_class(row: SupportSetRow, received: Received) -> None:
     if row.empty_labels:
         of_images = [result for result in received.results if result.code != EmptyClassError.code]
@@ -165,14 +179,15 @@ def _check_no_empty_class(row: SupportSetRow, received: Received) -> None:
         )
 
 
-def _new_job(base: _Base, support_set: SupportSetRow) -> NewJob:
+def _new_job(base: _Base, support_set: SupportSetRow, idempotency_key: str | None, digest: str | None) -> NewJob:
     return NewJob(
         support_set_id=support_set.id,
         backbone_id=base.model.backbone_id,
         recipe=FinetuneRecipe.from_json(base.model.recipe),
         seed=base.job.seed,
         name=support_set.name,
-        request_sha256=hashlib.sha256(f"{base.model.id} {support_set.id}".encode()).hexdigest(),
+        idempotency_key=idempotency_key,
+        request_sha256=digest or hashlib.sha256(f"{base.model.id} {support_set.id}".encode()).hexdigest(),
         request_id=bound_request_id(),
         traceparent=current_traceparent(),
         base_model_id=base.model.id,
@@ -185,17 +200,3 @@ def _images_gone(model: ModelRow, support_set_id: str) -> GoneError:
         got=f"{model.id}, whose support set {support_set_id} was deleted",
         remedy="Create a support set with all classes with POST /v1/support-sets, and a job on it with POST /v1/jobs",
     )
-
-
-@contextmanager
-def _blobs_removed_on_failure(context: AppContext, set_id: str) -> Iterator[None]:
-    """Leave no bytes behind when the rows that would name them are not committed."""
-    try:
-        yield
-    except DATABASE_AWAY:
-        # The commit may have arrived although its answer did not, and rows without bytes are worse than bytes without rows.
-        raise
-    except BaseException:
-        with suppress(StoreUnavailableError, DiskFullError):
-            context.store.delete_prefix(blob_prefix(context, set_id))
-        raise

@@ -10,13 +10,21 @@ from fastapi import APIRouter, Query, Response
 from app.dependencies import RequestContextDep, require_scope
 from app.display_names import DisplayName
 from app.domain.access import Scope
-from app.domain.errors import ClassExistsError, GoneError, InterimModelError, ModelNotReadyError, NotFoundError
+from app.domain.errors import (
+    ClassExistsError,
+    GoneError,
+    IdempotencyConflictError,
+    InterimModelError,
+    ModelNotReadyError,
+    NotFoundError,
+)
 from app.health.metrics import MetricsDep
 from app.infra.clock import utc_now
 from app.jobs.answers import fields
-from app.jobs.service import JobModels
+from app.jobs.endpoints import IdempotencyKey
 from app.models.add_classes import add_classes
 from app.models.endpoints import PREFIX, ModelReference
+from app.models.repeated import ClassesRequest
 from app.models.schemas import AddedClassesAnswer
 from app.problem_details import problem_responses
 from app.support_sets.answers import count_images
@@ -35,6 +43,7 @@ router = APIRouter(tags=["models"], dependencies=[require_scope(Scope.TRAIN)])
         ModelNotReadyError,
         InterimModelError,
         ClassExistsError,
+        IdempotencyConflictError,
         BackboneUnavailableError,
         TooManyClassesError,
         SameTokensError,
@@ -50,6 +59,7 @@ async def add_model_classes(
     counted: MetricsDep,
     response: Response,
     name: Annotated[DisplayName, Query(description="What you call the new model; without it, as the old one")] = "",
+    idempotency_key: IdempotencyKey = None,
 ) -> AddedClassesAnswer:
     """Add classes to a model without a new fine-tuning: the job takes seconds, and publishes a new model.
 
@@ -61,10 +71,15 @@ async def add_model_classes(
     A fine-tuned backbone has seen the old images and not the new ones, so nothing is measured; `advice` of the new model says
     so. Images that cannot be used are named in `results`, and the others are taken; a class without any is refused (422). So
     are classes that the model has (409), and a model whose support set was deleted (410).
+
+    With an `Idempotency-Key`, the same request sent again returns the same job, with only the images that were kept in
+    `results`; another request with that key is refused (409).
     """
-    add = partial(add_classes, context, model, form, name, utc_now())
+    request = ClassesRequest(model, form, name, idempotency_key)
+    add = partial(add_classes, context, request, utc_now())
     added = await context.bounds.uploads.run(UPLOAD_BYTES + form.size_bytes, add)
-    count_images(added.received, counted)
-    job = fields(added.job, JobModels())
+    if not added.is_repeated:
+        count_images(added.results, counted)
+    job = fields(added.job, added.models)
     response.headers["Location"] = job["links"].self
-    return AddedClassesAnswer(**job, results=added.received.results, notices=added.received.notices)
+    return AddedClassesAnswer(**job, results=added.results, notices=added.notices)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -13,7 +13,7 @@ from app.infra.tables import SupportImageRow
 from app.support_sets.receive import Received
 from app.support_sets.schemas import ClassSummary, ImageLinks, LabelAdvice, StoredImage, SupportSetLinks, UploadAnswer
 from app.support_sets.service import SupportSetView
-from app.uploads.results import CREATED, overall_status
+from app.uploads.results import CREATED, ImageResult, overall_status
 from vtt_core.labels.advice import advise
 
 PREFIX = "/v1/support-sets"
@@ -48,14 +48,14 @@ def detail(view: SupportSetView, images: Sequence[SupportImageRow]) -> dict[str,
 def upload(received: Received, counted: Metrics, response: Response) -> UploadAnswer:
     """Return the answer to an upload, set its status and count its images."""
     response.status_code = overall_status(received.results)
-    count_images(received, counted)
+    count_images(received.results, counted)
     view = received.view
     return UploadAnswer(**summary(view), advice=_advice(view), results=received.results, notices=received.notices)
 
 
-def count_images(received: Received, counted: Metrics) -> None:
+def count_images(results: Iterable[ImageResult], counted: Metrics) -> None:
     """Count the images of an upload by what became of them."""
-    for result in received.results:
+    for result in results:
         counted.requests.received_images.labels("kept" if result.status == CREATED else result.code).inc(result.count)
 
 

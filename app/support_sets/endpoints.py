@@ -31,7 +31,7 @@ from app.domain.errors import (
 from app.health.metrics import MetricsDep
 from app.infra.clock import utc_now
 from app.problem_details import problem_responses
-from app.support_sets import answers, edits, receive, service
+from app.support_sets import answers, copies, edits, receive, service
 from app.support_sets.form_files import upload_limits
 from app.support_sets.schemas import (
     ClassChange,
@@ -193,6 +193,29 @@ def change_support_set(support_set_id: SupportSetId, change: SupportSetChange, c
     and needs no meaningful name. There is at most one.
     """
     return SupportSetDetail(**answers.detail(*service.change_support_set(context, support_set_id, change)))
+
+
+@router.post(
+    "/{support_set_id}/copy",
+    status_code=CREATED,
+    responses=problem_responses(NotFoundError, GoneError, QuotaExceededError, StoreUnavailableError, DiskFullError),
+)
+async def copy_support_set(
+    support_set_id: SupportSetId,
+    context: RequestContextDep,
+    response: Response,
+    name: Annotated[DisplayName, Query(description="What you call the copy; without it, as the original")] = "",
+) -> SupportSetDetail:
+    """Copy a support set with its images, groups and negative class, for example to change what a job has frozen.
+
+    No job has used the copy, so it can be changed. Its images have ids of their own, and quotas count them. Either set can be
+    deleted without the other.
+    """
+    source = await run_in_threadpool(copies.find_source, context, support_set_id)
+    copy = partial(copies.copy_support_set, context, source, name, utc_now())
+    made = await context.bounds.uploads.run(UPLOAD_BYTES + source.size_bytes, copy)
+    response.headers["Location"] = f"{router.prefix}/{made[0].row.id}"
+    return SupportSetDetail(**answers.detail(*made))
 
 
 @router.put(

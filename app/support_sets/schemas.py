@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
+from app.changes import Change
 from app.display_names import DisplayName, FileName
 from app.uploads.results import ImageResult
 
@@ -75,7 +76,7 @@ class LabelAdvice(BaseModel):
     prompt: str = Field(description="What the text encoder reads of the class", examples=["a photo of a AnnualCrop."])
     message: str = Field(description="Why the label makes a poor prompt")
     suggestion: str | None = Field(
-        description="A better label; null where only you can name the class. To change a label, send the images again under it",
+        description="A better label; null where only you can name the class. PATCH .../classes renames a class",
         examples=["annual crop"],
     )
 
@@ -85,18 +86,6 @@ class SupportSetDetail(SupportSetSummary):
 
     advice: list[LabelAdvice] = Field(description="Labels that make poor prompts, such as names of folders")
     images: list[StoredImage]
-
-
-class Change(BaseModel):
-    """Fields that change; what is not sent stays as it is."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1})
-
-    @model_validator(mode="after")
-    def _check_sent(self) -> Self:
-        if not self.model_fields_set:
-            raise ValueError(f"at least one of the fields {', '.join(type(self).model_fields)}")
-        return self
 
 
 class SupportSetChange(Change):

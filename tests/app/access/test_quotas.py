@@ -1,3 +1,5 @@
+import pytest
+
 from app.domain.access import Quotas
 from tests.app.access.conftest import MakeCaller
 from tests.fixtures.http_api import Api, encode_image
@@ -47,3 +49,14 @@ def test_query_images_have_a_rate_of_their_own(locked: Api, make_caller: MakeCal
     refused = locked.client.post("/predict", files=[*images, *images], data={"model": model})
     assert (refused.status_code, refused.json()["code"]) == (429, "access.rate_limited")
     assert int(refused.headers["Retry-After"]) >= 1
+
+
+@pytest.mark.parametrize("max_images", [2, 3])
+def test_a_copy_of_a_support_set_counts(locked: Api, make_caller: MakeCaller, max_images: int) -> None:
+    """Refused before a byte is copied where the tenant is full, and with nothing left where the copy does not fit."""
+    locked.client.headers.update(make_caller(quotas=Quotas(max_images=max_images)))
+    set_id = locked.upload()
+    before = locked.store_keys()
+    answer = locked.client.post(f"/v1/support-sets/{set_id}/copy")
+    assert (answer.status_code, answer.json()["code"]) == (403, "access.quota_exceeded")
+    assert (locked.store_keys(), len(locked.client.get("/v1/support-sets").json()["items"])) == (before, 1)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
@@ -162,3 +163,65 @@ def test_a_deleted_model_and_a_job_without_one_are_refused(api: Api, model_id: s
     assert add(api, model_id).status_code == 410
     assert add(api, api.start_job()).json()["code"] == "model.not_ready"
     assert add(api, "nothing").status_code == 404
+
+
+def add_once(api: Api, model_id: str, files: Any = BIRD, key: str = "k", **params: str) -> Response:
+    headers = {"Idempotency-Key": key}
+    return api.client.post(f"/v1/models/{model_id}/classes", files=files, params=params, headers=headers)
+
+
+def test_the_same_request_with_its_key_starts_one_job(api: Api, model_id: str) -> None:
+    sent = [*BIRD, ("bird", ("3.png", b"not an image"))]
+    first = add_once(api, model_id, sent)
+    before = left_behind(api)
+    again = add_once(api, model_id, sent)
+    assert (again.status_code, again.headers["Location"]) == (202, first.headers["Location"])
+    assert {**again.json(), "results": [], "notices": []} == {**first.json(), "results": [], "notices": []}
+    assert again.json()["results"] == first.json()["results"][:2]
+    assert "came before" in again.json()["notices"][0]
+    assert left_behind(api) == before
+
+
+def test_a_repeated_request_is_answered_after_the_model_and_its_images_are_gone(api: Api, model_id: str) -> None:
+    first = add_once(api, model_id).json()
+    published = api.publish(first["id"])
+    for path in (f"models/{model_id}", f"support-sets/{first['support_set_id']}"):
+        assert api.client.delete(f"/v1/{path}").status_code == 204
+    again = add_once(api, model_id).json()
+    assert (again["id"], again["state"], again["model_id"], again["results"]) == (first["id"], "succeeded", published, [])
+
+
+@pytest.mark.parametrize(
+    ("files", "params"),
+    [
+        ([("bird", ("1.png", encode_image(72))), BIRD[1]], {}),
+        ([("fish", BIRD[0][1]), BIRD[1]], {}),
+        (BIRD[:1], {}),
+        (BIRD, {"name": "other"}),
+    ],
+    ids=["other bytes", "another class", "fewer images", "another name"],
+)
+def test_another_request_with_a_key_that_came_before_is_refused(
+    api: Api, model_id: str, files: Any, params: dict[str, str]
+) -> None:
+    assert add_once(api, model_id).status_code == 202
+    before = left_behind(api)
+    answer = add_once(api, model_id, files, **params)
+    assert (answer.status_code, answer.json()["code"]) == (409, "idempotency.conflict")
+    assert left_behind(api) == before
+    assert add_once(api, model_id, files, key="another", **params).status_code == 202
+
+
+def test_a_key_of_a_new_job_is_none_of_added_classes(api: Api, model_id: str) -> None:
+    request = {"json": {"support_set_id": api.upload()}, "headers": {"Idempotency-Key": "k"}}
+    assert api.client.post("/v1/jobs", **request).status_code == 202
+    assert add_once(api, model_id).json()["code"] == "idempotency.conflict"
+
+
+def test_requests_with_one_key_at_the_same_time_start_one_job(api: Api, model_id: str) -> None:
+    before = left_behind(api)
+    with ThreadPoolExecutor(4) as pool:
+        answers = list(pool.map(lambda _: add_once(api, model_id), range(4)))
+    assert [answer.status_code for answer in answers] == [202] * 4
+    assert len({answer.json()["id"] for answer in answers}) == 1
+    assert left_behind(api) == (before[0] + 4, before[1] + 1)
