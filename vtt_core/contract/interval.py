@@ -86,7 +86,9 @@ def mcnemar_p_value(num_only_first: int, num_only_second: int) -> float:
         num_only_second: images that only the second classifies correctly.
     """
     number, fewer = num_only_first + num_only_second, min(num_only_first, num_only_second)
-    return min(1.0, 2 * sum(comb(number, place) for place in range(fewer + 1)) / 2**number)
+    as_unequal: int = 2 * sum(comb(number, place) for place in range(fewer + 1))
+    outcomes: int = 1 << number
+    return min(1.0, as_unequal / outcomes)
 
 
 @cache
