@@ -46,6 +46,7 @@ from vtt_core.contract.errors import (
     BackboneUnavailableError,
     GroupsError,
     NotAZipError,
+    UnknownClassesError,
     UnknownEncodingError,
     UnsupportedMethodError,
 )
@@ -86,6 +87,7 @@ EVALUATE_RESPONSES: dict[int | str, dict[str, Any]] = {
         GoneError,
         ModelNotReadyError,
         InvalidRequestError,
+        UnknownClassesError,
         NothingUsableError,
         GroupsError,
         NotAZipError,

@@ -13,7 +13,7 @@ from sqlalchemy.orm import Session
 from app.access.quotas import check_bytes, check_room_for_upload
 from app.dependencies import AppContext
 from app.domain.access import blob_folder
-from app.domain.errors import InvalidRequestError, PredictorNotReadyError
+from app.domain.errors import PredictorNotReadyError
 from app.domain.ids import EVALUATION_PREFIX, new_id
 from app.evaluations.kept_images import KeptImages
 from app.evaluations.measuring import Measuring
@@ -27,7 +27,7 @@ from app.uploads.form import SpooledForm
 from app.uploads.results import ImageResult
 from vtt_core.evaluation.compare import paired_difference
 from vtt_core.evaluation.evaluate import Judged, evaluate
-from vtt_core.evaluation.label_match import match_labels, unknown_notice
+from vtt_core.evaluation.label_match import check_known, unknown_notice
 
 MAX_MODELS = 8
 """Models that are evaluated on the same images in one wanted."""
@@ -92,13 +92,13 @@ def count_work(context: AppContext, models: Sequence[ModelRow], form: SpooledFor
 
     Raises:
         RequestTooLargeError: more images than an evaluation may have.
-        InvalidRequestError: a model knows none of the classes.
+        UnknownClassesError: a model knows none of the classes.
         GroupsError: the groups of the images cannot be read.
         RateLimitedError: the tenant has asked for more images in this minute than it may.
     """
     announced = look_ahead(form, context.settings.limits)
     for model in models:
-        _check_labels(model, announced.labels)
+        check_known(announced.labels, model.labels, model.id)
     number, caller = announced.num_images * len(models), context.caller
     context.rates.count("query images", caller.tenant_id, caller.quotas.max_predictions_per_minute, number)
     return number
@@ -215,16 +215,3 @@ def _notices(models: Sequence[ModelRow], judged: Sequence[Sequence[Judged]]) -> 
         unknown = Counter(image.sent_label for image in images if image.label is None)
         found.append(unknown_notice(unknown, model.labels, model.id))
     return [notice for notice in found if notice is not None]
-
-
-def _check_labels(model: ModelRow, labels: Sequence[str]) -> None:
-    if labels and not any(match_labels(labels, model.labels).values()):
-        raise InvalidRequestError(
-            expected=f"images of classes of {model.id}: {_listed(model.labels)}",
-            got=f"images of {_listed(labels)}",
-            remedy="Name the form fields, or the folders of the zip, like the classes of the model",
-        )
-
-
-def _listed(labels: Sequence[str]) -> str:
-    return ", ".join(map(repr, labels[:5])) + (f" and {len(labels) - 5} more" if len(labels) > 5 else "")

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 
+from vtt_core.contract.errors import UnknownClassesError
+
 NUM_NAMED = 5
 """Labels that a sentence names."""
 
@@ -20,6 +22,25 @@ def match_labels(sent: Iterable[str], labels: Sequence[str]) -> dict[str, str | 
     """
     folded = {label.casefold(): label for label in labels}
     return {label: label if label in labels else folded.get(label.casefold()) for label in sent}
+
+
+def check_known(sent: Sequence[str], labels: Sequence[str], whose: str) -> None:
+    """Refuse images none of which is of a class that a model knows.
+
+    Args:
+        sent: cleaned labels; none where no image has one.
+        labels: of the model.
+        whose: names the model.
+
+    Raises:
+        UnknownClassesError: it knows none of them.
+    """
+    if sent and not any(match_labels(sent, labels).values()):
+        raise UnknownClassesError(
+            expected=f"images of classes of {whose}: {_listed(labels)}",
+            got=f"images of {_listed(sent)}",
+            remedy="Name the form fields or folders like the classes of the model",
+        )
 
 
 def unknown_notice(counts: Mapping[str, int], labels: Sequence[str], whose: str) -> str | None:

@@ -151,7 +151,7 @@ def test_upper_and_lower_case_are_the_same(api: Api, model: str) -> None:
 
 def test_images_of_no_class_of_the_model_are_refused_before_any_is_read(api: Api, model: str) -> None:
     answer = evaluate(api, model, files(zebra=[b"no image"]))
-    assert (answer.status_code, answer.json()["code"]) == (422, "request.invalid")
+    assert (answer.status_code, answer.json()["code"]) == (422, "evaluation.unknown_classes")
     assert "'cat', 'dog'" in answer.json()["expected"]
     assert answer.json()["got"] == "images of 'zebra'"
 
