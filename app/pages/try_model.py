@@ -15,9 +15,10 @@ from app.domain.access import Scope
 from app.domain.errors import GoneError, NothingUsableError, PredictorNotReadyError
 from app.health.metrics import MetricsDep
 from app.infra.clock import utc_now
+from app.infra.job_repository import JobRepository
 from app.infra.model_repository import ModelRepository
 from app.infra.support_set_repository import SupportSetRepository
-from app.infra.tables import JobRow, ModelRow
+from app.infra.tables import ModelRow
 from app.models.endpoints import ModelReference
 from app.pages.page_route import PageRoute
 from app.pages.rendering import render
@@ -97,7 +98,7 @@ def _page(
 ) -> Response:
     with context.readers() as session:
         model = ModelRepository(session).resolve(reference)
-        job = session.get_one(JobRow, model.job_id)
+        job = JobRepository(session).get_even_deleted(model.job_id)
         try:
             support_set = SupportSetRepository(session).get(job.support_set_id)
         except GoneError:

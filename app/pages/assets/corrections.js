@@ -44,7 +44,7 @@ export class Corrections {
   }
 
   async #add(file, label) {
-    this.#copy ??= (await patiently(`${SETS}/${this.setId}/copy`, { method: "POST", json: {} })).id;
+    this.#copy ??= (await patiently(`${SETS}/${this.setId}/copy`, { method: "POST" })).id;
     const form = new FormData();
     form.append(label, file, file.name);
     const { results } = await patiently(`${SETS}/${this.#copy}/images`, { method: "POST", form });
