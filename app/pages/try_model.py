@@ -18,11 +18,10 @@ from app.infra.clock import utc_now
 from app.infra.job_repository import JobRepository
 from app.infra.model_repository import ModelRepository
 from app.infra.support_set_repository import SupportSetRepository
-from app.infra.tables import ModelRow
 from app.models.endpoints import ModelReference
+from app.pages.models import expected_of, name_of
 from app.pages.page_route import PageRoute
 from app.pages.rendering import render
-from app.pages.texts import text
 from app.pages.visits import check_upload
 from app.predictions import service as predictions
 from app.predictions.endpoints import count_images
@@ -109,9 +108,9 @@ def _page(
         "try.html.jinja",
         context,
         model=model,
-        name=model.name or text("try.unnamed"),
+        name=name_of(model),
         labels=model.labels,
-        expected=_expected(model),
+        expected=expected_of(model),
         set_id=support_set.id if support_set is not None and may_train else None,
         negative=support_set.negative_label if support_set is not None else None,
         why_no_set="gone" if may_train else "key",
@@ -120,9 +119,3 @@ def _page(
         accept=ACCEPT,
         answered=answered,
     )
-
-
-def _expected(model: ModelRow) -> dict[str, float] | None:
-    """Return the accuracy with its interval; None where it was not measured."""
-    expected: dict[str, float] | None = model.metrics.get("expected_accuracy")
-    return expected if expected is not None and expected.get("low") is not None else None
