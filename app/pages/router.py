@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
+from app.pages.about import router as about
 from app.pages.api_docs import router as api_docs
 from app.pages.assets import router as assets
 from app.pages.compare_models import router as compare_models
@@ -13,5 +14,5 @@ from app.pages.sign_in import router as sign_in
 from app.pages.try_model import router as try_model
 
 router = APIRouter()
-for part in (new_set, compare_models, models, try_model, sign_in, api_docs, assets):
+for part in (about, new_set, compare_models, models, try_model, sign_in, api_docs, assets):
     router.include_router(part)
