@@ -18,7 +18,7 @@ IMAGES ?=
 NAMES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-slow check fix
+.PHONY: help setup demo up test test-slow browser check fix
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -42,7 +42,12 @@ test: check ## check, then the tests of all kinds that are quick: about 5 minute
 	@rm -f .coverage
 	$(BIN)/python -m pytest $(PARALLEL) $(if $(COVERAGE),$(COVERED)) -m 'not slow'
 
-test-slow: $(STAMP) ## the other tests, and their coverage (with that of make test, if it ran with COVERAGE=1)
+browser: ## install Chromium for the tests of the pages, if there is none (as root on Debian or Ubuntu)
+	@command -v chromium > /dev/null || command -v chromium-browser > /dev/null || command -v google-chrome > /dev/null || { test "$$(id -u)" = 0 && command -v apt-get > /dev/null \
+		&& apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends chromium > /dev/null; } \
+		|| echo 'There is no Chromium, so the tests of the pages are left out. On Debian or Ubuntu: sudo apt-get install chromium'
+
+test-slow: $(STAMP) browser ## the other tests, and their coverage (with that of make test, if it ran with COVERAGE=1)
 	$(BIN)/python -m pytest $(PARALLEL) $(COVERED) --cov-append -m slow
 	$(BIN)/coverage report --sort=cover --skip-covered
 

@@ -13,6 +13,7 @@ from app.jobs.endpoints import router as jobs
 from app.models.alias_endpoints import router as aliases
 from app.models.class_endpoints import router as model_classes
 from app.models.endpoints import router as models
+from app.pages.router import every_role as api_pages
 from app.pages.router import router as pages
 from app.predictions.attention_endpoints import router as attention
 from app.predictions.endpoints import router as predictions
@@ -21,9 +22,9 @@ from app.support_sets.image_endpoints import router as support_images
 
 _CONTROL = (support_sets, support_images, jobs, models, model_classes, aliases, backbones, pages)
 _ROUTERS: dict[Role, tuple[APIRouter, ...]] = {
-    Role.ALL: (*_CONTROL, inspections, predictions, attention, evaluations, health),
-    Role.CONTROL: (*_CONTROL, health),
-    Role.PREDICT: (inspections, predictions, attention, evaluations, health),
+    Role.ALL: (*_CONTROL, inspections, predictions, attention, evaluations, health, api_pages),
+    Role.CONTROL: (*_CONTROL, health, api_pages),
+    Role.PREDICT: (inspections, predictions, attention, evaluations, health, api_pages),
 }
 
 

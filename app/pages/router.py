@@ -13,6 +13,11 @@ from app.pages.new_set import router as new_set
 from app.pages.sign_in import router as sign_in
 from app.pages.try_model import router as try_model
 
+every_role = APIRouter()
+"""The description of the API, which each role has of its own endpoints."""
+for part in (api_docs, assets):
+    every_role.include_router(part)
+
 router = APIRouter()
-for part in (about, new_set, compare_models, models, try_model, sign_in, api_docs, assets):
+for part in (about, new_set, compare_models, models, try_model, sign_in):
     router.include_router(part)

@@ -62,7 +62,7 @@ let count = 0;
 
 function said(looked, chosen) {
   if (chosen === "none") return t("try.looked.help");
-  if (!looked.is_tuned) return `${t("try.looked.said_only", { parts: inWords(looked.after) })} ${t("try.looked.same")}`;
+  if (!looked.is_tuned) return `${t("try.looked.said.only", { parts: inWords(looked.after) })} ${t("try.looked.same")}`;
   const moved = t("try.looked.moved", { percent: Math.round(100 * movedShare(looked.before, looked.after)) });
-  return `${t(`try.looked.said_${chosen}`, { parts: inWords(looked[chosen]) })} ${moved}`;
+  return `${t(`try.looked.said.${chosen}`, { parts: inWords(looked[chosen]) })} ${moved}`;
 }

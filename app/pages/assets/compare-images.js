@@ -36,7 +36,7 @@ class CompareImages extends HTMLElement {
     const models = new URLSearchParams([["model", one], ["model", other]]);
     const asked = new URLSearchParams([...models, ["name", this.querySelector("[name=name]").value || fallback]]);
     try {
-      const waited = (seconds, isAway) => this.#tell(seconds === 0 ? told : isAway ? t("offline") : t("compare.busy", { n: seconds }));
+      const waited = (seconds, isAway) => this.#tell(seconds === 0 ? told : isAway ? t("try.away") : t("try.busy", { n: seconds }));
       const { evaluations } = await patiently(`/v1/evaluations?${asked}`, { method: "POST", form }, waited);
       models.append("evaluation", evaluations.at(-1).id);
       location.assign(`/models/compare?${models}#result`);

@@ -83,7 +83,7 @@ class TryImages extends HTMLElement {
   }
 
   #wait(seconds, isAway) {
-    this.pause = seconds === 0 ? null : isAway ? t("offline") : t("try.busy", { n: Math.round(seconds) });
+    this.pause = seconds === 0 ? null : isAway ? t("try.away") : t("try.busy", { n: Math.round(seconds) });
     this.#showProgress();
   }
 

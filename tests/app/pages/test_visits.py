@@ -1,0 +1,60 @@
+"""No other site can send our forms, or send a browser away after one."""
+
+import pytest
+from fastapi.routing import APIRoute
+
+from app.pages.page_route import PageRoute
+from app.pages.visits import local_path
+from tests.app.pages.conftest import Browser
+from tests.fixtures.http_api import Api
+
+IDS = {"set_id": "set_none", "image_id": "img_none", "job_id": "job_none", "model": "mdl_none", "name": "best"}
+
+
+def form_routes() -> list[str]:
+    from app.pages.router import every_role, router
+
+    routes = [route for part in (router, every_role) for route in flat(part.routes)]
+    return sorted(route.path for route in routes if isinstance(route, PageRoute) and "POST" in route.methods)
+
+
+def flat(routes: list[object]) -> list[APIRoute]:
+    found: list[APIRoute] = []
+    for route in routes:
+        inner = getattr(route, "original_router", None)
+        found += flat(inner.routes) if inner is not None else [route] if isinstance(route, APIRoute) else []
+    return found
+
+
+def test_the_walk_finds_forms() -> None:
+    assert "/sign-in" in form_routes()
+
+
+@pytest.mark.parametrize("path", form_routes())
+@pytest.mark.parametrize("as_files", [False, True])
+def test_a_form_without_the_pages_value_is_refused(api: Api, browser: Browser, path: str, as_files: bool) -> None:
+    browser.open("/")
+    names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
+    url = path.format(**{name: IDS.get(name, "mdl_none") for name in names})
+    sent = {"files": {"archive": ("a.zip", b"PK")}} if as_files else {"data": {"name": "x"}}
+    answer = api.client.post(url, **sent, follow_redirects=False)  # type: ignore[arg-type]
+    assert answer.status_code == 403, answer.text[:500]
+    assert "a form of a page that this browser has just opened" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("wanted", "goes_to"),
+    [
+        ("/models?x=1", "/models?x=1"),
+        (None, "/"),
+        ("", "/"),
+        ("https://evil.example/", "/"),
+        ("//evil.example/", "/"),
+        ("/\\evil.example", "/"),
+        ("javascript:alert(1)", "/"),
+        ("/\r\nSet-Cookie: a=b", "/%0D%0ASet-Cookie%3A%20a%3Db"),
+    ],
+)
+def test_only_paths_of_this_service_follow_a_form(wanted: str | None, goes_to: str) -> None:
+    assert "\n" not in local_path(wanted)
+    assert local_path(wanted) == goes_to or (goes_to.startswith("/%0D") and local_path(wanted).startswith("/"))
