@@ -91,12 +91,14 @@ class Pair:
 def show_comparison(
     request: Request, context: RequestContextDep, model: ModelsQuery = None, evaluation: str | None = None
 ) -> Response:
-    """Show two models side by side; `evaluation` is that of the second one, whose images both have classified."""
+    """Show two models side by side, the older one first; `evaluation` is that of the second one, whose images both have classified."""
     references = list(dict.fromkeys(model or []))
     if len(references) != 2:
         return render(request, "compare-choose.html.jinja", context, num_chosen=len(references))
     with context.readers() as session:
-        rows = [ModelRepository(session).resolve(reference) for reference in references]
+        found = [ModelRepository(session).resolve(reference) for reference in references]
+        # In one order, whichever was ticked first, so that what was measured before is found again.
+        rows = sorted(found, key=lambda row: (row.created_at, row.id))
         listed = _common_evaluations(session, rows[0].id, rows[1].id)
         pair = _pair(session, rows[0].id, evaluation) if evaluation else None
     one, other = map(Side, rows)
