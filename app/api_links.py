@@ -15,6 +15,7 @@ _JOBS, _JOB = "/v1/jobs", "/v1/jobs/{job_id}"
 _MODELS, _MODEL = "/v1/models", "/v1/models/{model}"
 _ALIASES, _ALIAS = "/v1/aliases", "/v1/aliases/{name}"
 _NAME = "$response.body#/name"
+_EVALUATIONS, _EVALUATION = "/v1/evaluations", "/v1/evaluations/{evaluation_id}"
 _ID, _FIRST_ID, _NEXT = "$response.body#/id", "$response.body#/items/0/id", "$response.body#/next_cursor"
 
 
@@ -58,14 +59,26 @@ def _model_links(model_id: str) -> dict[str, Link]:
         "get_model": Link(f"get {_MODEL}", where),
         "predict_with_model": Link(f"post {_MODEL}/predict", where),
         "predict": Link("post /predict", body=where),
+        "show_attention": Link(f"post {_MODEL}/attention", where),
         "export_adapter": Link(f"get {_MODEL}/exports/adapter", where),
         "export_report": Link(f"get {_MODEL}/exports/report", where),
         "change_model": Link(f"patch {_MODEL}", where),
         "pin_model": Link(f"put {_MODEL}/pin", where),
         "unpin_model": Link(f"delete {_MODEL}/pin", where),
         "point_alias": Link(f"put {_ALIAS}", body={"model_id": model_id}),
+        "evaluate_model": Link(f"post {_MODEL}/evaluations", where),
+        "evaluate_models": Link(f"post {_EVALUATIONS}", where),
+        "list_model_evaluations": Link(f"get {_MODEL}/evaluations", where),
         "add_model_classes": Link(f"post {_MODEL}/classes", where),
         "delete_model": Link(f"delete {_MODEL}", where),
+    }
+
+
+def _evaluation_links(evaluation_id: str) -> dict[str, Link]:
+    where = {"evaluation_id": evaluation_id}
+    return {
+        "get_evaluation": Link(f"get {_EVALUATION}", where),
+        "delete_evaluation": Link(f"delete {_EVALUATION}", where),
     }
 
 
@@ -94,6 +107,7 @@ _UPLOADED = {
 _SHOWN_SET = {**_UPLOADED, **_image_links("$response.body#/images/0/id")}
 _OPEN_SET = {name: _SHOWN_SET[name] for name in ("get_image", "get_thumbnail", "change_image", "remove_image")}
 """Of a set that was just changed or copied, so that no job has frozen it yet."""
+_EVALUATED = _evaluation_links("$response.body#/evaluations/0/id")
 _MODEL_OF_JOB = {name: link for name, link in _model_links("$response.body#/model_id").items() if name != "delete_model"}
 
 
@@ -128,6 +142,15 @@ LINKS: dict[tuple[str, str], dict[str, Link]] = {
     (f"put {_ALIAS}", "200"): _alias_links(_NAME),
     (f"get {_ALIAS}", "200"): _alias_links(_NAME),
     (f"get {_ALIASES}", "200"): _alias_links("$response.body#/items/0/name") | _next_page(_ALIASES),
+    **{(f"post {path}", status): _EVALUATED for path in (_EVALUATIONS, f"{_MODEL}/evaluations") for status in ("201", "207")},
+    (f"get {_EVALUATIONS}", "200"): _evaluation_links(_FIRST_ID) | _next_page(_EVALUATIONS),
+    (f"get {_MODEL}/evaluations", "200"): _evaluation_links(_FIRST_ID),
+    (f"get {_EVALUATION}", "200"): {
+        **_evaluation_links(_ID),
+        "get_evaluation_image": Link(
+            f"get {_EVALUATION}/images/{{image_id}}", {"evaluation_id": _ID, "image_id": "$response.body#/images/0/id"}
+        ),
+    },
 }
 """(method and path, status) -> the links of that answer by name."""
 

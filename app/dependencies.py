@@ -114,7 +114,7 @@ async def _request_context(request: Request, shared: AppContextDep, caller: Call
     path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
     route = request.scope["route"].path
     # A prediction changes nothing, though it may be kept for some days; nor does a report.
-    action = None if route.endswith(("/predict", "/report")) else f"{request.method} {route}"
+    action = None if route.endswith(("/predict", "/report", "/attention", "/try")) else f"{request.method} {route}"
     address = request.client.host if request.client is not None else None
     return replace(
         shared,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from app.backbones.endpoints import router as backbones
+from app.evaluations.endpoints import router as evaluations
 from app.health.endpoints import router as health
 from app.infra.settings import Role
 from app.inspections.endpoints import router as inspections
@@ -14,15 +15,16 @@ from app.models.class_endpoints import router as model_classes
 from app.models.endpoints import router as models
 from app.pages.router import every_role as api_pages
 from app.pages.router import router as pages
+from app.predictions.attention_endpoints import router as attention
 from app.predictions.endpoints import router as predictions
 from app.support_sets.endpoints import router as support_sets
 from app.support_sets.image_endpoints import router as support_images
 
 _CONTROL = (support_sets, support_images, jobs, models, model_classes, aliases, backbones, pages)
 _ROUTERS: dict[Role, tuple[APIRouter, ...]] = {
-    Role.ALL: (*_CONTROL, inspections, predictions, health, api_pages),
+    Role.ALL: (*_CONTROL, inspections, predictions, attention, evaluations, health, api_pages),
     Role.CONTROL: (*_CONTROL, health, api_pages),
-    Role.PREDICT: (inspections, predictions, health, api_pages),
+    Role.PREDICT: (inspections, predictions, attention, evaluations, health, api_pages),
 }
 
 

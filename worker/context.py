@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
+from importlib.metadata import version
 
 from app.infra.clock import utc_now
 from app.infra.database import SessionFactory, make_engine, make_session_factory, migrate
@@ -22,6 +23,9 @@ from vtt_core.fusion.scan_choice import prefer_scan
 from worker.backbones import BackboneCache
 from worker.benchmark_cache import BenchmarkCache
 from worker.metrics import WorkerMetrics
+
+VERSIONS = {name: version(name) for name in ("vtt-service", "torch")}
+"""What the worker tells of its versions."""
 
 
 @dataclass
@@ -54,6 +58,9 @@ class WorkerContext:
             cached_backbone_ids=weights.cached(),
             failed_backbone_ids=weights.failed(),
             is_offline=weights.is_offline,
+            scan=self.backbones.scan.name,
+            scan_reason=self.backbones.scan.reason,
+            versions=VERSIONS,
         )
 
 

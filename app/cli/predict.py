@@ -22,33 +22,38 @@ NUM_RANKED, NUM_OF_SET = 3, 5
 USUAL_OPTIONS = AnswerOptions()
 
 
-def _a_number(share: float) -> float:
-    if math.isnan(share):  # it passes any comparison with bounds
+def _a_number(share: float | None) -> float | None:
+    if share is not None and math.isnan(share):  # it passes any comparison with bounds
         raise typer.BadParameter("nan is no number.")
     return share
+
+
+CoverageOption = Annotated[
+    float,
+    typer.Option(
+        min=COVERAGE_RANGE[0],
+        max=COVERAGE_RANGE[1],
+        callback=_a_number,
+        help="Share of images whose true class should be in the prediction set.",
+    ),
+]
+FalseRejectsOption = Annotated[
+    float | None,
+    typer.Option(
+        min=FALSE_REJECTS_RANGE[0],
+        max=FALSE_REJECTS_RANGE[1],
+        callback=_a_number,
+        show_default=str(DEFAULT_FALSE_REJECTS),
+        help="Share of images of the classes that may be taken for none of them.",
+    ),
+]
 
 
 def predict(
     adapter: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `vtt adapt` wrote.")],
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Images to classify.")],
-    coverage: Annotated[
-        float,
-        typer.Option(
-            min=COVERAGE_RANGE[0],
-            max=COVERAGE_RANGE[1],
-            callback=_a_number,
-            help="Share of images whose true class should be in the prediction set.",
-        ),
-    ] = DEFAULT_COVERAGE,
-    false_rejects: Annotated[
-        float,
-        typer.Option(
-            min=FALSE_REJECTS_RANGE[0],
-            max=FALSE_REJECTS_RANGE[1],
-            callback=_a_number,
-            help="Share of images of the classes that may be taken for none of them.",
-        ),
-    ] = DEFAULT_FALSE_REJECTS,
+    coverage: CoverageOption = DEFAULT_COVERAGE,
+    false_rejects: FalseRejectsOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> None:
@@ -56,7 +61,7 @@ def predict(
 
     Images that cannot be used are named, the others are classified, and the exit code is 2.
     """
-    results = run_predict(adapter, images, device=device, options=AnswerOptions(coverage, false_rejects))
+    results = run_predict(adapter, images, device=device, options=options_of(coverage, false_rejects))
     if as_json:
         write_json({"predictions": results})
     else:
@@ -65,6 +70,11 @@ def predict(
                 typer.echo(f"{result['image']}: {in_words(result)}")
     if any("error" in result for result in results):
         raise typer.Exit(BAD_INPUT_EXIT)
+
+
+def options_of(coverage: float, false_rejects: float | None) -> AnswerOptions:
+    """Return what an adapter is asked for; None is the usual share of false rejects."""
+    return AnswerOptions(coverage, DEFAULT_FALSE_REJECTS if false_rejects is None else false_rejects)
 
 
 def run_predict(

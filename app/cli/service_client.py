@@ -1,11 +1,12 @@
-"""A client of the REST API, for the demo."""
+"""A client of the REST API, for commands."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, BinaryIO, Self
+from urllib.parse import quote
 
 import httpx
 
@@ -21,10 +22,12 @@ class ServiceClient:
     Args:
         url: address that `vtt up` prints.
         transport: sends the requests; None for the network.
+        key: API key; None where the service asks for none.
     """
 
-    def __init__(self, url: str, transport: httpx.BaseTransport | None = None) -> None:
-        self._http = httpx.Client(base_url=url, timeout=TIMEOUT_SECONDS, trust_env=False, transport=transport)
+    def __init__(self, url: str, transport: httpx.BaseTransport | None = None, key: str | None = None) -> None:
+        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        self._http = httpx.Client(base_url=url, timeout=TIMEOUT_SECONDS, trust_env=False, transport=transport, headers=headers)
 
     def __enter__(self) -> Self:
         """Use the connection."""
@@ -77,6 +80,31 @@ class ServiceClient:
         """Classify images; return a result for each, in their order."""
         parts = [("images", (image.name.rsplit("/", 1)[-1], image.encoded)) for image in images]
         return list(_checked(self._http.post(f"/v1/models/{model_id}/predict", files=parts))["predictions"])
+
+    def evaluate(self, model: str, archive: BinaryIO, parameters: dict[str, Any]) -> dict[str, Any]:
+        """Measure a model on the images of a zip with a folder per class; return the answer.
+
+        Args:
+            model: id or alias.
+            archive: the zip.
+            parameters: of the request.
+
+        Raises:
+            ServiceRefusedError: the service refuses, or does not answer.
+        """
+        sent = {"archive": ("images.zip", archive, "application/zip")}
+        waiting = httpx.Timeout(TIMEOUT_SECONDS, read=None)  # the answer comes when all images have been classified
+        try:
+            answer = self._http.post(
+                f"/v1/models/{quote(model, safe='')}/evaluations", files=sent, params=parameters, timeout=waiting
+            )
+        except httpx.TransportError as error:
+            raise ServiceRefusedError(
+                expected=f"a service that answers on {self._http.base_url}",
+                got=type(error).__name__,
+                remedy="Start one with vtt up, or name it with --url",
+            ) from error
+        return _checked(answer)
 
 
 def _parse_events(lines: Iterator[str]) -> Iterator[tuple[str, str, dict[str, Any]]]:

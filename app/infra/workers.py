@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import redis
@@ -32,6 +33,12 @@ class LiveWorker:
     """Backbones whose weights it could not download lately."""
     is_offline: bool = False
     """Whether it never downloads weights."""
+    scan: str = ""
+    """Which code runs the scan of VtT's fusion on its device; empty in workers of earlier releases."""
+    scan_reason: str = ""
+    """Why this one, for people."""
+    versions: Mapping[str, str] = field(default_factory=dict)
+    """Version of the service and of torch in this process, by name."""
 
     @property
     def host(self) -> str:

@@ -39,23 +39,25 @@ from vtt_core.contract.serving import DEFAULT_COVERAGE, DEFAULT_FALSE_REJECTS
 
 router = APIRouter(tags=["predictions"], dependencies=[require_scope(Scope.PREDICT)])
 
+ERRORS = (
+    NotFoundError,
+    GoneError,
+    ModelNotReadyError,
+    MalformedRequestError,
+    UnsupportedMediaTypeError,
+    RequestTooLargeError,
+    PredictorNotReadyError,
+    BackboneUnavailableError,
+    BackboneMismatchError,
+    BlobMissingError,
+    StoreUnavailableError,
+    DiskFullError,
+)
+"""What whoever sends query images may be told."""
+
 RESPONSES: dict[int | str, dict[str, Any]] = {
     MULTI_STATUS: {"model": PredictAnswer, "description": "Some images could not be read; `predictions` says which and why"},
-    **problem_responses(
-        NotFoundError,
-        GoneError,
-        ModelNotReadyError,
-        NothingUsableError,
-        MalformedRequestError,
-        UnsupportedMediaTypeError,
-        RequestTooLargeError,
-        PredictorNotReadyError,
-        BackboneUnavailableError,
-        BackboneMismatchError,
-        BlobMissingError,
-        StoreUnavailableError,
-        DiskFullError,
-    ),
+    **problem_responses(*ERRORS, NothingUsableError),
 }
 
 
@@ -137,9 +139,14 @@ async def predict(
         return _answer(await context.bounds.predictions.run(len(form.files), answer_form), counted, response)
 
 
-def _answer(answer: service.Answer, counted: Metrics, response: Response) -> PredictAnswer:
+def count_images(answer: service.Answer, counted: Metrics) -> None:
+    """Count the images of an answer, for the metrics."""
     for prediction in answer.predictions:
         counted.requests.predicted_images.labels(prediction.code or "answered").inc()
+
+
+def _answer(answer: service.Answer, counted: Metrics, response: Response) -> PredictAnswer:
+    count_images(answer, counted)
     if any(prediction.status != ANSWERED for prediction in answer.predictions):
         response.status_code = MULTI_STATUS
     model = PredictingModel(id=answer.model.id, name=answer.model.name, backbone=answer.model.backbone_id)

@@ -8,7 +8,7 @@ from typing import Self
 from pydantic import BaseModel, Field
 
 from vtt_core.contract.errors import VttError
-from vtt_core.contract.serving import Prediction
+from vtt_core.contract.serving import AttentionGrids, Prediction
 
 ANSWERED = 200
 REFUSED = 422
@@ -92,3 +92,40 @@ class PredictAnswer(BaseModel):
 
     model: PredictingModel
     predictions: list[ImagePrediction]
+
+
+class AttentionAnswer(BaseModel):
+    """How much each part of an image has to do with what is read of it, before and after the training."""
+
+    model: PredictingModel
+    file: str = Field(description="Name as sent", examples=["field.jpg"])
+    rows: int = Field(description="Rows of a grid", examples=[14])
+    columns: int = Field(description="Columns of a grid", examples=[14])
+    before: list[list[float]] = Field(
+        description="Of the unchanged backbone: share of each part, from the top left, row by row; they sum to 1. The grid "
+        "covers the whole image, upright; the backbone reads it squashed to a square",
+        examples=[[[0.1, 0.2], [0.3, 0.4]]],
+    )
+    after: list[list[float]] = Field(description="The same of the model", examples=[[[0.2, 0.2], [0.2, 0.4]]])
+    is_tuned: bool = Field(
+        description="Whether the model has fine-tuned how images are read. If not, `after` is the same as `before`"
+    )
+    is_rollout: bool = Field(
+        description="Whether attention was followed through all blocks of the vision tower (CLIP); if not, it is that of the "
+        "pooling at its end (SigLIP2, PE-Core)"
+    )
+
+    @classmethod
+    def of(cls, model: PredictingModel, file: str, grids: AttentionGrids) -> Self:
+        """Return the answer for one image."""
+        before, after = ([list(row) for row in grid] for grid in (grids.before, grids.after))
+        return cls(
+            model=model,
+            file=file,
+            rows=len(before),
+            columns=len(before[0]),
+            before=before,
+            after=after,
+            is_tuned=grids.is_tuned,
+            is_rollout=grids.is_rollout,
+        )

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from threading import Lock
+from typing import Any
 
 from app.dependencies import AppContext
 from app.display_names import shown_file_name
@@ -19,7 +21,7 @@ from app.uploads.form import FormLimits, FormPart, SpooledForm
 from app.uploads.form_request import image_bytes
 from vtt_core.contract.errors import VttError
 from vtt_core.contract.limits import Limits
-from vtt_core.contract.serving import DEFAULT_FALSE_REJECTS, AnswerOptions
+from vtt_core.contract.serving import DEFAULT_FALSE_REJECTS, AnswerOptions, PredictionEngine
 
 IMAGES_FIELD = "images"
 MODEL_FIELD = "model"
@@ -98,7 +100,7 @@ def predict(context: AppContext, reference: str, form: SpooledForm, asked: Asked
     """
     with context.readers() as session:
         model = ModelRepository(session).resolve(reference)
-    _check_fields(form, context.settings.limits)
+    check_fields(form, context.settings.limits.max_query_images)
     caller = context.caller
     context.rates.count("query images", caller.tenant_id, caller.quotas.max_predictions_per_minute, len(form.files))
     predictions = _answers(context, model, form, asked.options(model))
@@ -113,7 +115,13 @@ def predict(context: AppContext, reference: str, form: SpooledForm, asked: Asked
     return Answer(model, predictions)
 
 
-def _check_fields(form: SpooledForm, limits: Limits) -> None:
+def check_fields(form: SpooledForm, most: int) -> None:
+    """Refuse a form of other fields than images, of none, or of more than `most`.
+
+    Raises:
+        InvalidRequestError: no image came, or under another field name.
+        RequestTooLargeError: more images than a request may have.
+    """
     misnamed = [part for part in form.files if part.field_name != IMAGES_FIELD]
     misnamed += [part for part in form.texts if part.field_name != MODEL_FIELD]
     if misnamed or not form.files:
@@ -122,9 +130,9 @@ def _check_fields(form: SpooledForm, limits: Limits) -> None:
             got=_described(misnamed[0]) if misnamed else "a form without files",
             remedy=f"Name the field of every image `{IMAGES_FIELD}` (with curl: -F {IMAGES_FIELD}=@photo.jpg)",
         )
-    if len(form.files) > limits.max_query_images:
+    if len(form.files) > most:
         raise RequestTooLargeError(
-            expected=f"at most {limits.max_query_images} images in a request",
+            expected="one image in a request" if most == 1 else f"at most {most} images in a request",
             got=f"{len(form.files)} images",
             remedy="Send the images in several requests",
         )
@@ -138,12 +146,9 @@ def _described(part: FormPart) -> str:
 def _answers(context: AppContext, model: ModelRow, form: SpooledForm, options: AnswerOptions) -> list[ImagePrediction]:
     """Return the prediction for each image, or why it could not be read."""
     assert context.predictor is not None
-    engine, limits = context.predictor.engine, context.settings.limits
+    engine = context.predictor.engine
     names = [shown_file_name(part.file_name or "") for part in form.files]
-    spool_lock = Lock()
-    read = engine.read_images(
-        model.backbone_id, [partial(_read, form, part, limits, spool_lock) for part in form.files], limits
-    )
+    read = read_images(engine, model, form, context.settings.limits)
     engine.set_pinned(model.id, model.is_pinned)
     images = [image for image in read if not isinstance(image, VttError)]
     load_files = partial(read_adapter, context, model)
@@ -152,6 +157,14 @@ def _answers(context: AppContext, model: ModelRow, form: SpooledForm, options: A
         ImagePrediction.refused(name, image) if isinstance(image, VttError) else ImagePrediction.answered(name, next(answers))
         for name, image in zip(names, read, strict=True)
     ]
+
+
+def read_images(engine: PredictionEngine, model: ModelRow, form: SpooledForm, limits: Limits) -> Sequence[Any | VttError]:
+    """Return each image of a form as the model's backbone reads it, or why it cannot be used."""
+    spool_lock = Lock()
+    return engine.read_images(
+        model.backbone_id, [partial(_read, form, part, limits, spool_lock) for part in form.files], limits
+    )
 
 
 def _read(form: SpooledForm, part: FormPart, limits: Limits, spool_lock: Lock) -> bytes:

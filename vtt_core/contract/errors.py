@@ -32,6 +32,7 @@ VttError
 │   │   ├── DuplicateImageError           support_set.duplicate_image
 │   │   ├── ConflictingLabelsError        support_set.conflicting_labels
 │   │   └── SeveralProblemsError          support_set.several_problems
+│   ├── UnknownClassesError               evaluation.unknown_classes: a model knows none of the classes of its query images
 │   ├── GroupsError                       groups.invalid: groups of images, such as patients
 │   ├── DatasetError                      a public data set on disk
 │   │   ├── UnknownDatasetError           dataset.unknown
@@ -301,6 +302,13 @@ class SeveralProblemsError(SupportSetError):
 
     code = "support_set.several_problems"
     title = "Several classes cannot be used"
+
+
+class UnknownClassesError(InputError):
+    """A model knows none of the classes of the images that it is to be measured on."""
+
+    code = "evaluation.unknown_classes"
+    title = "Classes that the model does not know"
 
 
 class GroupsError(InputError):

@@ -48,6 +48,24 @@ class Prediction:
     """What the set promises: the wanted coverage, or the largest that the support images allow."""
 
 
+Grid = tuple[tuple[float, ...], ...]
+"""A number for each part of an image, by rows."""
+
+
+@dataclass(frozen=True)
+class AttentionGrids:
+    """How much of the image feature comes from each part of an image. A grid covers the whole image and sums to 1."""
+
+    before: Grid
+    """Of the unchanged backbone."""
+    after: Grid
+    """Of the model."""
+    is_tuned: bool
+    """Whether the model has another vision tower than the backbone; if not, both grids are the same."""
+    is_rollout: bool
+    """Whether attention was followed through all blocks (CLIP). If not, it is that of the pooling (SigLIP, PE-Core)."""
+
+
 @dataclass(frozen=True)
 class ResidentAdapter:
     """An adapter in memory."""
@@ -104,6 +122,9 @@ class PredictionEngine(Protocol):
         options: AnswerOptions = AnswerOptions(),  # noqa: B008  (frozen)
     ) -> Sequence[Prediction]:
         """Classify images."""
+
+    def attention(self, model_id: str, backbone_id: str, load_files: LoadFiles, image: Any) -> AttentionGrids:
+        """Say where the model looked in an image that `read_images` gave."""
 
     def inspect(
         self, backbone_id: str, labels: Sequence[str], images: Sequence[ImageToInspect], limits: Limits

@@ -27,6 +27,7 @@ from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
 from vtt_core.contract.serving import (
     AdapterCounts,
     AnswerOptions,
+    AttentionGrids,
     BatchCounts,
     LoadFiles,
     Prediction,
@@ -41,6 +42,7 @@ from vtt_core.serving.adapter_cache import AdapterCache
 from vtt_core.serving.batcher import Batcher, Batching
 from vtt_core.serving.mixed_lora import MixedLora
 from vtt_core.serving.served import Precision, ServedAdapter, make_served
+from vtt_core.serving.where_it_looked import where_it_looked
 
 
 @dataclass(frozen=True)
@@ -160,6 +162,17 @@ class Engine:
         adapter = self.adapter(model_id, backbone_id, load_files)
         futures = self._batcher(backbone_id).submit([BatchItem(image, adapter) for image in images])
         return [adapter.answer(future.result(), options) for future in futures]
+
+    def attention(self, model_id: str, backbone_id: str, load_files: LoadFiles, image: Tensor) -> AttentionGrids:
+        """Say where the backbone, and the model, looked in an image; in the caller's thread, beside predictions.
+
+        The arguments are those of `predict`, and so are the errors, with one more.
+
+        Raises:
+            UnsupportedBackboneError: the backbone's vision tower does not gather an image by attention.
+        """
+        adapter = self.adapter(model_id, backbone_id, load_files)
+        return where_it_looked(self._backbone(backbone_id), adapter, image)
 
     def inspect(
         self, backbone_id: str, labels: Sequence[str], images: Sequence[ImageToInspect], limits: Limits = DEFAULT_LIMITS

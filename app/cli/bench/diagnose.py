@@ -177,8 +177,8 @@ def attention(
     """
     # torch takes seconds to import; other commands do without.
     from vtt_core.adapter.files import load_adapter  # noqa: PLC0415
+    from vtt_core.backbones.attention import class_attention  # noqa: PLC0415
     from vtt_core.backbones.load import load_backbone  # noqa: PLC0415
-    from vtt_core.bench.diagnostics.attention import class_attention  # noqa: PLC0415
 
     check_matplotlib()
     loaded = load_adapter(adapter)

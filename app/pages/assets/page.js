@@ -36,7 +36,10 @@ export async function api(path, { method = "GET", json, form, headers = {} } = {
   const answer = await fetch(path, { method, headers: sent, body: json !== undefined ? JSON.stringify(json) : form });
   if (answer.status === 401) location.assign(`/sign-in?next=${encodeURIComponent(location.pathname)}`);
   const body = answer.status === 204 ? null : await answer.json().catch(() => ({}));
-  if (!answer.ok) throw new Problem(body ?? {}, answer.status);
+  if (!answer.ok) {
+    const problem = new Problem(body ?? {}, answer.status);
+    throw Object.assign(problem, { retryAfter: Number(answer.headers.get("Retry-After")) || 5 });
+  }
   return body;
 }
 

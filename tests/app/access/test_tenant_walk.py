@@ -22,15 +22,18 @@ BODIES: dict[str, dict[str, object]] = {
     "PATCH /v1/models/{model}": {"json": {"false_rejects": 0.02}},
     "POST /v1/models/{model}/classes": {"files": [("bird", IMAGE)]},
     "POST /v1/models/{model}/predict": {"files": [("images", IMAGE)]},
+    "POST /v1/models/{model}/attention": {"files": [("images", IMAGE)]},
+    "POST /v1/models/{model}/evaluations": {"files": [("cat", IMAGE)]},
 }
 """What else a request needs to reach the id."""
 IN_THE_BODY = {
     "POST /v1/jobs": lambda ids: {"json": {"support_set_id": ids["support_set_id"]}},
     "PUT /v1/aliases/{name}": lambda ids: {"json": {"model_id": ids["model"]}},
+    "POST /v1/evaluations": lambda ids: {"files": [("cat", IMAGE)], "params": {"model": ids["model"]}},
     "POST /predict": lambda ids: {"files": [("images", IMAGE)], "data": {"model": ids["model"]}},
 }
-"""Endpoints that take an id in the body."""
-LISTS = ("/v1/support-sets", "/v1/jobs", "/v1/models", "/v1/aliases")
+"""Endpoints that take an id in the body, or as a parameter."""
+LISTS = ("/v1/support-sets", "/v1/jobs", "/v1/models", "/v1/aliases", "/v1/evaluations")
 NO_IDS = {
     "POST /v1/support-sets",
     "GET /v1/backbones",
@@ -55,7 +58,10 @@ def owned(locked: Api, make_caller: MakeCaller) -> dict[str, str]:
     support_set = locked.client.get(f"/v1/jobs/{job}").json()["support_set_id"]
     image = locked.client.get(f"/v1/support-sets/{support_set}").json()["images"][0]["id"]
     assert locked.client.put("/v1/aliases/best", json={"model_id": model}).status_code == 200
-    return {"support_set_id": support_set, "image_id": image, "job_id": job, "model": model, "name": "best"}
+    evaluated = locked.client.post(f"/v1/models/{model}/evaluations?keep_images=true", files=[("cat", IMAGE)])
+    evaluation = evaluated.json()["evaluations"][0]["id"]
+    ids = {"support_set_id": support_set, "image_id": image, "job_id": job, "model": model, "name": "best"}
+    return ids | {"evaluation_id": evaluation}
 
 
 @pytest.mark.parametrize("model_reference", ["model", "name", "job_id"])
@@ -63,6 +69,7 @@ def test_every_endpoint_answers_404_to_another_tenant(
     locked: Api, owned: dict[str, str], make_caller: MakeCaller, model_reference: str
 ) -> None:
     """A model is asked for by its id, by its alias and by its job's id."""
+    kept_image = locked.client.get(f"/v1/evaluations/{owned['evaluation_id']}").json()["images"][0]["id"]
     stranger = make_caller("second")
     ids = owned | {"model": owned[model_reference]}
     walked = {}
@@ -71,7 +78,8 @@ def test_every_endpoint_answers_404_to_another_tenant(
             continue
         method, path = endpoint.split()
         extra = IN_THE_BODY[endpoint](ids) if endpoint in IN_THE_BODY else BODIES.get(endpoint, {})
-        answer = locked.client.request(method, path.format(**ids), headers=stranger, **extra)
+        where = ids | {"image_id": kept_image} if "{evaluation_id}" in path else ids
+        answer = locked.client.request(method, path.format(**where), headers=stranger, **extra)
         walked[endpoint] = (answer.status_code, answer.json()["code"])
     print(f"\nasked with another tenant's ids, the model by its {model_reference}:")
     for endpoint, (status, code) in walked.items():
@@ -121,4 +129,5 @@ def test_who_changed_what_is_in_the_audit_log(locked: Api, owned: dict[str, str]
         ("POST /v1/support-sets", [owned["support_set_id"]]),
         ("POST /v1/jobs", [owned["job_id"]]),
         ("PUT /v1/aliases/{name}", ["best"]),
+        ("POST /v1/models/{model}/evaluations", [owned["evaluation_id"]]),
     ]

@@ -1,1 +1,1 @@
-"""Diagnostics of a backbone before and after fine-tuning: lost text layers, attention of the class token."""
+"""Diagnostics of a backbone before and after fine-tuning: lost text layers."""

@@ -8,10 +8,10 @@ from PIL import Image
 
 from tests.fixtures.tiny_backbones import tiny_backbone as tiny_backbone_of
 from vtt_core.adapter.files import Adapter
+from vtt_core.backbones.attention import class_attention, rollout
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.preprocess import preprocess
 from vtt_core.backbones.timm_vision_tower import TimmVisionTower
-from vtt_core.bench.diagnostics.attention import class_attention, rollout
 from vtt_core.contract.errors import InputError, UnsupportedBackboneError
 from vtt_core.lora.layers import TowerLora
 

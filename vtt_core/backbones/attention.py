@@ -1,4 +1,4 @@
-"""The class token's attention to an image's patches, in the frozen vision tower or with a LoRA.
+"""Where a vision tower looks: the class token's attention to an image's patches, frozen or with a LoRA.
 
 For a tower that pools its tokens by attention (SigLIP2, PE-Core), it is the attention of the pooling.
 
@@ -21,7 +21,6 @@ from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.preprocess import preprocess
 from vtt_core.backbones.towers import AnyLora
 from vtt_core.contract.errors import InputError, UnsupportedBackboneError
-from vtt_core.lora.layers import TowerLora
 
 
 @runtime_checkable
@@ -45,17 +44,17 @@ class PoolingTower(Protocol):
 def class_attention(
     backbone: Backbone,
     images: Sequence[Image.Image],
-    lora: TowerLora | None = None,
+    lora: AnyLora | None = None,
     prompts_JPW: Tensor | None = None,
     *,
     layer: int | None = None,
     is_rollout: bool = False,
 ) -> Tensor:
-    """Return maps_BGG: the class token's attention to each patch. With itself and the prompts, it sums to 1.
+    """Return maps_BGG of images of any size, which are preprocessed here; see `attention_maps`.
 
     Args:
         backbone: frozen.
-        images: RGB, of any size. They are preprocessed here.
+        images: RGB.
         lora: low-rank layers of the vision tower, or None for the frozen tower.
         prompts_JPW: extra tokens for its first blocks, or None.
         layer: block to show, from 1; None for the last.
@@ -65,8 +64,24 @@ def class_attention(
         InputError: the tower has no such layer.
         UnsupportedBackboneError: the tower has neither a class token nor attention pooling, or it pools and a layer was chosen.
     """
-    tower = backbone.vision_tower
     pixels_B3HW = preprocess(images, backbone.preprocessing).to(backbone.device, backbone.dtype)
+    return attention_maps(backbone, pixels_B3HW, lora, prompts_JPW, layer=layer, is_rollout=is_rollout)
+
+
+def attention_maps(
+    backbone: Backbone,
+    pixels_B3HW: Tensor,
+    lora: AnyLora | None = None,
+    prompts_JPW: Tensor | None = None,
+    *,
+    layer: int | None = None,
+    is_rollout: bool = False,
+) -> Tensor:
+    """Return maps_BGG: the class token's attention to each patch. With itself and the prompts, it sums to 1.
+
+    The arguments and errors are those of `class_attention`, but for images that are preprocessed already.
+    """
+    tower = backbone.vision_tower
     number = tower.num_layers if layer is None else layer
     if not 1 <= number <= tower.num_layers:
         raise InputError(expected=f"a layer from 1 to {tower.num_layers}", got=str(layer), remedy="Choose one of these")
@@ -81,8 +96,13 @@ def class_attention(
     return maps_BGG
 
 
+def has_rollout(backbone: Backbone) -> bool:
+    """Return whether attention can be followed through the blocks of this backbone's vision tower."""
+    return isinstance(backbone.vision_tower, AttentiveTower)
+
+
 def _pool_shares(
-    backbone: Backbone, pixels_B3HW: Tensor, lora: TowerLora | None, prompts_JPW: Tensor | None, *, is_chosen: bool
+    backbone: Backbone, pixels_B3HW: Tensor, lora: AnyLora | None, prompts_JPW: Tensor | None, *, is_chosen: bool
 ) -> Tensor:
     """Return shares_BT of a tower that pools by attention, if no layer was chosen."""
     tower = backbone.vision_tower
