@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from app.backbones.endpoints import router as backbones
+from app.batches.endpoints import router as batches
 from app.health.endpoints import router as health
 from app.infra.settings import Role
 from app.inspections.endpoints import router as inspections
@@ -14,7 +15,7 @@ from app.models.endpoints import router as models
 from app.predictions.endpoints import router as predictions
 from app.support_sets.endpoints import router as support_sets
 
-_CONTROL = (support_sets, jobs, models, model_classes, backbones)
+_CONTROL = (support_sets, jobs, models, model_classes, backbones, batches)
 _ROUTERS: dict[Role, tuple[APIRouter, ...]] = {
     Role.ALL: (*_CONTROL, inspections, predictions, health),
     Role.CONTROL: (*_CONTROL, health),

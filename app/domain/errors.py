@@ -1,7 +1,7 @@
 """Define the errors of the service, besides those of the method itself.
 
 VttError
-├── NotFoundError                  not_found: no such support set, job, model, image or alias
+├── NotFoundError                  not_found: no such support set, job, model, image, batch or alias
 ├── GoneError                      gone: it has been deleted
 ├── ConflictError                  conflict: its state does not allow this
 │   ├── SupportSetFrozenError      support_set.frozen
@@ -11,6 +11,8 @@ VttError
 │   ├── ModelNotReadyError         model.not_ready
 │   ├── InterimModelError          model.interim: its job's own model will replace it
 │   ├── ClassExistsError           model.class_exists: a class to add is in the model already
+│   ├── BatchNotReadyError         batch.not_ready: it has no result yet, or never will
+│   ├── BatchEndedError            batch.ended: nothing is left to cancel
 │   └── IdempotencyConflictError   idempotency.conflict
 ├── StaleLeaseError                job.stale_lease: the worker no longer holds the job
 ├── QueueUnavailableError          queue.unavailable
@@ -136,6 +138,20 @@ class ClassExistsError(ConflictError):
 
     code = "model.class_exists"
     title = "The model has this class already"
+
+
+class BatchNotReadyError(ConflictError):
+    """The batch has no result yet, or never will."""
+
+    code = "batch.not_ready"
+    title = "The batch has no result"
+
+
+class BatchEndedError(ConflictError):
+    """The batch has ended, so it cannot be cancelled."""
+
+    code = "batch.ended"
+    title = "The batch has ended"
 
 
 class IdempotencyConflictError(ConflictError):

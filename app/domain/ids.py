@@ -10,6 +10,7 @@ JOB_PREFIX = "job_"
 MODEL_PREFIX = "mdl_"
 TENANT_PREFIX = "tnt_"
 PREDICTION_PREFIX = "prd_"
+BATCH_PREFIX = "bat_"
 REQUEST_PREFIX = "req_"
 
 

@@ -17,14 +17,16 @@ from tempfile import TemporaryFile
 from typing import IO
 
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, inspect, select
 
+from app.domain.batches import BatchState
 from app.domain.errors import BlobMissingError, NothingToBackUpError
 from app.infra.backup_archive import BLOBS, FORMAT, TABLES, ArchiveWriter, Manifest
+from app.infra.batch_blobs import results_prefix
 from app.infra.database import make_engine
 from app.infra.object_store import ObjectStore
 from app.infra.row_lines import encode_row, tables_of
-from app.infra.tables import ModelRow, SupportImageRow
+from app.infra.tables import BatchRow, ModelRow, SupportImageRow
 
 ROWS_AT_ONCE = 500
 
@@ -99,7 +101,13 @@ def _write_blob_keys(keys: IO[bytes], connection: Connection) -> None:
     """Write (table, id, key) of every row that names blobs and was not deleted."""
     images = select(SupportImageRow.id, SupportImageRow.blob_key)
     models = select(ModelRow.id, ModelRow.adapter_key).where(ModelRow.deleted_at.is_(None))
-    for table, statement in ((SupportImageRow.__tablename__, images), (ModelRow.__tablename__, models)):
+    has_results = (BatchRow.state == BatchState.SUCCEEDED, BatchRow.deleted_at.is_(None))
+    batches = select(BatchRow.id, BatchRow.blob_key).where(*has_results)
+    named = ((SupportImageRow.__tablename__, images), (ModelRow.__tablename__, models), (BatchRow.__tablename__, batches))
+    known = set(inspect(connection).get_table_names())  # the database may be of an older revision
+    for table, statement in named:
+        if table not in known:
+            continue
         for row_id, key in connection.execute(statement, execution_options={"yield_per": ROWS_AT_ONCE}):
             keys.write(json.dumps([table, row_id, key]).encode() + b"\n")
 
@@ -111,7 +119,7 @@ def _write_blobs(writer: ArchiveWriter, keys: IO[bytes], store: ObjectStore) -> 
     for line in keys:
         table, row_id, key = json.loads(line)
         try:
-            names = store.keys(key) if table == ModelRow.__tablename__ else [key]
+            names = _blobs_of(table, key, store)
             for name in names:
                 writer.add(f"{BLOBS}{name}", io.BytesIO(store.get(name)))
         except BlobMissingError:
@@ -120,3 +128,9 @@ def _write_blobs(writer: ArchiveWriter, keys: IO[bytes], store: ObjectStore) -> 
             missing.append([table, row_id])
         num_blobs += len(names)
     return num_blobs, missing
+
+
+def _blobs_of(table: str, key: str, store: ObjectStore) -> list[str]:
+    if table == BatchRow.__tablename__:  # the results alone, never the images
+        return store.keys(results_prefix(key))
+    return store.keys(key) if table == ModelRow.__tablename__ else [key]

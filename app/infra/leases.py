@@ -33,6 +33,15 @@ class Lease:
     traceparent: str | None = None
     """Trace context of that request, if it was traced."""
 
+    @property
+    def work_id(self) -> str:
+        """What is held."""
+        return self.job_id
+
+    def renew(self, session: Session, lease_seconds: float, now: datetime) -> bool:
+        """Extend the lease; see `LeaseRepository.renew`."""
+        return LeaseRepository(session).renew(self, lease_seconds, now)
+
 
 class LeaseRepository:
     """What a worker can do with a job, in one session; the caller commits."""

@@ -13,30 +13,17 @@ from app.domain.errors import InvalidRequestError, NothingUsableError, RequestTo
 from app.infra.model_repository import ModelRepository
 from app.infra.tables import ModelRow
 from app.models.service import read_adapter
+from app.predictions.asked import Asked
 from app.predictions.record import record_predictions
 from app.predictions.schemas import ANSWERED, ImagePrediction
 from app.uploads.form import FormLimits, FormPart, SpooledForm
 from app.uploads.form_request import image_bytes
 from vtt_core.contract.errors import VttError
 from vtt_core.contract.limits import Limits
-from vtt_core.contract.serving import DEFAULT_FALSE_REJECTS, AnswerOptions
+from vtt_core.contract.serving import AnswerOptions
 
 IMAGES_FIELD = "images"
 MODEL_FIELD = "model"
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What a request wants to know besides probabilities."""
-
-    coverage: float
-    false_rejects: float | None
-    """None for what is set for the model, or else the usual share."""
-
-    def options(self, model: ModelRow) -> AnswerOptions:
-        """Return what the engine is asked for."""
-        shares = (self.false_rejects, model.false_rejects, DEFAULT_FALSE_REJECTS)
-        return AnswerOptions(self.coverage, next(share for share in shares if share is not None))
 
 
 @dataclass(frozen=True)
@@ -47,13 +34,19 @@ class Answer:
     predictions: list[ImagePrediction]
 
 
-def predict_limits(limits: Limits) -> FormLimits:
-    """Return what a form of query images may hold."""
+def predict_limits(limits: Limits, reference: str | None) -> FormLimits:
+    """Return what a form of query images may hold.
+
+    Args:
+        limits: the bounds in force.
+        reference: the model, if the path of the request names it.
+    """
     return FormLimits(
         max_parts=limits.max_query_images + 1,
         max_text_bytes=1000,
         max_file_bytes=lambda field: limits.max_image_bytes,
         description=f"at most {limits.max_query_images} images in a request",
+        remedy=_send_a_batch(reference),
         example=f"-F {IMAGES_FIELD}=@photo.jpg",
     )
 
@@ -98,7 +91,7 @@ def predict(context: AppContext, reference: str, form: SpooledForm, asked: Asked
     """
     with context.readers() as session:
         model = ModelRepository(session).resolve(reference)
-    _check_fields(form, context.settings.limits)
+    _check_fields(form, context.settings.limits, reference)
     caller = context.caller
     context.rates.count("query images", caller.tenant_id, caller.quotas.max_predictions_per_minute, len(form.files))
     predictions = _answers(context, model, form, asked.options(model))
@@ -113,7 +106,7 @@ def predict(context: AppContext, reference: str, form: SpooledForm, asked: Asked
     return Answer(model, predictions)
 
 
-def _check_fields(form: SpooledForm, limits: Limits) -> None:
+def _check_fields(form: SpooledForm, limits: Limits, reference: str) -> None:
     misnamed = [part for part in form.files if part.field_name != IMAGES_FIELD]
     misnamed += [part for part in form.texts if part.field_name != MODEL_FIELD]
     if misnamed or not form.files:
@@ -126,8 +119,13 @@ def _check_fields(form: SpooledForm, limits: Limits) -> None:
         raise RequestTooLargeError(
             expected=f"at most {limits.max_query_images} images in a request",
             got=f"{len(form.files)} images",
-            remedy="Send the images in several requests",
+            remedy=_send_a_batch(reference),
         )
+
+
+def _send_a_batch(reference: str | None) -> str:
+    model = reference or "{model}"
+    return f"Send the images as a batch with POST /v1/models/{model[:100]}/predictions, or in several requests"
 
 
 def _described(part: FormPart) -> str:

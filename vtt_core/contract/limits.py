@@ -35,6 +35,10 @@ class Limits:
     """Length of a class label."""
     max_query_images: int = 64
     """Number of images in one prediction request."""
+    max_background_images: int = 10_000
+    """Number of images in one batch, which a worker predicts in the background."""
+    max_background_bytes: int = 2 * 2**30
+    """Sum of the sizes of the images of one batch, in bytes."""
 
 
 DEFAULT_LIMITS = Limits()
