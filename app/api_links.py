@@ -14,6 +14,7 @@ _IMAGE = "/v1/support-sets/{support_set_id}/images/{image_id}"
 _JOBS, _JOB = "/v1/jobs", "/v1/jobs/{job_id}"
 _MODELS, _MODEL = "/v1/models", "/v1/models/{model}"
 _ALIAS = "/v1/aliases/{name}"
+_BATCHES, _BATCH = "/v1/predictions", "/v1/predictions/{batch_id}"
 _ID, _FIRST_ID, _NEXT = "$response.body#/id", "$response.body#/items/0/id", "$response.body#/next_cursor"
 
 
@@ -49,12 +50,23 @@ def _job_links(job_id: str) -> dict[str, Link]:
     }
 
 
+def _batch_links(batch_id: str) -> dict[str, Link]:
+    where = {"batch_id": batch_id}
+    return {
+        "get_batch": Link(f"get {_BATCH}", where),
+        "get_batch_result": Link(f"get {_BATCH}/result", where),
+        "cancel_batch": Link(f"post {_BATCH}/cancel", where),
+        "delete_batch": Link(f"delete {_BATCH}", where),
+    }
+
+
 def _model_links(model_id: str) -> dict[str, Link]:
     where = {"model": model_id}
     return {
         "get_model": Link(f"get {_MODEL}", where),
         "predict_with_model": Link(f"post {_MODEL}/predict", where),
         "predict": Link("post /predict", body=where),
+        "create_batch": Link(f"post {_MODEL}/predictions", where),
         "export_adapter": Link(f"get {_MODEL}/exports/adapter", where),
         "export_report": Link(f"get {_MODEL}/exports/report", where),
         "change_model": Link(f"patch {_MODEL}", where),
@@ -106,6 +118,9 @@ LINKS: dict[tuple[str, str], dict[str, Link]] = {
     (f"get {_MODEL}", "200"): _model_links(_ID),
     (f"put {_MODEL}/pin", "200"): _model_links(_ID),
     (f"post {_MODEL}/classes", "202"): _job_links(_ID),
+    (f"post {_MODEL}/predictions", "202"): _batch_links(_ID),
+    (f"get {_BATCHES}", "200"): _batch_links(_FIRST_ID) | _next_page(_BATCHES),
+    (f"get {_BATCH}", "200"): _batch_links(_ID),
     (f"put {_ALIAS}", "200"): _BY_ALIAS,
 }
 """(method and path, status) -> the links of that answer by name."""

@@ -20,6 +20,7 @@ BODIES: dict[str, dict[str, object]] = {
     "PATCH /v1/models/{model}": {"json": {"false_rejects": 0.02}},
     "POST /v1/models/{model}/classes": {"files": [("bird", IMAGE)]},
     "POST /v1/models/{model}/predict": {"files": [("images", IMAGE)]},
+    "POST /v1/models/{model}/predictions": {"files": [("images", IMAGE)]},
 }
 """What else a request needs to reach the id."""
 IN_THE_BODY = {
@@ -28,7 +29,7 @@ IN_THE_BODY = {
     "POST /predict": lambda ids: {"files": [("images", IMAGE)], "data": {"model": ids["model"]}},
 }
 """Endpoints that take an id in the body."""
-LISTS = ("/v1/support-sets", "/v1/jobs", "/v1/models")
+LISTS = ("/v1/support-sets", "/v1/jobs", "/v1/models", "/v1/predictions")
 NO_IDS = {
     "POST /v1/support-sets",
     "GET /v1/backbones",
@@ -53,7 +54,9 @@ def owned(locked: Api, make_caller: MakeCaller) -> dict[str, str]:
     support_set = locked.client.get(f"/v1/jobs/{job}").json()["support_set_id"]
     image = locked.client.get(f"/v1/support-sets/{support_set}").json()["images"][0]["id"]
     assert locked.client.put("/v1/aliases/best", json={"model_id": model}).status_code == 200
-    return {"support_set_id": support_set, "image_id": image, "job_id": job, "model": model, "name": "best"}
+    batch = locked.client.post(f"/v1/models/{model}/predictions", files=[("images", IMAGE)]).json()["id"]
+    ids = {"support_set_id": support_set, "image_id": image, "job_id": job, "model": model, "name": "best"}
+    return ids | {"batch_id": batch}
 
 
 @pytest.mark.parametrize("model_reference", ["model", "name", "job_id"])
@@ -119,4 +122,5 @@ def test_who_changed_what_is_in_the_audit_log(locked: Api, owned: dict[str, str]
         ("POST /v1/support-sets", [owned["support_set_id"]]),
         ("POST /v1/jobs", [owned["job_id"]]),
         ("PUT /v1/aliases/{name}", ["best"]),
+        ("POST /v1/models/{model}/predictions", [owned["batch_id"]]),
     ]
