@@ -14,8 +14,9 @@ from app.models.class_endpoints import router as model_classes
 from app.models.endpoints import router as models
 from app.predictions.endpoints import router as predictions
 from app.support_sets.endpoints import router as support_sets
+from app.webhooks.endpoints import router as webhooks
 
-_CONTROL = (support_sets, jobs, models, model_classes, backbones, batches)
+_CONTROL = (support_sets, jobs, models, model_classes, backbones, batches, webhooks)
 _ROUTERS: dict[Role, tuple[APIRouter, ...]] = {
     Role.ALL: (*_CONTROL, inspections, predictions, health),
     Role.CONTROL: (*_CONTROL, health),

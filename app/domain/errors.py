@@ -1,7 +1,7 @@
 """Define the errors of the service, besides those of the method itself.
 
 VttError
-├── NotFoundError                  not_found: no such support set, job, model, image, batch or alias
+├── NotFoundError                  not_found: no such support set, job, model, image, batch, webhook or alias
 ├── GoneError                      gone: it has been deleted
 ├── ConflictError                  conflict: its state does not allow this
 │   ├── SupportSetFrozenError      support_set.frozen
@@ -35,6 +35,7 @@ VttError
 │   ├── InvalidRequestError        request.invalid: a field, parameter or header is wrong
 │   ├── MalformedRequestError      request.malformed: the body cannot be parsed
 │   ├── UnsupportedMediaTypeError  request.unsupported_media_type
+│   ├── WebhookUrlError            webhook.bad_url: events cannot be sent there
 │   ├── NothingUsableError         images.nothing_usable: every image was refused, each with its own error
 │   └── BackupError                backup.invalid: `vtt backup` or `vtt restore` cannot use what was named
 │       ├── NothingToBackUpError   backup.nothing
@@ -310,6 +311,13 @@ class UnsupportedMediaTypeError(InputError):
 
     code = "request.unsupported_media_type"
     title = "Unsupported media type"
+
+
+class WebhookUrlError(InputError):
+    """Events cannot be sent to the URL, or may not."""
+
+    code = "webhook.bad_url"
+    title = "Unusable address of a webhook"
 
 
 class NothingUsableError(InputError):

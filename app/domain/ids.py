@@ -11,6 +11,8 @@ MODEL_PREFIX = "mdl_"
 TENANT_PREFIX = "tnt_"
 PREDICTION_PREFIX = "prd_"
 BATCH_PREFIX = "bat_"
+WEBHOOK_PREFIX = "whk_"
+DELIVERY_PREFIX = "msg_"
 REQUEST_PREFIX = "req_"
 
 

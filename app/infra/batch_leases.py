@@ -19,6 +19,7 @@ from app.domain.batches import MAX_CHUNK_ATTEMPTS, OPEN_BATCH_STATES, BatchState
 from app.domain.errors import StaleLeaseError, WorkerLostError, error_facts
 from app.infra.batch_repository import FRESH, end_batch, lock_batch
 from app.infra.tables import BatchRow
+from app.infra.webhook_outbox import announce_batch
 from vtt_core.contract.errors import VttError
 
 RECEIVING_HOURS = 2
@@ -104,6 +105,7 @@ class BatchLeases:
         )
         if row.next_chunk >= row.num_chunks:
             end_batch(row, BatchState.SUCCEEDED, now)
+            announce_batch(self._session, row, now)
         self._session.flush()
         return row
 
@@ -208,6 +210,7 @@ class BatchLeases:
     def _fail(self, row: BatchRow, error: VttError, now: datetime) -> None:
         end_batch(row, BatchState.FAILED, now)
         row.error = error_facts(error)
+        announce_batch(self._session, row, now)
         self._session.flush()
 
 

@@ -306,6 +306,44 @@ class BatchRow(TenantOwned, Base):
     __table_args__ = (Index("ix_batches_tenant_id_created_at_id", "tenant_id", "created_at", "id"),)
 
 
+class WebhookRow(TenantOwned, Base):
+    """An address that wants to know when something has happened."""
+
+    __tablename__ = "webhooks"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    url: Mapped[str] = mapped_column(String(2000))
+    events: Mapped[list[str]]
+    secret: Mapped[str] = mapped_column(String(100))
+    """Signs what is sent, so it is stored as it is."""
+    created_at: Mapped[datetime]
+
+    __table_args__ = (Index("ix_webhooks_tenant_id_created_at_id", "tenant_id", "created_at", "id"),)
+
+
+class WebhookDeliveryRow(TenantOwned, Base):
+    """One event on its way to one webhook; written in the transaction in which it happened."""
+
+    __tablename__ = "webhook_deliveries"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    """Also what the receiver knows the event by, however often it is sent."""
+    webhook_id: Mapped[str] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"), index=True)
+    event: Mapped[str] = mapped_column(String(40))
+    payload: Mapped[dict[str, Any]]
+    state: Mapped[str] = mapped_column(String(20))
+    attempt: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[datetime]
+    """When it is due; while it is being sent, when it may be sent again by another process."""
+    status: Mapped[int | None]
+    """HTTP status of the last answer."""
+    last_error: Mapped[str | None] = mapped_column(String(500))
+    created_at: Mapped[datetime]
+    delivered_at: Mapped[datetime | None]
+
+    __table_args__ = (Index("ix_webhook_deliveries_state_next_attempt_at", "state", "next_attempt_at"),)
+
+
 __all__ = [
     "AliasRow",
     "ApiKeyRow",
@@ -321,4 +359,6 @@ __all__ = [
     "TenantOwned",
     "TenantRow",
     "UtcDateTime",
+    "WebhookDeliveryRow",
+    "WebhookRow",
 ]

@@ -29,9 +29,10 @@ IN_THE_BODY = {
     "POST /predict": lambda ids: {"files": [("images", IMAGE)], "data": {"model": ids["model"]}},
 }
 """Endpoints that take an id in the body."""
-LISTS = ("/v1/support-sets", "/v1/jobs", "/v1/models", "/v1/predictions")
+LISTS = ("/v1/support-sets", "/v1/jobs", "/v1/models", "/v1/predictions", "/v1/webhooks")
 NO_IDS = {
     "POST /v1/support-sets",
+    "POST /v1/webhooks",
     "GET /v1/backbones",
     "GET /livez",
     "GET /readyz",
@@ -56,7 +57,8 @@ def owned(locked: Api, make_caller: MakeCaller) -> dict[str, str]:
     assert locked.client.put("/v1/aliases/best", json={"model_id": model}).status_code == 200
     batch = locked.client.post(f"/v1/models/{model}/predictions", files=[("images", IMAGE)]).json()["id"]
     ids = {"support_set_id": support_set, "image_id": image, "job_id": job, "model": model, "name": "best"}
-    return ids | {"batch_id": batch}
+    webhook = locked.client.post("/v1/webhooks", json={"url": "https://lab.example/", "events": ["job.failed"]}).json()["id"]
+    return ids | {"batch_id": batch, "webhook_id": webhook}
 
 
 @pytest.mark.parametrize("model_reference", ["model", "name", "job_id"])
@@ -123,4 +125,5 @@ def test_who_changed_what_is_in_the_audit_log(locked: Api, owned: dict[str, str]
         ("POST /v1/jobs", [owned["job_id"]]),
         ("PUT /v1/aliases/{name}", ["best"]),
         ("POST /v1/models/{model}/predictions", [owned["batch_id"]]),
+        ("POST /v1/webhooks", [owned["webhook_id"]]),
     ]
