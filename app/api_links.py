@@ -14,6 +14,7 @@ _IMAGE = "/v1/support-sets/{support_set_id}/images/{image_id}"
 _JOBS, _JOB = "/v1/jobs", "/v1/jobs/{job_id}"
 _MODELS, _MODEL = "/v1/models", "/v1/models/{model}"
 _ALIAS = "/v1/aliases/{name}"
+_HOOKS, _HOOK = "/v1/webhooks", "/v1/webhooks/{webhook_id}"
 _BATCHES, _BATCH = "/v1/predictions", "/v1/predictions/{batch_id}"
 _ID, _FIRST_ID, _NEXT = "$response.body#/id", "$response.body#/items/0/id", "$response.body#/next_cursor"
 
@@ -58,6 +59,11 @@ def _batch_links(batch_id: str) -> dict[str, Link]:
         "cancel_batch": Link(f"post {_BATCH}/cancel", where),
         "delete_batch": Link(f"delete {_BATCH}", where),
     }
+
+
+def _hook_links(webhook_id: str) -> dict[str, Link]:
+    where = {"webhook_id": webhook_id}
+    return {"get_webhook": Link(f"get {_HOOK}", where), "delete_webhook": Link(f"delete {_HOOK}", where)}
 
 
 def _model_links(model_id: str) -> dict[str, Link]:
@@ -121,6 +127,8 @@ LINKS: dict[tuple[str, str], dict[str, Link]] = {
     (f"post {_MODEL}/predictions", "202"): _batch_links(_ID),
     (f"get {_BATCHES}", "200"): _batch_links(_FIRST_ID) | _next_page(_BATCHES),
     (f"get {_BATCH}", "200"): _batch_links(_ID),
+    (f"post {_HOOKS}", "201"): _hook_links(_ID),
+    (f"get {_HOOKS}", "200"): _hook_links(_FIRST_ID) | _next_page(_HOOKS),
     (f"put {_ALIAS}", "200"): _BY_ALIAS,
 }
 """(method and path, status) -> the links of that answer by name."""

@@ -32,6 +32,8 @@ def check_url(text: str, *, may_reach_private: bool) -> httpx.URL:
         raise _refused("a URL", f"{text[:100]!r} ({error})") from error
     if url.scheme not in _PORTS or not host:
         raise _refused("a URL that begins with http:// or https:// and names a host", repr(text[:100]))
+    if url.port is not None and not 0 < url.port < 2**16:
+        raise _refused("a port from 1 to 65535", str(url.port))
     if url.userinfo or url.fragment or len(text) > MAX_URL_CHARACTERS or not text.isprintable():
         raise _refused(
             f"a URL without user, password and fragment, of at most {MAX_URL_CHARACTERS} characters", f"{host!r} with them"
