@@ -16,6 +16,8 @@ _MODELS, _MODEL = "/v1/models", "/v1/models/{model}"
 _ALIASES, _ALIAS = "/v1/aliases", "/v1/aliases/{name}"
 _NAME = "$response.body#/name"
 _EVALUATIONS, _EVALUATION = "/v1/evaluations", "/v1/evaluations/{evaluation_id}"
+_HOOKS, _HOOK = "/v1/webhooks", "/v1/webhooks/{webhook_id}"
+_BATCHES, _BATCH = "/v1/predictions", "/v1/predictions/{batch_id}"
 _ID, _FIRST_ID, _NEXT = "$response.body#/id", "$response.body#/items/0/id", "$response.body#/next_cursor"
 
 
@@ -53,6 +55,21 @@ def _job_links(job_id: str) -> dict[str, Link]:
     }
 
 
+def _batch_links(batch_id: str) -> dict[str, Link]:
+    where = {"batch_id": batch_id}
+    return {
+        "get_batch": Link(f"get {_BATCH}", where),
+        "get_batch_result": Link(f"get {_BATCH}/result", where),
+        "cancel_batch": Link(f"post {_BATCH}/cancel", where),
+        "delete_batch": Link(f"delete {_BATCH}", where),
+    }
+
+
+def _hook_links(webhook_id: str) -> dict[str, Link]:
+    where = {"webhook_id": webhook_id}
+    return {"get_webhook": Link(f"get {_HOOK}", where), "delete_webhook": Link(f"delete {_HOOK}", where)}
+
+
 def _model_links(model_id: str) -> dict[str, Link]:
     where = {"model": model_id}
     return {
@@ -60,6 +77,7 @@ def _model_links(model_id: str) -> dict[str, Link]:
         "predict_with_model": Link(f"post {_MODEL}/predict", where),
         "predict": Link("post /predict", body=where),
         "show_attention": Link(f"post {_MODEL}/attention", where),
+        "create_batch": Link(f"post {_MODEL}/predictions", where),
         "export_adapter": Link(f"get {_MODEL}/exports/adapter", where),
         "export_report": Link(f"get {_MODEL}/exports/report", where),
         "change_model": Link(f"patch {_MODEL}", where),
@@ -151,6 +169,11 @@ LINKS: dict[tuple[str, str], dict[str, Link]] = {
             f"get {_EVALUATION}/images/{{image_id}}", {"evaluation_id": _ID, "image_id": "$response.body#/images/0/id"}
         ),
     },
+    (f"post {_MODEL}/predictions", "202"): _batch_links(_ID),
+    (f"get {_BATCHES}", "200"): _batch_links(_FIRST_ID) | _next_page(_BATCHES),
+    (f"get {_BATCH}", "200"): _batch_links(_ID),
+    (f"post {_HOOKS}", "201"): _hook_links(_ID),
+    (f"get {_HOOKS}", "200"): _hook_links(_FIRST_ID) | _next_page(_HOOKS),
 }
 """(method and path, status) -> the links of that answer by name."""
 

@@ -33,6 +33,7 @@ from app.overload.request_limit import Place
 
 if TYPE_CHECKING:
     from app.predictions.predictor import Predictor
+    from app.webhooks.sender import WebhookSender
 
 
 @dataclass
@@ -56,6 +57,8 @@ class AppContext:
     """None in role `control`, which has no torch."""
     reaper: Reaper | None = None
     """None in role `predict`, which leaves jobs alone."""
+    webhooks: WebhookSender | None = None
+    """Beside the reaper."""
     caller: Caller = ANYBODY
     """Who asks, in the context of a request."""
     stopping: threading.Event = field(default_factory=threading.Event)

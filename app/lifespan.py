@@ -26,6 +26,7 @@ from app.models.service import load_pinned
 from app.overload.bounds import make_bounds
 from app.predictions.predictor import Predictor
 from app.shutdown import noticing_shutdown
+from app.webhooks.sender import WebhookSender
 from vtt_core.contract.serving import PredictionEngine
 
 STOP_SECONDS = 30.0
@@ -87,6 +88,7 @@ def open_context(settings: Settings, make_prediction_engine: MakeEngine) -> Iter
     )
     if settings.role is not Role.PREDICT:
         context.reaper = Reaper(settings, sessions, context.queue, context.store)
+        context.webhooks = WebhookSender(settings, sessions)
     if settings.role is not Role.CONTROL:
         context.predictor = Predictor(
             lambda: make_prediction_engine(settings), settings.default_backbone, partial(_once_warm, context)
@@ -95,10 +97,14 @@ def open_context(settings: Settings, make_prediction_engine: MakeEngine) -> Iter
     try:
         if context.reaper is not None:
             context.reaper.start()
+        if context.webhooks is not None:
+            context.webhooks.start()
         yield context
     finally:
         if context.reaper is not None:
             context.reaper.stop()
+        if context.webhooks is not None:
+            context.webhooks.stop()
         if context.predictor is not None:
             context.predictor.close(STOP_SECONDS)
         context.queue.close()

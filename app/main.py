@@ -32,7 +32,8 @@ Adapts a CLIP model to your images from a handful of labelled ones, and serves t
 
 1. `POST /v1/support-sets`: send labelled images.
 2. `POST /v1/jobs`: fine-tune on them; follow `GET /v1/jobs/{id}/events`.
-3. `POST /v1/models/{id}/predict`: classify other images.
+3. `POST /v1/models/{id}/predict`: classify other images, up to 64 in a request; `POST /v1/models/{id}/predictions`: up to
+   10,000 in the background.
 
 Every error is a problem document (RFC 9457) with a stable `code`, what was expected, what came, and what to do.
 """

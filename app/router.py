@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from app.backbones.endpoints import router as backbones
+from app.batches.endpoints import router as batches
 from app.evaluations.endpoints import router as evaluations
 from app.health.endpoints import router as health
 from app.infra.settings import Role
@@ -19,8 +20,9 @@ from app.predictions.attention_endpoints import router as attention
 from app.predictions.endpoints import router as predictions
 from app.support_sets.endpoints import router as support_sets
 from app.support_sets.image_endpoints import router as support_images
+from app.webhooks.endpoints import router as webhooks
 
-_CONTROL = (support_sets, support_images, jobs, models, model_classes, aliases, backbones, pages)
+_CONTROL = (support_sets, support_images, jobs, models, model_classes, aliases, backbones, batches, webhooks, pages)
 _ROUTERS: dict[Role, tuple[APIRouter, ...]] = {
     Role.ALL: (*_CONTROL, inspections, predictions, attention, evaluations, health, api_pages),
     Role.CONTROL: (*_CONTROL, health, api_pages),

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import structlog
 import torch
 
-from app.domain.errors import JobCrashedError, OutOfMemoryError, StaleLeaseError
+from app.domain.errors import StaleLeaseError
 from app.domain.jobs import JobState
 from app.domain.messages import FinetuneMessage
 from app.infra.checkpoints import clear_job, models_of
@@ -19,6 +19,7 @@ from app.infra.telemetry import bind_job, unbind_job
 from app.infra.tracing import attempt_span
 from vtt_core.contract.errors import VttError
 from worker.context import WorkerContext
+from worker.failures import crashed, out_of_memory
 from worker.heartbeat import CancelRequestedError, Heartbeat, StopRequestedError
 from worker.metrics import Outcome
 from worker.outage_retry import OutageRetry
@@ -95,12 +96,12 @@ def _run_and_settle(context: WorkerContext, lease: Lease) -> Outcome:
     except (MemoryError, torch.OutOfMemoryError) as error:
         outcome = Outcome.CRASHED
         _log.exception("out_of_memory")
-        if _requeue(context, lease, _out_of_memory(error, context)) == JobState.QUEUED:
+        if _requeue(context, lease, out_of_memory(error, context.backbones.device)) == JobState.QUEUED:
             return outcome
     except Exception as error:
         outcome = Outcome.CRASHED
         _log.exception("crashed")
-        if _requeue(context, lease, _crashed(error)) == JobState.QUEUED:
+        if _requeue(context, lease, crashed(error)) == JobState.QUEUED:
             return outcome
     _clear(context, lease.job_id)
     return outcome
@@ -171,19 +172,3 @@ def _settle(context: WorkerContext, write: Callable[[LeaseRepository], None]) ->
 def _retry(context: WorkerContext) -> OutageRetry:
     """Return how to retry writes outside the pipeline: for the time of a lease, after which the reaper takes the job."""
     return OutageRetry(context.settings.lease_seconds, lambda: None)
-
-
-def _out_of_memory(error: BaseException, context: WorkerContext) -> OutOfMemoryError:
-    return OutOfMemoryError(
-        expected=f"enough memory on {context.backbones.device!r}",
-        got=str(error)[:500] or type(error).__name__,
-        remedy="Use a smaller backbone or batch_size, or a device with more memory",
-    )
-
-
-def _crashed(error: Exception) -> JobCrashedError:
-    return JobCrashedError(
-        expected="an attempt without an unexpected error",
-        got=f"{type(error).__name__}: {str(error)[:500]}",
-        remedy="Find the job's id in the worker's log and report the error",
-    )

@@ -16,12 +16,14 @@ from app.infra.database import SessionFactory, make_engine, make_session_factory
 from app.infra.object_store import ObjectStore
 from app.infra.outbox import Sender
 from app.infra.queue import JobQueue
+from app.infra.rates import RateLimits
 from app.infra.settings import Settings
 from app.infra.workers import LiveWorker
 from vtt_core.backbones.device import resolve_device
 from vtt_core.fusion.scan_choice import prefer_scan
 from worker.backbones import BackboneCache
 from worker.benchmark_cache import BenchmarkCache
+from worker.kept_adapter import KeptAdapter
 from worker.metrics import WorkerMetrics
 
 VERSIONS = {name: version(name) for name in ("vtt-service", "torch")}
@@ -43,8 +45,12 @@ class WorkerContext:
     stop: threading.Event = field(default_factory=threading.Event)
     """Set when the process is asked to end."""
     job_ids: list[str] = field(default_factory=list)
-    """What the worker works on now: jobs, or a chunk of a benchmark."""
+    """What the worker works on now: jobs, or a chunk of a batch or a benchmark."""
     benchmarks: BenchmarkCache = field(default_factory=BenchmarkCache)
+    adapters: KeptAdapter = field(default_factory=KeptAdapter)
+    """The adapter of the last chunk of a batch."""
+    rates: RateLimits | None = None
+    """Counts the predictions of tenants that have a quota of them; None counts nothing."""
     metrics: WorkerMetrics = field(default_factory=WorkerMetrics)
 
     def describe(self) -> LiveWorker:
@@ -74,5 +80,6 @@ def open_context(settings: Settings) -> WorkerContext:
         store=ObjectStore(settings.resolved_store_url),
         queue=JobQueue(settings.resolved_broker_url),
         backbones=BackboneCache(resolve_device(settings.device)),
+        rates=RateLimits(settings.resolved_broker_url),
         holder=f"{socket.gethostname()}:{os.getpid()}:{secrets.token_hex(4)}",
     )

@@ -1,4 +1,4 @@
-"""Renew the lease of a running job, and tell the training loop when it has to stop."""
+"""Renew the lease of running work, and tell its loop when it has to stop."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import time
 from collections.abc import Callable
 from datetime import datetime
 from types import TracebackType
+from typing import Protocol
 
 import structlog
+from sqlalchemy.orm import Session
 
 from app.domain.errors import StaleLeaseError
 from app.infra.database import SessionFactory
-from app.infra.leases import Lease, LeaseRepository
 
 STAND_STILL_SECONDS = 0.1
 """Pause between two checks whether an expired lease has been renewed."""
@@ -32,6 +33,17 @@ class StopRequestedError(JobInterruptedError):
     """The worker process is asked to end."""
 
 
+class Held(Protocol):
+    """A lease on anything."""
+
+    @property
+    def work_id(self) -> str:
+        """What is held."""
+
+    def renew(self, session: Session, lease_seconds: float, now: datetime) -> bool:
+        """Extend the lease; return whether its user wants the work to stop; raises StaleLeaseError."""
+
+
 class Heartbeat:
     """Renews a lease in a thread of its own, as long as the context lasts.
 
@@ -47,7 +59,7 @@ class Heartbeat:
     def __init__(
         self,
         session_factory: SessionFactory,
-        lease: Lease,
+        lease: Held,
         *,
         lease_seconds: float,
         pause_seconds: float,
@@ -68,7 +80,7 @@ class Heartbeat:
             # So that its log lines carry the ids of the attempt.
             target=contextvars.copy_context().run,
             args=(self._beat,),
-            name=f"heartbeat-{lease.job_id}",
+            name=f"heartbeat-{lease.work_id}",
             daemon=True,
         )
 
@@ -93,7 +105,7 @@ class Heartbeat:
         """
         self._raise_interruption()
         if self._has_run_out():
-            _log.warning("standing_still", job_id=self._lease.job_id)
+            _log.warning("standing_still", work_id=self._lease.work_id)
         while self._has_run_out():
             time.sleep(STAND_STILL_SECONDS)
             self._raise_interruption()
@@ -117,7 +129,7 @@ class Heartbeat:
         """Renew the lease now, before a write that only its holder may make; raises StaleLeaseError."""
         asked_at = time.monotonic()
         with self._session_factory.begin() as session:
-            is_cancelled = LeaseRepository(session).renew(self._lease, self._lease_seconds, self._clock())
+            is_cancelled = self._lease.renew(session, self._lease_seconds, self._clock())
         self._renewed_at = asked_at
         self.note_cancel(is_cancelled)
 
@@ -127,8 +139,8 @@ class Heartbeat:
                 self.renew()
             except StaleLeaseError as error:
                 if not self._has_ended.is_set():
-                    _log.warning("lease_lost", job_id=self._lease.job_id)
+                    _log.warning("lease_lost", work_id=self._lease.work_id)
                 self._lost = error
                 return
             except Exception as error:  # whatever it was, the next beat may succeed, and nothing else renews the lease
-                _log.warning("lease_not_renewed", job_id=self._lease.job_id, reason=str(error)[:300])
+                _log.warning("lease_not_renewed", work_id=self._lease.work_id, reason=str(error)[:300])

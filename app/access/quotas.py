@@ -33,6 +33,22 @@ def check_room_for_upload(readers: Sessions, caller: Caller, announced_bytes: in
             _check("bytes", quotas.max_bytes, usage.size_bytes() + max(1, announced_bytes))
 
 
+def check_room_for_bytes(readers: Sessions, caller: Caller, announced_bytes: int) -> None:
+    """Refuse images that are stored for a time, and would exceed the quota of bytes, before they are read.
+
+    Args:
+        readers: sessions of the caller.
+        caller: the sender.
+        announced_bytes: length of the body according to its header; 0 if it has none.
+
+    Raises:
+        QuotaExceededError: the images would exceed the quota.
+    """
+    if caller.quotas.max_bytes is not None:
+        with readers() as session:
+            _check("bytes", caller.quotas.max_bytes, UsageRepository(session).size_bytes() + max(1, announced_bytes))
+
+
 def check_storage(session: Session, caller: Caller) -> None:
     """Refuse what this transaction has added if it exceeds a quota; locks the tenant, so that two uploads cannot pass together.
 

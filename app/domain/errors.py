@@ -1,7 +1,7 @@
 """Define the errors of the service, besides those of the method itself.
 
 VttError
-├── NotFoundError                  not_found: no such support set, job, model, image or alias
+├── NotFoundError                  not_found: no such support set, job, model, image, batch, webhook or alias
 ├── GoneError                      gone: it has been deleted
 ├── ConflictError                  conflict: its state does not allow this
 │   ├── SupportSetFrozenError      support_set.frozen
@@ -12,6 +12,8 @@ VttError
 │   ├── ModelNotReadyError         model.not_ready
 │   ├── InterimModelError          model.interim: its job's own model will replace it
 │   ├── ClassExistsError           model.class_exists: a class to add is in the model already
+│   ├── BatchNotReadyError         batch.not_ready: it has no result yet, or never will
+│   ├── BatchEndedError            batch.ended: nothing is left to cancel
 │   └── IdempotencyConflictError   idempotency.conflict
 ├── StaleLeaseError                job.stale_lease: the worker no longer holds the job
 ├── QueueUnavailableError          queue.unavailable
@@ -34,6 +36,7 @@ VttError
 │   ├── InvalidRequestError        request.invalid: a field, parameter or header is wrong
 │   ├── MalformedRequestError      request.malformed: the body cannot be parsed
 │   ├── UnsupportedMediaTypeError  request.unsupported_media_type
+│   ├── WebhookUrlError            webhook.bad_url: events cannot be sent there
 │   ├── NothingUsableError         images.nothing_usable: every image was refused, each with its own error
 │   └── BackupError                backup.invalid: `vtt backup` or `vtt restore` cannot use what was named
 │       ├── NothingToBackUpError   backup.nothing
@@ -145,6 +148,20 @@ class ClassExistsError(ConflictError):
 
     code = "model.class_exists"
     title = "The model has this class already"
+
+
+class BatchNotReadyError(ConflictError):
+    """The batch has no result yet, or never will."""
+
+    code = "batch.not_ready"
+    title = "The batch has no result"
+
+
+class BatchEndedError(ConflictError):
+    """The batch has ended, so it cannot be cancelled."""
+
+    code = "batch.ended"
+    title = "The batch has ended"
 
 
 class IdempotencyConflictError(ConflictError):
@@ -303,6 +320,13 @@ class UnsupportedMediaTypeError(InputError):
 
     code = "request.unsupported_media_type"
     title = "Unsupported media type"
+
+
+class WebhookUrlError(InputError):
+    """Events cannot be sent to the URL, or may not."""
+
+    code = "webhook.bad_url"
+    title = "Unusable address of a webhook"
 
 
 class NothingUsableError(InputError):

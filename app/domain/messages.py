@@ -1,4 +1,8 @@
-"""Define the messages in the queue: they are hints, never the truth."""
+"""Define the messages in the queue: they are hints, never the truth.
+
+Each kind has a queue of its own. Workers take turns between jobs and batches, and read benchmarks after both
+(`worker/queue_order.py`).
+"""
 
 from __future__ import annotations
 
@@ -14,6 +18,25 @@ class FinetuneMessage:
     queue_name: ClassVar[str] = "finetune"
     job_id: str
 
+    @property
+    def work_id(self) -> str:
+        """What the message is about."""
+        return self.job_id
+
+
+@dataclass(frozen=True)
+class BatchMessage:
+    """Hint that a chunk of a batch may be waiting; the batch's row decides."""
+
+    task_name: ClassVar[str] = "batches.run"
+    queue_name: ClassVar[str] = "batches"
+    batch_id: str
+
+    @property
+    def work_id(self) -> str:
+        """What the message is about."""
+        return self.batch_id
+
 
 @dataclass(frozen=True)
 class EpisodesMessage:
@@ -21,7 +44,6 @@ class EpisodesMessage:
 
     task_name: ClassVar[str] = "episodes.run"
     queue_name: ClassVar[str] = "measurements"
-    """Workers read queues in alphabetical order, so jobs of users go first."""
     benchmark_id: str
     chunk: int
 
@@ -31,4 +53,4 @@ class EpisodesMessage:
         return f"{self.benchmark_id}/{self.chunk}"
 
 
-Message = FinetuneMessage | EpisodesMessage
+Message = FinetuneMessage | BatchMessage | EpisodesMessage

@@ -34,7 +34,7 @@ from app.evaluations.schemas import EvaluationDetail, EvaluationPage, Evaluation
 from app.infra.clock import utc_now
 from app.infra.evaluation_repository import EvaluationRepository
 from app.infra.tables import EvaluationRow, ModelRow
-from app.predictions.endpoints import AskedDep
+from app.predictions.asked import AskedDep
 from app.problem_details import problem_responses
 from app.uploads.form import SpooledForm
 from app.uploads.form_request import form_body, received_form

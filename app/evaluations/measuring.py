@@ -11,7 +11,7 @@ from app.evaluations.kept_images import KeptImages
 from app.evaluations.query_images import QueryImage, QueryImages
 from app.infra.tables import ModelRow
 from app.models.service import read_adapter
-from app.predictions.service import Asked
+from app.predictions.asked import Asked
 from vtt_core.contract.errors import VttError
 from vtt_core.evaluation.evaluate import Judged
 from vtt_core.evaluation.label_match import match_labels

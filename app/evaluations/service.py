@@ -21,7 +21,7 @@ from app.evaluations.query_images import QueryImages, look_ahead
 from app.infra.evaluation_repository import EvaluationRepository
 from app.infra.model_repository import ModelRepository
 from app.infra.tables import EvaluationImageRow, EvaluationRow, ModelRow
-from app.predictions.service import Asked
+from app.predictions.asked import Asked
 from app.reports.data import data_digest
 from app.uploads.form import SpooledForm
 from app.uploads.results import ImageResult

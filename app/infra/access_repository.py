@@ -10,12 +10,14 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.domain.access import Caller, NewKey, Quotas, Scope, draw_key, hash_secret, is_secret
+from app.domain.batches import OPEN_BATCH_STATES
 from app.domain.errors import NotFoundError
 from app.domain.ids import TENANT_PREFIX, new_id
 from app.domain.jobs import FINAL_STATES
 from app.infra.tables import (
     ApiKeyRow,
     AuditRow,
+    BatchRow,
     EvaluationImageRow,
     EvaluationRow,
     JobRow,
@@ -163,15 +165,22 @@ class UsageRepository:
         return self._count(_images_of_sets(func.count()))
 
     def size_bytes(self) -> int:
-        """Return the size of the support images, the adapters and the kept images of evaluations."""
+        """Return the size of what is stored: support images, adapters, kept images of evaluations, and unfinished batches."""
         adapters = select(func.coalesce(func.sum(ModelRow.adapter_bytes), 0)).where(ModelRow.deleted_at.is_(None))
         evaluated = select(func.coalesce(func.sum(EvaluationImageRow.size_bytes), 0)).select_from(EvaluationImageRow)
         evaluated = evaluated.join(EvaluationRow, EvaluationImageRow.evaluation_id == EvaluationRow.id)
-        support = _images_of_sets(func.coalesce(func.sum(SupportImageRow.size_bytes), 0))
-        return self._count(support) + self._count(adapters) + self._count(evaluated)
+        open_batches = BatchRow.state.in_(OPEN_BATCH_STATES)
+        batches = select(func.coalesce(func.sum(BatchRow.size_bytes), 0)).where(open_batches)
+        support_images = _images_of_sets(func.coalesce(func.sum(SupportImageRow.size_bytes), 0))
+        return sum(map(self._count, (support_images, adapters, evaluated, batches)))
 
     def _count(self, statement: Select[int]) -> int:
         return int(self._session.scalar(statement) or 0)
+
+
+def predictions_per_minute(session: Session, tenant_id: str) -> int | None:
+    """Return how many images a tenant may have predicted in a minute; None for no limit. The session is bound to no tenant."""
+    return session.scalar(select(TenantRow.max_predictions_per_minute).where(TenantRow.id == tenant_id))
 
 
 def quotas_of(tenant: TenantRow) -> Quotas:

@@ -19,12 +19,14 @@ from typing import IO
 from alembic.migration import MigrationContext
 from sqlalchemy import Connection, inspect, select
 
+from app.domain.batches import BatchState
 from app.domain.errors import BlobMissingError, NothingToBackUpError
 from app.infra.backup_archive import BLOBS, FORMAT, TABLES, ArchiveWriter, Manifest
+from app.infra.batch_blobs import results_prefix
 from app.infra.database import make_engine
 from app.infra.object_store import ObjectStore
 from app.infra.row_lines import encode_row, tables_of
-from app.infra.tables import EvaluationImageRow, ModelRow, SupportImageRow
+from app.infra.tables import BatchRow, EvaluationImageRow, ModelRow, SupportImageRow
 
 ROWS_AT_ONCE = 500
 
@@ -100,7 +102,9 @@ def _write_blob_keys(keys: IO[bytes], connection: Connection) -> None:
     images = select(SupportImageRow.id, SupportImageRow.blob_key)
     evaluated = select(EvaluationImageRow.id, EvaluationImageRow.blob_key)
     models = select(ModelRow.id, ModelRow.adapter_key).where(ModelRow.deleted_at.is_(None))
-    named = ((SupportImageRow, images), (EvaluationImageRow, evaluated), (ModelRow, models))
+    has_results = (BatchRow.state == BatchState.SUCCEEDED, BatchRow.deleted_at.is_(None))
+    batches = select(BatchRow.id, BatchRow.blob_key).where(*has_results)
+    named = ((SupportImageRow, images), (EvaluationImageRow, evaluated), (ModelRow, models), (BatchRow, batches))
     known = set(inspect(connection).get_table_names())  # an older database may lack the newest tables
     for table, statement in ((row.__tablename__, rows) for row, rows in named if row.__tablename__ in known):
         for row_id, key in connection.execute(statement, execution_options={"yield_per": ROWS_AT_ONCE}):
@@ -114,7 +118,7 @@ def _write_blobs(writer: ArchiveWriter, keys: IO[bytes], store: ObjectStore) -> 
     for line in keys:
         table, row_id, key = json.loads(line)
         try:
-            names = store.keys(key) if table == ModelRow.__tablename__ else [key]
+            names = _blobs_of(table, key, store)
             for name in names:
                 writer.add(f"{BLOBS}{name}", io.BytesIO(store.get(name)))
         except BlobMissingError:
@@ -123,3 +127,9 @@ def _write_blobs(writer: ArchiveWriter, keys: IO[bytes], store: ObjectStore) -> 
             missing.append([table, row_id])
         num_blobs += len(names)
     return num_blobs, missing
+
+
+def _blobs_of(table: str, key: str, store: ObjectStore) -> list[str]:
+    if table == BatchRow.__tablename__:  # the results alone, never the images
+        return store.keys(results_prefix(key))
+    return store.keys(key) if table == ModelRow.__tablename__ else [key]

@@ -11,6 +11,7 @@ from sqlalchemy.orm import Session
 from app.domain.errors import WorkerLostError, error_facts
 from app.domain.jobs import FINAL_STATES, MAX_ATTEMPTS, JobState, check_transition
 from app.infra.tables import JobEventRow, JobRow
+from app.infra.webhook_outbox import announce_job
 
 FRESH = {"populate_existing": True}
 """Execution options of statements that must read from the database, not from the session's memory."""
@@ -44,6 +45,8 @@ def end_job(session: Session, row: JobRow, target: JobState, now: datetime, erro
     row.fencing_token += 1
     row.holder, row.lease_expires_at, row.finished_at, row.error = None, None, now, error
     add_state_event(session, row, now)
+    if target == JobState.FAILED:
+        announce_job(session, row, now)
 
 
 def add_state_event(session: Session, row: JobRow, now: datetime, **more: Any) -> None:

@@ -12,8 +12,10 @@ from sqlalchemy.orm import Session
 from app.domain.access import DEFAULT_TENANT_ID
 from app.domain.errors import StaleLeaseError, error_facts
 from app.domain.jobs import FINAL_STATES, HELD_STATES, MAX_ATTEMPTS, JobState, check_transition, sources_of
+from app.domain.webhooks import Event
 from app.infra.job_writes import FRESH, add_event, add_state_event, end_if_hopeless, lock_job
 from app.infra.tables import JobRow, ModelRow
+from app.infra.webhook_outbox import announce, announce_job
 from vtt_core.contract.errors import VttError
 from vtt_core.contract.progress import StepReport
 
@@ -32,6 +34,15 @@ class Lease:
     """Id of the request that created the job; None for jobs of older versions."""
     traceparent: str | None = None
     """Trace context of that request, if it was traced."""
+
+    @property
+    def work_id(self) -> str:
+        """What is held."""
+        return self.job_id
+
+    def renew(self, session: Session, lease_seconds: float, now: datetime) -> bool:
+        """Extend the lease; see `LeaseRepository.renew`."""
+        return LeaseRepository(session).renew(self, lease_seconds, now)
 
 
 class LeaseRepository:
@@ -116,10 +127,14 @@ class LeaseRepository:
         self._session.execute(update(ModelRow).where(*replaced).values(deleted_at=now))
         self._session.add(model)
         add_state_event(self._session, row, now, model_id=model.id)
+        announce_job(self._session, row, now, model_id=model.id)
+        facts = {"model_id": model.id, "job_id": row.id, "name": model.name, "labels": model.labels}
+        announce(self._session, row.tenant_id, Event.MODEL_PUBLISHED, facts, now)
 
     def fail(self, lease: Lease, error: VttError, now: datetime) -> None:
         """End the job with an error; raises StaleLeaseError and JobTransitionError."""
-        self._move(lease, JobState.FAILED, now, error=error_facts(error), **_ended(now))
+        row = self._move(lease, JobState.FAILED, now, error=error_facts(error), **_ended(now))
+        announce_job(self._session, row, now)
 
     def cancel_by_worker(self, lease: Lease, now: datetime) -> None:
         """End the job because its user cancelled it; raises StaleLeaseError and JobTransitionError."""
@@ -148,8 +163,10 @@ class LeaseRepository:
         self._move(lease, JobState.QUEUED, now, **free)
         return JobState.QUEUED
 
-    def _move(self, lease: Lease, target: JobState, now: datetime, **values: Any) -> None:
-        add_state_event(self._session, self._write(lease, sources_of(target), target=target, **values), now)
+    def _move(self, lease: Lease, target: JobState, now: datetime, **values: Any) -> JobRow:
+        row = self._write(lease, sources_of(target), target=target, **values)
+        add_state_event(self._session, row, now)
+        return row
 
     def _write(
         self,

@@ -9,7 +9,7 @@ from sqlalchemy import event
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.domain.errors import QueueUnavailableError
-from app.domain.messages import FinetuneMessage
+from app.domain.messages import Message
 
 _WAITING = "outbox"
 _log = structlog.get_logger(__name__)
@@ -18,11 +18,11 @@ _log = structlog.get_logger(__name__)
 class Sender(Protocol):
     """Sends messages: the queue, or a list in a test."""
 
-    def send(self, message: FinetuneMessage) -> None:
+    def send(self, message: Message) -> None:
         """Send the message."""
 
 
-def send_after_commit(session: Session, sender: Sender, message: FinetuneMessage) -> None:
+def send_after_commit(session: Session, sender: Sender, message: Message) -> None:
     """Send the message when the session commits; a rollback drops it.
 
     If the broker cannot be reached then, the row is kept and the reaper sends the message later.
@@ -44,7 +44,7 @@ def _send_waiting(session: Session) -> None:
         try:
             sender.send(message)
         except QueueUnavailableError as error:
-            _log.warning("message_not_sent", job_id=message.job_id, reason=error.got)
+            _log.warning("message_not_sent", work_id=message.work_id, reason=error.got)
 
 
 def _drop_waiting(session: Session) -> None:

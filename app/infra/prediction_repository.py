@@ -38,8 +38,18 @@ class PredictionRepository:
         now: datetime,
         *,
         request_id: str | None,
+        tenant_id: str | None = None,
     ) -> None:
-        """Keep the predictions of one request."""
+        """Keep the predictions of one request, or of one chunk of a batch.
+
+        Args:
+            predictions: what is kept.
+            model_id: of the model.
+            now: the current time.
+            request_id: of the request that sent the images.
+            tenant_id: owner, for a session that is bound to no tenant.
+        """
+        owner = {} if tenant_id is None else {"tenant_id": tenant_id}
         self._session.add_all(
             PredictionRow(
                 id=new_id(PREDICTION_PREFIX),
@@ -49,6 +59,7 @@ class PredictionRepository:
                 label=prediction.label,
                 probability=prediction.probability,
                 created_at=now,
+                **owner,
             )
             for prediction in predictions
         )

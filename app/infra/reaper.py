@@ -1,4 +1,4 @@
-"""Queue the jobs of lost workers again, resend lost messages, and delete files and rows that are no longer needed."""
+"""Queue the jobs and batches of lost workers again, resend lost messages, and delete files and rows that nobody needs."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import structlog
 
 from app.domain.jobs import JobState
 from app.domain.messages import FinetuneMessage
+from app.infra.batch_recovery import clear_batches, release_expired_batches, resend_vanished_batches
 from app.infra.benchmarks import clear_unwanted
 from app.infra.checkpoints import clear_ended_jobs
 from app.infra.clock import utc_now
@@ -115,9 +116,11 @@ class Reaper(threading.Thread):
         try:
             if elapsed >= self._spares_until:
                 self.num_expired += len(release_expired(self._session_factory, self._queue, self._clock()))
+                release_expired_batches(self._session_factory, self._queue, self._clock())
             self._purge()
             after_seconds = self._settings.requeue_after_seconds
             self.num_resent += len(resend_vanished(self._session_factory, self._queue, self._clock(), after_seconds))
+            resend_vanished_batches(self._session_factory, self._queue, self._clock(), after_seconds)
         except DATABASE_AWAY:
             self._spares_until = elapsed + self._settings.lease_seconds
             raise
@@ -125,6 +128,8 @@ class Reaper(threading.Thread):
             self._clears_at = elapsed + SWEEPS_PER_CLEARING * self._settings.reaper_seconds
             for job_id in clear_ended_jobs(self._session_factory, self._store):
                 _log.info("cleared", job_id=job_id)
+            for batch_id in clear_batches(self._session_factory, self._store, self._clock()):
+                _log.info("cleared", batch_id=batch_id)
             for benchmark_id in clear_unwanted(self._store, self._clock()):
                 _log.info("cleared", benchmark_id=benchmark_id)
 

@@ -126,6 +126,12 @@ class Settings(BaseSettings):
     requeue_after_seconds: float = 20.0
     """Seconds after which the message of a queued job may count as lost. It is then sent again, if messages are missing."""
 
+    # Webhooks
+    webhooks_may_reach_private: bool = False
+    """Whether webhooks may be sent to private, loopback and link-local addresses. Else only to public ones."""
+    webhook_seconds: float = Field(default=10.0, gt=0)
+    """Seconds that sending one event to one webhook may take. Beyond that it is tried again later."""
+
     # Predictions
     adapter_memory_bytes: int = 2**30
     """Memory for adapters. Beyond it the adapter used least recently is dropped, but never a pinned one."""

@@ -314,6 +314,91 @@ class PredictionRow(TenantOwned, Base):
     created_at: Mapped[datetime] = mapped_column(index=True)
 
 
+class BatchRow(TenantOwned, Base):
+    """Many images that a model predicts in the background; their bytes and the results are in the store under `blob_key`."""
+
+    __tablename__ = "batches"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id"))
+    name: Mapped[str] = mapped_column(String(200), default="")
+    state: Mapped[str] = mapped_column(String(20), index=True)
+    coverage: Mapped[float] = mapped_column(Float)
+    false_rejects: Mapped[float] = mapped_column(Float)
+    num_images: Mapped[int] = mapped_column(default=0)
+    """Images and other files that were sent: each has a line in the result."""
+    num_done: Mapped[int] = mapped_column(default=0)
+    """Those with a result, refused ones included."""
+    num_refused: Mapped[int] = mapped_column(default=0)
+    num_chunks: Mapped[int] = mapped_column(default=0)
+    next_chunk: Mapped[int] = mapped_column(default=0)
+    """The first chunk without a result."""
+    size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    """Size of the images as sent."""
+    blob_key: Mapped[str] = mapped_column(String(200))
+    """Prefix of its images and results in the store."""
+    attempt: Mapped[int] = mapped_column(default=0)
+    """Claims of the next chunk."""
+    holder: Mapped[str | None] = mapped_column(String(200))
+    lease_expires_at: Mapped[datetime | None]
+    fencing_token: Mapped[int] = mapped_column(default=0)
+    enqueued_at: Mapped[datetime | None]
+    """When a message for the batch was last sent."""
+    not_before: Mapped[datetime | None]
+    """When it may go on, if the tenant has used up its predictions of this minute."""
+    error: Mapped[dict[str, Any] | None]
+    """code, title, expected, got and remedy of the error that ended the batch."""
+    request_id: Mapped[str | None] = mapped_column(String(100))
+    needs_clearing: Mapped[bool] = mapped_column(default=False)
+    """Whether the store may still hold images, or results that nobody may see any more."""
+    created_at: Mapped[datetime]
+    started_at: Mapped[datetime | None]
+    progressed_at: Mapped[datetime | None]
+    """When the last chunk was finished."""
+    finished_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
+
+    __table_args__ = (Index("ix_batches_tenant_id_created_at_id", "tenant_id", "created_at", "id"),)
+
+
+class WebhookRow(TenantOwned, Base):
+    """An address that wants to know when something has happened."""
+
+    __tablename__ = "webhooks"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    url: Mapped[str] = mapped_column(String(2000))
+    events: Mapped[list[str]]
+    secret: Mapped[str] = mapped_column(String(100))
+    """Signs what is sent, so it is stored as it is."""
+    created_at: Mapped[datetime]
+
+    __table_args__ = (Index("ix_webhooks_tenant_id_created_at_id", "tenant_id", "created_at", "id"),)
+
+
+class WebhookDeliveryRow(TenantOwned, Base):
+    """One event on its way to one webhook; written in the transaction in which it happened."""
+
+    __tablename__ = "webhook_deliveries"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    """Also what the receiver knows the event by, however often it is sent."""
+    webhook_id: Mapped[str] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"), index=True)
+    event: Mapped[str] = mapped_column(String(40))
+    payload: Mapped[dict[str, Any]]
+    state: Mapped[str] = mapped_column(String(20))
+    attempt: Mapped[int] = mapped_column(default=0)
+    next_attempt_at: Mapped[datetime]
+    """When it is due; while it is being sent, when it may be sent again by another process."""
+    status: Mapped[int | None]
+    """HTTP status of the last answer."""
+    last_error: Mapped[str | None] = mapped_column(String(500))
+    created_at: Mapped[datetime]
+    delivered_at: Mapped[datetime | None]
+
+    __table_args__ = (Index("ix_webhook_deliveries_state_next_attempt_at", "state", "next_attempt_at"),)
+
+
 __all__ = [
     "AliasRow",
     "ApiKeyRow",
@@ -321,6 +406,7 @@ __all__ = [
     "Base",
     "EvaluationImageRow",
     "EvaluationRow",
+    "BatchRow",
     "JobEventRow",
     "JobRow",
     "ModelRow",
@@ -330,4 +416,6 @@ __all__ = [
     "TenantOwned",
     "TenantRow",
     "UtcDateTime",
+    "WebhookDeliveryRow",
+    "WebhookRow",
 ]

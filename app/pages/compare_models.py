@@ -26,7 +26,7 @@ from app.pages.models import expected_of, method_of, name_of
 from app.pages.page_route import PageRoute, go_to
 from app.pages.rendering import render
 from app.pages.visits import FieldsDep, check_upload
-from app.predictions.service import Asked
+from app.predictions.asked import Asked
 from app.uploads.form import SpooledForm
 from app.uploads.form_request import received_form
 from vtt_core.contract.serving import DEFAULT_COVERAGE
@@ -91,7 +91,7 @@ class Pair:
 def show_comparison(
     request: Request, context: RequestContextDep, model: ModelsQuery = None, evaluation: str | None = None
 ) -> Response:
-    """Show two models side by side, the older one first; `evaluation` is that of the second one, whose images both have classified."""
+    """Show two models side by side, the older one first; `evaluation` is that of the second, with what both said."""
     references = list(dict.fromkeys(model or []))
     if len(references) != 2:
         return render(request, "compare-choose.html.jinja", context, num_chosen=len(references))

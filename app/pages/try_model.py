@@ -24,6 +24,7 @@ from app.pages.page_route import PageRoute
 from app.pages.rendering import render
 from app.pages.visits import check_upload
 from app.predictions import service as predictions
+from app.predictions.asked import Asked
 from app.predictions.endpoints import count_images
 from app.uploads.form import SpooledForm
 from app.uploads.form_request import received_form
@@ -43,8 +44,10 @@ NUM_TEXTS = 3
 
 async def _form(request: Request, context: RequestContextDep) -> AsyncIterator[SpooledForm]:
     context.bounds.predictions.check()
-    limits = predictions.predict_limits(context.settings.limits)
-    async with received_form(request, replace(limits, max_parts=limits.max_parts + NUM_TEXTS)) as form:
+    limits = predictions.predict_limits(context.settings.limits, None)
+    async with received_form(
+        request, replace(limits, max_parts=limits.max_parts + NUM_TEXTS, remedy="Choose fewer photographs at once")
+    ) as form:
         yield form
 
 
@@ -71,7 +74,7 @@ async def try_images(
         )
     coverage = _coverage(form)
     form.parts = [part for part in form.files if part.file_name or part.size_bytes]  # a browser sends empty choices too
-    predict = partial(predictions.predict, context, model, form, predictions.Asked(coverage, None), utc_now())
+    predict = partial(predictions.predict, context, model, form, Asked(coverage, None), utc_now())
     answered: list[Any]
     try:
         answer = await context.bounds.predictions.run(max(1, len(form.files)), predict)

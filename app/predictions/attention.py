@@ -53,7 +53,7 @@ def attention(context: AppContext, reference: str, form: SpooledForm) -> Attenti
     assert context.predictor is not None
     with context.readers() as session:
         model = ModelRepository(session).resolve(reference)
-    check_fields(form, 1)
+    check_fields(form, 1, "Send each image in a request of its own")
     caller = context.caller
     context.rates.count("query images", caller.tenant_id, caller.quotas.max_predictions_per_minute, 1)
     engine = context.predictor.engine

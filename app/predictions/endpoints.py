@@ -6,12 +6,11 @@ from collections.abc import AsyncIterator
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Request, Response
 
 from app.dependencies import RequestContextDep, require_scope
 from app.display_names import id_parameter
 from app.domain.access import Scope
-from app.domain.answer_ranges import COVERAGE_RANGE, FALSE_REJECTS_RANGE
 from app.domain.errors import (
     BlobMissingError,
     DiskFullError,
@@ -28,6 +27,7 @@ from app.domain.errors import (
 from app.health.metrics import Metrics, MetricsDep
 from app.infra.clock import utc_now
 from app.predictions import service
+from app.predictions.asked import AskedDep
 from app.predictions.schemas import ANSWERED, PredictAnswer, PredictingModel
 from app.problem_details import problem_responses
 from app.uploads.form import SpooledForm
@@ -35,7 +35,6 @@ from app.uploads.form_request import form_body, received_form
 from app.uploads.results import MULTI_STATUS
 from vtt_core.contract.errors import BackboneMismatchError, BackboneUnavailableError
 from vtt_core.contract.limits import DEFAULT_LIMITS
-from vtt_core.contract.serving import DEFAULT_COVERAGE, DEFAULT_FALSE_REJECTS
 
 router = APIRouter(tags=["predictions"], dependencies=[require_scope(Scope.PREDICT)])
 
@@ -73,36 +72,12 @@ def _images_and(*text_fields: str) -> dict[str, Any]:
 
 async def _query_form(request: Request, context: RequestContextDep) -> AsyncIterator[SpooledForm]:
     context.bounds.predictions.check()
-    async with received_form(request, service.predict_limits(context.settings.limits)) as form:
+    limits = service.predict_limits(context.settings.limits, request.path_params.get("model"))
+    async with received_form(request, limits) as form:
         yield form
 
 
 QueryFormDep = Annotated[SpooledForm, Depends(_query_form)]
-
-CoverageQuery = Annotated[
-    float,
-    Query(
-        ge=COVERAGE_RANGE[0],
-        le=COVERAGE_RANGE[1],
-        description="Share of images whose true class should be in `prediction_set`",
-    ),
-]
-FalseRejectsQuery = Annotated[
-    float | None,
-    Query(
-        ge=FALSE_REJECTS_RANGE[0],
-        le=FALSE_REJECTS_RANGE[1],
-        description="Share of images of the classes that may be taken for none of them: the lower, the fewer images are "
-        f"`none_of_these`. Without it, that of the model, or {DEFAULT_FALSE_REJECTS}",
-    ),
-]
-
-
-async def _asked(coverage: CoverageQuery = DEFAULT_COVERAGE, false_rejects: FalseRejectsQuery = None) -> service.Asked:
-    return service.Asked(coverage, false_rejects)
-
-
-AskedDep = Annotated[service.Asked, Depends(_asked)]
 
 
 @router.post("/v1/models/{model}/predict", responses=RESPONSES, response_model_exclude_unset=True, openapi_extra=_images_and())
@@ -116,10 +91,11 @@ async def predict_with_model(
 ) -> PredictAnswer:
     """Classify images with a model, named by its id or an alias.
 
-    Send up to 64 images in form fields named `images`: `curl -F images=@a.jpg -F images=@b.jpg ...`. The answer has the
-    probability of every class for each image, the likeliest first. It also says whether the image probably shows none of them
-    (`none_of_these`), and all classes that it may well be of (`prediction_set`). If some images cannot be read, the answer
-    gives the reason for each of them and classifies the others, and the status is 207.
+    Send up to 64 images in form fields named `images`: `curl -F images=@a.jpg -F images=@b.jpg ...`. For more images, see
+    `POST /v1/models/{model}/predictions`. The answer has the probability of every class for each image, the likeliest first.
+    It also says whether the image probably shows none of them (`none_of_these`), and all classes that it may well be of
+    (`prediction_set`). If some images cannot be read, the answer gives the reason for each of them and classifies the others,
+    and the status is 207.
     """
     with counted.requests.predict_seconds.time():
         answer_form = partial(service.predict, context, model, form, asked, utc_now())

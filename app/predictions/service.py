@@ -15,30 +15,17 @@ from app.domain.errors import InvalidRequestError, NothingUsableError, RequestTo
 from app.infra.model_repository import ModelRepository
 from app.infra.tables import ModelRow
 from app.models.service import read_adapter
+from app.predictions.asked import Asked
 from app.predictions.record import record_predictions
 from app.predictions.schemas import ANSWERED, ImagePrediction
 from app.uploads.form import FormLimits, FormPart, SpooledForm
 from app.uploads.form_request import image_bytes
 from vtt_core.contract.errors import VttError
 from vtt_core.contract.limits import Limits
-from vtt_core.contract.serving import DEFAULT_FALSE_REJECTS, AnswerOptions, PredictionEngine
+from vtt_core.contract.serving import AnswerOptions, PredictionEngine
 
 IMAGES_FIELD = "images"
 MODEL_FIELD = "model"
-
-
-@dataclass(frozen=True)
-class Asked:
-    """What a request wants to know besides probabilities."""
-
-    coverage: float
-    false_rejects: float | None
-    """None for what is set for the model, or else the usual share."""
-
-    def options(self, model: ModelRow) -> AnswerOptions:
-        """Return what the engine is asked for."""
-        shares = (self.false_rejects, model.false_rejects, DEFAULT_FALSE_REJECTS)
-        return AnswerOptions(self.coverage, next(share for share in shares if share is not None))
 
 
 @dataclass(frozen=True)
@@ -49,13 +36,19 @@ class Answer:
     predictions: list[ImagePrediction]
 
 
-def predict_limits(limits: Limits) -> FormLimits:
-    """Return what a form of query images may hold."""
+def predict_limits(limits: Limits, reference: str | None) -> FormLimits:
+    """Return what a form of query images may hold.
+
+    Args:
+        limits: the bounds in force.
+        reference: the model, if the path of the request names it.
+    """
     return FormLimits(
         max_parts=limits.max_query_images + 1,
         max_text_bytes=1000,
         max_file_bytes=lambda field: limits.max_image_bytes,
         description=f"at most {limits.max_query_images} images in a request",
+        remedy=_send_a_batch(reference),
         example=f"-F {IMAGES_FIELD}=@photo.jpg",
     )
 
@@ -100,7 +93,7 @@ def predict(context: AppContext, reference: str, form: SpooledForm, asked: Asked
     """
     with context.readers() as session:
         model = ModelRepository(session).resolve(reference)
-    check_fields(form, context.settings.limits.max_query_images)
+    check_fields(form, context.settings.limits.max_query_images, _send_a_batch(reference))
     caller = context.caller
     context.rates.count("query images", caller.tenant_id, caller.quotas.max_predictions_per_minute, len(form.files))
     predictions = _answers(context, model, form, asked.options(model))
@@ -115,8 +108,8 @@ def predict(context: AppContext, reference: str, form: SpooledForm, asked: Asked
     return Answer(model, predictions)
 
 
-def check_fields(form: SpooledForm, most: int) -> None:
-    """Refuse a form of other fields than images, of none, or of more than `most`.
+def check_fields(form: SpooledForm, most: int, remedy: str) -> None:
+    """Refuse a form of other fields than images, of none, or of more than `most`; `remedy` says what to do then.
 
     Raises:
         InvalidRequestError: no image came, or under another field name.
@@ -134,8 +127,13 @@ def check_fields(form: SpooledForm, most: int) -> None:
         raise RequestTooLargeError(
             expected="one image in a request" if most == 1 else f"at most {most} images in a request",
             got=f"{len(form.files)} images",
-            remedy="Send the images in several requests",
+            remedy=remedy,
         )
+
+
+def _send_a_batch(reference: str | None) -> str:
+    model = reference or "{model}"
+    return f"Send the images as a batch with POST /v1/models/{model[:100]}/predictions, or in several requests"
 
 
 def _described(part: FormPart) -> str:

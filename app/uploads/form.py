@@ -46,6 +46,8 @@ class FormLimits:
     """What a form may hold, in words, as in "at most 64 images"."""
     example: str
     """How curl sends a file, as in "-F images=@photo.jpg"."""
+    remedy: str = "Send the images in several requests"
+    """What to do with more files than a form may hold."""
     long_texts: Mapping[str, int] = field(default_factory=dict)
     """Text fields that may be longer than the others, with their limits."""
 
@@ -205,7 +207,7 @@ class _Collector:
             raise RequestTooLargeError(
                 expected=self._limits.description,
                 got="more than that",
-                remedy="Send the images in several requests",
+                remedy=self._limits.remedy,
             )
 
     def _on_part_data(self, data: bytes, start: int, end: int) -> None:

@@ -19,13 +19,17 @@ from sqlalchemy import select
 from starlette.types import Message, Receive, Scope, Send
 
 from app.domain.access import Scope as KeyScope
+from app.domain.batches import answered_row
 from app.infra.access_repository import AccessRepository
+from app.infra.batch_blobs import BatchBlobs
+from app.infra.batch_leases import BatchLeases
 from app.infra.clock import utc_now
 from app.infra.settings import Role
-from app.infra.tables import JobRow
+from app.infra.tables import BatchRow, JobRow
 from app.infra.workers import LiveWorker
 from tests.architecture.write_openapi import describe
 from tests.fixtures.http_api import Api, MakeApi
+from vtt_core.contract.serving import Prediction
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "schemathesis"
 RUN_SECONDS = 280
@@ -87,6 +91,7 @@ class ServedApi:
             for row in waiting:
                 if row.created_at < utc_now() - timedelta(seconds=JOB_SECONDS):
                     self._publish(row.id)
+            self._end_batches()
             if not waiting:
                 self._api.start_job()
             if len(self._api.client.get("/v1/models").json()["items"]) < 3:
@@ -94,6 +99,21 @@ class ServedApi:
             sets = self._api.client.get("/v1/support-sets?limit=1").json()["items"]
             if not sets or sets[0]["is_frozen"]:
                 self._api.upload()
+
+    def _end_batches(self) -> None:
+        """End the batches that have waited long enough, whatever their images show."""
+        context = self._api.context
+        with context.readers() as session:
+            batches = list(session.scalars(select(BatchRow).where(BatchRow.state == "queued")))
+        for row in batches:
+            if row.created_at > utc_now() - timedelta(seconds=JOB_SECONDS):
+                continue
+            with context.sessions.begin() as session:
+                lease = BatchLeases(session).claim(row.id, "tester", 60, utc_now())
+                if lease is not None:
+                    result = answered_row("a.png", Prediction({"cat": 1.0}))
+                    BatchBlobs(context.store, row.blob_key).put_results(lease.chunk, [result])
+                    BatchLeases(session).finish_chunk(lease, row.num_images, 0, utc_now())
 
     def _publish(self, job_id: str) -> None:
         with suppress(AssertionError):  # somebody has cancelled the job meanwhile

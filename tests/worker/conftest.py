@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from app.domain.messages import FinetuneMessage
+from app.domain.messages import Message
 from app.infra.clock import utc_now
 from app.infra.database import SessionFactory, make_engine, make_session_factory
 from app.infra.job_repository import JobRepository, NewJob
@@ -31,8 +31,8 @@ class SentMessages:
 
     job_ids: list[str] = field(default_factory=list)
 
-    def send(self, message: FinetuneMessage) -> None:
-        self.job_ids.append(message.job_id)
+    def send(self, message: Message) -> None:
+        self.job_ids.append(message.work_id)
 
 
 def make_images() -> list[tuple[str, bytes]]:

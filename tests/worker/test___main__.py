@@ -13,17 +13,19 @@ import pytest
 from sqlalchemy import select
 
 from app.domain.jobs import JobState
-from app.domain.messages import FinetuneMessage
+from app.domain.messages import BatchMessage, FinetuneMessage
+from app.infra.batch_blobs import BatchBlobs, SentImage
 from app.infra.database import SessionFactory, make_engine, make_reader_factory, make_session_factory, migrate
 from app.infra.object_store import ObjectStore
 from app.infra.queue import JobQueue
 from app.infra.reaper import Reaper
 from app.infra.redis_server import PrivateRedis
 from app.infra.settings import Settings
-from app.infra.tables import JobRow, ModelRow
+from app.infra.tables import BatchRow, JobRow, ModelRow
 from app.infra.workers import WorkerRegistry
+from tests.fixtures.rows import add_batch
 from tests.fixtures.services import PostgresServer
-from tests.worker.conftest import add_job, add_support_set
+from tests.worker.conftest import add_job, add_support_set, make_images
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 ITERATIONS = 20
@@ -174,6 +176,40 @@ def test_a_worker_whose_acknowledgement_got_lost_takes_the_next_message(service:
     assert service.redis.ensure_running()
     assert service.wait_for_end(service.send_job()).state == JobState.SUCCEEDED
     assert worker.poll() is None
+
+
+def test_a_batch_outlives_a_killed_worker_and_goes_on_after_the_last_finished_chunk(service: Service) -> None:
+    model_job = service.send_job()
+    first = service.start_worker()
+    service.wait_for_end(model_job)
+    with service._readers() as session:
+        model_id = session.scalars(select(ModelRow.id).where(ModelRow.job_id == model_job, ~ModelRow.is_interim)).one()
+    num_chunks, images = 40, [SentImage(f"{place}.png", encoded) for place, (_, encoded) in enumerate(make_images())] * 16
+    blobs = BatchBlobs(service.store, "batches/bat_1")
+    for chunk in range(num_chunks):
+        blobs.put_images(chunk, images)
+    with service.session_factory.begin() as session:
+        batch_id = add_batch(session, model_id, num_chunks=num_chunks, images_a_chunk=len(images))
+    service.queue.send(BatchMessage(batch_id))
+
+    def read() -> BatchRow:
+        with service._readers() as session:
+            return session.get_one(BatchRow, batch_id)
+
+    service.wait_until(lambda: read().next_chunk >= 2)
+    job_id = service.send_job()  # it has its turn in the middle of the batch
+    service.wait_until(lambda: service.read(job_id).state != JobState.QUEUED)
+    assert read().state == "running"
+    service.wait_for_end(job_id)
+    first.kill()
+    first.wait()
+    done_before = read().num_done
+    assert done_before < read().num_images
+    service.start_worker()
+    service.wait_until(lambda: read().state == "succeeded")
+    assert (read().num_done, read().num_refused) == (num_chunks * len(images), 0)
+    assert len(list(blobs.results(num_chunks))) == num_chunks * len(images)
+    service.wait_until(lambda: service.store.keys("batches/bat_1/images") == [])
 
 
 def restart_empty(redis: PrivateRedis) -> None:

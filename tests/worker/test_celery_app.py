@@ -5,7 +5,7 @@ from celery import signals
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
-from app.domain.messages import EpisodesMessage, FinetuneMessage
+from app.domain.messages import BatchMessage, EpisodesMessage, FinetuneMessage
 from app.infra.queue import VISIBILITY_TIMEOUT_SECONDS, JobQueue
 from app.infra.settings import Settings, load_settings
 from worker import celery_app as module
@@ -67,9 +67,11 @@ def test_a_worker_that_cannot_start_ends_without_taking_messages(monkeypatch: py
 
 
 @pytest.mark.services
-def test_jobs_of_users_go_before_episodes_that_came_earlier(broker_url: str) -> None:
+def test_jobs_and_batches_take_turns_and_go_before_episodes_that_came_earlier(broker_url: str) -> None:
     queue = JobQueue(broker_url)
-    for message in (EpisodesMessage("b1", 0), EpisodesMessage("b1", 1), FinetuneMessage("job_1")):
+    episodes = [EpisodesMessage("b1", 0), EpisodesMessage("b1", 1)]
+    jobs = [FinetuneMessage("job_1"), FinetuneMessage("job_2")]
+    for message in (*episodes, *jobs, *(BatchMessage(f"bat_{place}") for place in range(3))):
         queue.send(message)
     queue.close()
     taken: list[str] = []
@@ -81,10 +83,11 @@ def test_jobs_of_users_go_before_episodes_that_came_earlier(broker_url: str) -> 
             message.ack()
 
         queues = list(celery_app.amqp.queues.consume_from.values())
-        assert len(queues) == 2
+        assert len(queues) == 3
         consumer = connection.Consumer(queues, callbacks=[take], accept=["json"])
         consumer.qos(prefetch_count=1)
         with consumer:
-            for _ in range(3):
+            for _ in range(7):
                 connection.drain_events(timeout=10)
-    assert taken == ["finetune.run", "episodes.run", "episodes.run"]
+    turn = ["batches.run", "finetune.run"]
+    assert taken == [*turn, *turn, "batches.run", "episodes.run", "episodes.run"]

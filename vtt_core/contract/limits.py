@@ -37,6 +37,10 @@ class Limits:
     """Number of images in one prediction request."""
     max_evaluation_images: int = 1000
     """Number of labelled images in one evaluation."""
+    max_background_images: int = 10_000
+    """Number of images in one batch, which a worker predicts in the background."""
+    max_background_bytes: int = 2 * 2**30
+    """Sum of the sizes of the images of one batch, in bytes."""
 
 
 DEFAULT_LIMITS = Limits()

@@ -26,7 +26,16 @@ from vtt_core.ingest.zip_methods import check_methods
 from vtt_core.ingest.zip_names import entry_paths
 from vtt_core.ingest.zip_reader import ZipReader, check_declared, check_directory, open_zip
 
-__all__ = ["ArchiveContents", "LabelledFile", "Rejection", "open_images", "read_folder", "read_zip"]
+__all__ = [
+    "ArchiveContents",
+    "FoundFile",
+    "LabelledFile",
+    "Rejection",
+    "open_images",
+    "read_folder",
+    "read_loose_zip",
+    "read_zip",
+]
 
 
 @contextmanager
@@ -67,6 +76,31 @@ def read_zip(source: Path | BinaryIO, limits: Limits = DEFAULT_LIMITS) -> Iterat
         with stream, read_zip(stream, limits) as contents:
             yield contents
         return
+    with _zip_entries(source, limits) as entries:
+        yield sort_into_classes(entries)
+
+
+@contextmanager
+def read_loose_zip(source: BinaryIO, limits: Limits = DEFAULT_LIMITS) -> Iterator[list[FoundFile]]:
+    """Open a zip of images in folders of any kind. Any thread can read its files inside the `with` block.
+
+    Folders mean nothing, and files that systems leave behind are skipped. Paths are only shown, never used.
+
+    Args:
+        source: an open seekable file. It stays open.
+        limits: bounds on bytes, entries and ratio.
+
+    Raises:
+        NotAZipError: the bytes are not a zip, or its directory is damaged.
+        ArchiveTooLargeError: the size, entry count, unpacked size or a compression ratio is over its limit.
+        UnsupportedMethodError: a file is encrypted, or compressed by an unsupported method.
+    """
+    with _zip_entries(source, limits) as entries:
+        yield [entry for entry in entries if isinstance(entry, FoundFile) and counts_as_image(entry.path)]
+
+
+@contextmanager
+def _zip_entries(source: BinaryIO, limits: Limits) -> Iterator[list[FoundFile | FoundFolder]]:
     check_directory(source, limits)
     with open_zip(source) as archive:
         infos = archive.infolist()
@@ -74,7 +108,7 @@ def read_zip(source: Path | BinaryIO, limits: Limits = DEFAULT_LIMITS) -> Iterat
         entries = [(path, info) for path, info in zip(entry_paths(infos), infos, strict=True) if path or not info.orig_filename]
         check_methods((path, info) for path, info in entries if counts_as_image(path))
         reader = ZipReader(archive, limits)
-        yield sort_into_classes(_found_in_zip(reader, path, info, limits) for path, info in entries)
+        yield [_found_in_zip(reader, path, info, limits) for path, info in entries]
 
 
 def _found_in_zip(reader: ZipReader, path: str, info: ZipInfo, limits: Limits) -> FoundFile | FoundFolder:

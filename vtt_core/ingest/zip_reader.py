@@ -42,7 +42,7 @@ def check_directory(stream: BinaryIO, limits: Limits) -> None:
         raise NotAZipError(
             expected="a zip file",
             got=f"{size_bytes} bytes beginning with {_first_bytes(stream)!r}" if size_bytes else "an empty file (0 bytes)",
-            remedy="Pack a folder for each class into a .zip",
+            remedy="Pack the folders with the images into a .zip",
         )
     num_entries, directory_bytes = struct.unpack_from("<10xHL", tail, end)
     locator = end - 20

@@ -5,8 +5,14 @@ from __future__ import annotations
 import httpx
 from sqlalchemy import Engine, event
 
+from app.domain.batches import answered_row
+from app.infra.batch_blobs import BatchBlobs
+from app.infra.batch_leases import BatchLeases
+from app.infra.clock import utc_now
+from app.infra.tables import BatchRow
 from tests.app.access.conftest import MakeCaller
 from tests.fixtures.http_api import Api, MakeApi, encode_image
+from vtt_core.contract.serving import Prediction
 
 FORM = {"files": {"cat": ("a.png", encode_image(1))}}
 FOREIGN = {"Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site"}
@@ -56,6 +62,20 @@ def test_a_keyed_service_checks_what_browsers_send_by_themselves(locked: Api, ma
     assert locked.client.post("/v1/support-sets", headers=FOREIGN, **FORM).status_code == 401
 
 
+def finished_batch(api: Api, model_id: str) -> str:
+    """Send a batch and finish it like a worker."""
+    sent = api.client.post(f"/v1/models/{model_id}/predictions", files={"images": ("a.png", encode_image(3))})
+    batch_id = str(sent.json()["id"])
+    with api.context.sessions.begin() as session:
+        leases = BatchLeases(session)
+        lease = leases.claim(batch_id, "tester", 60, utc_now())
+        assert lease is not None
+        blobs = BatchBlobs(api.context.store, session.get_one(BatchRow, batch_id).blob_key)
+        blobs.put_results(0, [answered_row("a.png", Prediction({"cat": 1.0}))])
+        leases.finish_chunk(lease, 1, 0, utc_now())
+    return batch_id
+
+
 def test_no_get_endpoint_writes(api: Api) -> None:
     model_id = api.publish()
     job_id = api.client.get(f"/v1/models/{model_id}").json()["job_id"]
@@ -63,6 +83,9 @@ def test_no_get_endpoint_writes(api: Api) -> None:
     image_id = api.client.get(f"/v1/support-sets/{support_set_id}").json()["images"][0]["id"]
     api.client.put("/v1/aliases/best", json={"model_id": model_id})
     ids = {"job_id": job_id, "model": model_id, "support_set_id": support_set_id, "image_id": image_id, "name": "best"}
+    ids["batch_id"] = finished_batch(api, model_id)
+    hook = {"url": "https://lab.example/", "events": ["job.failed"]}
+    ids["webhook_id"] = api.client.post("/v1/webhooks", json=hook).json()["id"]
     paths = [path for path, methods in api.client.app.openapi()["paths"].items() if "get" in methods]  # type: ignore[attr-defined]
     changes: list[str] = []
 
@@ -71,7 +94,9 @@ def test_no_get_endpoint_writes(api: Api) -> None:
             changes.append(statement)
 
     assert api.context.reaper is not None
+    assert api.context.webhooks is not None
     api.context.reaper.stop()
+    api.context.webhooks.stop()
     event.listen(Engine, "before_cursor_execute", note)
     try:
         statuses = {path: api.client.get(path.format(**ids)).status_code for path in paths}

@@ -24,6 +24,7 @@ BODIES: dict[str, dict[str, object]] = {
     "POST /v1/models/{model}/predict": {"files": [("images", IMAGE)]},
     "POST /v1/models/{model}/attention": {"files": [("images", IMAGE)]},
     "POST /v1/models/{model}/evaluations": {"files": [("cat", IMAGE)]},
+    "POST /v1/models/{model}/predictions": {"files": [("images", IMAGE)]},
 }
 """What else a request needs to reach the id."""
 IN_THE_BODY = {
@@ -33,9 +34,18 @@ IN_THE_BODY = {
     "POST /predict": lambda ids: {"files": [("images", IMAGE)], "data": {"model": ids["model"]}},
 }
 """Endpoints that take an id in the body, or as a parameter."""
-LISTS = ("/v1/support-sets", "/v1/jobs", "/v1/models", "/v1/aliases", "/v1/evaluations")
+LISTS = (
+    "/v1/support-sets",
+    "/v1/jobs",
+    "/v1/models",
+    "/v1/aliases",
+    "/v1/evaluations",
+    "/v1/predictions",
+    "/v1/webhooks",
+)
 NO_IDS = {
     "POST /v1/support-sets",
+    "POST /v1/webhooks",
     "GET /v1/backbones",
     "GET /livez",
     "GET /readyz",
@@ -60,8 +70,10 @@ def owned(locked: Api, make_caller: MakeCaller) -> dict[str, str]:
     assert locked.client.put("/v1/aliases/best", json={"model_id": model}).status_code == 200
     evaluated = locked.client.post(f"/v1/models/{model}/evaluations?keep_images=true", files=[("cat", IMAGE)])
     evaluation = evaluated.json()["evaluations"][0]["id"]
+    batch = locked.client.post(f"/v1/models/{model}/predictions", files=[("images", IMAGE)]).json()["id"]
     ids = {"support_set_id": support_set, "image_id": image, "job_id": job, "model": model, "name": "best"}
-    return ids | {"evaluation_id": evaluation}
+    webhook = locked.client.post("/v1/webhooks", json={"url": "https://lab.example/", "events": ["job.failed"]}).json()["id"]
+    return ids | {"evaluation_id": evaluation, "batch_id": batch, "webhook_id": webhook}
 
 
 @pytest.mark.parametrize("model_reference", ["model", "name", "job_id"])
@@ -130,4 +142,6 @@ def test_who_changed_what_is_in_the_audit_log(locked: Api, owned: dict[str, str]
         ("POST /v1/jobs", [owned["job_id"]]),
         ("PUT /v1/aliases/{name}", ["best"]),
         ("POST /v1/models/{model}/evaluations", [owned["evaluation_id"]]),
+        ("POST /v1/models/{model}/predictions", [owned["batch_id"]]),
+        ("POST /v1/webhooks", [owned["webhook_id"]]),
     ]

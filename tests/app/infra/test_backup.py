@@ -12,10 +12,11 @@ from app.domain.errors import NothingToBackUpError
 from app.infra import backup as module
 from app.infra.backup import write_backup
 from app.infra.backup_archive import members_of, verify_archive
+from app.infra.batch_blobs import BatchBlobs, SentImage
 from app.infra.clock import utc_now
 from app.infra.database import SessionFactory
 from app.infra.object_store import ObjectStore
-from app.infra.tables import Base, EvaluationImageRow, ModelRow, SupportImageRow
+from app.infra.tables import Base, BatchRow, EvaluationImageRow, ModelRow, SupportImageRow
 from tests.fixtures.rows import ROWS_A_TABLE, fill
 
 
@@ -54,6 +55,21 @@ def test_a_backup_holds_every_table_and_every_named_blob(
     assert not any("checkpoint" in name for name in contents)
     assert len(contents["tables/jobs.jsonl"].splitlines()) == ROWS_A_TABLE
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".part"] == []
+
+
+def test_of_batches_only_the_results_are_kept(
+    database_url: str, session_factory: SessionFactory, store: ObjectStore, tmp_path: Path
+) -> None:
+    with session_factory.begin() as session:
+        fill_with_blobs(session.connection(), store)
+        changes = {"state": "succeeded", "deleted_at": None, "blob_key": "batches/bat_1"}
+        session.execute(update(BatchRow).values(changes).where(BatchRow.id == "id-1"))
+    blobs = BatchBlobs(store, "batches/bat_1")
+    blobs.put_images(0, [SentImage("a.png", b"image")])
+    blobs.put_results(0, [{"file": "a.png"}])
+    assert write_backup(tmp_path / "b.tar", database_url, store, utc_now()).missing == []
+    kept = [name for name, _ in members_of(tmp_path / "b.tar") if "bat_1" in name]
+    assert kept == ["blobs/batches/bat_1/results/0"]
 
 
 def test_missing_bytes_are_noted_and_the_others_kept(
@@ -102,4 +118,9 @@ def test_every_column_that_could_name_a_blob_is_known() -> None:
     """A new one belongs into the backup; what is none is listed here."""
     named = {f"{table.name}.{column.name}" for table in Base.metadata.tables.values() for column in table.columns}
     keys = {name for name in named if name.endswith("_key")} - {"jobs.idempotency_key"}
-    assert keys == {"support_images.blob_key", "evaluation_images.blob_key", "models.adapter_key"}
+    assert keys == {
+        "support_images.blob_key",
+        "evaluation_images.blob_key",
+        "models.adapter_key",
+        "batches.blob_key",
+    }

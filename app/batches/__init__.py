@@ -1,0 +1,1 @@
+"""Batches: many images that a model predicts in the background."""

@@ -1,0 +1,1 @@
+"""Webhooks: addresses that are told when a job, a model or a batch is ready."""
