@@ -91,7 +91,7 @@ class Pair:
 def show_comparison(
     request: Request, context: RequestContextDep, model: ModelsQuery = None, evaluation: str | None = None
 ) -> Response:
-    """Show two models side by side, the older one first; `evaluation` is that of the second, with what both said."""
+    """Show two models side by side, the older one first; `evaluation` is that of the second, on images that both have seen."""
     references = list(dict.fromkeys(model or []))
     if len(references) != 2:
         return render(request, "compare-choose.html.jinja", context, num_chosen=len(references))
