@@ -62,7 +62,12 @@ def test_the_text_says_how_well_each_class_is_told(run: Run) -> None:
     accuracy, stripes = found["accuracy"], found["per_class"][0]
     assert f"accuracy {100 * accuracy['accuracy']:.0f} % ({100 * accuracy['low']:.0f} % to " in printed
     assert "30 images" in printed
-    assert printed.splitlines()[1].split() == [LABELS[0], "10", *f"{100 * stripes['recall']:.0f} %".split(), *"100 % 100 %".split()]
+    assert printed.splitlines()[1].split() == [
+        LABELS[0],
+        "10",
+        *f"{100 * stripes['recall']:.0f} %".split(),
+        *"100 % 100 %".split(),
+    ]
     assert 0.8 < accuracy["accuracy"] < 1
 
 
