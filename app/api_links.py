@@ -63,7 +63,6 @@ def _model_links(model_id: str) -> dict[str, Link]:
         "unpin_model": Link(f"delete {_MODEL}/pin", where),
         "point_alias": Link(f"put {_ALIAS}", body={"model_id": model_id}),
         "evaluate_model": Link(f"post {_MODEL}/evaluations", where),
-        "evaluate_models": Link(f"post {_EVALUATIONS}", where),
         "list_model_evaluations": Link(f"get {_MODEL}/evaluations", where),
         "add_model_classes": Link(f"post {_MODEL}/classes", where),
         "delete_model": Link(f"delete {_MODEL}", where),

@@ -25,7 +25,7 @@ from app.infra.settings import Role
 from app.infra.tables import JobRow
 from app.infra.workers import LiveWorker
 from tests.architecture.write_openapi import describe
-from tests.fixtures.http_api import Api, MakeApi
+from tests.fixtures.http_api import Api, MakeApi, encode_image
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "schemathesis"
 RUN_SECONDS = 280
@@ -91,9 +91,15 @@ class ServedApi:
                 self._api.start_job()
             if len(self._api.client.get("/v1/models").json()["items"]) < 3:
                 self._publish(self._api.start_job())
+            if len(self._api.client.get("/v1/evaluations").json()["items"]) < 3:
+                self._evaluate()
             sets = self._api.client.get("/v1/support-sets?limit=1").json()["items"]
             if not sets or sets[0]["is_frozen"]:
                 self._api.upload()
+
+    def _evaluate(self) -> None:
+        parts = [("cat", ("a.png", encode_image(1))), ("dog", ("b.png", encode_image(2)))]
+        self._api.client.post("/v1/evaluations?model=satellite&keep_images=true", files=parts)
 
     def _publish(self, job_id: str) -> None:
         with suppress(AssertionError):  # somebody has cancelled the job meanwhile
