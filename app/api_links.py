@@ -69,9 +69,11 @@ def _model_links(model_id: str) -> dict[str, Link]:
     }
 
 
-def _evaluation_links(evaluation_id: str) -> dict[str, Link]:
+def _evaluation_links(evaluation_id: str, image_id: str | None = None) -> dict[str, Link]:
     where = {"evaluation_id": evaluation_id}
+    image = Link(f"get {_EVALUATION}/images/{{image_id}}", {**where, "image_id": image_id or ""})
     return {
+        **({"get_evaluation_image": image} if image_id is not None else {}),
         "get_evaluation": Link(f"get {_EVALUATION}", where),
         "delete_evaluation": Link(f"delete {_EVALUATION}", where),
     }
@@ -94,7 +96,7 @@ _SHOWN_SET = {
 }
 _OPEN_SET = {"remove_image": _SHOWN_SET["remove_image"]}
 """Of a set that was just changed, so that no job has frozen it yet."""
-_EVALUATED = _evaluation_links("$response.body#/evaluations/0/id")
+_EVALUATED = _evaluation_links("$response.body#/evaluations/0/id", "$response.body#/evaluations/0/images/0/id")
 _MODEL_OF_JOB = {name: link for name, link in _model_links("$response.body#/model_id").items() if name != "delete_model"}
 _BY_ALIAS = {
     "predict": Link("post /predict", body={"model": "$response.body#/name"}),
@@ -122,12 +124,7 @@ LINKS: dict[tuple[str, str], dict[str, Link]] = {
     **{(f"post {path}", status): _EVALUATED for path in (_EVALUATIONS, f"{_MODEL}/evaluations") for status in ("201", "207")},
     (f"get {_EVALUATIONS}", "200"): _evaluation_links(_FIRST_ID) | _next_page(_EVALUATIONS),
     (f"get {_MODEL}/evaluations", "200"): _evaluation_links(_FIRST_ID),
-    (f"get {_EVALUATION}", "200"): {
-        **_evaluation_links(_ID),
-        "get_evaluation_image": Link(
-            f"get {_EVALUATION}/images/{{image_id}}", {"evaluation_id": _ID, "image_id": "$response.body#/images/0/id"}
-        ),
-    },
+    (f"get {_EVALUATION}", "200"): _evaluation_links(_ID, "$response.body#/images/0/id"),
 }
 """(method and path, status) -> the links of that answer by name."""
 
