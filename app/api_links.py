@@ -85,16 +85,17 @@ def _model_links(model_id: str) -> dict[str, Link]:
         "unpin_model": Link(f"delete {_MODEL}/pin", where),
         "point_alias": Link(f"put {_ALIAS}", body={"model_id": model_id}),
         "evaluate_model": Link(f"post {_MODEL}/evaluations", where),
-        "evaluate_models": Link(f"post {_EVALUATIONS}", where),
         "list_model_evaluations": Link(f"get {_MODEL}/evaluations", where),
         "add_model_classes": Link(f"post {_MODEL}/classes", where),
         "delete_model": Link(f"delete {_MODEL}", where),
     }
 
 
-def _evaluation_links(evaluation_id: str) -> dict[str, Link]:
+def _evaluation_links(evaluation_id: str, image_id: str | None = None) -> dict[str, Link]:
     where = {"evaluation_id": evaluation_id}
+    image = Link(f"get {_EVALUATION}/images/{{image_id}}", {**where, "image_id": image_id or ""})
     return {
+        **({"get_evaluation_image": image} if image_id is not None else {}),
         "get_evaluation": Link(f"get {_EVALUATION}", where),
         "delete_evaluation": Link(f"delete {_EVALUATION}", where),
     }
@@ -125,7 +126,7 @@ _UPLOADED = {
 _SHOWN_SET = {**_UPLOADED, **_image_links("$response.body#/images/0/id")}
 _OPEN_SET = {name: _SHOWN_SET[name] for name in ("get_image", "get_thumbnail", "change_image", "remove_image")}
 """Of a set that was just changed or copied, so that no job has frozen it yet."""
-_EVALUATED = _evaluation_links("$response.body#/evaluations/0/id")
+_EVALUATED = _evaluation_links("$response.body#/evaluations/0/id", "$response.body#/evaluations/0/images/0/id")
 _MODEL_OF_JOB = {name: link for name, link in _model_links("$response.body#/model_id").items() if name != "delete_model"}
 
 
@@ -163,12 +164,7 @@ LINKS: dict[tuple[str, str], dict[str, Link]] = {
     **{(f"post {path}", status): _EVALUATED for path in (_EVALUATIONS, f"{_MODEL}/evaluations") for status in ("201", "207")},
     (f"get {_EVALUATIONS}", "200"): _evaluation_links(_FIRST_ID) | _next_page(_EVALUATIONS),
     (f"get {_MODEL}/evaluations", "200"): _evaluation_links(_FIRST_ID),
-    (f"get {_EVALUATION}", "200"): {
-        **_evaluation_links(_ID),
-        "get_evaluation_image": Link(
-            f"get {_EVALUATION}/images/{{image_id}}", {"evaluation_id": _ID, "image_id": "$response.body#/images/0/id"}
-        ),
-    },
+    (f"get {_EVALUATION}", "200"): _evaluation_links(_ID, "$response.body#/images/0/id"),
     (f"post {_MODEL}/predictions", "202"): _batch_links(_ID),
     (f"get {_BATCHES}", "200"): _batch_links(_FIRST_ID) | _next_page(_BATCHES),
     (f"get {_BATCH}", "200"): _batch_links(_ID),

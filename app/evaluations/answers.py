@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from app.evaluations.schemas import (
-    EvaluationAnswer,
     EvaluationDetail,
     EvaluationLinks,
     EvaluationMistake,
@@ -22,11 +21,6 @@ PREFIX = "/v1/evaluations"
 def summary(row: EvaluationRow) -> EvaluationSummary:
     """Return an evaluation in short."""
     return EvaluationSummary(**_in_short(row))
-
-
-def answer(row: EvaluationRow) -> EvaluationAnswer:
-    """Return all numbers of an evaluation."""
-    return EvaluationAnswer(**_in_full(row))
 
 
 def detail(row: EvaluationRow, images: Sequence[EvaluationImageRow]) -> EvaluationDetail:

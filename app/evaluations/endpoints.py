@@ -245,7 +245,9 @@ async def _evaluate(
     response.headers["Location"] = f"{answers.PREFIX}/{done.rows[0].id}"
     if done.refused:
         response.status_code = MULTI_STATUS
-    return EvaluationsAnswer(evaluations=[answers.answer(row) for row in done.rows], refused=done.refused, notices=done.notices)
+    return EvaluationsAnswer(
+        evaluations=[answers.detail(row, done.images) for row in done.rows], refused=done.refused, notices=done.notices
+    )
 
 
 def _page(rows: list[EvaluationRow], next_cursor: str | None) -> EvaluationPage:

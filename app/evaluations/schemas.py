@@ -124,8 +124,17 @@ class EvaluationSummary(BaseModel):
     links: EvaluationLinks
 
 
-class EvaluationAnswer(EvaluationSummary):
-    """What was measured of one model."""
+class KeptImageAnswer(BaseModel):
+    """An image that was kept."""
+
+    id: str = Field(examples=["img_0f1e2d3c4b5a69788796a5b4"])
+    file: str = Field(description="Name as sent")
+    label: str = Field(description="Its class, as sent")
+    link: str
+
+
+class EvaluationDetail(EvaluationSummary):
+    """What was measured of one model, and on which images."""
 
     coverage: float = Field(description="Coverage of prediction sets that was asked for", examples=[0.9])
     false_rejects: float = Field(
@@ -148,27 +157,13 @@ class EvaluationAnswer(EvaluationSummary):
     compared: ComparedAnswer | None = Field(
         description="Beside the first model of the request; null for that one, or if they know no class of the images in common"
     )
-
-
-class KeptImageAnswer(BaseModel):
-    """An image that was kept."""
-
-    id: str = Field(examples=["img_0f1e2d3c4b5a69788796a5b4"])
-    file: str = Field(description="Name as sent")
-    label: str = Field(description="Its class, as sent")
-    link: str
-
-
-class EvaluationDetail(EvaluationAnswer):
-    """An evaluation with its images."""
-
-    images: list[KeptImageAnswer] = Field(description="Those that were kept; empty if none was")
+    images: list[KeptImageAnswer] = Field(description="Images that are kept; empty if none is")
 
 
 class EvaluationsAnswer(BaseModel):
     """One evaluation per model, in the order of the request, and the images that could not be used."""
 
-    evaluations: list[EvaluationAnswer]
+    evaluations: list[EvaluationDetail]
     refused: list[ImageResult] = Field(description="Images that could not be used, each with the reason; all others were")
     notices: list[str] = Field(
         description="What else is worth knowing, for people: for example classes that a model does not know"

@@ -47,6 +47,8 @@ class Evaluated:
     """What was measured of each model, and what became of the images."""
 
     rows: list[EvaluationRow]
+    images: list[EvaluationImageRow]
+    """Those that are kept, by label and name."""
     refused: list[ImageResult]
     notices: list[str]
 
@@ -156,7 +158,8 @@ def evaluate_models(
             EvaluationRepository(session).add(rows, kept.rows)
             if kept.rows:
                 check_bytes(session, context.caller)
-    return Evaluated(rows, images.refused, [*images.notices, *_notices(models, measuring.judged)])
+    shown = sorted(kept.rows, key=lambda image: (image.label, image.file_name, image.id))
+    return Evaluated(rows, shown, images.refused, [*images.notices, *_notices(models, measuring.judged)])
 
 
 def list_evaluations(

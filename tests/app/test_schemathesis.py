@@ -28,13 +28,16 @@ from app.infra.settings import Role
 from app.infra.tables import BatchRow, JobRow
 from app.infra.workers import LiveWorker
 from tests.architecture.write_openapi import describe
-from tests.fixtures.http_api import Api, MakeApi
+from tests.fixtures.http_api import Api, MakeApi, encode_image
 from vtt_core.contract.serving import Prediction
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "schemathesis"
 RUN_SECONDS = 280
 JOB_SECONDS = 2.0
 """How long a job waits before it succeeds: long enough to be cancelled, short enough to be followed to its end."""
+
+BY_CHANCE = {"POST /v1/evaluations", "GET /v1/evaluations/{evaluation_id}/images/{image_id}"}
+"""Operations that may not succeed in a run: their ids are a list, which no link fills, or two links away."""
 
 
 class ServedApi:
@@ -96,6 +99,9 @@ class ServedApi:
                 self._api.start_job()
             if len(self._api.client.get("/v1/models").json()["items"]) < 3:
                 self._publish(self._api.start_job())
+            evaluations = self._api.client.get("/v1/evaluations?limit=1").json()["items"]
+            if not evaluations or not evaluations[0]["has_images"]:  # the newest is the one that links lead to
+                self._evaluate()
             sets = self._api.client.get("/v1/support-sets?limit=1").json()["items"]
             if not sets or sets[0]["is_frozen"]:
                 self._api.upload()
@@ -114,6 +120,10 @@ class ServedApi:
                     result = answered_row("a.png", Prediction({"cat": 1.0}))
                     BatchBlobs(context.store, row.blob_key).put_results(lease.chunk, [result])
                     BatchLeases(session).finish_chunk(lease, row.num_images, 0, utc_now())
+
+    def _evaluate(self) -> None:
+        parts = [("cat", ("a.png", encode_image(1))), ("dog", ("b.png", encode_image(2)))]
+        self._api.client.post("/v1/evaluations?model=satellite&keep_images=true", files=parts)
 
     def _publish(self, job_id: str) -> None:
         with suppress(AssertionError):  # somebody has cancelled the job meanwhile
@@ -155,4 +165,5 @@ def test_no_request_that_schemathesis_makes_of_the_description_gets_an_undocumen
     for operation in described:
         sys.stdout.write(f"{operation:64} {dict(sorted(served.statuses[operation].items()))}\n")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert [operation for operation in described if not any(status < 300 for status in served.statuses[operation])] == []
+    failed = {operation for operation in described if not any(status < 300 for status in served.statuses[operation])}
+    assert failed - BY_CHANCE == set()

@@ -1,5 +1,6 @@
 """The shell lines of README.md and the walk in docs/api.md are run as they stand there."""
 
+import json
 import os
 import re
 import subprocess
@@ -51,10 +52,15 @@ def test_the_readme_leads_from_photographs_to_a_prediction(service_url: str, roo
 
 
 def test_the_walk_through_the_api_works_word_for_word(service_url: str, root: Path, tmp_path: Path) -> None:
-    script = shell_of(root / "docs" / "api.md", "A walk through the API")
+    pages = root / "docs" / "api.md"
+    script = shell_of(pages, "A walk through the API") + shell_of(pages, "Evaluate a model")
     assert script.count("curl ") >= 10
     printed = run_shell(script, service_url, tmp_path)
     assert "event: progress" in printed
     assert '"state":"succeeded"' in printed.replace(" ", "")
     assert printed.count('"probabilities"') == 5
+    (measured,) = json.loads((tmp_path / "evaluations.json").read_text())["evaluations"]
+    assert (measured["num_images"], measured["has_images"]) == (10, True)
+    first, *others = json.loads((tmp_path / "compared.json").read_text())["evaluations"]
+    assert (first["accuracy"], others) == (measured["accuracy"], [])
     assert (tmp_path / "adapter.zip").stat().st_size > 100_000
