@@ -16,7 +16,7 @@ from app.dependencies import RequestContextDep, require_scope
 from app.domain.access import Scope
 from app.evaluations import answers, query_images, service
 from app.evaluations.endpoints import CHANGES, Reference
-from app.evaluations.schemas import EvaluationAnswer
+from app.evaluations.schemas import EvaluationDetail
 from app.infra.clock import utc_now
 from app.infra.evaluation_repository import EvaluationRepository
 from app.infra.model_repository import ModelRepository
@@ -67,8 +67,8 @@ class Side:
 class Pair:
     """What both models say of the same images; the second has the difference."""
 
-    first: EvaluationAnswer
-    second: EvaluationAnswer
+    first: EvaluationDetail
+    second: EvaluationDetail
 
     @property
     def verdict(self) -> str:
@@ -158,16 +158,16 @@ def _address(references: list[str], evaluation_id: str | None = None) -> str:
     return f"{HERE}?{urlencode(chosen, doseq=True)}"
 
 
-def _common_evaluations(session: Session, first_id: str, second_id: str) -> list[EvaluationAnswer]:
+def _common_evaluations(session: Session, first_id: str, second_id: str) -> list[EvaluationDetail]:
     """Return the evaluations of the second model that were made together with one of the first, newest first."""
     rows, _ = EvaluationRepository(session).list_page(second_id, None, MOST_LISTED)
-    found = [answers.answer(row) for row in rows]
+    found = [answers.detail(row, []) for row in rows]
     return [one for one in found if one.compared is not None and one.compared.model == first_id]
 
 
 def _pair(session: Session, first_id: str, evaluation_id: str) -> Pair | None:
     rows = _rows(session, first_id, evaluation_id)
-    return Pair(*map(answers.answer, rows)) if len(rows) == 2 else None
+    return Pair(*(answers.detail(row, []) for row in rows)) if len(rows) == 2 else None
 
 
 def _rows(session: Session, first_id: str, evaluation_id: str) -> list[EvaluationRow]:
