@@ -70,18 +70,26 @@ def _next_page(path: str) -> dict[str, Link]:
     return {"next_page": Link(f"get {path}", {"cursor": _NEXT})}
 
 
+def _image_links(image_id: str) -> dict[str, Link]:
+    where = {"support_set_id": _ID, "image_id": image_id}
+    return {
+        "get_image": Link(f"get {_IMAGE}", where),
+        "get_thumbnail": Link(f"get {_IMAGE}/thumbnail", where),
+        "change_image": Link(f"patch {_IMAGE}", where),
+        "remove_image": Link(f"delete {_IMAGE}", where),
+    }
+
+
 _UPLOADED = {
     **_set_links(_ID),
-    "remove_image": Link(f"delete {_IMAGE}", {"support_set_id": _ID, "image_id": "$response.body#/results/0/image_id"}),
+    **_image_links("$response.body#/results/0/image_id"),
+    "rename_class": Link(f"patch {_SET}/classes", {"support_set_id": _ID, "label": "$response.body#/classes/0/label"}),
     "remove_class": Link(f"delete {_SET}/classes", {"support_set_id": _ID, "label": "$response.body#/classes/0/label"}),
     "change_support_set": Link(f"patch {_SET}", {"support_set_id": _ID}, {"negative": "$response.body#/classes/0/label"}),
     "set_groups": Link(f"put {_SET}/groups", {"support_set_id": _ID}),
 }
-_SHOWN_SET = {
-    **_UPLOADED,
-    "remove_image": Link(f"delete {_IMAGE}", {"support_set_id": _ID, "image_id": "$response.body#/images/0/id"}),
-}
-_OPEN_SET = {"remove_image": _SHOWN_SET["remove_image"]}
+_SHOWN_SET = {**_UPLOADED, **_image_links("$response.body#/images/0/id")}
+_OPEN_SET = {name: _SHOWN_SET[name] for name in ("get_image", "get_thumbnail", "change_image", "remove_image")}
 """Of a set that was just changed, so that no job has frozen it yet."""
 _MODEL_OF_JOB = {name: link for name, link in _model_links("$response.body#/model_id").items() if name != "delete_model"}
 _BY_ALIAS = {
@@ -98,6 +106,7 @@ LINKS: dict[tuple[str, str], dict[str, Link]] = {
     (f"get {_SETS}", "200"): _set_links(_FIRST_ID) | _next_page(_SETS),
     (f"get {_SET}", "200"): _SHOWN_SET,
     (f"patch {_SET}", "200"): _OPEN_SET,
+    (f"patch {_SET}/classes", "200"): _OPEN_SET,
     (f"put {_SET}/groups", "200"): _OPEN_SET,
     (f"post {_JOBS}", "202"): _job_links(_ID),
     (f"get {_JOBS}", "200"): _job_links(_FIRST_ID) | _next_page(_JOBS),

@@ -20,6 +20,14 @@ DisplayName = Annotated[str, StringConstraints(max_length=200, strip_whitespace=
 """What a person calls a support set, a job or a model."""
 
 
+FileName = Annotated[
+    str,
+    StringConstraints(min_length=1, max_length=MAX_FILE_NAME_CHARACTERS, strip_whitespace=True),
+    AfterValidator(_check_printable),
+]
+"""What a person calls the file of an image."""
+
+
 def shown_file_name(name: str) -> str:
     """Return the name with control characters replaced and its end kept, for messages and rows; never a path."""
     printable = "".join(character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in name)

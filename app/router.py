@@ -14,8 +14,9 @@ from app.models.endpoints import router as models
 from app.pages.router import router as pages
 from app.predictions.endpoints import router as predictions
 from app.support_sets.endpoints import router as support_sets
+from app.support_sets.image_endpoints import router as support_images
 
-_CONTROL = (support_sets, jobs, models, model_classes, backbones, pages)
+_CONTROL = (support_sets, support_images, jobs, models, model_classes, backbones, pages)
 _ROUTERS: dict[Role, tuple[APIRouter, ...]] = {
     Role.ALL: (*_CONTROL, inspections, predictions, health),
     Role.CONTROL: (*_CONTROL, health),

@@ -7,6 +7,7 @@ VttError
 │   ├── SupportSetFrozenError      support_set.frozen
 │   ├── SupportSetInUseError       support_set.in_use
 │   ├── NegativeClassTakenError    support_set.negative_class_taken
+│   ├── LabelTakenError            support_set.label_taken: another class has the label
 │   ├── JobTransitionError         job.illegal_transition
 │   ├── ModelNotReadyError         model.not_ready
 │   ├── InterimModelError          model.interim: its job's own model will replace it
@@ -109,6 +110,13 @@ class NegativeClassTakenError(ConflictError):
 
     code = "support_set.negative_class_taken"
     title = "Another class is the negative one"
+
+
+class LabelTakenError(ConflictError):
+    """A class of a support set is to be renamed, and another one has the new label."""
+
+    code = "support_set.label_taken"
+    title = "Another class has this label"
 
 
 class JobTransitionError(ConflictError):

@@ -83,7 +83,13 @@ class StateCollector(Collector):
         refused.add_metric(["any"], self._context.bounds.requests.num_refused)
         refused.add_metric(["connections"], self._context.bounds.connections.num_refused)
         bounds = self._context.bounds
-        for name, queue in (("predict", bounds.predictions), ("upload", bounds.uploads), ("report", bounds.reports)):
+        queues = {
+            "predict": bounds.predictions,
+            "upload": bounds.uploads,
+            "report": bounds.reports,
+            "thumbnail": bounds.thumbnails,
+        }
+        for name, queue in queues.items():
             waiting.add_metric([name], queue.wait_seconds)
             refused.add_metric([name], queue.num_refused)
         yield from (waiting, refused)

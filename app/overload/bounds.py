@@ -19,6 +19,10 @@ UPLOAD_BYTES_PER_SECOND = 8e6
 CALIBRATION_BYTES = 32e6
 """How many bytes of real uploads the guess counts as."""
 
+THUMBNAIL_THREADS = 2
+"""Thumbnails that are made at once: each holds a whole decoded image, which may take 120 MB."""
+THUMBNAIL_MAX_WAIT_SECONDS = 30.0
+"""Seconds that a thumbnail may wait for those before it, by estimate."""
 REPORT_MAX_WAIT_SECONDS = 30.0
 """Seconds that a report on a support set may wait for those before it, by estimate."""
 
@@ -32,6 +36,8 @@ class Bounds:
     uploads: AdmissionQueue
     reports: AdmissionQueue
     """Reports on support sets, one at a time."""
+    thumbnails: AdmissionQueue
+    """Thumbnails that are not in the store yet; the units are pixels."""
     connections: ConnectionTable
     health_threads: CapacityLimiter
     """Threads for health checks, so that they are answered however busy the process is."""
@@ -55,6 +61,7 @@ def make_bounds(settings: Settings, stopwatch: Callable[[], float]) -> Bounds:
         predictions=AdmissionQueue("images to classify", prediction_bounds, stopwatch),
         uploads=uploads,
         reports=AdmissionQueue("support images to report on", QueueBounds(1, REPORT_MAX_WAIT_SECONDS), stopwatch),
+        thumbnails=AdmissionQueue("thumbnails to make", QueueBounds(THUMBNAIL_THREADS, THUMBNAIL_MAX_WAIT_SECONDS), stopwatch),
         connections=ConnectionTable(connection_bounds(settings.max_connections, settings.client_share, settings.max_requests)),
         health_threads=CapacityLimiter(HEALTH_THREADS),
     )

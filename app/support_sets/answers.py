@@ -11,7 +11,7 @@ from fastapi import Response
 from app.health.metrics import Metrics
 from app.infra.tables import SupportImageRow
 from app.support_sets.receive import Received
-from app.support_sets.schemas import ClassSummary, LabelAdvice, StoredImage, SupportSetLinks, UploadAnswer
+from app.support_sets.schemas import ClassSummary, ImageLinks, LabelAdvice, StoredImage, SupportSetLinks, UploadAnswer
 from app.support_sets.service import SupportSetView
 from app.uploads.results import CREATED, overall_status
 from vtt_core.labels.advice import advise
@@ -42,7 +42,7 @@ def summary(view: SupportSetView) -> dict[str, Any]:
 
 def detail(view: SupportSetView, images: Sequence[SupportImageRow]) -> dict[str, Any]:
     """Return the fields of a `SupportSetDetail`."""
-    return {**summary(view), "advice": _advice(view), "images": [_stored(image) for image in images]}
+    return {**summary(view), "advice": _advice(view), "images": [stored(image) for image in images]}
 
 
 def upload(received: Received, counted: Metrics, response: Response) -> UploadAnswer:
@@ -64,7 +64,9 @@ def _advice(view: SupportSetView) -> list[LabelAdvice]:
     return [LabelAdvice(**asdict(advice)) for advice in advise([*view.classes, *empty])]
 
 
-def _stored(image: SupportImageRow) -> StoredImage:
+def stored(image: SupportImageRow) -> StoredImage:
+    """Return the answer for one image."""
+    here = f"{PREFIX}/{image.support_set_id}/images/{image.id}"
     return StoredImage(
         id=image.id,
         file=image.file_name,
@@ -75,4 +77,5 @@ def _stored(image: SupportImageRow) -> StoredImage:
         image_format=image.image_format,
         size_bytes=image.size_bytes,
         sha256=image.sha256,
+        links=ImageLinks(self=here, thumbnail=f"{here}/thumbnail"),
     )

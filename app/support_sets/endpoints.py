@@ -16,6 +16,7 @@ from app.domain.errors import (
     BadCursorError,
     DiskFullError,
     GoneError,
+    LabelTakenError,
     MalformedRequestError,
     NegativeClassTakenError,
     NotFoundError,
@@ -30,9 +31,10 @@ from app.domain.errors import (
 from app.health.metrics import MetricsDep
 from app.infra.clock import utc_now
 from app.problem_details import problem_responses
-from app.support_sets import answers, receive, service
+from app.support_sets import answers, edits, receive, service
 from app.support_sets.form_files import upload_limits
 from app.support_sets.schemas import (
+    ClassChange,
     GroupsAnswer,
     GroupsRequest,
     SupportSetChange,
@@ -63,6 +65,7 @@ UPLOAD_BYTES = 2**20
 """Fixed cost of an upload (its rows, and a file to be synced), as the number of bytes that take as long to check. Without it
 a small upload would make each byte look so slow that a large upload fills the queue."""
 SupportSetId = Annotated[str, id_parameter("Id of a support set")]
+ClassLabelQuery = Annotated[str, Query(max_length=400, description="Label of the class")]
 NegativeQuery = Annotated[
     str | None,
     Query(max_length=400, description="Label of the negative class: its images show none of the others. At most one a set"),
@@ -184,12 +187,12 @@ def get_support_set(support_set_id: SupportSetId, session: ReadSessionDep) -> Su
     responses=problem_responses(*CHANGE_ERRORS, BadLabelError, SameTokensError, TooManyClassesError),
 )
 def change_support_set(support_set_id: SupportSetId, change: SupportSetChange, context: RequestContextDep) -> SupportSetDetail:
-    """Say which class of a support set that no job has used is the negative one, or that none is.
+    """Rename a support set, or say which class of one that no job has used is the negative one, or that none is.
 
     The images of the negative class show none of the classes: they teach a model what to refuse. It is no label of the model
     and needs no meaningful name. There is at most one.
     """
-    return SupportSetDetail(**answers.detail(*service.set_negative(context, support_set_id, change.negative)))
+    return SupportSetDetail(**answers.detail(*service.change_support_set(context, support_set_id, change)))
 
 
 @router.put(
@@ -246,18 +249,18 @@ async def add_images(
     return answers.upload(received, counted, response)
 
 
-@router.delete(
-    "/{support_set_id}/images/{image_id}",
-    status_code=204,
-    responses=problem_responses(NotFoundError, GoneError, SupportSetFrozenError, StoreUnavailableError),
+@router.patch(
+    "/{support_set_id}/classes",
+    responses=problem_responses(*CHANGE_ERRORS, LabelTakenError, BadLabelError, SameTokensError),
 )
-def remove_image(
-    support_set_id: SupportSetId,
-    image_id: Annotated[str, id_parameter("Id of an image of the set")],
-    context: RequestContextDep,
-) -> None:
-    """Remove an image from a support set that no job has used. A class whose last image is removed is gone."""
-    service.remove_image(context, support_set_id, image_id)
+def rename_class(
+    support_set_id: SupportSetId, label: ClassLabelQuery, change: ClassChange, context: RequestContextDep
+) -> SupportSetDetail:
+    """Rename a class of a support set that no job has used, with all its images; also one of `empty_classes`.
+
+    It keeps its place in the order of the classes. A label that another class has is refused (409).
+    """
+    return SupportSetDetail(**answers.detail(*edits.rename_class(context, support_set_id, label, change.label)))
 
 
 @router.delete(
@@ -267,8 +270,8 @@ def remove_image(
 )
 def remove_class(
     support_set_id: SupportSetId,
-    label: Annotated[str, Query(max_length=400, description="Label of the class")],
+    label: ClassLabelQuery,
     context: RequestContextDep,
 ) -> None:
     """Remove a class from a support set that no job has used, with its images; also one of `empty_classes`."""
-    service.remove_class(context, support_set_id, label)
+    edits.remove_class(context, support_set_id, label)

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from app.display_names import DisplayName, FileName
 from app.uploads.results import ImageResult
 
 
@@ -42,6 +43,13 @@ class SupportSetSummary(BaseModel):
     links: SupportSetLinks
 
 
+class ImageLinks(BaseModel):
+    """Where to see an image."""
+
+    self: str = Field(description="The image as it is stored")
+    thumbnail: str = Field(description="A small WebP; `?side=` is its longest side in pixels")
+
+
 class StoredImage(BaseModel):
     """One image of a support set."""
 
@@ -56,6 +64,7 @@ class StoredImage(BaseModel):
     image_format: str = Field(examples=["JPEG"])
     size_bytes: int = Field(description="Of what is stored: the image without its metadata")
     sha256: str = Field(description="Of the file as it was sent")
+    links: ImageLinks
 
 
 class LabelAdvice(BaseModel):
@@ -78,15 +87,51 @@ class SupportSetDetail(SupportSetSummary):
     images: list[StoredImage]
 
 
-class SupportSetChange(BaseModel):
+class Change(BaseModel):
+    """Fields that change; what is not sent stays as it is."""
+
+    model_config = ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1})
+
+    @model_validator(mode="after")
+    def _check_sent(self) -> Self:
+        if not self.model_fields_set:
+            raise ValueError(f"at least one of the fields {', '.join(type(self).model_fields)}")
+        return self
+
+
+class SupportSetChange(Change):
     """What to change about a support set."""
 
-    model_config = ConfigDict(extra="forbid")
-
+    name: DisplayName = Field(default_factory=str, description="What you call the set; also of a frozen one")
     negative: str | None = Field(
+        default=None,
         max_length=400,
         description="Label of the class that becomes the negative one; null for none",
         examples=["something else"],
+    )
+
+
+class ClassChange(BaseModel):
+    """What to change about a class."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    label: str = Field(min_length=1, max_length=400, description="The new label", examples=["annual crop"])
+
+
+class ImageChange(Change):
+    """What to change about an image."""
+
+    label: str = Field(
+        default_factory=str,
+        min_length=1,
+        max_length=400,
+        description="Class that the image is moved to; one that the set does not have yet is added",
+        examples=["forest"],
+    )
+    file: FileName = Field(default_factory=str, description="Name of its file", examples=["leaf 7.jpg"])
+    group: str | None = Field(
+        default=None, max_length=400, description="What it has in common with others; null for nothing", examples=["patient 7"]
     )
 
 

@@ -14,9 +14,10 @@ from app.dependencies import AppContext
 from app.domain.access import blob_folder
 from app.domain.errors import NotFoundError, SupportSetInUseError
 from app.infra.job_repository import JobRepository
-from app.infra.support_set_repository import SupportSetRepository, check_not_deleted
+from app.infra.support_set_repository import SupportSetRepository, check_not_deleted, check_open
 from app.infra.tables import SupportImageRow, SupportSetRow
 from app.support_sets.admission import Admission
+from app.support_sets.schemas import SupportSetChange
 from vtt_core.contract.errors import BadLabelError
 from vtt_core.contract.support_set import clean_label
 from vtt_core.ingest.groups import ImageGroups
@@ -41,74 +42,28 @@ class SupportSetView:
         return 0 if self.row.negative_label is None else self.shots.get(self.row.negative_label, 0)
 
 
-def remove_image(context: AppContext, support_set_id: str, image_id: str) -> None:
-    """Remove an image from a support set that no job has used; a class whose last image is removed is gone.
-
-    Raises:
-        NotFoundError: there is no such set, or no such image in it.
-        GoneError: the set was deleted.
-        SupportSetFrozenError: a job has used it.
-    """
-    with context.sessions.begin() as session:
-        repository = SupportSetRepository(session)
-        row = repository.lock_open(support_set_id)
-        image = repository.get_image(support_set_id, image_id)
-        blob_key, label = image.blob_key, image.label
-        repository.remove_images(support_set_id, [image_id])
-        if label not in repository.shots([support_set_id]).get(support_set_id, {}):
-            _forget_negative(row, label)
-    context.store.delete(blob_key)
-
-
-def remove_class(context: AppContext, support_set_id: str, label: str) -> None:
-    """Remove a class, with its images if it has any.
+def change_support_set(
+    context: AppContext, support_set_id: str, change: SupportSetChange
+) -> tuple[SupportSetView, list[SupportImageRow]]:
+    """Rename a support set, or say which class of one that no job has used is the negative one.
 
     Raises:
         NotFoundError: there is no such set, or no such class in it.
         GoneError: the set was deleted.
-        SupportSetFrozenError: a job has used it.
-    """
-    with suppress(BadLabelError):
-        label = clean_label(label)
-    with context.sessions.begin() as session:
-        repository = SupportSetRepository(session)
-        row = repository.lock_open(support_set_id)
-        images = [image for image in repository.images(support_set_id) if image.label == label]
-        _check_class(row, label, images)
-        repository.remove_images(support_set_id, [image.id for image in images])
-        row.empty_labels = [known for known in row.empty_labels if known != label]
-        _forget_negative(row, label)
-    for image in images:
-        context.store.delete(image.blob_key)
-
-
-def set_negative(context: AppContext, support_set_id: str, label: str | None) -> tuple[SupportSetView, list[SupportImageRow]]:
-    """Say which class of a support set that no job has used is the negative one.
-
-    Args:
-        context: of the caller.
-        support_set_id: of the set.
-        label: of the class; None for none.
-
-    Raises:
-        NotFoundError: there is no such set, or no such class in it.
-        GoneError: the set was deleted.
-        SupportSetFrozenError: a job has used it.
+        SupportSetFrozenError: the negative class is to change, and a job has used the set.
         SupportSetError: the class that was the negative one cannot be a class: because of its label, or because there are
             enough classes.
     """
-    if label is not None:
-        with suppress(BadLabelError):
-            label = clean_label(label)
     with context.sessions.begin() as session:
         repository = SupportSetRepository(session)
-        row = repository.lock_open(support_set_id)
+        row = repository.lock(support_set_id)
+        check_not_deleted(row)
         images = repository.images(support_set_id)
-        if label is not None:
-            _check_class(row, label, [image for image in images if image.label == label])
-        before, row.negative_label = row.negative_label, label
-        if before is not None and before != label:
-            _check_becomes_class(context, row, images, before)
+        if "negative" in change.model_fields_set:
+            check_open(row)
+            _set_negative(context, row, images, change.negative)
+        if "name" in change.model_fields_set:
+            row.name = change.name
         return SupportSetView(row, count_shots(images)), images
 
 
@@ -177,7 +132,27 @@ def list_views(session: Session, cursor: str | None, limit: int) -> tuple[list[S
     return [SupportSetView(row, shots.get(row.id, {})) for row in rows], next_cursor
 
 
-def _check_class(row: SupportSetRow, label: str, images: Sequence[SupportImageRow]) -> None:
+def _set_negative(context: AppContext, row: SupportSetRow, images: Sequence[SupportImageRow], label: str | None) -> None:
+    if label is not None:
+        with suppress(BadLabelError):
+            label = clean_label(label)
+        check_class(row, label, [image for image in images if image.label == label])
+    before, row.negative_label = row.negative_label, label
+    if before is not None and before != label:
+        _check_becomes_class(context, row, images, before)
+
+
+def check_class(row: SupportSetRow, label: str, images: Sequence[SupportImageRow]) -> None:
+    """Refuse a label that no class of a set has.
+
+    Args:
+        row: of the set.
+        label: of the class.
+        images: those of the class.
+
+    Raises:
+        NotFoundError: there is no such class.
+    """
     if not images and label not in row.empty_labels:
         raise NotFoundError(
             expected=f"the label of a class of {row.id}",
@@ -195,7 +170,8 @@ def _check_becomes_class(context: AppContext, row: SupportSetRow, images: Sequen
     admission.check_room(label)
 
 
-def _forget_negative(row: SupportSetRow, label: str) -> None:
+def forget_negative(row: SupportSetRow, label: str) -> None:
+    """Leave a set without a negative class if that was the class of this label, which has no image now."""
     if row.negative_label == label and label not in row.empty_labels:
         row.negative_label = None
 

@@ -15,6 +15,8 @@ IMAGE = ("a.png", encode_image(3))
 BODIES: dict[str, dict[str, object]] = {
     "POST /v1/support-sets/{support_set_id}/images": {"files": [("cat", IMAGE)]},
     "DELETE /v1/support-sets/{support_set_id}/classes": {"params": {"label": "cat"}},
+    "PATCH /v1/support-sets/{support_set_id}/classes": {"params": {"label": "cat"}, "json": {"label": "lynx"}},
+    "PATCH /v1/support-sets/{support_set_id}/images/{image_id}": {"json": {"label": "dog"}},
     "PATCH /v1/support-sets/{support_set_id}": {"json": {"negative": "cat"}},
     "PUT /v1/support-sets/{support_set_id}/groups": {"json": {"groups": {"a.png": "patient 1"}}},
     "PATCH /v1/models/{model}": {"json": {"false_rejects": 0.02}},
