@@ -28,7 +28,7 @@ from app.infra.support_set_repository import SupportSetRepository
 from app.infra.tables import JobRow, ModelRow, SupportImageRow, SupportSetRow
 from app.infra.telemetry import bound_request_id
 from app.infra.tracing import current_traceparent
-from app.jobs.service import add_job
+from app.jobs.service import JobModels, add_job, models_of
 from app.support_sets.admission import Admission
 from app.support_sets.form_files import ARCHIVE_FIELD
 from app.support_sets.receive import Received, Upload
@@ -44,6 +44,7 @@ class Added:
     """A job that was started, and what became of the images."""
 
     job: JobRow
+    standing: JobModels
     received: Received
 
 
@@ -104,7 +105,8 @@ def add_classes(context: AppContext, reference: str, form: SpooledForm, name: st
             SupportSetRepository(session).add_images(copies)
             received = upload.add_rows(session, row)
             _check_no_empty_class(row, received)
-            return Added(add_job(context, session, _new_job(base, row), row, now), received)
+            job = add_job(context, session, _new_job(base, row), row, now)
+            return Added(job, models_of(session, [job])[job.id], received)
 
 
 def _find_base(session: Session, reference: str) -> _Base:

@@ -14,7 +14,6 @@ from app.domain.errors import ClassExistsError, GoneError, InterimModelError, Mo
 from app.health.metrics import MetricsDep
 from app.infra.clock import utc_now
 from app.jobs.answers import fields
-from app.jobs.service import JobModels
 from app.models.add_classes import add_classes
 from app.models.endpoints import PREFIX, ModelReference
 from app.models.schemas import AddedClassesAnswer
@@ -65,6 +64,6 @@ async def add_model_classes(
     add = partial(add_classes, context, model, form, name, utc_now())
     added = await context.bounds.uploads.run(UPLOAD_BYTES + form.size_bytes, add)
     count_images(added.received, counted)
-    job = fields(added.job, JobModels())
+    job = fields(added.job, added.standing)
     response.headers["Location"] = job["links"].self
     return AddedClassesAnswer(**job, results=added.received.results, notices=added.received.notices)
