@@ -141,6 +141,19 @@ def models_of(session: Session, jobs: list[JobRow]) -> dict[str, JobModels]:
     return {job.id: JobModels(final_ids.get(job.id), interim_ids.get(job.id), places.get(job.id)) for job in jobs}
 
 
+def same_request(job: JobRow) -> JobRequest:
+    """Return the request that makes a job like this one."""
+    recipe = FinetuneRecipe.from_json(job.recipe).to_json()
+    return JobRequest(
+        support_set_id=job.support_set_id,
+        backbone=job.backbone_id,
+        method=recipe.pop("method"),
+        recipe=recipe,
+        seed=job.seed,
+        name=job.name,
+    )
+
+
 def _recipe(request: JobRequest, backbone_id: str) -> FinetuneRecipe:
     in_recipe = request.recipe.get("method", request.method)
     if in_recipe != request.method and "method" in request.model_fields_set:
