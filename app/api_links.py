@@ -13,7 +13,8 @@ _SETS, _SET = "/v1/support-sets", "/v1/support-sets/{support_set_id}"
 _IMAGE = "/v1/support-sets/{support_set_id}/images/{image_id}"
 _JOBS, _JOB = "/v1/jobs", "/v1/jobs/{job_id}"
 _MODELS, _MODEL = "/v1/models", "/v1/models/{model}"
-_ALIAS = "/v1/aliases/{name}"
+_ALIASES, _ALIAS = "/v1/aliases", "/v1/aliases/{name}"
+_NAME = "$response.body#/name"
 _ID, _FIRST_ID, _NEXT = "$response.body#/id", "$response.body#/items/0/id", "$response.body#/next_cursor"
 
 
@@ -46,6 +47,7 @@ def _job_links(job_id: str) -> dict[str, Link]:
         "get_job": Link(f"get {_JOB}", where),
         "cancel_job": Link(f"post {_JOB}/cancel", where),
         "follow_job": Link(f"get {_JOB}/events", where),
+        "delete_job": Link(f"delete {_JOB}", where),
     }
 
 
@@ -92,11 +94,17 @@ _SHOWN_SET = {**_UPLOADED, **_image_links("$response.body#/images/0/id")}
 _OPEN_SET = {name: _SHOWN_SET[name] for name in ("get_image", "get_thumbnail", "change_image", "remove_image")}
 """Of a set that was just changed, so that no job has frozen it yet."""
 _MODEL_OF_JOB = {name: link for name, link in _model_links("$response.body#/model_id").items() if name != "delete_model"}
-_BY_ALIAS = {
-    "predict": Link("post /predict", body={"model": "$response.body#/name"}),
-    "get_model": Link(f"get {_MODEL}", {"model": "$response.body#/name"}),
-    "predict_with_model": Link(f"post {_MODEL}/predict", {"model": "$response.body#/name"}),
-}
+
+
+def _alias_links(name: str) -> dict[str, Link]:
+    return {
+        "predict": Link("post /predict", body={"model": name}),
+        "get_model": Link(f"get {_MODEL}", {"model": name}),
+        "predict_with_model": Link(f"post {_MODEL}/predict", {"model": name}),
+        "get_alias": Link(f"get {_ALIAS}", {"name": name}),
+        "delete_alias": Link(f"delete {_ALIAS}", {"name": name}),
+    }
+
 
 LINKS: dict[tuple[str, str], dict[str, Link]] = {
     (f"post {_SETS}", "201"): _UPLOADED,
@@ -110,12 +118,14 @@ LINKS: dict[tuple[str, str], dict[str, Link]] = {
     (f"put {_SET}/groups", "200"): _OPEN_SET,
     (f"post {_JOBS}", "202"): _job_links(_ID),
     (f"get {_JOBS}", "200"): _job_links(_FIRST_ID) | _next_page(_JOBS),
-    (f"get {_JOB}", "200"): _MODEL_OF_JOB,
+    (f"get {_JOB}", "200"): _MODEL_OF_JOB | {"delete_job": Link(f"delete {_JOB}", {"job_id": _ID})},
     (f"get {_MODELS}", "200"): _model_links(_FIRST_ID) | _next_page(_MODELS),
     (f"get {_MODEL}", "200"): _model_links(_ID),
     (f"put {_MODEL}/pin", "200"): _model_links(_ID),
     (f"post {_MODEL}/classes", "202"): _job_links(_ID),
-    (f"put {_ALIAS}", "200"): _BY_ALIAS,
+    (f"put {_ALIAS}", "200"): _alias_links(_NAME),
+    (f"get {_ALIAS}", "200"): _alias_links(_NAME),
+    (f"get {_ALIASES}", "200"): _alias_links("$response.body#/items/0/name") | _next_page(_ALIASES),
 }
 """(method and path, status) -> the links of that answer by name."""
 

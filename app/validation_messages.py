@@ -39,6 +39,12 @@ def body_error_of(mistake: Mapping[str, Any], content_type: str | None) -> VttEr
         return InvalidRequestError(
             expected="a JSON body", got="an empty one", remedy="Send an object such as {...}, as /docs shows"
         )
+    if mistake["type"] == "value_error":
+        return InvalidRequestError(
+            expected=str(mistake["msg"]).removeprefix("Value error, "),
+            got=_shown(mistake.get("input")),
+            remedy="Correct it; /docs describes every field",
+        )
     if mistake["type"] in _NOT_AN_OBJECT and not _is_json(content_type):
         return UnsupportedMediaTypeError(
             expected="a JSON body with the header `Content-Type: application/json`",

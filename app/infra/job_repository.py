@@ -6,11 +6,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Integer, String, and_, column, func, or_, select, update, values
+from sqlalchemy import Integer, String, and_, column, delete, func, or_, select, update, values
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.domain.errors import IdempotencyConflictError, JobTransitionError, NotFoundError
+from app.domain.errors import GoneError, IdempotencyConflictError, JobTransitionError, NotFoundError
 from app.domain.ids import JOB_PREFIX, new_id
 from app.domain.jobs import FINAL_STATES, HELD_STATES, JobState, check_transition
 from app.infra.job_writes import FRESH, add_state_event, end_if_hopeless, end_job, lock_job
@@ -53,6 +53,7 @@ class JobRepository:
 
         Raises:
             IdempotencyConflictError: the key was used for a different request.
+            GoneError: the job that was created with the key was deleted.
         """
         if (known := self._find_same_request(new_job)) is not None:
             return known, False
@@ -88,6 +89,17 @@ class JobRepository:
 
         Raises:
             NotFoundError: no job has this id.
+            GoneError: it was deleted.
+        """
+        row = self.get_even_deleted(job_id)
+        _check_not_deleted(row)
+        return row
+
+    def get_even_deleted(self, job_id: str) -> JobRow:
+        """Return the job, deleted or not: a model's row tells less than its job's, and outlives the job.
+
+        Raises:
+            NotFoundError: no job has this id.
         """
         row = self._session.get(JobRow, job_id)
         if row is None:
@@ -95,8 +107,8 @@ class JobRepository:
         return row
 
     def list_page(self, cursor: str | None, limit: int) -> tuple[list[JobRow], str | None]:
-        """Return a page of jobs, newest first, and the cursor of the next one."""
-        return fetch_page(self._session, select(JobRow), cursor, limit)
+        """Return a page of jobs that were not deleted, newest first, and the cursor of the next one."""
+        return fetch_page(self._session, select(JobRow).where(JobRow.deleted_at.is_(None)), cursor, limit)
 
     def events_after(self, job_id: str, event_id: int, limit: int = 500) -> list[JobEventRow]:
         """Return the job's events with larger ids, oldest first."""
@@ -142,11 +154,10 @@ class JobRepository:
 
         Raises:
             NotFoundError: no job has this id.
+            GoneError: it was deleted.
             JobTransitionError: the job has succeeded or failed.
         """
-        row = lock_job(self._session, job_id)
-        if row is None:
-            return self.get(job_id)
+        row = self._lock(job_id)
         if row.state == JobState.CANCELLED:
             return row
         if JobState(row.state).is_final:
@@ -158,6 +169,28 @@ class JobRepository:
         row.is_cancel_requested = True
         if row.state == JobState.QUEUED:
             end_job(self._session, row, JobState.CANCELLED, now)
+        self._session.flush()
+        return row
+
+    def delete(self, job_id: str, now: datetime) -> JobRow:
+        """Mark a job that has ended as deleted, and remove its events; its models stay.
+
+        Raises:
+            NotFoundError: no job has this id.
+            GoneError: it was deleted before.
+            JobTransitionError: it has not ended.
+        """
+        row = self._lock(job_id)
+        if not JobState(row.state).is_final:
+            raise JobTransitionError(
+                expected="a job that has ended",
+                got=f"a job that is {row.state}",
+                remedy=f"Cancel it with POST /v1/jobs/{job_id}/cancel, and delete it once it has ended",
+            )
+        row.deleted_at = now
+        # The last event says how the job ended, to followers who have not read it yet: without it they would wait for ever.
+        newest = select(func.max(JobEventRow.id)).where(JobEventRow.job_id == job_id).scalar_subquery()
+        self._session.execute(delete(JobEventRow).where(JobEventRow.job_id == job_id, JobEventRow.id != newest))
         self._session.flush()
         return row
 
@@ -194,8 +227,9 @@ class JobRepository:
         )
 
     def count_by_state(self) -> dict[JobState, int]:
-        """Return how many jobs are in each state."""
-        counted = self._session.execute(select(JobRow.state, func.count()).group_by(JobRow.state)).all()
+        """Return how many jobs that were not deleted are in each state."""
+        statement = select(JobRow.state, func.count()).where(JobRow.deleted_at.is_(None)).group_by(JobRow.state)
+        counted = self._session.execute(statement).all()
         return {state: 0 for state in JobState} | {JobState(state): count for state, count in counted}
 
     def unchanged_since(self, states: frozenset[JobState]) -> datetime | None:
@@ -219,4 +253,24 @@ class JobRepository:
                 got=f"a different request with the key {new_job.idempotency_key!r}",
                 remedy="Use a new key for a new request",
             )
+        if row is not None and row.deleted_at is not None:
+            raise GoneError(
+                expected="an Idempotency-Key whose job exists",
+                got=f"that of {row.id}, deleted at {row.deleted_at.isoformat(timespec='seconds')}",
+                remedy="To start such a job again, use a new key",
+            )
         return row
+
+    def _lock(self, job_id: str) -> JobRow:
+        row = lock_job(self._session, job_id) or self.get(job_id)
+        _check_not_deleted(row)
+        return row
+
+
+def _check_not_deleted(row: JobRow) -> None:
+    if row.deleted_at is not None:
+        raise GoneError(
+            expected="a job that exists",
+            got=f"{row.id}, deleted at {row.deleted_at.isoformat(timespec='seconds')}",
+            remedy="Choose another one with GET /v1/jobs. Its model, if it published one, is among GET /v1/models",
+        )

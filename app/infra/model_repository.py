@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import datetime
+from typing import Any
 
 from sqlalchemy import func, select
 from sqlalchemy.orm import Session
@@ -11,7 +12,7 @@ from sqlalchemy.orm import Session
 from app.domain.errors import GoneError, InterimModelError, ModelNotReadyError, NotFoundError
 from app.domain.ids import JOB_PREFIX
 from app.domain.jobs import JobState
-from app.infra.paging import fetch_page
+from app.infra.paging import fetch_page, fetch_page_by_name
 from app.infra.tables import AliasRow, JobRow, ModelRow
 
 
@@ -63,7 +64,7 @@ class ModelRepository:
 
         Raises:
             NotFoundError: nothing has this id or alias.
-            GoneError: the model was deleted.
+            GoneError: the model was deleted, or the job without having published one.
             ModelNotReadyError: the job has not published a model.
         """
         if reference.startswith(JOB_PREFIX):
@@ -123,6 +124,30 @@ class ModelRepository:
         self._session.flush()
         return row
 
+    def get_alias(self, name: str) -> AliasRow:
+        """Return an alias; its model may have been deleted.
+
+        Raises:
+            NotFoundError: there is no such alias.
+        """
+        row = self._find_alias(name)
+        if row is None:
+            raise NotFoundError(expected="the name of an alias", got=repr(name), remedy="List them with GET /v1/aliases")
+        return row
+
+    def list_aliases(self, cursor: str | None, limit: int) -> tuple[list[AliasRow], str | None]:
+        """Return a page of aliases in alphabetical order, and the cursor of the next one."""
+        return fetch_page_by_name(self._session, select(AliasRow), cursor, limit)
+
+    def delete_alias(self, name: str) -> None:
+        """Delete an alias; its model stays.
+
+        Raises:
+            NotFoundError: there is no such alias.
+        """
+        self._session.delete(self.get_alias(name))
+        self._session.flush()
+
     def set_pinned(self, model_id: str, is_pinned: bool) -> ModelRow:
         """Pin or unpin a model.
 
@@ -136,15 +161,21 @@ class ModelRepository:
         self._session.flush()
         return row
 
-    def set_false_rejects(self, model_id: str, false_rejects: float | None) -> ModelRow:
-        """Set the share of images of the classes that a model may take for none of them; None for the usual one.
+    def change(self, model_id: str, changes: Mapping[str, Any]) -> ModelRow:
+        """Change what a user may change about a model.
+
+        Args:
+            model_id: of the model.
+            changes: new values by column: `name`, and `false_rejects`, the share of images of the classes that the model may
+                take for none of them, None for the usual one.
 
         Raises:
             NotFoundError: there was never a model with this id.
             GoneError: it was deleted.
         """
         row = self.get(model_id)
-        row.false_rejects = false_rejects
+        for column, value in changes.items():
+            setattr(row, column, value)
         self._session.flush()
         return row
 
@@ -169,6 +200,12 @@ class ModelRepository:
         model_id = self.ids_by_job([job_id]).get(job_id)
         if model_id is not None:
             return self.get(model_id)
+        if job.deleted_at is not None:
+            raise GoneError(
+                expected="a job that exists, or one that has published a model",
+                got=f"{job_id}, deleted at {job.deleted_at.isoformat(timespec='seconds')}",
+                remedy="List the models with GET /v1/models",
+            )
         is_over, interim_id = JobState(job.state).is_final, self.interim_ids_by_job([job_id]).get(job_id)
         remedy = f"See why with GET /v1/jobs/{job_id}" if is_over else f"Wait for it with GET /v1/jobs/{job_id}/events"
         raise ModelNotReadyError(

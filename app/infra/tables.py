@@ -192,6 +192,8 @@ class JobRow(TenantOwned, Base):
     created_at: Mapped[datetime]
     started_at: Mapped[datetime | None]
     finished_at: Mapped[datetime | None]
+    deleted_at: Mapped[datetime | None]
+    """The row stays, since models name it; of its events only the last one does."""
 
     __table_args__ = (
         Index("ix_jobs_tenant_id_created_at_id", "tenant_id", "created_at", "id"),
@@ -213,7 +215,7 @@ class JobEventRow(Base):
 
 
 class ModelRow(TenantOwned, Base):
-    """A published adapter; only its pin, its threshold and its deletion change."""
+    """A published adapter; only its name, its pin, its threshold and its deletion change."""
 
     __tablename__ = "models"
 

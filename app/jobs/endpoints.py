@@ -101,6 +101,7 @@ def create_job(
     other labels. `recipe` changes single hyper-parameters of the preset, for example `{"iterations": 100}`.
 
     With an `Idempotency-Key`, the same request sent again returns the same job; another request with that key is refused (409).
+    After the job was deleted, the key answers 410.
     """
     job, models = service.create_job(context, request, idempotency_key, utc_now())
     response.headers["Location"] = f"{router.prefix}/{job.id}"
@@ -115,7 +116,7 @@ def list_jobs(session: ReadSessionDep, cursor: CursorQuery = None, limit: LimitQ
     return JobPage(items=[answer(row, models[row.id]) for row in rows], next_cursor=next_cursor)
 
 
-@router.get("/{job_id}", responses=problem_responses(NotFoundError))
+@router.get("/{job_id}", responses=problem_responses(NotFoundError, GoneError))
 def get_job(job_id: JobId, session: ReadSessionDep) -> JobAnswer:
     """Show a job: its state, its progress and its losses.
 
@@ -127,17 +128,26 @@ def get_job(job_id: JobId, session: ReadSessionDep) -> JobAnswer:
     return answer(row, service.models_of(session, [row])[row.id])
 
 
-@router.post("/{job_id}/cancel", status_code=202, responses=problem_responses(NotFoundError, JobTransitionError))
+@router.post("/{job_id}/cancel", status_code=202, responses=problem_responses(NotFoundError, GoneError, JobTransitionError))
 def cancel_job(job_id: JobId, context: RequestContextDep) -> JobAnswer:
     """Cancel a job. A queued one ends at once, a running one at its next step; one that has ended answers 409."""
     return answer(*service.cancel_job(context, job_id, utc_now()))
+
+
+@router.delete("/{job_id}", status_code=204, responses=problem_responses(NotFoundError, GoneError, JobTransitionError))
+def delete_job(job_id: JobId, context: RequestContextDep) -> None:
+    """Delete a job that has ended, with its events; from then on it answers 410. One that has not ended answers 409: cancel it.
+
+    The models that it published stay. Their `job_id` and the link to the job stay too, and answer 410 as well.
+    """
+    service.delete_job(context, job_id, utc_now())
 
 
 @router.get(
     "/{job_id}/events",
     response_class=EventSourceResponse,
     dependencies=[Depends(_count_stream)],
-    responses=problem_responses(NotFoundError, TooManyFollowersError),
+    responses=problem_responses(NotFoundError, GoneError, TooManyFollowersError),
 )
 async def follow_job(
     job_id: Annotated[str, Depends(_known_job_id)],

@@ -1,4 +1,4 @@
-"""Create, show and cancel jobs."""
+"""Create, show, cancel and delete jobs."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ def create_job(
         BackboneUnavailableError: no live worker has its weights or can get them.
         RecipeError: a hyper-parameter is unknown or outside its range.
         NotFoundError: there is no such support set.
-        GoneError: the support set was deleted.
+        GoneError: the support set was deleted, or the job that was created with the key.
         SupportSetError: it has an empty class, too few or too many classes or images, or labels that the backbone reads as
             the same or not in full.
         IdempotencyConflictError: the key came before with another request.
@@ -124,11 +124,24 @@ def cancel_job(context: AppContext, job_id: str, now: datetime) -> tuple[JobRow,
 
     Raises:
         NotFoundError: there is no such job.
+        GoneError: it was deleted.
         JobTransitionError: it has succeeded or failed.
     """
     with context.sessions.begin() as session:
         job = JobRepository(session).request_cancel(job_id, now)
         return job, models_of(session, [job])[job.id]
+
+
+def delete_job(context: AppContext, job_id: str, now: datetime) -> None:
+    """Delete a job that has ended, with its events; the models that it published stay.
+
+    Raises:
+        NotFoundError: there is no such job.
+        GoneError: it was deleted before.
+        JobTransitionError: it has not ended.
+    """
+    with context.sessions.begin() as session:
+        JobRepository(session).delete(job_id, now)
 
 
 def models_of(session: Session, jobs: list[JobRow]) -> dict[str, JobModels]:

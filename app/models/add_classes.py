@@ -112,7 +112,7 @@ def add_classes(context: AppContext, reference: str, form: SpooledForm, name: st
 def _find_base(session: Session, reference: str) -> _Base:
     models, support_sets = ModelRepository(session), SupportSetRepository(session)
     model = models.get_lasting(models.resolve(reference).id)
-    job = JobRepository(session).get(model.job_id)
+    job = JobRepository(session).get_even_deleted(model.job_id)
     try:
         support_set = support_sets.get(job.support_set_id)
     except GoneError as error:

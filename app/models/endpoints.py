@@ -1,10 +1,11 @@
-"""Answer /v1/models and /v1/aliases."""
+"""Answer /v1/models."""
 
 from __future__ import annotations
 
-from typing import Annotated
+from collections.abc import Mapping
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Response
+from fastapi import APIRouter, Response
 from fastapi.responses import HTMLResponse
 
 from app.dependencies import AppContext, CursorQuery, LimitQuery, ReadSessionDep, RequestContextDep, require_scope
@@ -26,8 +27,8 @@ from app.domain.errors import (
 from app.infra.clock import utc_now
 from app.infra.tables import ModelRow
 from app.models import report, service
-from app.models.metrics import ModelMetrics
-from app.models.schemas import AliasAnswer, AliasRequest, ModelAnswer, ModelChange, ModelLinks, ModelPage
+from app.models.metrics import ModelMetrics, listed_metrics
+from app.models.schemas import ModelAnswer, ModelChange, ModelLinks, ModelPage
 from app.problem_details import problem_responses
 from vtt_core.contract.errors import BackboneMismatchError, BackboneUnavailableError
 
@@ -38,15 +39,6 @@ CHANGES = [require_scope(Scope.TRAIN)]
 """Scope that changing a model needs; reading one needs any."""
 ModelReference = Annotated[str, id_parameter("Id or alias of a model")]
 ModelId = Annotated[str, id_parameter("Id of a model")]
-AliasName = Annotated[
-    str,
-    Path(
-        max_length=100,
-        # No underscore: an alias never looks like an id, so that a reference means one thing.
-        pattern=r"^[a-z0-9][a-z0-9.-]*$",
-        description="Lower-case letters, digits, `.` and `-`",
-    ),
-]
 PIN_RESPONSES = problem_responses(
     NotFoundError,
     GoneError,
@@ -63,9 +55,14 @@ PIN_RESPONSES = problem_responses(
 def list_models(
     session: ReadSessionDep, context: RequestContextDep, cursor: CursorQuery = None, limit: LimitQuery = 20
 ) -> ModelPage:
-    """List the models, newest first, a page at a time. `resident` says whether the adapter is in memory."""
+    """List the models, newest first, a page at a time. `resident` says whether the adapter is in memory.
+
+    `metrics` of a list has only single numbers, such as `expected_accuracy`. What has an entry for each class or image, such as
+    `confusion` and `mistakes`, is in the answer for one model.
+    """
     found, next_cursor = service.list_models(session, cursor, limit)
-    return ModelPage(items=[_answer(context, row, aliases) for row, aliases in found], next_cursor=next_cursor)
+    items = [_answer(context, row, aliases, listed_metrics(row.metrics)) for row, aliases in found]
+    return ModelPage(items=items, next_cursor=next_cursor)
 
 
 @router.get(
@@ -91,11 +88,11 @@ def get_model(model: ModelReference, session: ReadSessionDep, context: RequestCo
     ),
 )
 def change_model(model: ModelId, change: ModelChange, context: RequestContextDep) -> ModelAnswer:
-    """Change how readily a model says "none of these", for all requests that do not say `false_rejects` themselves.
+    """Rename a model, or change how readily it says "none of these" to requests that do not say `false_rejects` themselves.
 
     What it has learnt never changes. The next prediction of every process follows.
     """
-    return _answer(context, *service.change_model(context, model, change.false_rejects))
+    return _answer(context, *service.change_model(context, model, change.model_dump(exclude_unset=True)))
 
 
 @router.delete(
@@ -161,23 +158,7 @@ def export_report(model: ModelReference, session: ReadSessionDep, context: Reque
     return HTMLResponse(report.export_report(context, session, row), headers=headers)
 
 
-@router.put(
-    "/v1/aliases/{name}",
-    dependencies=CHANGES,
-    responses=problem_responses(
-        NotFoundError, GoneError, InterimModelError, MalformedRequestError, RequestTooLargeError, UnsupportedMediaTypeError
-    ),
-)
-def point_alias(name: AliasName, request: AliasRequest, context: RequestContextDep) -> AliasAnswer:
-    """Create an alias for a model, or move it to another model. Predictions by that name use the new model from then on.
-
-    An interim model is refused (409) until its job has ended.
-    """
-    row = service.point_alias(context, name, request.model_id, utc_now())
-    return AliasAnswer(name=row.name, model_id=row.model_id, updated_at=row.updated_at)
-
-
-def _answer(context: AppContext, row: ModelRow, aliases: list[str]) -> ModelAnswer:
+def _answer(context: AppContext, row: ModelRow, aliases: list[str], metrics: Mapping[str, Any] | None = None) -> ModelAnswer:
     predictor = context.predictor
     here = f"{PREFIX}/{row.id}"
     return ModelAnswer(
@@ -192,7 +173,7 @@ def _answer(context: AppContext, row: ModelRow, aliases: list[str]) -> ModelAnsw
         method=row.recipe["method"],
         recipe=row.recipe,
         advice=row.metrics.get("advice", []),
-        metrics=ModelMetrics.model_validate(row.metrics),
+        metrics=ModelMetrics.model_validate(row.metrics if metrics is None else metrics),
         false_rejects=row.false_rejects,
         adapter_bytes=row.adapter_bytes,
         pinned=row.is_pinned,

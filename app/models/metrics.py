@@ -6,6 +6,9 @@ described here is shown as it was stored.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 from pydantic import BaseModel, ConfigDict, Field
 
 HELD_OUT = "on support images that were held out: each was classified by a model that had not seen it"
@@ -145,3 +148,18 @@ class ModelMetrics(Measurement):
         description="Of models of earlier releases: accuracy of a linear classifier on the unchanged backbone, leaving out "
         "each image in turn",
     )
+
+
+LISTED = frozenset(
+    {
+        *("expected_accuracy", "training_accuracy", "zero_shot", "linear_probe", "frozen_head", "fine_tuned"),
+        *("calibration_error", "largest_coverage", "unknown", "choice", "num_support_images"),
+        *("support", "linear_probe_leave_one_out"),
+    }
+)
+"""What a list of models shows: single numbers, and nothing that grows with the classes or the images."""
+
+
+def listed_metrics(metrics: Mapping[str, Any]) -> dict[str, Any]:
+    """Return those of a model's metrics that a list of models shows."""
+    return {name: value for name, value in metrics.items() if name in LISTED}

@@ -29,7 +29,7 @@ def export_report(context: AppContext, session: Session, row: ModelRow) -> str:
         BlobMissingError: the store has lost the adapter's manifest.
     """
     manifest = AdapterManifest.from_json(json.loads(context.store.get(f"{row.adapter_key}/{MANIFEST_FILE}")))
-    job = JobRepository(session).get(row.job_id)
+    job = JobRepository(session).get_even_deleted(row.job_id)
     support_set = session.get_one(SupportSetRow, job.support_set_id)
     images = SupportSetRepository(session).images(support_set.id)
     metrics = Metrics.from_json(row.metrics)

@@ -7,6 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from app.changes import Change
+from app.display_names import DisplayName
 from app.domain.answer_ranges import FALSE_REJECTS_RANGE
 from app.jobs.schemas import JobAnswer
 from app.models.metrics import ModelMetrics
@@ -44,7 +46,7 @@ class ModelAnswer(BaseModel):
         description="What you should know about this model, in plain sentences, the most important first; also in `metrics`",
         examples=[["2 of 5 left-out images of 'forest' were taken for 'river': more images of both would help most."]],
     )
-    metrics: ModelMetrics
+    metrics: ModelMetrics = Field(description="What was measured; in a list of models only the single numbers")
     false_rejects: float | None = Field(
         description="Share of images of the classes that may be taken for none of them, where a request does not say; null for "
         f"the usual one, {DEFAULT_FALSE_REJECTS}"
@@ -63,12 +65,12 @@ class ModelPage(BaseModel):
     next_cursor: str | None = Field(description="Null on the last page")
 
 
-class ModelChange(BaseModel):
+class ModelChange(Change):
     """What to change about a model."""
 
-    model_config = ConfigDict(extra="forbid")
-
+    name: DisplayName = Field(default_factory=str, description="What you call the model")
     false_rejects: float | None = Field(
+        default=None,
         ge=FALSE_REJECTS_RANGE[0],
         le=FALSE_REJECTS_RANGE[1],
         description="Share of images of the classes that may be taken for none of them. The lower, the fewer images are "
@@ -94,6 +96,13 @@ class AliasRequest(BaseModel):
     )
 
 
+class AliasLinks(BaseModel):
+    """Where to go from an alias."""
+
+    self: str
+    model: str
+
+
 class AliasAnswer(BaseModel):
     """A name that points to a model and can be moved to another."""
 
@@ -102,3 +111,11 @@ class AliasAnswer(BaseModel):
     name: str = Field(examples=["satellite"])
     model_id: str
     updated_at: datetime
+    links: AliasLinks
+
+
+class AliasPage(BaseModel):
+    """Some aliases, in alphabetical order."""
+
+    items: list[AliasAnswer]
+    next_cursor: str | None = Field(description="Null on the last page")

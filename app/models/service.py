@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import io
 import zipfile
+from collections.abc import Mapping
 from datetime import datetime
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import structlog
 from sqlalchemy.exc import IntegrityError
@@ -87,10 +88,15 @@ def set_pinned(context: AppContext, model_id: str, is_pinned: bool) -> tuple[Mod
     return row, aliases
 
 
-def change_model(context: AppContext, model_id: str, false_rejects: float | None) -> tuple[ModelRow, list[str]]:
-    """Set the share of images of the classes that a model may take for none of them; None for the usual one.
+def change_model(context: AppContext, model_id: str, changes: Mapping[str, Any]) -> tuple[ModelRow, list[str]]:
+    """Change a model's name, or the share of images of the classes that it may take for none of them.
 
-    Every process reads it from the row at its next prediction.
+    Every process reads them from the row at its next prediction.
+
+    Args:
+        context: of the caller.
+        model_id: of the model.
+        changes: what was sent of a `ModelChange`.
 
     Raises:
         NotFoundError: there was never a model with this id.
@@ -98,7 +104,7 @@ def change_model(context: AppContext, model_id: str, false_rejects: float | None
     """
     with context.sessions.begin() as session:
         repository = ModelRepository(session)
-        row = repository.set_false_rejects(model_id, false_rejects)
+        row = repository.change(model_id, changes)
         return row, repository.aliases([row.id]).get(row.id, [])
 
 
@@ -127,6 +133,16 @@ def point_alias(context: AppContext, name: str, model_id: str, now: datetime) ->
     except IntegrityError:
         # Another request has created the alias in between; now it can be moved.
         return _point_once(context, name, model_id, now)
+
+
+def delete_alias(context: AppContext, name: str) -> None:
+    """Delete an alias; its model stays.
+
+    Raises:
+        NotFoundError: there is no such alias.
+    """
+    with context.sessions.begin() as session:
+        ModelRepository(session).delete_alias(name)
 
 
 def export_adapter(context: AppContext, row: ModelRow) -> bytes:

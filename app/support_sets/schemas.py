@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, Self
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field
 
+from app.changes import Change
 from app.display_names import DisplayName, FileName
 from app.uploads.results import ImageResult
 
@@ -85,18 +86,6 @@ class SupportSetDetail(SupportSetSummary):
 
     advice: list[LabelAdvice] = Field(description="Labels that make poor prompts, such as names of folders")
     images: list[StoredImage]
-
-
-class Change(BaseModel):
-    """Fields that change; what is not sent stays as it is."""
-
-    model_config = ConfigDict(extra="forbid", json_schema_extra={"minProperties": 1})
-
-    @model_validator(mode="after")
-    def _check_sent(self) -> Self:
-        if not self.model_fields_set:
-            raise ValueError(f"at least one of the fields {', '.join(type(self).model_fields)}")
-        return self
 
 
 class SupportSetChange(Change):

@@ -30,7 +30,7 @@ IN_THE_BODY = {
     "POST /predict": lambda ids: {"files": [("images", IMAGE)], "data": {"model": ids["model"]}},
 }
 """Endpoints that take an id in the body."""
-LISTS = ("/v1/support-sets", "/v1/jobs", "/v1/models")
+LISTS = ("/v1/support-sets", "/v1/jobs", "/v1/models", "/v1/aliases")
 NO_IDS = {
     "POST /v1/support-sets",
     "GET /v1/backbones",
