@@ -5,6 +5,7 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from app.backbones.endpoints import router as backbones
+from app.evaluations.endpoints import router as evaluations
 from app.health.endpoints import router as health
 from app.infra.settings import Role
 from app.inspections.endpoints import router as inspections
@@ -19,9 +20,9 @@ from app.support_sets.image_endpoints import router as support_images
 
 _CONTROL = (support_sets, support_images, jobs, models, model_classes, aliases, backbones, pages)
 _ROUTERS: dict[Role, tuple[APIRouter, ...]] = {
-    Role.ALL: (*_CONTROL, inspections, predictions, health),
+    Role.ALL: (*_CONTROL, inspections, predictions, evaluations, health),
     Role.CONTROL: (*_CONTROL, health),
-    Role.PREDICT: (inspections, predictions, health),
+    Role.PREDICT: (inspections, predictions, evaluations, health),
 }
 
 

@@ -10,13 +10,14 @@ from app.infra.access_repository import UsageRepository
 from app.infra.tenancy import Sessions
 
 
-def check_room_for_upload(readers: Sessions, caller: Caller, announced_bytes: int) -> None:
+def check_room_for_upload(readers: Sessions, caller: Caller, announced_bytes: int, *, num_images: int = 1) -> None:
     """Refuse an upload that would exceed a quota, before its body is read.
 
     Args:
         readers: sessions of the caller.
         caller: the sender of the upload.
         announced_bytes: length of the body according to its header; 0 if it has none.
+        num_images: support images that it brings at least.
 
     Raises:
         QuotaExceededError: the upload would exceed a quota.
@@ -26,8 +27,8 @@ def check_room_for_upload(readers: Sessions, caller: Caller, announced_bytes: in
         return
     with readers() as session:
         usage = UsageRepository(session)
-        if quotas.max_images is not None:
-            _check("support images", quotas.max_images, usage.images() + 1)
+        if quotas.max_images is not None and num_images:
+            _check("support images", quotas.max_images, usage.images() + num_images)
         if quotas.max_bytes is not None:
             _check("bytes", quotas.max_bytes, usage.size_bytes() + max(1, announced_bytes))
 
@@ -47,6 +48,19 @@ def check_storage(session: Session, caller: Caller) -> None:
         _check("support images", quotas.max_images, usage.images())
     if quotas.max_bytes is not None:
         _check("bytes", quotas.max_bytes, usage.size_bytes())
+
+
+def check_bytes(session: Session, caller: Caller) -> None:
+    """Refuse bytes that this transaction has added if they exceed the quota; locks the tenant.
+
+    Raises:
+        QuotaExceededError: the tenant has more bytes than its quota allows.
+    """
+    if caller.quotas.max_bytes is None:
+        return
+    usage = UsageRepository(session)
+    usage.lock_tenant(caller.tenant_id)
+    _check("bytes", caller.quotas.max_bytes, usage.size_bytes())
 
 
 def check_jobs(session: Session, caller: Caller) -> None:

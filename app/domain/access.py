@@ -35,7 +35,7 @@ class Quotas:
     max_images: int | None = None
     """Support images in all of its sets."""
     max_bytes: int | None = None
-    """Size of its support images and adapters."""
+    """Size of its support images, adapters and kept images of evaluations."""
     max_predictions_per_minute: int | None = None
     """Query images in a minute."""
 

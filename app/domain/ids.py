@@ -9,6 +9,7 @@ IMAGE_PREFIX = "img_"
 JOB_PREFIX = "job_"
 MODEL_PREFIX = "mdl_"
 TENANT_PREFIX = "tnt_"
+EVALUATION_PREFIX = "evl_"
 PREDICTION_PREFIX = "prd_"
 REQUEST_PREFIX = "req_"
 

@@ -88,6 +88,7 @@ class StateCollector(Collector):
             "upload": bounds.uploads,
             "report": bounds.reports,
             "thumbnail": bounds.thumbnails,
+            "evaluation": bounds.evaluations,
         }
         for name, queue in queues.items():
             waiting.add_metric([name], queue.wait_seconds)

@@ -13,7 +13,17 @@ from app.domain.access import Caller, NewKey, Quotas, Scope, draw_key, hash_secr
 from app.domain.errors import NotFoundError
 from app.domain.ids import TENANT_PREFIX, new_id
 from app.domain.jobs import FINAL_STATES
-from app.infra.tables import ApiKeyRow, AuditRow, JobRow, ModelRow, SupportImageRow, SupportSetRow, TenantRow
+from app.infra.tables import (
+    ApiKeyRow,
+    AuditRow,
+    EvaluationImageRow,
+    EvaluationRow,
+    JobRow,
+    ModelRow,
+    SupportImageRow,
+    SupportSetRow,
+    TenantRow,
+)
 
 NO_DIGEST = hash_secret("")
 """Compared with the secret if no key has its id, so that the answer takes as long."""
@@ -153,9 +163,12 @@ class UsageRepository:
         return self._count(_images_of_sets(func.count()))
 
     def size_bytes(self) -> int:
-        """Return the size of the support images and adapters."""
+        """Return the size of the support images, the adapters and the kept images of evaluations."""
         adapters = select(func.coalesce(func.sum(ModelRow.adapter_bytes), 0)).where(ModelRow.deleted_at.is_(None))
-        return self._count(_images_of_sets(func.coalesce(func.sum(SupportImageRow.size_bytes), 0))) + self._count(adapters)
+        evaluated = select(func.coalesce(func.sum(EvaluationImageRow.size_bytes), 0)).select_from(EvaluationImageRow)
+        evaluated = evaluated.join(EvaluationRow, EvaluationImageRow.evaluation_id == EvaluationRow.id)
+        support = _images_of_sets(func.coalesce(func.sum(SupportImageRow.size_bytes), 0))
+        return self._count(support) + self._count(adapters) + self._count(evaluated)
 
     def _count(self, statement: Select[int]) -> int:
         return int(self._session.scalar(statement) or 0)

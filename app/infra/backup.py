@@ -17,14 +17,14 @@ from tempfile import TemporaryFile
 from typing import IO
 
 from alembic.migration import MigrationContext
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, inspect, select
 
 from app.domain.errors import BlobMissingError, NothingToBackUpError
 from app.infra.backup_archive import BLOBS, FORMAT, TABLES, ArchiveWriter, Manifest
 from app.infra.database import make_engine
 from app.infra.object_store import ObjectStore
 from app.infra.row_lines import encode_row, tables_of
-from app.infra.tables import ModelRow, SupportImageRow
+from app.infra.tables import EvaluationImageRow, ModelRow, SupportImageRow
 
 ROWS_AT_ONCE = 500
 
@@ -98,8 +98,11 @@ def _write_tables(writer: ArchiveWriter, connection: Connection) -> Iterator[tup
 def _write_blob_keys(keys: IO[bytes], connection: Connection) -> None:
     """Write (table, id, key) of every row that names blobs and was not deleted."""
     images = select(SupportImageRow.id, SupportImageRow.blob_key)
+    evaluated = select(EvaluationImageRow.id, EvaluationImageRow.blob_key)
     models = select(ModelRow.id, ModelRow.adapter_key).where(ModelRow.deleted_at.is_(None))
-    for table, statement in ((SupportImageRow.__tablename__, images), (ModelRow.__tablename__, models)):
+    named = ((SupportImageRow, images), (EvaluationImageRow, evaluated), (ModelRow, models))
+    known = set(inspect(connection).get_table_names())  # an older database may lack the newest tables
+    for table, statement in ((row.__tablename__, rows) for row, rows in named if row.__tablename__ in known):
         for row_id, key in connection.execute(statement, execution_options={"yield_per": ROWS_AT_ONCE}):
             keys.write(json.dumps([table, row_id, key]).encode() + b"\n")
 

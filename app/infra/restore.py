@@ -24,7 +24,7 @@ from app.infra.database import alembic_config, open_for_migration
 from app.infra.job_writes import add_state_event
 from app.infra.object_store import ObjectStore
 from app.infra.row_lines import decode_row, insert_of, tables_of
-from app.infra.tables import JobRow, ModelRow, SupportImageRow
+from app.infra.tables import EvaluationImageRow, JobRow, ModelRow, SupportImageRow
 
 ROWS_AT_ONCE = 500
 
@@ -129,7 +129,7 @@ def _without(gone: set[str], table: Table, rows: Iterable[dict[str, Any]], momen
         elif table.name == ModelRow.__tablename__:
             yield {**row, "deleted_at": row["deleted_at"] or moment}
         else:
-            assert table.name == SupportImageRow.__tablename__, table.name
+            assert table.name in (SupportImageRow.__tablename__, EvaluationImageRow.__tablename__), table.name
 
 
 def _advance_sequences(connection: Connection) -> None:

@@ -257,6 +257,48 @@ class AliasRow(TenantOwned, Base):
     updated_at: Mapped[datetime]
 
 
+class EvaluationRow(TenantOwned, Base):
+    """What was measured of a model on labelled query images; it stays when the model is deleted."""
+
+    __tablename__ = "evaluations"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id"), index=True)
+    name: Mapped[str] = mapped_column(String(200), default="")
+    """What the user calls the images."""
+    data_sha256: Mapped[str] = mapped_column(String(64))
+    """Digest of the images with their labels; the same for all models of one request."""
+    num_images: Mapped[int]
+    coverage: Mapped[float] = mapped_column(Float)
+    false_rejects: Mapped[float] = mapped_column(Float)
+    """Shares that predictions were asked for."""
+    result: Mapped[dict[str, Any]]
+    images_of: Mapped[str | None] = mapped_column(String(40), index=True)
+    """Evaluation that has the kept images: this one, or the first of its request. None where none are kept. No foreign key:
+    rows of one table that name each other could not be restored one after the other."""
+    created_at: Mapped[datetime]
+
+    __table_args__ = (Index("ix_evaluations_tenant_id_created_at_id", "tenant_id", "created_at", "id"),)
+
+
+class EvaluationImageRow(Base):
+    """One kept image of an evaluation; its bytes are in the store under `blob_key`, without metadata."""
+
+    __tablename__ = "evaluation_images"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    evaluation_id: Mapped[str] = mapped_column(ForeignKey("evaluations.id", ondelete="CASCADE"), index=True)
+    label: Mapped[str] = mapped_column(String(400))
+    """As it was sent, cleaned."""
+    file_name: Mapped[str] = mapped_column(String(400))
+    sha256: Mapped[str] = mapped_column(String(64))
+    """Digest of the file as it was sent."""
+    size_bytes: Mapped[int]
+    """Size of the stored bytes."""
+    image_format: Mapped[str] = mapped_column(String(20))
+    blob_key: Mapped[str] = mapped_column(String(200))
+
+
 class PredictionRow(TenantOwned, Base):
     """The prediction for one image; kept only if VTT_PREDICTION_RETENTION_DAYS is set, and without the image."""
 
@@ -277,6 +319,8 @@ __all__ = [
     "ApiKeyRow",
     "AuditRow",
     "Base",
+    "EvaluationImageRow",
+    "EvaluationRow",
     "JobEventRow",
     "JobRow",
     "ModelRow",

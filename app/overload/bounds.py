@@ -26,6 +26,9 @@ THUMBNAIL_MAX_WAIT_SECONDS = 30.0
 REPORT_MAX_WAIT_SECONDS = 30.0
 """Seconds that a report on a support set may wait for those before it, by estimate."""
 
+EVALUATION_MAX_WAIT_SECONDS = 60.0
+"""Seconds that an evaluation may wait for those before it, by estimate."""
+
 
 @dataclass(frozen=True)
 class Bounds:
@@ -38,6 +41,8 @@ class Bounds:
     """Reports on support sets, one at a time."""
     thumbnails: AdmissionQueue
     """Thumbnails that are not in the store yet; the units are pixels."""
+    evaluations: AdmissionQueue
+    """Evaluations, one at a time; each has only a few images among those of predictions."""
     connections: ConnectionTable
     health_threads: CapacityLimiter
     """Threads for health checks, so that they are answered however busy the process is."""
@@ -62,6 +67,7 @@ def make_bounds(settings: Settings, stopwatch: Callable[[], float]) -> Bounds:
         uploads=uploads,
         reports=AdmissionQueue("support images to report on", QueueBounds(1, REPORT_MAX_WAIT_SECONDS), stopwatch),
         thumbnails=AdmissionQueue("thumbnails to make", QueueBounds(THUMBNAIL_THREADS, THUMBNAIL_MAX_WAIT_SECONDS), stopwatch),
+        evaluations=AdmissionQueue("images to evaluate", QueueBounds(1, EVALUATION_MAX_WAIT_SECONDS), stopwatch),
         connections=ConnectionTable(connection_bounds(settings.max_connections, settings.client_share, settings.max_requests)),
         health_threads=CapacityLimiter(HEALTH_THREADS),
     )

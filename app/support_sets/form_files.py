@@ -12,6 +12,7 @@ from app.uploads.form_request import image_bytes
 from vtt_core.contract.errors import ArchiveError, ArchiveTooLargeError, NotAnImageError, VttError
 from vtt_core.contract.limits import Limits
 from vtt_core.ingest.archives import ArchiveContents, read_zip
+from vtt_core.ingest.splits import SplitNotice
 
 NAME_FIELD = "name"
 """Field that many send by mistake; the name of a set is a parameter of the address."""
@@ -44,14 +45,17 @@ class FormFiles:
     Args:
         form: what was sent.
         limits: the bounds in force.
+        measures: whether a finished model is measured on the files. Then of an archive with folders such as `train` and `val`
+            the second is taken.
 
     Raises:
         GroupsError: the groups of the images cannot be read.
     """
 
-    def __init__(self, form: SpooledForm, limits: Limits) -> None:
+    def __init__(self, form: SpooledForm, limits: Limits, *, measures: bool = False) -> None:
         self._form = form
         self._limits = limits
+        self._measures = measures
         self.groups = read_groups(form)
         """Which group each image belongs to, by file name."""
         self.archive_errors: list[ArchiveError] = []
@@ -79,12 +83,15 @@ class FormFiles:
                     remedy="Split it, or make the images smaller",
                 )
             with self._form.open(part) as stream, read_zip(stream, self._limits) as contents:
-                yield from _archived(contents)
+                yield from _archived(contents.measured() if self._measures else contents)
                 if contents.split is not None:
-                    self.notices.append(contents.split.sentence(uses_query=False))
+                    self.notices.append(self._split_sentence(contents.split))
         except ArchiveError as error:
             self.archive_errors.append(error)
             yield FormFile(None, file_name, error)
+
+    def _split_sentence(self, split: SplitNotice) -> str:
+        return split.measured_sentence() if self._measures else split.sentence(uses_query=False)
 
 
 def upload_limits(limits: Limits) -> FormLimits:

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from vtt_core.adapter.advice import Facts, advise
 from vtt_core.adapter.support_features import SupportFeatures
-from vtt_core.contract.interval import wilson_interval
+from vtt_core.evaluation.counts import accuracy_facts, confusion_counts
 from vtt_core.heads.bases import BASES, Labelled
 from vtt_core.heads.calibration import calibration_error
 from vtt_core.heads.folds import Fold
@@ -128,7 +128,7 @@ def make_metrics(
         "frozen_head": _accuracy_of(results.frozen),
         "fine_tuned": _accuracy_of(results.tuned),
         "per_class": _per_class(support, held),
-        "confusion": None if held is None else _confusion(held, len(labels)),
+        "confusion": None if held is None else confusion_counts(held.labels_N.tolist(), held.said_N.tolist(), len(labels)),
         "mistakes": [] if held is None else _mistakes(support, held),
         "calibration_error": None if held is None else _calibration(held, learnt),
         "largest_coverage": None if held is None else largest_coverage(len(held.labels_N)),
@@ -159,9 +159,7 @@ def _accuracy_of(measured: Measured | None) -> dict[str, Any] | None:
 
 
 def _accuracy(said_N: Tensor, labels_N: Tensor) -> dict[str, Any]:
-    correct, total = int((said_N == labels_N).sum()), len(labels_N)
-    low, high = wilson_interval(correct, total, WIDENING)
-    return {"accuracy": correct / total, "low": low, "high": high, "num_images": total}
+    return accuracy_facts(int((said_N == labels_N).sum()), len(labels_N), WIDENING)
 
 
 def _training_accuracy(support: SupportFeatures, known: Labelled, learnt: LearntHead) -> float:
@@ -194,12 +192,6 @@ def _per_class(support: SupportFeatures, held: Measured | None) -> list[dict[str
             }
         )
     return rows
-
-
-def _confusion(held: Measured, way: int) -> list[list[int]]:
-    """Return how many images of each class (row) were taken for each class (column)."""
-    counts: list[list[int]] = torch.bincount(held.labels_N * way + held.said_N, minlength=way * way).view(way, way).tolist()
-    return counts
 
 
 def _mistakes(support: SupportFeatures, held: Measured) -> list[dict[str, Any]]:

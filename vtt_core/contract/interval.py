@@ -1,14 +1,16 @@
 """95 % intervals of accuracies.
 
 Source: Wilson 1927, score interval of a binomial proportion; Student 1908, interval of a mean; Abramowitz & Stegun 1964,
-    26.7.3 and 26.7.4, the distribution of Student's t; Bonferroni's correction where the best of several means is picked.
+    26.7.3 and 26.7.4, the distribution of Student's t; Bonferroni's correction where the best of several means is picked;
+    Bonett & Price 2012, J. Educ. Behav. Stat. 37(4), adjusted interval of a difference of paired proportions; McNemar 1947,
+    in its exact form. Fagerland, Lydersen & Laake 2014, Stat. Med. 33(16), recommend that interval for few and many pairs.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import cache
-from math import cos, pi, sin, sqrt, tan
+from math import comb, cos, pi, sin, sqrt, tan
 from statistics import stdev
 
 NORMAL_QUANTILE = 1.959963984540054
@@ -58,6 +60,35 @@ def mean_half_width(values: Sequence[float], num_means: int = 1) -> float:
         num_means: means that this one was picked from; the intervals then hold for all of them together (Bonferroni).
     """
     return student_quantile(len(values) - 1, 0.025 / num_means) * stdev(values) / sqrt(len(values))
+
+
+def paired_interval(num_only_first: int, num_only_second: int, num_pairs: int) -> tuple[float, float]:
+    """Return the ends of the 95 % interval of the difference of two proportions that were counted on the same images.
+
+    One pair of each kind is added. So no number of images gives an interval of width 0, not even one on which both agree.
+
+    Args:
+        num_only_first: images that only the first classifies correctly.
+        num_only_second: images that only the second classifies correctly.
+        num_pairs: all images, at least 1.
+    """
+    assert num_pairs > 0
+    first, second = (num_only_first + 1) / (num_pairs + 2), (num_only_second + 1) / (num_pairs + 2)
+    half = NORMAL_QUANTILE * sqrt((first + second - (first - second) ** 2) / (num_pairs + 2))
+    return max(-1.0, first - second - half), min(1.0, first - second + half)
+
+
+def mcnemar_p_value(num_only_first: int, num_only_second: int) -> float:
+    """Return how often two of equal accuracy would differ as much or more: the exact, two-sided test.
+
+    Args:
+        num_only_first: images that only the first classifies correctly.
+        num_only_second: images that only the second classifies correctly.
+    """
+    number, fewer = num_only_first + num_only_second, min(num_only_first, num_only_second)
+    as_unequal: int = 2 * sum(comb(number, place) for place in range(fewer + 1))
+    outcomes: int = 1 << number
+    return min(1.0, as_unequal / outcomes)
 
 
 @cache

@@ -35,6 +35,8 @@ class Limits:
     """Length of a class label."""
     max_query_images: int = 64
     """Number of images in one prediction request."""
+    max_evaluation_images: int = 1000
+    """Number of labelled images in one evaluation."""
 
 
 DEFAULT_LIMITS = Limits()

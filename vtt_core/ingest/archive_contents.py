@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from vtt_core.contract.errors import VttError
+from vtt_core.ingest.printable import printable
 from vtt_core.ingest.splits import SplitNotice
 
 
@@ -46,6 +47,18 @@ class ArchiveContents:
     """Images of a folder such as `val`, for measuring accuracy; sorted like `files`."""
     split: SplitNotice | None = None
     """Set if folders such as `train` and `val` were found."""
+
+    def measured(self) -> ArchiveContents:
+        """Return what a finished model is measured on: the images of a folder such as `val` alone, where there is one."""
+        if self.split is None or self.split.folders.query is None:
+            return self
+        inside = f"{printable(self.split.folders.query)}/"
+        return replace(
+            self,
+            files=self.query_files,
+            rejections=tuple(rejection for rejection in self.rejections if rejection.name.startswith(inside)),
+            query_files=(),
+        )
 
 
 @dataclass(frozen=True)

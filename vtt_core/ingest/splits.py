@@ -51,6 +51,19 @@ class SplitNotice:
             taken.append(f"{' and '.join(map(repr, unused))} {verb} not used ({_count(num_unused)}).")
         return " ".join(taken)
 
+    def measured_sentence(self) -> str:
+        """Return a sentence for the user about what a finished model was measured on."""
+        folders = self.folders
+        if folders.query is None:
+            return f"The images were taken from {folders.train!r} ({_count(self.num_train)})."
+        others = [folders.train, *folders.unused]
+        verb = "was" if len(others) == 1 else "were"
+        number = _count(self.num_train + self.num_unused)
+        return (
+            f"The images were taken from {folders.query!r} ({_count(self.num_query)}). "
+            f"{' and '.join(map(repr, others))} {verb} not used ({number})."
+        )
+
 
 def find_splits(folders: Set[tuple[str, ...]]) -> SplitFolders | None:
     """Return the splits if every top folder is named like one and the training split contains folders.

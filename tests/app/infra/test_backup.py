@@ -15,7 +15,7 @@ from app.infra.backup_archive import members_of, verify_archive
 from app.infra.clock import utc_now
 from app.infra.database import SessionFactory
 from app.infra.object_store import ObjectStore
-from app.infra.tables import Base, ModelRow, SupportImageRow
+from app.infra.tables import Base, EvaluationImageRow, ModelRow, SupportImageRow
 from tests.fixtures.rows import ROWS_A_TABLE, fill
 
 
@@ -28,7 +28,8 @@ def fill_with_blobs(connection: Connection, store: ObjectStore) -> None:
     """Rows in every table, one model of them deleted, and the bytes that the others name."""
     fill(connection)
     connection.execute(update(ModelRow).values(deleted_at=None).where(ModelRow.id != "id-0"))
-    for key in connection.scalars(select(SupportImageRow.blob_key)):
+    connection.execute(update(EvaluationImageRow).values(blob_key="evaluations/" + EvaluationImageRow.id))
+    for key in connection.scalars(select(SupportImageRow.blob_key).union(select(EvaluationImageRow.blob_key))):
         store.put(key, f"image {key}".encode())
     for key in connection.scalars(select(ModelRow.adapter_key).where(ModelRow.deleted_at.is_(None))):
         for name in ("manifest.json", "adapter.safetensors"):
@@ -45,10 +46,11 @@ def test_a_backup_holds_every_table_and_every_named_blob(
     assert verify_archive(tmp_path / "b.tar") == manifest
     assert set(manifest.tables) == set(Base.metadata.tables)
     assert all(num_rows >= ROWS_A_TABLE for num_rows in manifest.tables.values())
-    assert (manifest.num_blobs, manifest.missing) == (ROWS_A_TABLE + 2 * 2, [])
+    assert (manifest.num_blobs, manifest.missing) == (2 * ROWS_A_TABLE + 2 * 2, [])
     contents = {name: content.read() for name, content in members_of(tmp_path / "b.tar")}
     assert contents["blobs/adapter_-1/manifest.json"] == b"adapter_-1 manifest.json"
     assert contents["blobs/blob_key-2"] == b"image blob_key-2"
+    assert contents["blobs/evaluations/id-2"] == b"image evaluations/id-2"
     assert not any("checkpoint" in name for name in contents)
     assert len(contents["tables/jobs.jsonl"].splitlines()) == ROWS_A_TABLE
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".part"] == []
@@ -60,10 +62,11 @@ def test_missing_bytes_are_noted_and_the_others_kept(
     with session_factory.begin() as session:
         fill_with_blobs(session.connection(), store)
     store.delete("blob_key-1")
+    store.delete("evaluations/id-0")
     store.delete_prefix("adapter_-2")
     manifest = write_backup(tmp_path / "b.tar", database_url, store, utc_now())
-    assert manifest.missing == [["support_images", "id-1"], ["models", "id-2"]]
-    assert manifest.num_blobs == 2 + 2
+    assert manifest.missing == [["support_images", "id-1"], ["evaluation_images", "id-0"], ["models", "id-2"]]
+    assert manifest.num_blobs == 2 + 2 + 2
 
 
 def test_rows_added_during_a_backup_are_not_in_it(
@@ -99,4 +102,4 @@ def test_every_column_that_could_name_a_blob_is_known() -> None:
     """A new one belongs into the backup; what is none is listed here."""
     named = {f"{table.name}.{column.name}" for table in Base.metadata.tables.values() for column in table.columns}
     keys = {name for name in named if name.endswith("_key")} - {"jobs.idempotency_key"}
-    assert keys == {"support_images.blob_key", "models.adapter_key"}
+    assert keys == {"support_images.blob_key", "evaluation_images.blob_key", "models.adapter_key"}

@@ -108,4 +108,4 @@ def test_the_roles_with_a_backbone_answer(make_api: MakeApi, role: Role, status:
 
 def test_the_proxy_sends_reports_to_the_role_that_has_the_backbone() -> None:
     caddyfile = (Path(__file__).parents[3] / "deploy" / "Caddyfile").read_text()
-    assert "@predict path */predict */report" in caddyfile
+    assert "@predict path */predict */report " in caddyfile

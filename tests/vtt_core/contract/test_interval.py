@@ -4,7 +4,7 @@ from statistics import mean
 import pytest
 from scipy import stats
 
-from vtt_core.contract.interval import mean_half_width, student_quantile, wilson_half_width
+from vtt_core.contract.interval import mcnemar_p_value, mean_half_width, paired_interval, student_quantile, wilson_half_width
 
 
 def test_the_interval_matches_a_published_example() -> None:
@@ -48,3 +48,28 @@ def test_the_interval_covers_the_mean_of_few_values_as_often_as_it_says() -> Non
     drawn = [[rng.gauss(0, 1) for _ in range(7)] for _ in range(4000)]
     covered = sum(abs(mean(values)) < mean_half_width(values) for values in drawn) / 4000
     assert covered == pytest.approx(0.95, abs=0.01)
+
+
+@pytest.mark.parametrize(("num_pairs", "shares"), [(10, (0.1, 0.1)), (20, (0.2, 0.05)), (40, (0.02, 0.02)), (200, (0.1, 0.06))])
+def test_the_interval_of_a_paired_difference_covers_it_as_often_as_it_says(num_pairs: int, shares: tuple[float, float]) -> None:
+    only_first, only_second = shares
+    covered = 0.0
+    for first in range(num_pairs + 1):
+        for second in range(num_pairs + 1 - first):
+            low, high = paired_interval(first, second, num_pairs)
+            if low <= only_first - only_second <= high:
+                chances = (only_first, only_second, 1 - only_first - only_second)
+                covered += stats.multinomial.pmf((first, second, num_pairs - first - second), num_pairs, chances)
+    assert 0.94 <= covered <= 1
+
+
+def test_no_number_of_pairs_makes_a_difference_certain() -> None:
+    low, high = paired_interval(0, 0, 5)
+    assert low == -high < -0.2
+    assert paired_interval(50, 0, 50)[1] == 1.0
+
+
+def test_mcnemars_test_is_the_binomial_one() -> None:
+    for first, second in ((0, 0), (3, 1), (5, 5), (12, 2), (400, 350)):
+        expected = stats.binomtest(first, first + second, 0.5).pvalue if first + second else 1.0
+        assert mcnemar_p_value(first, second) == pytest.approx(expected)

@@ -1,0 +1,1 @@
+"""Evaluations: what was measured of models on labelled query images."""

@@ -1,0 +1,1 @@
+"""Numbers of a model on labelled query images, from its answers alone: no torch, no images."""
