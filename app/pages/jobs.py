@@ -20,9 +20,7 @@ from app.pages.page_route import PageRoute, go_to
 from app.pages.rendering import render
 from app.pages.visits import FieldsDep
 
-router = APIRouter(
-    prefix="/jobs", route_class=PageRoute, include_in_schema=False, dependencies=[require_scope(Scope.TRAIN)]
-)
+router = APIRouter(prefix="/jobs", route_class=PageRoute, include_in_schema=False, dependencies=[require_scope(Scope.TRAIN)])
 
 PAGE_JOBS = 30
 
@@ -32,7 +30,9 @@ def show_jobs(request: Request, context: RequestContextDep, session: ReadSession
     """List the jobs, newest first."""
     rows, next_cursor = JobRepository(session).list_page(cursor, PAGE_JOBS)
     jobs, set_names = _answers(session, rows), SupportSetRepository(session).names({row.support_set_id for row in rows})
-    return render(request, "jobs.html.jinja", context, jobs=jobs, set_names=set_names, next_cursor=next_cursor, is_first=not cursor)
+    return render(
+        request, "jobs.html.jinja", context, jobs=jobs, set_names=set_names, next_cursor=next_cursor, is_first=not cursor
+    )
 
 
 @router.get("/{job_id}")

@@ -159,7 +159,13 @@ class JobWatch extends HTMLElement {
     const again = this.part("again");
     again.hidden = attempt < 2;
     if (attempt >= 2) again.textContent = t("watch.again", { attempt, max_attempts: this.getAttribute("max-attempts") });
-    if (state !== "queued") this.showStep(state, latest);
+    if (state === "queued") this.showWaiting();
+    else this.showStep(state, latest);
+  }
+
+  showWaiting() {
+    this.part("bar").removeAttribute("value");
+    this.show("left", "");
   }
 
   showStep(state, latest) {
