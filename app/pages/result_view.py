@@ -10,6 +10,7 @@ from app.models.metrics import Accuracy, ClassRecall, Mistake, ModelMetrics, Rel
 from app.pages.texts import text
 from app.reports.chart import Chart, Row, make_chart
 from app.reports.metrics import Accuracy as Bounded
+from app.support_sets import answers
 
 HEAT_LEVELS = 5
 MAX_MATRIX = 30
@@ -35,8 +36,8 @@ class ShownMistake:
     """A held-out image that was taken for another class, and where to see it."""
 
     mistake: Mistake
-    thumbnail: str | None
-    """None where the image is gone."""
+    address: str | None
+    """Of the image in the JSON API; None where it is gone."""
 
 
 @dataclass(frozen=True)
@@ -143,11 +144,7 @@ def _pairs(labels: Sequence[str], confusion: Sequence[Sequence[int]]) -> tuple[t
 def _mistakes(mistakes: Sequence[Mistake], images: Sequence[SupportImageRow]) -> tuple[ShownMistake, ...]:
     known = {(image.label, image.file_name): image for image in images}
     found = ((mistake, known.get((mistake.label, mistake.image))) for mistake in mistakes)
-    return tuple(ShownMistake(mistake, None if image is None else _thumbnail(image)) for mistake, image in found)
-
-
-def _thumbnail(image: SupportImageRow) -> str:
-    return f"/v1/support-sets/{image.support_set_id}/images/{image.id}/thumbnail?side=256"
+    return tuple(ShownMistake(mistake, None if image is None else answers.stored(image).links.self) for mistake, image in found)
 
 
 def _point(one: ReliabilityBin, bins: Sequence[ReliabilityBin]) -> CurvePoint:

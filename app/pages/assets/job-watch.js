@@ -4,7 +4,7 @@ import { drawLine } from "./line-chart.js";
 
 const FINAL = ["succeeded", "failed", "cancelled"];
 const CHARTS = ["classification_loss", "absorption_loss", "conflict_cosine"];
-const RETRY_MS = 3000, PLACE_MS = 4000, PATIENCE_MS = 1500, DONE_MS = 900;
+const RETRY_MS = 3000, PLACE_MS = 4000, PATIENCE_MS = 1500, DONE_MS = 900, QUIET_MS = 1500;
 
 /** A time in its largest unit, as the page says it too. */
 function duration(seconds) {
@@ -19,6 +19,8 @@ class JobWatch extends HTMLElement {
     this.wasOver = FINAL.includes(this.getAttribute("state"));
     this.job = { state: this.getAttribute("state"), attempt: 0, latest: null };
     this.charts = Object.fromEntries(CHARTS.map((name) => [name, this.querySelector(`[data-chart=${name}]`)]));
+    this.pageTitle = document.title;
+    this.quietUntil = performance.now() + QUIET_MS;
     this.forget();
     this.follow();
     if (!this.wasOver) this.placeTimer = setInterval(() => this.askPlace(), PLACE_MS);
@@ -150,7 +152,7 @@ class JobWatch extends HTMLElement {
     const { state, attempt, latest } = this.job;
     const stage = this.stage(), sentence = t(`watch.stages.${stage}`);
     if (stage !== this.shownStage) {
-      if (this.shownStage) announce(sentence);
+      if (performance.now() > this.quietUntil) announce(sentence);
       this.shownStage = stage;
       this.showPlace({ queued: 0, running: 1, verifying: 2 }[state]);
       if (state === "queued") this.askPlace();
@@ -166,6 +168,7 @@ class JobWatch extends HTMLElement {
   showWaiting() {
     this.part("bar").removeAttribute("value");
     this.show("left", "");
+    document.title = this.pageTitle;
   }
 
   showStep(state, latest) {
