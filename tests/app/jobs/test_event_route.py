@@ -1,40 +1,31 @@
-"""A follower that leaves while events are on their way."""
+"""Followers that leave while events are on their way."""
 
 from __future__ import annotations
 
-import asyncio
-from typing import Any
+from pathlib import Path
 
-from tests.fixtures.http_api import Api
+import pytest
+
+from app.infra.clock import utc_now
+from app.infra.database import make_engine, make_session_factory
+from app.infra.tables import JobEventRow
+from tests.fixtures.http_api import encode_image
+from tests.fixtures.live_api import running_api
 
 
-def test_a_follower_that_leaves_in_the_middle_is_no_error(api: Api) -> None:
-    job_id = api.start_job()
-    api.publish(job_id)
-    path = f"/v1/jobs/{job_id}/events"
-    assert api.client.get(path).text.count("event: ") > 2
-    scope = {"type": "http", "asgi": {"spec_version": "2.0"}, "http_version": "1.1", "method": "GET", "scheme": "http"}
-    scope |= {"path": path, "raw_path": path.encode(), "query_string": b"", "root_path": "", "headers": [(b"host", b"127.0.0.1")]}
-    scope |= {"client": ("127.0.0.1", 50000), "server": ("127.0.0.1", 80)}
-    sent: list[Any] = []
-
-    async def follow() -> None:
-        has_left = asyncio.Event()
-
-        async def receive() -> dict[str, Any]:
-            if not sent:
-                return {"type": "http.request", "body": b"", "more_body": False}
-            await has_left.wait()
-            return {"type": "http.disconnect"}
-
-        async def send(message: Any) -> None:
-            sent.append(message)
-            if message["type"] == "http.response.body":
-                has_left.set()
-                await asyncio.sleep(0.1)  # the other events wait behind this one
-
-        await api.client.app(scope, receive, send)
-
-    asyncio.run(follow())
-    assert sent[0]["status"] == 200
-    assert b"succeeded" not in b"".join(message.get("body", b"") for message in sent)
+@pytest.mark.services
+@pytest.mark.timeout(90)
+def test_a_follower_that_leaves_in_the_middle_is_no_error(tmp_path: Path, broker_url: str) -> None:
+    with running_api(tmp_path, broker_url) as live, live.client() as client:
+        files = [(label, ("a.png", encode_image(number))) for number, label in enumerate(("cat", "dog"))]
+        set_id = client.post("/v1/support-sets", files=files).json()["id"]
+        job_id = client.post("/v1/jobs", json={"support_set_id": set_id}).json()["id"]
+        sessions = make_session_factory(make_engine(f"sqlite:///{tmp_path}/data/vtt.sqlite"))
+        with sessions.begin() as session:
+            for step in range(400):
+                session.add(JobEventRow(job_id=job_id, kind="progress", payload={"step": step}, created_at=utc_now()))
+        for _ in range(5):
+            with live.client() as follower, follower.stream("GET", f"/v1/jobs/{job_id}/events") as answer:
+                assert next(answer.iter_bytes())
+        assert client.get("/livez").status_code == 200
+        assert "Traceback" not in live.log.read_text()

@@ -116,7 +116,7 @@ def test_a_model_of_an_earlier_release_shows_what_it_has(api: Api) -> None:
 def test_a_model_without_any_measurement_has_a_page(api: Api) -> None:
     shown = page(api, f"/models/{api.publish(metrics={'num_support_images': 2})}")
     assert "How often it is right was not measured." in shown
-    assert "<svg class=\"chart" not in shown
+    assert '<svg class="chart' not in shown
 
 
 def test_a_model_is_renamed_pinned_and_given_a_short_name_by_forms(api: Api) -> None:
