@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -162,6 +162,17 @@ class JobRepository:
         """Return the job's last event so far."""
         statement = select(JobEventRow).where(JobEventRow.job_id == job_id).order_by(JobEventRow.id.desc())
         return self._session.scalar(statement.limit(1))
+
+    def queue_places(self, job_ids: Iterable[str]) -> dict[str, int]:
+        """Return the place of each of these jobs in the queue, 1 for the next one; a job that does not wait has none.
+
+        The jobs of all tenants wait in one queue, so all are counted; nothing else of them is read.
+        """
+        jobs = JobRow.__table__  # a statement on the table and not on the class counts the jobs of all tenants
+        order = func.row_number().over(order_by=(func.coalesce(jobs.c.enqueued_at, jobs.c.created_at), jobs.c.id))
+        waiting = select(jobs.c.id, order.label("place")).where(jobs.c.state == JobState.QUEUED).subquery()
+        found = self._session.execute(select(waiting.c.id, waiting.c.place).where(waiting.c.id.in_(list(job_ids))))
+        return {job_id: place for job_id, place in found.all()}
 
     def has_unfinished_for(self, support_set_id: str) -> bool:
         """Return whether a job that has not ended uses the support set."""

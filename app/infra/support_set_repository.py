@@ -72,6 +72,12 @@ class SupportSetRepository:
         """Return a page of support sets that were not deleted, newest first, and the cursor of the next one."""
         return fetch_page(self._session, select(SupportSetRow).where(SupportSetRow.deleted_at.is_(None)), cursor, limit)
 
+    def names(self, support_set_ids: Iterable[str]) -> dict[str, str]:
+        """Return the names of those of these sets that were not deleted."""
+        statement = select(SupportSetRow.id, SupportSetRow.name).where(SupportSetRow.id.in_(list(support_set_ids)))
+        found = self._session.execute(statement.where(SupportSetRow.deleted_at.is_(None)))
+        return {set_id: name for set_id, name in found.all()}
+
     def images(self, support_set_id: str) -> list[SupportImageRow]:
         """Return the images of a set grouped by class, the classes in the order of their first image."""
         statement = select(SupportImageRow).where(SupportImageRow.support_set_id == support_set_id)

@@ -34,6 +34,7 @@ def fields(row: JobRow, models: JobModels) -> dict[str, Any]:
         "seed": row.seed,
         "base_model_id": row.base_model_id,
         "attempt": row.attempt,
+        "queue_place": models.queue_place,
         "phase": progress.get("phase"),
         "step": row.step,
         "num_steps": row.num_steps,

@@ -28,6 +28,7 @@ from app.infra.clock import utc_now
 from app.infra.job_repository import JobRepository
 from app.jobs import service
 from app.jobs.answers import PREFIX, answer
+from app.jobs.event_route import EventRoute
 from app.jobs.events import follow
 from app.jobs.schemas import JobAnswer, JobPage, JobRequest
 from app.problem_details import problem_responses
@@ -43,7 +44,7 @@ from vtt_core.contract.errors import (
     UnknownBackboneError,
 )
 
-router = APIRouter(prefix=PREFIX, tags=["jobs"], dependencies=[require_scope(Scope.TRAIN)])
+router = APIRouter(prefix=PREFIX, tags=["jobs"], dependencies=[require_scope(Scope.TRAIN)], route_class=EventRoute)
 
 JobId = Annotated[str, id_parameter("Id of a job")]
 IdempotencyKey = Annotated[

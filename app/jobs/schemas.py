@@ -85,6 +85,9 @@ class JobAnswer(BaseModel):
         description="Of a job that adds classes to a model: that model, whose fine-tuning is taken as it is"
     )
     attempt: int = Field(description="1 at first; a job whose worker is lost is tried again, twice at most")
+    queue_place: int | None = Field(
+        description="Place among all jobs that wait for a worker, 1 for the next one; null unless the job is `queued`"
+    )
     phase: Phase | None = Field(
         description="What the latest step was part of: `validation`, a fine-tuning on a part of the support set that is "
         "measured on the rest, or `fine-tuning` on all of it; null before the first step"

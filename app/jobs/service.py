@@ -33,12 +33,14 @@ from vtt_core.labels.checks import LabelReader, label_problems, raise_problems
 
 @dataclass(frozen=True)
 class JobModels:
-    """What a job has published."""
+    """What is known of a job beyond its row: its models, and its place in the queue."""
 
     final_id: str | None = None
-    """Once it has succeeded."""
+    """Of the model, once it has succeeded."""
     interim_id: str | None = None
-    """Before that, where a fine-tuning takes its time."""
+    """Of the model before that, where a fine-tuning takes its time."""
+    queue_place: int | None = None
+    """1 for the job that is next; None unless it waits."""
 
 
 def create_job(
@@ -147,11 +149,26 @@ def delete_job(context: AppContext, job_id: str, now: datetime) -> None:
 
 
 def models_of(session: Session, jobs: list[JobRow]) -> dict[str, JobModels]:
-    """Return the models that these jobs have published, by the jobs' ids."""
+    """Return the models that these jobs have published and their places in the queue, by the jobs' ids."""
     repository = ModelRepository(session)
     final_ids = repository.ids_by_job(job.id for job in jobs if job.state == JobState.SUCCEEDED)
     interim_ids = repository.interim_ids_by_job(job.id for job in jobs if job.state != JobState.SUCCEEDED)
-    return {job.id: JobModels(final_ids.get(job.id), interim_ids.get(job.id)) for job in jobs}
+    waiting = [job.id for job in jobs if job.state == JobState.QUEUED]
+    places = JobRepository(session).queue_places(waiting) if waiting else {}
+    return {job.id: JobModels(final_ids.get(job.id), interim_ids.get(job.id), places.get(job.id)) for job in jobs}
+
+
+def same_request(job: JobRow) -> JobRequest:
+    """Return the request that makes a job like this one."""
+    recipe = FinetuneRecipe.from_json(job.recipe).to_json()
+    return JobRequest(
+        support_set_id=job.support_set_id,
+        backbone=job.backbone_id,
+        method=recipe.pop("method"),
+        recipe=recipe,
+        seed=job.seed,
+        name=job.name,
+    )
 
 
 def _recipe(request: JobRequest, backbone_id: str) -> FinetuneRecipe:

@@ -134,7 +134,7 @@ def _add(context: AppContext, request: ClassesRequest, digest: str | None, now: 
             job = add_job(context, session, _new_job(base, row, request.idempotency_key, digest), row, now)
             if job.support_set_id != set_id:
                 raise _RepeatedSignal
-            return Added(job, received.results, received.notices)
+            return Added(job, received.results, received.notices, models=models_of(session, [job])[job.id])
 
 
 def _find_base(session: Session, reference: str) -> _Base:

@@ -62,6 +62,16 @@ class CalibrationError(Measurement):
     after: float = Field(description="With the scale that was chosen on the held-out images: what predictions use")
 
 
+class ReliabilityBin(Measurement):
+    """A point of the reliability curve: the held-out images whose stated probability lies between two bounds."""
+
+    low: float
+    high: float
+    num_images: int = Field(description="At least one")
+    stated: float = Field(description="Mean probability of the likeliest class")
+    accuracy: float = Field(description="Share of the images whose likeliest class is right")
+
+
 class Groups(Measurement):
     """Images that are not independent: those of one group are held out together."""
 
@@ -127,6 +137,9 @@ class ModelMetrics(Measurement):
     )
     calibration_error: CalibrationError | None = Field(
         default=None, description=f"How far probabilities can be trusted; {NULL_UNMEASURED}"
+    )
+    reliability: list[ReliabilityBin] | None = Field(
+        default=None, description=f"How often answers are right, by the probability that they state; {NULL_UNMEASURED}"
     )
     largest_coverage: float | None = Field(
         default=None, description=f"Largest coverage that a prediction set of this model can promise; {NULL_UNMEASURED}"

@@ -6,7 +6,7 @@ Shapes: S support images, N of them held out, C classes.
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -16,7 +16,7 @@ from vtt_core.adapter.advice import Facts, advise
 from vtt_core.adapter.support_features import SupportFeatures
 from vtt_core.evaluation.counts import accuracy_facts, confusion_counts
 from vtt_core.heads.bases import BASES, Labelled
-from vtt_core.heads.calibration import calibration_error
+from vtt_core.heads.calibration import calibration_error, reliability_bins
 from vtt_core.heads.folds import Fold
 from vtt_core.heads.held_out import held_out_scores
 from vtt_core.heads.learn import LearntHead
@@ -131,6 +131,7 @@ def make_metrics(
         "confusion": None if held is None else confusion_counts(held.labels_N.tolist(), held.said_N.tolist(), len(labels)),
         "mistakes": [] if held is None else _mistakes(support, held),
         "calibration_error": None if held is None else _calibration(held, learnt),
+        "reliability": None if held is None else _reliability(held),
         "largest_coverage": None if held is None else largest_coverage(len(held.labels_N)),
         "unknown": None
         if learnt.familiarity is None
@@ -218,3 +219,9 @@ def _calibration(held: Measured, learnt: LearntHead) -> dict[str, float]:
         "before": calibration_error(usual_NC.softmax(dim=-1), held.labels_N),
         "after": calibration_error(held.logits_NC.softmax(dim=-1), held.labels_N),
     }
+
+
+def _reliability(held: Measured) -> list[dict[str, Any]]:
+    """Return the points of the reliability curve, without empty bins."""
+    bins = reliability_bins(held.logits_NC.softmax(dim=-1), held.labels_N)
+    return [asdict(one) for one in bins if one.num_images]

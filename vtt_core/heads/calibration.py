@@ -13,5 +13,10 @@ from vtt_core.evaluation import reliability
 
 def calibration_error(probabilities_NC: Tensor, labels_N: Tensor) -> float:
     """Return the expected calibration error: mean gap between stated and real accuracy over bins of stated probability."""
+    return reliability.calibration_error(reliability_bins(probabilities_NC, labels_N))
+
+
+def reliability_bins(probabilities_NC: Tensor, labels_N: Tensor) -> tuple[reliability.ReliabilityBin, ...]:
+    """Return the points of the reliability curve."""
     stated_N, said_N = probabilities_NC.max(dim=-1)
-    return reliability.calibration_error(reliability.reliability(stated_N.tolist(), (said_N == labels_N).tolist()))
+    return reliability.reliability(stated_N.tolist(), (said_N == labels_N).tolist())

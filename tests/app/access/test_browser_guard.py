@@ -86,6 +86,10 @@ def test_no_get_endpoint_writes(api: Api) -> None:
     ids["batch_id"] = finished_batch(api, model_id)
     hook = {"url": "https://lab.example/", "events": ["job.failed"]}
     ids["webhook_id"] = api.client.post("/v1/webhooks", json=hook).json()["id"]
+    labelled = [("cat", ("a.png", encode_image(4)))]
+    evaluated = api.client.post(f"/v1/models/{model_id}/evaluations?keep_images=true", files=labelled).json()["evaluations"][0]
+    ids["evaluation_id"] = evaluated["id"]
+    kept = ids | {"image_id": evaluated["images"][0]["id"]}
     paths = [path for path, methods in api.client.app.openapi()["paths"].items() if "get" in methods]  # type: ignore[attr-defined]
     changes: list[str] = []
 
@@ -99,7 +103,8 @@ def test_no_get_endpoint_writes(api: Api) -> None:
     api.context.webhooks.stop()
     event.listen(Engine, "before_cursor_execute", note)
     try:
-        statuses = {path: api.client.get(path.format(**ids)).status_code for path in paths}
+        of = {path: kept if "{evaluation_id}" in path else ids for path in paths}
+        statuses = {path: api.client.get(path.format(**of[path])).status_code for path in paths}
     finally:
         event.remove(Engine, "before_cursor_execute", note)
     assert len(paths) >= 10

@@ -67,7 +67,7 @@ def test_a_frozen_set_stays_frozen_since_its_first_job(repository: SupportSetRep
     repository.freeze(repository.lock(set_id), now)
     repository.freeze(repository.lock(set_id), now + timedelta(hours=1))
     assert repository.get(set_id).frozen_at == now
-    with pytest.raises(SupportSetFrozenError, match="Create a new support set"):
+    with pytest.raises(SupportSetFrozenError, match="Copy it with POST"):
         repository.lock_open(set_id)
 
 

@@ -272,3 +272,15 @@ def test_an_id_that_is_no_number_is_named(api: Api, nonsense: str) -> None:
 def test_the_events_of_an_unknown_job_are_not_found(api: Api) -> None:
     answer = api.client.get("/v1/jobs/job_nothing/events")
     assert (answer.status_code, answer.headers["content-type"]) == (404, "application/problem+json")
+
+
+def test_a_waiting_job_says_its_place_in_the_queue_and_one_that_runs_has_none(api: Api) -> None:
+    first, second, third = (api.start_job() for _ in range(3))
+    assert {job["id"]: job["queue_place"] for job in api.client.get("/v1/jobs").json()["items"]} == {
+        first: 1,
+        second: 2,
+        third: 3,
+    }
+    claim(api, first)
+    places = [api.client.get(f"/v1/jobs/{job_id}").json()["queue_place"] for job_id in (first, second, third)]
+    assert places == [None, 1, 2]

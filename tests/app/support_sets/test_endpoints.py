@@ -96,7 +96,7 @@ def test_images_are_added_and_taken_away_until_a_job_freezes_the_set(api: Api) -
         api.client.delete(f"{here}/classes", params={"label": "cat"}),
     ):
         assert (refused.status_code, refused.json()["code"]) == (409, "support_set.frozen")
-        assert "new support set" in refused.json()["remedy"]
+        assert "/copy" in refused.json()["remedy"]
 
 
 def test_a_class_is_left_out_with_its_images(api: Api) -> None:

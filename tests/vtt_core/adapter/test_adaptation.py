@@ -169,6 +169,8 @@ def test_metrics_add_up(tiny_backbone: Backbone, four_shot: SupportSet) -> None:
     assert expected["low"] <= expected["accuracy"] <= expected["high"]
     assert [row["recall"] for row in metrics["per_class"]] == [confusion[index][index] / 4 for index in range(3)]
     assert len(metrics["mistakes"]) == 12 - right
+    assert sum(one["num_images"] for one in metrics["reliability"]) == 12
+    assert sum(one["accuracy"] * one["num_images"] for one in metrics["reliability"]) == pytest.approx(right)
     assert {"zero_shot", "linear_probe", "frozen_head", "fine_tuned"} <= metrics.keys()
 
 

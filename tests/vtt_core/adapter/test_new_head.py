@@ -84,7 +84,15 @@ def test_nothing_is_claimed_of_a_class_that_the_tower_has_not_seen(
     tiny_backbone: Backbone, whole: SupportSet, before: SupportSet
 ) -> None:
     metrics = extend(tiny_backbone, make_base(tiny_backbone, before, "clip-lora+vtt", head="sum"), whole).metrics
-    for name in ("expected_accuracy", "linear_probe", "confusion", "calibration_error", "largest_coverage", "unknown"):
+    for name in (
+        "expected_accuracy",
+        "linear_probe",
+        "confusion",
+        "calibration_error",
+        "reliability",
+        "largest_coverage",
+        "unknown",
+    ):
         assert metrics[name] is None
     assert repr(whole.classes[3].label) in metrics["advice"][0]
     assert "not measured" in metrics["advice"][0]

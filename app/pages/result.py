@@ -1,0 +1,128 @@
+"""The page of a model: what to expect of it, where it errs, and what to do with it."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter, Request, Response
+from pydantic import TypeAdapter
+from sqlalchemy.orm import Session
+
+from app.dependencies import ReadSessionDep, RequestContextDep, require_scope
+from app.domain.access import Scope
+from app.domain.errors import GoneError
+from app.domain.jobs import JobState
+from app.infra.clock import utc_now
+from app.infra.job_repository import JobRepository
+from app.infra.model_repository import ModelRepository
+from app.infra.support_set_repository import SupportSetRepository
+from app.infra.tables import JobRow, ModelRow, SupportImageRow
+from app.models import service
+from app.models.alias_endpoints import AliasName
+from app.models.endpoints import ModelId, ModelReference
+from app.models.schemas import ModelChange
+from app.pages.form_values import mistakes_named
+from app.pages.page_route import PageRoute, go_to
+from app.pages.rendering import render
+from app.pages.result_view import FIRST_MISTAKES, make_result
+from app.pages.visits import FieldsDep
+from vtt_core.contract.serving import DEFAULT_FALSE_REJECTS
+
+router = APIRouter(prefix="/models", route_class=PageRoute, include_in_schema=False, dependencies=[require_scope(*Scope)])
+
+CHANGES = [require_scope(Scope.TRAIN)]
+FALSE_REJECTS = (0.001, 0.01, DEFAULT_FALSE_REJECTS, 0.1, 0.25)
+"""How readily a model may say "none of these", from hardly ever to quickly: false rejects that a person can choose."""
+_ALIAS_NAME: TypeAdapter[str] = TypeAdapter(AliasName)
+
+
+@router.get("/{model}")
+def show_model(model: ModelReference, request: Request, context: RequestContextDep, session: ReadSessionDep) -> Response:
+    """Show what is known of a model. An interim one that was replaced leads to its successor."""
+    try:
+        row, aliases = service.find_model(session, model)
+    except GoneError:
+        successor = _successor(session, model)
+        if successor is None:
+            raise
+        return go_to(f"/models/{successor}")
+    job = JobRepository(session).get_even_deleted(row.job_id)
+    may_change = Scope.TRAIN in context.caller.scopes
+    return render(
+        request,
+        "result.html.jinja",
+        context,
+        model=row,
+        aliases=aliases,
+        job=job,
+        is_job_over=JobState(job.state).is_final,
+        set_name=SupportSetRepository(session).names({job.support_set_id}).get(job.support_set_id),
+        result=make_result(row, _images(session, job) if may_change else []),
+        first_mistakes=FIRST_MISTAKES,
+        may_change=may_change,
+        false_rejects=_choices(row),
+    )
+
+
+@router.post("/{model}/name", dependencies=CHANGES)
+def rename_model(model: ModelId, context: RequestContextDep, fields: FieldsDep) -> Response:
+    """Give a model another name."""
+    with mistakes_named():
+        change = ModelChange(name=fields.get("name", ""))
+    service.change_model(context, model, change.model_dump(exclude_unset=True))
+    return go_to(f"/models/{model}")
+
+
+@router.post("/{model}/false-rejects", dependencies=CHANGES)
+def set_false_rejects(model: ModelId, context: RequestContextDep, fields: FieldsDep) -> Response:
+    """Set how readily a model says "none of these"."""
+    with mistakes_named():
+        change = ModelChange.model_validate({"false_rejects": fields.get("false_rejects", "")})
+    service.change_model(context, model, change.model_dump(exclude_unset=True))
+    return go_to(f"/models/{model}#settings")
+
+
+@router.post("/{model}/pin", dependencies=CHANGES)
+def pin_model(model: ModelId, context: RequestContextDep, fields: FieldsDep) -> Response:
+    """Keep a model in memory, or no longer."""
+    service.set_pinned(context, model, fields.get("pinned") == "yes")
+    return go_to(f"/models/{model}#settings")
+
+
+@router.post("/{model}/alias", dependencies=CHANGES)
+def add_alias(model: ModelId, context: RequestContextDep, fields: FieldsDep) -> Response:
+    """Let a short name point to a model, also one that points to another model now."""
+    with mistakes_named():
+        name = _ALIAS_NAME.validate_python("-".join(fields.get("alias", "").lower().split()))
+    service.point_alias(context, name, model, utc_now())
+    return go_to(f"/models/{model}#settings")
+
+
+@router.post("/{model}/alias/remove", dependencies=CHANGES)
+def remove_alias(model: ModelId, context: RequestContextDep, fields: FieldsDep) -> Response:
+    """Remove a short name."""
+    service.delete_alias(context, fields.get("alias", ""))
+    return go_to(f"/models/{model}#settings")
+
+
+@router.post("/{model}/delete", dependencies=CHANGES)
+def delete_model(model: ModelId, context: RequestContextDep, fields: FieldsDep) -> Response:
+    """Delete a model."""
+    service.delete_model(context, model, utc_now())
+    return go_to("/models")
+
+
+def _successor(session: Session, model_id: str) -> str | None:
+    """Return the id of the model that has replaced an interim one and still exists."""
+    row = session.get(ModelRow, model_id)
+    final_id = ModelRepository(session).ids_by_job([row.job_id]).get(row.job_id) if row is not None and row.is_interim else None
+    final = None if final_id is None else session.get(ModelRow, final_id)
+    return None if final is None or final.deleted_at is not None else final.id
+
+
+def _images(session: Session, job: JobRow) -> list[SupportImageRow]:
+    return SupportSetRepository(session).images(job.support_set_id)
+
+
+def _choices(row: ModelRow) -> list[tuple[float, bool]]:
+    """Return the false rejects to choose from, and whether each is the model's; one that was set elsewhere is among them."""
+    current = DEFAULT_FALSE_REJECTS if row.false_rejects is None else row.false_rejects
+    return [(share, share == current) for share in sorted({*FALSE_REJECTS, current})]
