@@ -1,37 +1,29 @@
-"""The page of a model: what to expect of it, where it errs, and what to do with it."""
+"""The page of a model: what to expect of it, and where it errs."""
 
 from __future__ import annotations
 
 from fastapi import APIRouter, Request, Response
-from pydantic import TypeAdapter
 from sqlalchemy.orm import Session
 
 from app.dependencies import ReadSessionDep, RequestContextDep, require_scope
 from app.domain.access import Scope
 from app.domain.errors import GoneError
 from app.domain.jobs import JobState
-from app.infra.clock import utc_now
 from app.infra.job_repository import JobRepository
 from app.infra.model_repository import ModelRepository
 from app.infra.support_set_repository import SupportSetRepository
 from app.infra.tables import JobRow, ModelRow, SupportImageRow
 from app.models import service
-from app.models.alias_endpoints import AliasName
-from app.models.endpoints import ModelId, ModelReference
-from app.models.schemas import ModelChange
-from app.pages.form_values import mistakes_named
+from app.models.endpoints import ModelReference
 from app.pages.page_route import PageRoute, go_to
 from app.pages.rendering import render
 from app.pages.result_view import FIRST_MISTAKES, make_result
-from app.pages.visits import FieldsDep
 from vtt_core.contract.serving import DEFAULT_FALSE_REJECTS
 
 router = APIRouter(prefix="/models", route_class=PageRoute, include_in_schema=False, dependencies=[require_scope(*Scope)])
 
-CHANGES = [require_scope(Scope.TRAIN)]
 FALSE_REJECTS = (0.001, 0.01, DEFAULT_FALSE_REJECTS, 0.1, 0.25)
 """How readily a model may say "none of these", from hardly ever to quickly: false rejects that a person can choose."""
-_ALIAS_NAME: TypeAdapter[str] = TypeAdapter(AliasName)
 
 
 @router.get("/{model}")
@@ -60,54 +52,6 @@ def show_model(model: ModelReference, request: Request, context: RequestContextD
         may_change=may_change,
         false_rejects=_choices(row),
     )
-
-
-@router.post("/{model}/name", dependencies=CHANGES)
-def rename_model(model: ModelId, context: RequestContextDep, fields: FieldsDep) -> Response:
-    """Give a model another name."""
-    with mistakes_named():
-        change = ModelChange(name=fields.get("name", ""))
-    service.change_model(context, model, change.model_dump(exclude_unset=True))
-    return go_to(f"/models/{model}")
-
-
-@router.post("/{model}/false-rejects", dependencies=CHANGES)
-def set_false_rejects(model: ModelId, context: RequestContextDep, fields: FieldsDep) -> Response:
-    """Set how readily a model says "none of these"."""
-    with mistakes_named():
-        change = ModelChange.model_validate({"false_rejects": fields.get("false_rejects", "")})
-    service.change_model(context, model, change.model_dump(exclude_unset=True))
-    return go_to(f"/models/{model}#settings")
-
-
-@router.post("/{model}/pin", dependencies=CHANGES)
-def pin_model(model: ModelId, context: RequestContextDep, fields: FieldsDep) -> Response:
-    """Keep a model in memory, or no longer."""
-    service.set_pinned(context, model, fields.get("pinned") == "yes")
-    return go_to(f"/models/{model}#settings")
-
-
-@router.post("/{model}/alias", dependencies=CHANGES)
-def add_alias(model: ModelId, context: RequestContextDep, fields: FieldsDep) -> Response:
-    """Let a short name point to a model, also one that points to another model now."""
-    with mistakes_named():
-        name = _ALIAS_NAME.validate_python("-".join(fields.get("alias", "").lower().split()))
-    service.point_alias(context, name, model, utc_now())
-    return go_to(f"/models/{model}#settings")
-
-
-@router.post("/{model}/alias/remove", dependencies=CHANGES)
-def remove_alias(model: ModelId, context: RequestContextDep, fields: FieldsDep) -> Response:
-    """Remove a short name."""
-    service.delete_alias(context, fields.get("alias", ""))
-    return go_to(f"/models/{model}#settings")
-
-
-@router.post("/{model}/delete", dependencies=CHANGES)
-def delete_model(model: ModelId, context: RequestContextDep, fields: FieldsDep) -> Response:
-    """Delete a model."""
-    service.delete_model(context, model, utc_now())
-    return go_to("/models")
 
 
 def _successor(session: Session, model_id: str) -> str | None:

@@ -10,6 +10,7 @@ from app.pages.assets import router as assets
 from app.pages.compare_models import router as compare_models
 from app.pages.image_sets import router as image_sets
 from app.pages.jobs import router as jobs
+from app.pages.model_forms import router as model_forms
 from app.pages.models import router as models
 from app.pages.new_set import router as new_set
 from app.pages.result import router as result
@@ -23,5 +24,5 @@ for part in (api_docs, assets):
     every_role.include_router(part)
 
 router = APIRouter()
-for part in (new_set, image_sets, start_job, jobs, compare_models, result, models, try_model, about, sign_in):
+for part in (new_set, image_sets, start_job, jobs, compare_models, result, models, model_forms, try_model, about, sign_in):
     router.include_router(part)

@@ -126,14 +126,14 @@ def test_a_model_is_renamed_pinned_and_given_a_short_name_by_forms(api: Api) -> 
     assert send(api, f"{here}/name", token, name="leaf <spots>") == 303
     assert send(api, f"{here}/false-rejects", token, false_rejects="0.01") == 303
     assert send(api, f"{here}/pin", token, pinned="yes") == 303
-    assert send(api, f"{here}/alias", token, alias=" Leaf Spots ") == 303
+    assert send(api, f"{here}/aliases", token, alias=" Leaf Spots ") == 303
     changed = model_of(api, model_id)
     assert (changed["name"], changed["false_rejects"], changed["pinned"]) == ("leaf <spots>", 0.01, True)
     assert changed["aliases"] == ["leaf-spots"]
     shown = page(api, "/models/leaf-spots")
     assert "leaf &lt;spots&gt;" in shown
     assert '<option value="0.01" selected>' in shown
-    assert send(api, f"{here}/pin", token, pinned="no") == send(api, f"{here}/alias/remove", token, alias="leaf-spots") == 303
+    assert send(api, f"{here}/pin", token, pinned="no") == send(api, f"{here}/aliases/delete", token, alias="leaf-spots") == 303
     changed = model_of(api, model_id)
     assert (changed["pinned"], changed["aliases"]) == (False, [])
 
@@ -146,7 +146,7 @@ def test_a_share_that_was_set_elsewhere_can_be_seen_and_kept(api: Api) -> None:
 
 @pytest.mark.parametrize(
     ("form", "fields"),
-    [("name", {"name": "a" * 201}), ("false-rejects", {"false_rejects": "none"}), ("alias", {"alias": "a_b"})],
+    [("name", {"name": "a" * 201}), ("false-rejects", {"false_rejects": "none"}), ("aliases", {"alias": "a_b"})],
 )
 def test_a_form_with_a_wrong_value_says_what_is_wrong(api: Api, form: str, fields: dict[str, str]) -> None:
     model_id = api.publish(metrics=METRICS)
@@ -164,7 +164,7 @@ def test_a_model_is_deleted_by_a_form(api: Api) -> None:
     assert api.client.get(f"/models/{model_id}").status_code == 410
 
 
-@pytest.mark.parametrize("form", ["name", "false-rejects", "pin", "alias", "alias/remove", "delete"])
+@pytest.mark.parametrize("form", ["name", "false-rejects", "pin", "aliases", "aliases/delete", "delete"])
 def test_a_form_of_another_site_is_refused(api: Api, form: str) -> None:
     model_id = api.publish(metrics=METRICS)
     before = model_of(api, model_id)

@@ -11,7 +11,7 @@ from app.pages.texts import all_keys, text
 
 PAGES = Path(__file__).parents[3] / "app" / "pages"
 CALL = re.compile(r"""\b(?:t|text|plain_text)\(\s*["'`]([a-z0-9_.]+)["'`]""")
-BUILT = re.compile(r"""\b(?:t|text|plain_text)\(\s*[f]?["'`]([a-z0-9_.]+\.)(?:["'`]\s*(?:\+|~)|[$]?\{)""")
+BUILT = re.compile(r"""\b(?:t|text|plain_text)\(\s*[f]?["'`]([a-z0-9_.]+[._])(?:["'`]\s*(?:\+|~)|[$]?\{)""")
 
 
 def sources() -> dict[str, str]:
@@ -27,7 +27,7 @@ def used_keys() -> tuple[set[str], set[str]]:
         prefix = "script." if name.endswith(".js") else ""
         whole |= {prefix + key for key in CALL.findall(source)}
         begun |= {prefix + key for key in BUILT.findall(source)}
-    return {key for key in whole if not key.endswith(".")}, begun
+    return {key for key in whole if not key.endswith((".", "_"))}, begun
 
 
 def test_every_text_that_is_used_is_there() -> None:
