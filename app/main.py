@@ -23,7 +23,7 @@ from app.overload.bounds import pace_bounds
 from app.overload.request_limit_middleware import RequestLimitMiddleware
 from app.pages.page_route import install_error_pages
 from app.request_log import RequestLogMiddleware
-from app.router import make_router
+from app.router import routes_of
 from app.uploads.body_limit import BodyLimitMiddleware
 from vtt_core.contract.serving import PredictionEngine
 
@@ -70,7 +70,7 @@ def create_app(settings: Settings | None = None, make_prediction_engine: MakeEng
         app.add_middleware(CORSMiddleware, allow_origins=settings.cors_origins, allow_methods=["*"], allow_headers=["*"])
     app.add_middleware(RequestLogMiddleware)  # the last one added is the outermost
     install_error_handlers(app)
-    app.include_router(make_router(settings.role))
+    app.router.routes.extend(routes_of(settings.role))
     install_error_pages(app)
     document_answers(app)
     return app
