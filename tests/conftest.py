@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import settings
 
 pytest_plugins = ["tests.fixtures.services", "tests.fixtures.object_stores", "tests.fixtures.logs"]
 
@@ -19,6 +20,10 @@ pytest_plugins = ["tests.fixtures.services", "tests.fixtures.object_stores", "te
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 if shutil.which("nvidia-smi") is None:
     os.environ["TRITON_INTERPRET"] = "1"  # read when a kernel is defined; its body then runs on the CPU
+
+# A shared machine may be slow at any moment.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 _LOOPBACK = ("127.", "::1", "localhost")
 SERVERS = {"postgres_server", "redis_server", "s3_endpoint", "service_url"}

@@ -53,7 +53,7 @@ class Scale:
 
 
 SCALES = [
-    pytest.param(Scale(4, 1, SHORT_DECK, num_apis=1, num_workers=2), id="a few jobs"),
+    pytest.param(Scale(4, 1, SHORT_DECK, num_apis=1, num_workers=2), id="a few jobs", marks=pytest.mark.slow),
     pytest.param(Scale(50, 6, FULL_DECK, num_apis=2, num_workers=3), id="fifty jobs", marks=pytest.mark.slow),
 ]
 

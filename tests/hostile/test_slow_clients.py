@@ -71,6 +71,7 @@ def problem_in(answer: bytes) -> dict[str, str]:
     return json.loads(answer.partition(b"\r\n\r\n")[2])
 
 
+@pytest.mark.slow
 def test_260_slow_uploads_stop_nobody_else(tmp_path: Path, broker_url: str) -> None:
     with running_api(tmp_path, broker_url, **PATIENT) as live, live.client() as client, ExitStack() as stack:
         num_threads = live.num_threads

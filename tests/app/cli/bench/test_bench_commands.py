@@ -99,8 +99,7 @@ def test_every_benchmark_has_a_short_run() -> None:
 
 
 @pytest.mark.services
-@pytest.mark.parametrize(
-    "command", [pytest.param(name, marks=[] if name == "step" else [pytest.mark.slow]) for name in SHORT_RUNS]
-)
+@pytest.mark.slow
+@pytest.mark.parametrize("command", list(SHORT_RUNS))
 def test_a_short_run_prints_its_figures(command: str, tmp_path: Path) -> None:
     SHORT_RUNS[command](tmp_path)

@@ -56,6 +56,7 @@ def is_png(file: Path) -> bool:
         return picture.format == "PNG"
 
 
+@pytest.mark.slow
 class TestLostLayers:
     @pytest.mark.slow
     def test_before_and_after_go_into_json_and_picture(self, folder: Path, tmp_path: Path) -> None:

@@ -114,6 +114,7 @@ def test_only_the_episodes_that_no_head_has_trained_are_trained(
     assert [prediction.facts.get("shares_finetuning") for prediction in predictions] == [None, True, None]
 
 
+@pytest.mark.slow
 def test_a_validated_finetuning_is_shared_too(
     episodes: list[EpisodeImages], make_recipe: Callable[..., FinetuneRecipe], monkeypatch: pytest.MonkeyPatch
 ) -> None:
