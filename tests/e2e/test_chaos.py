@@ -25,7 +25,7 @@ from app.infra.job_repository import JobRepository
 from app.infra.outages import DATABASE_AWAY
 from app.infra.tables import JobRow, ModelRow
 from tests.fixtures.cluster import Cluster, running_cluster, wait_until
-from tests.fixtures.faults import FULL_DECK, SHORT_DECK, Faults
+from tests.fixtures.faults import FULL_DECK, Faults
 from tests.fixtures.http_api import encode_image
 from tests.fixtures.job_log import Change, install_job_log, read_job_log, wrong_changes
 from vtt_core.adapter.adaptation import Adaptation
@@ -53,7 +53,6 @@ class Scale:
 
 
 SCALES = [
-    pytest.param(Scale(4, 1, SHORT_DECK, num_apis=1, num_workers=2), id="a few jobs", marks=pytest.mark.slow),
     pytest.param(Scale(50, 6, FULL_DECK, num_apis=2, num_workers=3), id="fifty jobs", marks=pytest.mark.slow),
 ]
 
