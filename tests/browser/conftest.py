@@ -23,7 +23,7 @@ OPTIONS = (
     "--disable-component-update",
     "--disable-sync",
 )
-WAIT_MS = 60_000
+WAIT_MS = 30_000
 AXE = Path(__file__).with_name("axe.min.js")
 """Axe-core 4.14.1 of Deque Systems, under the Mozilla Public License 2.0."""
 
@@ -59,8 +59,9 @@ class Faults:
             self.found.append(f"request to another host: {request.url}")
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium() -> Iterator[Browser]:
+    """A browser; not for the whole session, since no other test can run an event loop while Playwright runs its own."""
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
         pytest.skip("there is no Chromium; on Debian: apt-get install chromium")
