@@ -8,7 +8,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
-from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, expect, sync_playwright
 
 from app.cli.synthetic_images import write_folders
 from tests.e2e.conftest import service_url as service_url
@@ -23,7 +23,7 @@ OPTIONS = (
     "--disable-component-update",
     "--disable-sync",
 )
-WAIT_MS = 30_000
+WAIT_MS = 60_000
 AXE = Path(__file__).with_name("axe.min.js")
 """Axe-core 4.14.1 of Deque Systems, under the Mozilla Public License 2.0."""
 
@@ -65,6 +65,7 @@ def chromium() -> Iterator[Browser]:
     found = next(filter(None, map(shutil.which, NAMES)), None)
     if found is None:
         pytest.skip("there is no Chromium; on Debian: apt-get install chromium")
+    expect.set_options(timeout=WAIT_MS)
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=found, args=list(OPTIONS))
         yield browser
