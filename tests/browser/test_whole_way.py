@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import shutil
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,11 @@ def rename_class(page: Page, label: str, new_label: str) -> None:
     page.locator(f'.class[data-label="{new_label}"]').wait_for()
 
 
+def expected_accuracy(page: Page, model_id: str) -> str:
+    metrics = page.request.get(f"/v1/models/{model_id}").json()["metrics"]
+    return f"{100 * metrics['expected_accuracy']['accuracy']:.0f}\N{NO-BREAK SPACE}%"
+
+
 def test_from_a_dropped_folder_to_two_compared_models(
     open_page: OpenPage, photos: Path, queries: list[Path], judged: Path
 ) -> None:
@@ -85,6 +91,22 @@ def test_from_a_dropped_folder_to_two_compared_models(
     expect(page.locator("#result .difference-axis")).to_be_visible()
 
 
-def expected_accuracy(page: Page, model_id: str) -> str:
-    metrics = page.request.get(f"/v1/models/{model_id}").json()["metrics"]
-    return f"{100 * metrics['expected_accuracy']['accuracy']:.0f}\N{NO-BREAK SPACE}%"
+def test_without_scripts_a_zip_becomes_a_model_that_answers(
+    open_page: OpenPage, photos: Path, queries: list[Path], tmp_path: Path
+) -> None:
+    archive = shutil.make_archive(str(tmp_path / "shapes"), "zip", photos)
+    page = open_page(java_script_enabled=False)
+    page.get_by_label(text("new.form.zip")).set_input_files(archive)
+    page.get_by_role("button", name=text("new.form.send")).click()
+    expect(page.locator("#set .thumb[id]")).to_have_count(30)
+    start(page)
+    page.wait_for_url("**/jobs/*")
+    done = page.get_by_role("link", name=text("watch.done_button"))
+    while not done.is_visible():
+        page.get_by_role("link", name=text("watch.reload")).click()
+    done.click()
+    expect(page.locator("h2#expect + .big")).to_be_visible()
+    page.get_by_role("link", name=text("result.try")).click()
+    page.get_by_label(text("try.choose")).set_input_files(queries)
+    page.get_by_role("button", name=text("try.send")).click()
+    assert answers(page, 3) == ["chessboard", "rings", text("try.none_of_these")]
