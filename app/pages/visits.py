@@ -8,6 +8,7 @@ from urllib.parse import quote, urlsplit
 
 from fastapi import Depends, Request, Response
 
+from app.access.browsers import SAFE_METHODS
 from app.access.page_sessions import COOKIE, CSRF_FIELD, CSRF_HEADER, check_csrf, csrf_of, draw_token
 from app.domain.errors import UnsupportedMediaTypeError
 from app.uploads.form import SpooledForm
@@ -40,7 +41,8 @@ class Visit:
 def begin_visit(request: Request) -> Visit:
     """Return the visit of a request, with the token of its cookie or else a new one."""
     token = request.cookies.get(COOKIE)
-    visit = Visit(token or draw_token(), is_new=not token)
+    # A form of another site comes without the cookie. Its answer must not replace the one that the browser has.
+    visit = Visit(token or draw_token(), is_new=not token and request.method in SAFE_METHODS)
     request.state.page = visit
     return visit
 
@@ -56,7 +58,8 @@ def end_visit(request: Request, visit: Visit, response: Response) -> None:
     """Give the browser its token, if it does not have it."""
     if visit.is_new:
         is_secure = request.url.scheme == "https"
-        response.set_cookie(COOKIE, visit.token, httponly=True, samesite="strict", secure=is_secure, path="/")
+        # `strict` would hide the cookie from whoever follows a link of a mail, who then had to sign in again.
+        response.set_cookie(COOKIE, visit.token, httponly=True, samesite="lax", secure=is_secure, path="/")
 
 
 async def _checked_lists(request: Request) -> Lists:
