@@ -62,6 +62,7 @@ def run_batch_chunk(context: WorkerContext, batch_id: str) -> None:
             _run_and_settle(context, lease)
             return
         _log.warning("batch_lost", batch_id=batch_id, chunk=lease.chunk)
+        _retry(context).wait_for(lambda: _note_lost(context, batch_id))
     finally:
         context.job_ids.remove(batch_id)
 
@@ -187,6 +188,11 @@ def _fail(context: WorkerContext, lease: BatchLease, error: VttError) -> None:
             BatchLeases(session).fail(lease, error, context.clock())
 
     _retry(context).wait_for(write)
+
+
+def _note_lost(context: WorkerContext, batch_id: str) -> None:
+    with context.session_factory.begin() as session:
+        BatchLeases(session).note_lost(batch_id)
 
 
 def _note_cleared(context: WorkerContext, batch_id: str) -> None:

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import datetime
 
-from app.access.quotas import check_room_for_bytes
+from app.access.quotas import check_bytes, check_room_for_bytes
 from app.batches.sent_images import check_fields, chunks_of
 from app.dependencies import AppContext
 from app.domain.access import blob_folder
@@ -53,6 +53,7 @@ def create_batch(context: AppContext, reference: str, form: SpooledForm, asked: 
         InvalidRequestError: no file came, or under another field name.
         ArchiveError: a zip cannot be read.
         RequestTooLargeError: more images or bytes than a batch may have.
+        QuotaExceededError: the tenant would have more bytes than its quota.
     """
     check_fields(form)
     with context.sessions.begin() as session:
@@ -68,6 +69,7 @@ def create_batch(context: AppContext, reference: str, form: SpooledForm, asked: 
         stored = _store(blobs, chunks_of(form, context.settings.limits))
         with context.sessions() as session, session.begin():  # the line of the audit log is there already
             row = BatchRepository(session).queue(batch_id, stored, now)
+            check_bytes(session, context.caller)  # a zip has more in it than its length told
             send_after_commit(session, context.queue, BatchMessage(batch_id))
         return row
 

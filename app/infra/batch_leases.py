@@ -174,6 +174,12 @@ class BatchLeases:
         statement = select(BatchRow).where(or_(BatchRow.needs_clearing, is_given_up))
         return self._session.scalars(statement.limit(limit)).all()
 
+    def note_lost(self, batch_id: str) -> None:
+        """Note that a worker may have left a result behind, if the batch was cancelled or deleted while it was at a chunk."""
+        row = lock_batch(self._session, batch_id)
+        if row is not None and row.state not in OPEN_BATCH_STATES:
+            row.needs_clearing = True
+
     def note_cleared(self, batch_id: str, was_deleted: bool) -> None:
         """Note that nothing is left to clear, unless the batch was deleted since."""
         row = lock_batch(self._session, batch_id)

@@ -17,7 +17,9 @@ from app.infra.tables import BatchRow, JobRow, WebhookDeliveryRow, WebhookRow
 
 def announce(session: Session, tenant_id: str, event: Event, data: dict[str, Any], now: datetime) -> None:
     """Add a delivery for each webhook of the tenant that wants this event."""
-    for webhook in session.scalars(select(WebhookRow).where(WebhookRow.tenant_id == tenant_id)):
+    # Whoever deletes a webhook waits; else its delivery would have nowhere to go, and what is announced would be undone.
+    wanted = select(WebhookRow).where(WebhookRow.tenant_id == tenant_id).with_for_update(read=True, key_share=True)
+    for webhook in session.scalars(wanted):
         if event in webhook.events:
             session.add(
                 WebhookDeliveryRow(

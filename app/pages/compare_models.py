@@ -100,7 +100,7 @@ def show_comparison(
         # In one order, whichever was ticked first, so that what was measured before is found again.
         rows = sorted(found, key=lambda row: (row.created_at, row.id))
         listed = _common_evaluations(session, rows[0].id, rows[1].id)
-        pair = _pair(session, rows[0].id, evaluation) if evaluation else None
+        pair = _pair(session, rows, evaluation) if evaluation else None
     one, other = map(Side, rows)
     return render(
         request,
@@ -165,9 +165,15 @@ def _common_evaluations(session: Session, first_id: str, second_id: str) -> list
     return [one for one in found if one.compared is not None and one.compared.model == first_id]
 
 
-def _pair(session: Session, first_id: str, evaluation_id: str) -> Pair | None:
-    rows = _rows(session, first_id, evaluation_id)
-    return Pair(*(answers.detail(row, []) for row in rows)) if len(rows) == 2 else None
+def _pair(session: Session, models: list[ModelRow], evaluation_id: str) -> Pair | None:
+    """Return what both models say of the same images; None if the evaluation is not of the second beside the first."""
+    first, second = models
+    rows = _rows(session, first.id, evaluation_id)
+    details = [answers.detail(row, []) for row in rows]
+    compared = details[-1].compared
+    if len(rows) < 2 or rows[-1].model_id != second.id or compared is None or compared.model != first.id:
+        return None
+    return Pair(*details)
 
 
 def _rows(session: Session, first_id: str, evaluation_id: str) -> list[EvaluationRow]:

@@ -8,7 +8,9 @@ from urllib.parse import quote, urlsplit
 
 from fastapi import Depends, Request, Response
 
+from app.access.browsers import SAFE_METHODS
 from app.access.page_sessions import COOKIE, CSRF_FIELD, CSRF_HEADER, check_csrf, csrf_of, draw_token
+from app.domain.errors import UnsupportedMediaTypeError
 from app.uploads.form import SpooledForm
 
 Fields = dict[str, str]
@@ -39,7 +41,8 @@ class Visit:
 def begin_visit(request: Request) -> Visit:
     """Return the visit of a request, with the token of its cookie or else a new one."""
     token = request.cookies.get(COOKIE)
-    visit = Visit(token or draw_token(), is_new=not token)
+    # A form of another site comes without the cookie. Its answer must not replace the one that the browser has.
+    visit = Visit(token or draw_token(), is_new=not token and request.method in SAFE_METHODS)
     request.state.page = visit
     return visit
 
@@ -55,10 +58,12 @@ def end_visit(request: Request, visit: Visit, response: Response) -> None:
     """Give the browser its token, if it does not have it."""
     if visit.is_new:
         is_secure = request.url.scheme == "https"
-        response.set_cookie(COOKIE, visit.token, httponly=True, samesite="strict", secure=is_secure, path="/")
+        # `strict` would hide the cookie from whoever follows a link of a mail, who then had to sign in again.
+        response.set_cookie(COOKIE, visit.token, httponly=True, samesite="lax", secure=is_secure, path="/")
 
 
 async def _checked_lists(request: Request) -> Lists:
+    _check_small(request)
     lists: Lists = {}
     async with request.form() as form:
         for name, value in form.multi_items():
@@ -67,6 +72,17 @@ async def _checked_lists(request: Request) -> Lists:
     sent = lists.pop(CSRF_FIELD, None)
     check_csrf(request.cookies.get(COOKIE), sent[-1] if sent else request.headers.get(CSRF_HEADER))
     return lists
+
+
+def _check_small(request: Request) -> None:
+    """Refuse a form that may be as large as an upload; the sign-in reads a form before it knows who sends it."""
+    sent = request.headers.get("content-type", "")
+    if sent.lower().startswith("multipart/"):
+        raise UnsupportedMediaTypeError(
+            expected="a form without files, of the type application/x-www-form-urlencoded",
+            got=repr(sent[:100]),
+            remedy="Load the page again, and use its form",
+        )
 
 
 ListsDep = Annotated[Lists, Depends(_checked_lists)]
@@ -93,7 +109,10 @@ def check_upload(request: Request, form: SpooledForm) -> None:
 
 def local_path(wanted: str | None) -> str:
     """Return a path of this service to go to after a form; `/` if what came is not one."""
-    parts = urlsplit(wanted or "/")
+    try:
+        parts = urlsplit(wanted or "/")
+    except ValueError:  # such as `//[`
+        return "/"
     if parts.scheme or parts.netloc or not parts.path.startswith("/") or parts.path.startswith(("//", "/\\")):
         return "/"
     return quote(parts.path, safe="/-._~") + (f"?{parts.query}" if parts.query else "")

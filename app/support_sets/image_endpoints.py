@@ -9,7 +9,7 @@ from urllib.parse import quote
 from fastapi import APIRouter, Depends, Header, Query, Response
 from starlette.concurrency import run_in_threadpool
 
-from app.dependencies import ReadSessionDep, RequestContextDep, require_scope
+from app.dependencies import RequestContextDep, require_scope
 from app.display_names import id_parameter
 from app.domain.access import Scope
 from app.domain.errors import BlobMissingError, GoneError, NotFoundError, StoreUnavailableError, SupportSetFrozenError
@@ -54,10 +54,13 @@ READ_ERRORS = (NotFoundError, GoneError, BlobMissingError, StoreUnavailableError
 IfNoneMatch = Annotated[str | None, Header(description="ETag of the copy that you have; 304 says that it is still right")]
 
 
-def _image_row(support_set_id: SupportSetId, image_id: ImageId, session: ReadSessionDep) -> SupportImageRow:
-    repository = SupportSetRepository(session)
-    repository.get(support_set_id)
-    return repository.get_image(support_set_id, image_id)
+def _image_row(support_set_id: SupportSetId, image_id: ImageId, context: RequestContextDep) -> SupportImageRow:
+    # A session of its own: one that stayed open while a thumbnail waits for its turn would keep a connection from those
+    # whose turn it is, and they need a second one.
+    with context.readers() as session:
+        repository = SupportSetRepository(session)
+        repository.get(support_set_id)
+        return repository.get_image(support_set_id, image_id)
 
 
 ImageRowDep = Annotated[SupportImageRow, Depends(_image_row)]

@@ -7,7 +7,7 @@ resolved once for each attempt, every address is checked, and exactly one of tho
 from __future__ import annotations
 
 import socket
-from ipaddress import IPv4Address, IPv6Address, IPv6Network, ip_address
+from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
 import httpx
 
@@ -15,6 +15,10 @@ from app.domain.errors import WebhookUrlError
 
 MAX_URL_CHARACTERS = 2000
 _NAT64 = IPv6Network("64:ff9b::/96")
+_UNICAST = IPv6Network("2000::/3")
+"""All IPv6 addresses of the internet are in here; `is_global` of some Pythons takes others for public too."""
+_OF_CLOUDS = (IPv4Network("192.0.0.0/24"), IPv4Network("168.63.129.16/32"))
+"""Addresses that look public, and where clouds tell a machine its secrets."""
 _REMEDY = "Name a public http or https address; the operator may allow private ones with VTT_WEBHOOKS_MAY_REACH_PRIVATE"
 _PORTS = {"http": 80, "https": 443}
 
@@ -75,6 +79,10 @@ def is_public(address: IPv4Address | IPv6Address) -> bool:
             return False
         if address.ipv4_mapped is not None:
             return True
+        if address not in _UNICAST and address not in _NAT64:
+            return False
+    elif any(address in network for network in _OF_CLOUDS):
+        return False
     return address.is_global and not address.is_multicast
 
 

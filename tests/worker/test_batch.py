@@ -15,6 +15,7 @@ from app.domain.errors import RateLimitedError
 from app.infra.access_repository import AccessRepository
 from app.infra.batch_blobs import BatchBlobs, SentImage
 from app.infra.batch_leases import BatchLeases
+from app.infra.batch_recovery import clear_batches
 from app.infra.batch_repository import BatchRepository
 from app.infra.clock import utc_now
 from app.infra.job_repository import JobRepository, NewJob
@@ -137,6 +138,22 @@ def test_a_cancelled_batch_gets_no_result(context: WorkerContext, batch_id: str,
 
     run_batch_chunk(replace(context, store=Store(context.settings.resolved_store_url)), batch_id)
     assert (read(context, batch_id).state, read(context, batch_id).num_done, sent.job_ids) == ("cancelled", 0, [])
+
+
+def test_a_batch_that_is_deleted_while_a_worker_predicts_leaves_no_result(context: WorkerContext, batch_id: str) -> None:
+    class Store(ObjectStore):
+        def put(self, key: str, content: bytes) -> None:
+            with context.session_factory.begin() as session:
+                row = BatchRepository(session).delete(batch_id, utc_now())
+            BatchBlobs(context.store, row.blob_key).clear(keeps_results=False)
+            with context.session_factory.begin() as session:
+                BatchLeases(session).note_cleared(batch_id, was_deleted=True)
+            super().put(key, content)
+
+    run_batch_chunk(replace(context, store=Store(context.settings.resolved_store_url)), batch_id)
+    clear_batches(context.session_factory, context.store, utc_now())
+    assert context.store.keys("batches") == []
+    assert not read(context, batch_id).needs_clearing
 
 
 def test_a_worker_that_is_asked_to_stop_gives_the_chunk_back(context: WorkerContext, batch_id: str, sent: SentMessages) -> None:

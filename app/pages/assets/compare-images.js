@@ -1,5 +1,5 @@
 // <compare-images>: drop a folder per class, or a zip, and let two models look at the same photographs.
-import { Problem, announce, t } from "./page.js";
+import { Problem, announce, fieldOf, t } from "./page.js";
 import { patiently } from "./patient-api.js";
 import { chosenFiles, takeDrops } from "./picked-files.js";
 
@@ -25,7 +25,7 @@ class CompareImages extends HTMLElement {
     if (images.length > most) return this.#tell(t("compare.too_many", { n: images.length, most }), true);
     if (zip) form.append("archive", zip.file, zip.file.name);
     // The class is the folder that an image is in, whatever folders are around it.
-    for (const { file, path } of images) form.append(path.at(-2), file, path.slice(-2).join("/"));
+    for (const { file, path } of images) form.append(fieldOf(path.at(-2)), file, path.slice(-2).join("/"));
     await this.#send(form, zip ? t("compare.sending", { name: zip.file.name }) : t("compare.measuring", { n: images.length }), zip?.file.name ?? images[0].path[0]);
   }
 

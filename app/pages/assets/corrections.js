@@ -1,5 +1,5 @@
 // Wrong answers that somebody corrects: their images go into a copy of the image set that the model learnt from.
-import { Problem, api } from "./page.js";
+import { Problem, api, fieldOf } from "./page.js";
 import { patiently } from "./patient-api.js";
 
 const SETS = "/v1/support-sets";
@@ -46,7 +46,7 @@ export class Corrections {
   async #add(file, label) {
     this.#copy ??= (await patiently(`${SETS}/${this.setId}/copy`, { method: "POST" })).id;
     const form = new FormData();
-    form.append(label, file, file.name);
+    form.append(fieldOf(label), file, file.name);
     const { results } = await patiently(`${SETS}/${this.#copy}/images`, { method: "POST", form });
     const refused = results.find((result) => result.status !== 201);
     if (refused) throw new Problem(refused, refused.status);

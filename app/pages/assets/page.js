@@ -43,6 +43,9 @@ export async function api(path, { method = "GET", json, form, headers = {} } = {
   return body;
 }
 
+/** The name of the form field for images of a class; the service cleans the space away, and takes `archive` itself for zips. */
+export const fieldOf = (label) => (label === "archive" ? "archive " : label);
+
 /** Makes an element, with attributes and children; texts are escaped. */
 export function element(name, attributes = {}, ...children) {
   const made = document.createElement(name);

@@ -1,5 +1,5 @@
 // Sends images to an image set, a few at a time and one request after another. What was sent is not sent again.
-import { Problem, api } from "./page.js";
+import { Problem, api, fieldOf } from "./page.js";
 
 const AT_ONCE = 8;
 const BYTES_AT_ONCE = 24e6;
@@ -24,7 +24,7 @@ export class UploadQueue extends EventTarget {
     while (this.waiting.length) {
       const batch = this.#next();
       const form = new FormData();
-      for (const item of batch) form.append(item.label, item.file, item.file.name);
+      for (const item of batch) form.append(fieldOf(item.label), item.file, item.file.name);
       for (const item of batch) this.#tell("answered", { item, state: "sending" });
       try {
         this.#answer(batch, (await this.send(form)).results);

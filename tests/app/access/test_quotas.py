@@ -1,3 +1,7 @@
+import io
+import random
+from zipfile import ZIP_DEFLATED, ZipFile
+
 import pytest
 
 from app.domain.access import Quotas
@@ -60,3 +64,19 @@ def test_a_copy_of_a_support_set_counts(locked: Api, make_caller: MakeCaller, ma
     answer = locked.client.post(f"/v1/support-sets/{set_id}/copy")
     assert (answer.status_code, answer.json()["code"]) == (403, "access.quota_exceeded")
     assert (locked.store_keys(), len(locked.client.get("/v1/support-sets").json()["items"])) == (before, 1)
+
+
+def test_a_batch_counts_with_what_its_zip_has_in_it(locked: Api, make_caller: MakeCaller) -> None:
+    quotas = Quotas(max_bytes=25_000)
+    locked.client.headers.update(make_caller(quotas=quotas))
+    model = locked.publish()
+    before = locked.store_keys()
+    buffer = io.BytesIO()
+    with ZipFile(buffer, "w", ZIP_DEFLATED) as archive:
+        for colour in range(10):
+            archive.writestr(f"{colour}.bmp", encode_image(colour, side=(32, 32), image_format="BMP") + random.randbytes(200))
+    assert buffer.tell() < 5_000
+    refused = locked.client.post(f"/v1/models/{model}/predictions", files={"archive": ("a.zip", buffer.getvalue())})
+    assert (refused.status_code, refused.json()["code"]) == (403, "access.quota_exceeded")
+    assert locked.store_keys() == before
+    assert locked.client.get("/v1/predictions").json()["items"] == []

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor, wait
 from datetime import datetime, timedelta
 
 import pytest
 
 from app.domain.webhooks import MAX_DELIVERY_ATTEMPTS, DeliveryState, Event, pause_seconds
 from app.infra.database import SessionFactory
-from app.infra.tables import WebhookDeliveryRow
+from app.infra.tables import WebhookDeliveryRow, WebhookRow
 from app.infra.webhook_outbox import announce
 from app.infra.webhook_repository import KEPT_DAYS, WebhookRepository
 
@@ -79,3 +80,23 @@ def test_what_is_over_is_removed_after_some_days(session_factory: SessionFactory
         assert session.query(WebhookDeliveryRow).count() == 1
         WebhookRepository(session).purge(later)
         assert session.query(WebhookDeliveryRow).count() == 0
+
+
+def test_a_webhook_that_is_deleted_at_the_same_moment_undoes_nothing(
+    session_factory: SessionFactory, now: datetime, webhook_id: str
+) -> None:
+    """As when a worker publishes a model whose event somebody no longer wants."""
+
+    def delete() -> None:
+        with session_factory.begin() as session:
+            WebhookRepository(session).delete(webhook_id)
+
+    with ThreadPoolExecutor(1) as pool:
+        with session_factory.begin() as session:
+            tenant_id = session.get_one(WebhookRow, webhook_id).tenant_id
+            announce(session, tenant_id, Event.JOB_FAILED, {"job_id": "job_2"}, now)
+            deletion = pool.submit(delete)
+            wait([deletion], timeout=0.3)
+        deletion.result()
+    with session_factory() as session:
+        assert session.query(WebhookDeliveryRow).count() == session.query(WebhookRow).count() == 0

@@ -68,6 +68,15 @@ def test_what_was_measured_is_listed_and_deleted_for_both(api: Api, browser: Bro
     assert browser.open(shown).status_code == 404
 
 
+def test_numbers_of_other_models_are_not_shown_for_these(api: Api, browser: Browser, models: list[str]) -> None:
+    third = api.publish()
+    sent = {"params": {"model": [models[0], third]}, "files": [("archive", ("held.zip", images(3, 2)))]}
+    for evaluation in api.client.post("/v1/evaluations", **sent).json()["evaluations"]:
+        page = browser.open(address(models, evaluation["id"]))
+        assert page.status_code == 200
+        assert "No difference can be seen" not in page.text
+
+
 def test_forms_of_other_pages_are_refused(api: Api, browser: Browser, models: list[str]) -> None:
     browser.open(address(models))
     files = [("archive", ("held.zip", images(3, 2)))]

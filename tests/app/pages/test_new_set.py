@@ -56,3 +56,10 @@ def test_whoever_may_only_predict_is_not_asked_for_photographs(locked_browser: B
     page = locked_browser.open("/").text
     assert "<drop-zone" not in page
     assert "allows predictions only" in page
+
+
+def test_a_folder_may_be_called_archive(api: Api) -> None:
+    """The scripts send its images in a field with a space at its end; see `fieldOf` in `page.js`."""
+    images = {"archive ": [encode_image(1)], "dog": [encode_image(2)]}
+    shown = api.client.get(f"/v1/support-sets/{api.upload(images)}").json()
+    assert sorted(one["label"] for one in shown["classes"]) == ["archive", "dog"]

@@ -26,7 +26,19 @@ def test_a_wrong_key_is_told_so_and_signs_nobody_in(locked_browser: Browser) -> 
 def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(locked_browser: Browser, make_key: MakeKey) -> None:
     cookie = locked_browser.send("/sign-in", key=make_key()).headers["set-cookie"].lower()
     assert "httponly" in cookie
-    assert "samesite=strict" in cookie
+    assert "samesite=lax" in cookie
+
+
+def test_a_form_of_another_site_signs_nobody_out(locked_browser: Browser, make_key: MakeKey) -> None:
+    """It comes without the cookie, and its answer must not bring another one."""
+    locked_browser.send("/sign-in", key=make_key())
+    client = locked_browser.api.client
+    kept = client.cookies["vtt_page"]
+    client.cookies.clear()
+    for path in ("/sign-out", "/sign-in", "/sets/set_none/name"):
+        assert "set-cookie" not in client.post(path, data={"name": "x"}, follow_redirects=False).headers
+    client.cookies.set("vtt_page", kept)
+    assert locked_browser.open("/").status_code == 200
 
 
 def test_signing_in_changes_the_token(locked_browser: Browser, make_key: MakeKey) -> None:

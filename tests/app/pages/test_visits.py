@@ -5,7 +5,7 @@ from fastapi.routing import APIRoute
 
 from app.pages.page_route import PageRoute
 from app.pages.visits import local_path
-from tests.app.pages.conftest import Browser
+from tests.app.pages.conftest import Browser, csrf_in
 from tests.fixtures.http_api import Api
 
 IDS = {"set_id": "set_none", "image_id": "img_none", "job_id": "job_none", "model": "mdl_none", "name": "best"}
@@ -31,17 +31,23 @@ def test_the_walk_finds_forms() -> None:
 
 
 @pytest.mark.parametrize("path", form_routes())
-@pytest.mark.parametrize("as_files", [False, True])
-def test_a_form_without_the_pages_value_is_refused(api: Api, browser: Browser, path: str, as_files: bool) -> None:
+def test_a_form_without_the_pages_value_is_refused(api: Api, browser: Browser, path: str) -> None:
     browser.open("/")
     names = [part[1:-1] for part in path.split("/") if part.startswith("{")]
     url = path.format(**{name: IDS.get(name, "mdl_none") for name in names})
-    sent = {"files": {"archive": ("a.zip", b"PK")}} if as_files else {"data": {"name": "x"}}
-    answer = api.client.post(url, **sent, follow_redirects=False)  # type: ignore[arg-type]
-    if not as_files and answer.status_code == 415:  # an upload, which no form without files can be
-        return
-    assert answer.status_code == 403, answer.text[:500]
-    assert "a form of a page that this browser has just opened" in answer.text
+    small = api.client.post(url, data={"name": "x"}, follow_redirects=False)
+    large = api.client.post(url, files={"archive": ("a.zip", b"PK")}, follow_redirects=False)
+    # A form with files is the wrong type where a small one is meant, and the other way round.
+    assert sorted([small.status_code, large.status_code]) == [403, 415]
+    refusal = small if small.status_code == 403 else large
+    assert "a form of a page that this browser has just opened" in refusal.text
+
+
+def test_nobody_fills_the_memory_with_a_form_of_the_sign_in(locked: Api, locked_browser: Browser) -> None:
+    csrf = csrf_in(locked_browser.open("/sign-in").text)
+    answer = locked.client.post("/sign-in", data={"csrf": csrf, "key": "x"}, files={"key": ("a", b"x")})
+    assert answer.status_code == 415
+    assert "a form without files" in answer.text
 
 
 @pytest.mark.parametrize(
@@ -53,6 +59,8 @@ def test_a_form_without_the_pages_value_is_refused(api: Api, browser: Browser, p
         ("https://evil.example/", "/"),
         ("//evil.example/", "/"),
         ("/\\evil.example", "/"),
+        ("/\t/evil.example", "/"),
+        ("//[", "/"),
         ("javascript:alert(1)", "/"),
         ("/\r\nSet-Cookie: a=b", "/%0D%0ASet-Cookie%3A%20a%3Db"),
     ],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from PIL import Image
@@ -116,3 +117,11 @@ def test_an_image_of_another_set_is_not_found(api: Api) -> None:
     first, second = upload_one(api, encode_image(7)), upload_one(api, encode_image(8))
     mixed = first.partition("/images")[0] + "/images" + second.partition("/images")[2]
     assert [api.client.get(mixed + tail).status_code for tail in ("", "/thumbnail")] == [404, 404]
+
+
+def test_a_page_full_of_new_thumbnails_needs_no_more_connections_than_there_are(api: Api) -> None:
+    """More requests wait for their turn than the database has connections."""
+    addresses = [f"{upload_one(api, encode_image(place))}/thumbnail" for place in range(24)]
+    with ThreadPoolExecutor(24) as pool:
+        answers = list(pool.map(api.client.get, addresses))
+    assert {answer.status_code for answer in answers} == {200}

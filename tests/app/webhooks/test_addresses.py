@@ -33,13 +33,19 @@ from app.webhooks.addresses import check_url, is_public, resolve
         "::ffff:10.0.0.1",
         "64:ff9b::a00:1",
         "2002:7f00:1::",
+        "192.0.0.192",
+        "168.63.129.16",
+        "fec0::1",
+        "::7f00:1",
+        "::ffff:0:7f00:1",
+        "64:ff9b:1::a00:1",
     ],
 )
 def test_an_address_of_the_inside_is_not_public(address: str) -> None:
     assert not is_public(ip_address(address))
 
 
-@pytest.mark.parametrize("address", ["93.184.216.34", "2606:4700::1111", "::ffff:93.184.216.34"])
+@pytest.mark.parametrize("address", ["93.184.216.34", "2606:4700::1111", "::ffff:93.184.216.34", "64:ff9b::5db8:d822"])
 def test_an_address_of_the_internet_is_public(address: str) -> None:
     assert is_public(ip_address(address))
 
