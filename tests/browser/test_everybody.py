@@ -65,9 +65,12 @@ def screens(service_url: str, data_dir: Path, photos: Path) -> dict[str, str]:
         names = ("Shapes of a long afternoon in autumn", "shapes", "damaged")
         used, unused, damaged = (upload(http, photos, name) for name in names)
         jobs = [finished_job(client, used, name=name) for name in ("first", "second")]
-        for stored in (data_dir / "blobs" / "support-sets" / damaged).glob("img_*"):
-            stored.write_bytes(b"damaged")
+        kept = {path: path.read_bytes() for path in (data_dir / "blobs" / "support-sets" / damaged).glob("img_*")}
+        for path in kept:
+            path.write_bytes(b"damaged")
         failed = finished_job(client, damaged)
+        for path, content in kept.items():
+            path.write_bytes(content)
         assert client.job(failed)["state"] == "failed"
         one, other = (client.job(job_id)["model_id"] for job_id in jobs)
         pair = f"/models/compare?model={one}&model={other}"
@@ -106,6 +109,8 @@ def fill(page: Page, screen: str, photos: Path) -> None:
     page.wait_for_load_state("networkidle")
     if screen == "set":
         expect(page.locator("#findings .findings")).to_be_visible()
+    if screen == "api":
+        page.locator(".opblock").nth(20).wait_for()
     if screen == "try":
         page.locator("#images").set_input_files([photos / "star" / "000.png", photos / "rings" / "000.png"])
         answers(page, 2)
@@ -141,6 +146,8 @@ def test_a_job_can_be_watched_by_everybody(open_page: OpenPage, service_url: str
 
 def test_photographs_can_be_chosen_by_keyboard(open_page: OpenPage) -> None:
     page = open_page()
+    # From here on, so that the browser surely asks us and not the system when a button is pressed.
+    page.on("filechooser", lambda chooser: None)
     wanted = {text(f"script.drop.{name}") for name in ("folder", "zip", "images", "camera")}
     seen = set()
     for _ in range(30):

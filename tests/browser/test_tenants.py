@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from app.cli.demo import running_service
 from app.cli.main import cli
 from app.pages.texts import text
-from tests.browser.conftest import Faults, OpenPage
+from tests.browser.conftest import Faults, OpenPage, violations
 from tests.browser.steps import start, upload, wait_for_model
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
@@ -47,10 +47,13 @@ def sign_in(page: Page, key: str) -> None:
 
 def test_a_tenant_never_sees_what_another_has(open_page: OpenPage, faults: Faults, data_dir: Path, photos: Path) -> None:
     faults.expected += ["403", "404"]
-    owner = open_page()
+    owner = open_page(reduced_motion="reduce")
     assert owner.url.endswith("/sign-in?next=/")
     sign_in(owner, "vtt_wrong")
     expect(owner.get_by_role("alert")).to_have_text(text("sign_in.refused"))
+    for scheme in ("light", "dark"):
+        owner.emulate_media(color_scheme=scheme)
+        assert violations(owner) == []
     sign_in(owner, make_key(data_dir, "orchard"))
     set_address = upload(owner, photos)
     picture = owner.locator("#set .thumb img").first.get_attribute("src")
