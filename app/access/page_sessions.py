@@ -1,8 +1,7 @@
 """Let a browser use the pages: a random token in a cookie, bound to a key when its owner signs in.
 
-The token never reaches a script (HttpOnly). From another site it comes only with a link that somebody follows (SameSite=Lax),
-and what a link asks for changes nothing. Only its digest is stored. Forms and scripts of our own pages prove that they are ours
-by a second value that is computed from the token.
+The token never reaches a script (HttpOnly) or another site (SameSite=Strict). Only its digest is stored. Forms and scripts of
+our own pages prove that they are ours by a second value that is computed from the token.
 
 Source: OWASP "Session Management", "Cross-Site Request Forgery Prevention" (synchronizer token).
 """

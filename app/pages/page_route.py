@@ -15,7 +15,7 @@ from starlette.exceptions import HTTPException
 from app.domain.errors import AccessError, KeyRefusedError, KeyRequiredError, NotFoundError
 from app.error_handlers import BodyRefusedSignal, headers_of, status_of
 from app.pages.rendering import render
-from app.pages.visits import begin_visit, end_visit
+from app.pages.visits import begin_visit, end_visit, follows_a_link
 from app.validation_messages import validation_error_of
 from vtt_core.contract.errors import VttError
 
@@ -31,6 +31,9 @@ class PageRoute(APIRoute):
 
         async def handle(request: Request) -> Response:
             visit = begin_visit(request)
+            if follows_a_link(request):
+                # Asked for by a page of ours, the same address comes with the cookie.
+                return render(request, "come-again.html.jinja")
             try:
                 response = await answer(request)
             except VttError as error:

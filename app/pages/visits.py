@@ -47,6 +47,13 @@ def begin_visit(request: Request) -> Visit:
     return visit
 
 
+def follows_a_link(request: Request) -> bool:
+    """Return whether a browser follows a link of another site or of a mail: then it keeps our cookie to itself."""
+    headers = request.headers
+    is_link = headers.get("sec-fetch-site") == "cross-site" and headers.get("sec-fetch-mode") == "navigate"
+    return is_link and request.method in SAFE_METHODS and COOKIE not in request.cookies
+
+
 def visit_of(request: Request) -> Visit:
     """Return the visit of a request that a page route answers."""
     visit = request.state.page
@@ -58,8 +65,7 @@ def end_visit(request: Request, visit: Visit, response: Response) -> None:
     """Give the browser its token, if it does not have it."""
     if visit.is_new:
         is_secure = request.url.scheme == "https"
-        # `strict` would hide the cookie from whoever follows a link of a mail, who then had to sign in again.
-        response.set_cookie(COOKIE, visit.token, httponly=True, samesite="lax", secure=is_secure, path="/")
+        response.set_cookie(COOKIE, visit.token, httponly=True, samesite="strict", secure=is_secure, path="/")
 
 
 async def _checked_lists(request: Request) -> Lists:

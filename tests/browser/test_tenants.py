@@ -97,3 +97,15 @@ def test_after_signing_out_a_browser_sees_nothing(open_page: OpenPage, data_dir:
     page.context.add_cookies([{"name": str(one["name"]), "value": str(one["value"]), "url": page.url} for one in cookies])
     page.goto("/models")
     assert page.url.endswith("/sign-in?next=/models")
+
+
+def test_who_follows_a_link_of_another_site_stays_signed_in(open_page: OpenPage, service_url: str, data_dir: Path) -> None:
+    page = open_page()
+    sign_in(page, make_key(data_dir, "orchard"))
+    elsewhere = service_url.replace("127.0.0.1", "localhost") + "/elsewhere"
+    link = f'<a href="{service_url}/models">our models</a>'
+    page.route(elsewhere, lambda route: route.fulfill(body=link, content_type="text/html"))
+    page.goto(elsewhere)
+    page.get_by_text("our models").click()
+    page.wait_for_url("**/models")
+    expect(page.get_by_role("heading", level=1)).to_have_text(text("models.title"))

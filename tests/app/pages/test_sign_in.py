@@ -26,7 +26,7 @@ def test_a_wrong_key_is_told_so_and_signs_nobody_in(locked_browser: Browser) -> 
 def test_the_cookie_is_out_of_reach_of_scripts_and_other_sites(locked_browser: Browser, make_key: MakeKey) -> None:
     cookie = locked_browser.send("/sign-in", key=make_key()).headers["set-cookie"].lower()
     assert "httponly" in cookie
-    assert "samesite=lax" in cookie
+    assert "samesite=strict" in cookie
 
 
 def test_a_form_of_another_site_signs_nobody_out(locked_browser: Browser, make_key: MakeKey) -> None:
@@ -39,6 +39,16 @@ def test_a_form_of_another_site_signs_nobody_out(locked_browser: Browser, make_k
         assert "set-cookie" not in client.post(path, data={"name": "x"}, follow_redirects=False).headers
     client.cookies.set("vtt_page", kept)
     assert locked_browser.open("/").status_code == 200
+
+
+def test_a_link_of_another_site_leads_to_the_page_and_not_to_the_sign_in(locked_browser: Browser) -> None:
+    """The browser sends no cookie with it, but does when a page of ours asks for the same address."""
+    headers = {"Accept": "text/html", "Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate"}
+    answer = locked_browser.api.client.get("/models", headers=headers, follow_redirects=False)
+    assert (answer.status_code, "set-cookie" in answer.headers) == (200, False)
+    assert 'http-equiv="refresh" content="0"' in answer.text
+    asked_again = locked_browser.open("/models")
+    assert asked_again.headers["location"] == "/sign-in?next=/models"
 
 
 def test_signing_in_changes_the_token(locked_browser: Browser, make_key: MakeKey) -> None:
