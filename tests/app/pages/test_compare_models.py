@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from dataclasses import replace
 from typing import Any
 
@@ -114,7 +115,7 @@ def measured_alone(browser: Browser, archive: bytes) -> tuple[str, str]:
 
 
 def test_one_model_is_measured_without_its_refusals_and_with_them(refusing: Browser) -> None:
-    _, shown = measured_alone(refusing, images(10, 4))
+    model, shown = measured_alone(refusing, images(10, 4))
     page = refusing.open(shown).text
     assert shown.startswith("/models/measure?")
     assert "it is right for 10 of 14 photographs." in page
@@ -122,6 +123,7 @@ def test_one_model_is_measured_without_its_refusals_and_with_them(refusing: Brow
     assert "it is right for 5, wrong for 2, and refuses 7 as “none of these”, of which it would otherwise have got 5" in page
     assert page.count("It was refused as “none of these”") == 2
     assert "<img" not in page
+    assert "as it was set, it refused 7 of them" in refusing.open(f"/models/{model}").text
 
 
 def test_two_models_are_compared_without_their_refusals_and_with_them(refusing: Browser) -> None:
@@ -166,3 +168,21 @@ def test_classes_that_a_model_does_not_know_are_said_not_to_count(browser: Brows
 def test_differences_are_listed_in_words(browser: Browser, models: list[str]) -> None:
     measured(browser, models, images(3, 2))
     assert "No difference can be seen: A may be better by up to" in browser.open(address(models)).text
+
+
+def test_mistakes_have_pictures_only_where_the_images_were_kept(browser: Browser) -> None:
+    model = browser.api.publish()
+    files = [("archive", ("held.zip", images(1, 2)))]
+    answer = browser.api.client.post(f"/v1/models/{model}/evaluations?keep_images=true", files=files)
+    page = browser.open(f"/models/measure?model={model}&evaluation={answer.json()['evaluations'][0]['id']}").text
+    links = re.findall(r'<img src="([^"]+)"', page)
+    assert len(links) == 2
+    assert all(browser.api.client.get(link).status_code == 200 for link in links)
+
+
+def test_what_was_measured_of_another_model_is_not_shown(browser: Browser) -> None:
+    _, shown = measured_alone(browser, images(3, 2))
+    other = browser.api.publish()
+    page = browser.open(f"/models/measure?model={other}&evaluation={shown.rsplit('=', 1)[1]}").text
+    assert "This was measured of another model." in page
+    assert "if it must choose" not in page
