@@ -26,7 +26,7 @@ def rename_model(model: ModelId, context: RequestContextDep, fields: FieldsDep) 
     with mistakes_named():
         change = ModelChange(name=fields.get("name", ""))
     service.change_model(context, model, change.model_dump(exclude_unset=True))
-    return _back(model, fields)
+    return _back(model, fields, "name")
 
 
 @router.post("/{model}/false-rejects")
@@ -35,14 +35,14 @@ def set_false_rejects(model: ModelId, context: RequestContextDep, fields: Fields
     with mistakes_named():
         change = ModelChange.model_validate({"false_rejects": fields.get("false_rejects", "")})
     service.change_model(context, model, change.model_dump(exclude_unset=True))
-    return _back(model, fields)
+    return _back(model, fields, "none")
 
 
 @router.post("/{model}/pin")
 def pin_model(model: ModelId, context: RequestContextDep, fields: FieldsDep) -> Response:
     """Keep a model in memory, or no longer."""
     service.set_pinned(context, model, fields.get("pinned") == "yes")
-    return _back(model, fields)
+    return _back(model, fields, "pin")
 
 
 @router.post("/{model}/aliases")
@@ -51,14 +51,14 @@ def add_alias(model: ModelId, context: RequestContextDep, fields: FieldsDep) -> 
     with mistakes_named():
         name = _ALIAS_NAME.validate_python("-".join(fields.get("alias", "").lower().split()))
     service.point_alias(context, name, model, utc_now())
-    return _back(model, fields)
+    return _back(model, fields, "alias")
 
 
 @router.post("/{model}/aliases/delete")
 def delete_alias(model: ModelId, context: RequestContextDep, fields: FieldsDep) -> Response:
     """Delete a short name; its model stays."""
     service.delete_alias(context, fields.get("alias", ""))
-    return _back(model, fields)
+    return _back(model, fields, "alias")
 
 
 @router.post("/{model}/delete")
@@ -68,6 +68,6 @@ def delete_model(model: ModelId, context: RequestContextDep, fields: FieldsDep) 
     return go_to("/models")
 
 
-def _back(model_id: str, fields: Fields) -> Response:
-    """Return to where the form was: the list, or the page of the model."""
-    return go_to(f"/models#{model_id}" if "in_list" in fields else f"/models/{model_id}#settings")
+def _back(model_id: str, fields: Fields, saved: str) -> Response:
+    """Return to where the form was: the list, or the page of the model, which says which form was saved."""
+    return go_to(f"/models#{model_id}" if "in_list" in fields else f"/models/{model_id}?saved={saved}#settings")

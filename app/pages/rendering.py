@@ -13,6 +13,7 @@ from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from app.dependencies import AppContext
 from app.pages.assets import asset_url
+from app.pages.measured import ends, verdict
 from app.pages.texts import plain_text, script_texts, text
 from app.pages.visits import visit_of
 from app.pages.words import ago, duration, file_size, half_width, percent
@@ -65,7 +66,14 @@ def environment() -> Environment:
         lstrip_blocks=True,
     )
     made.globals.update(
-        t=text, plain_text=plain_text, asset=asset_url, version=version("vtt-service"), script_texts=script_texts, now=_now
+        t=text,
+        plain_text=plain_text,
+        asset=asset_url,
+        version=version("vtt-service"),
+        script_texts=script_texts,
+        now=_now,
+        verdict=verdict,
+        ends=ends,
     )
     made.filters.update(ago=ago, duration=duration, file_size=file_size, percent=percent, half_width=half_width)
     return made

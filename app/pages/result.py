@@ -15,9 +15,11 @@ from app.infra.support_set_repository import SupportSetRepository
 from app.infra.tables import JobRow, ModelRow, SupportImageRow
 from app.models import service
 from app.models.endpoints import ModelReference
+from app.pages.measured import evaluations_of
 from app.pages.page_route import PageRoute, go_to
 from app.pages.rendering import render
 from app.pages.result_view import FIRST_MISTAKES, make_result
+from vtt_core.contract.backbones import catalogue
 from vtt_core.contract.serving import DEFAULT_FALSE_REJECTS
 
 router = APIRouter(prefix="/models", route_class=PageRoute, include_in_schema=False, dependencies=[require_scope(*Scope)])
@@ -25,10 +27,15 @@ router = APIRouter(prefix="/models", route_class=PageRoute, include_in_schema=Fa
 FALSE_REJECTS = (0.001, 0.01, DEFAULT_FALSE_REJECTS, 0.1, 0.25)
 """How readily a model may say "none of these", from hardly ever to quickly: false rejects that a person can choose."""
 
+LATEST_MEASURED = 3
+"""Measurements on photographs with known classes that the page names."""
+
 
 @router.get("/{model}")
-def show_model(model: ModelReference, request: Request, context: RequestContextDep, session: ReadSessionDep) -> Response:
-    """Show what is known of a model. An interim one that was replaced leads to its successor."""
+def show_model(
+    model: ModelReference, request: Request, context: RequestContextDep, session: ReadSessionDep, saved: str = ""
+) -> Response:
+    """Show what is known of a model; `saved` names the form just sent. A replaced interim model leads to its successor."""
     try:
         row, aliases = service.find_model(session, model)
     except GoneError:
@@ -51,6 +58,9 @@ def show_model(model: ModelReference, request: Request, context: RequestContextD
         first_mistakes=FIRST_MISTAKES,
         may_change=may_change,
         false_rejects=_choices(row),
+        measured=evaluations_of(session, row.id, LATEST_MEASURED),
+        image_side=_image_side(row.backbone_id),
+        saved=saved,
     )
 
 
@@ -64,6 +74,11 @@ def _successor(session: Session, model_id: str) -> str | None:
 
 def _images(session: Session, job: JobRow) -> list[SupportImageRow]:
     return SupportSetRepository(session).images(job.support_set_id)
+
+
+def _image_side(backbone_id: str) -> int | None:
+    """Return the side to which a backbone scales images, in pixels; None for one that is not in the catalogue."""
+    return next((entry.image_side_pixels for entry in catalogue() if entry.backbone_id == backbone_id), None)
 
 
 def _choices(row: ModelRow) -> list[tuple[float, bool]]:

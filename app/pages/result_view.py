@@ -16,6 +16,11 @@ HEAT_LEVELS = 5
 MAX_MATRIX = 30
 """Classes up to which the matrix is drawn; of more, only the pairs that were confused."""
 MAX_PAIRS = 30
+FEW_IN_GROUP = 5
+FEW_IN_ALL = 30
+"""Images below which nothing is said for sure of percentages."""
+SMALL_ERROR = 0.05
+"""Mean error up to which percentages can be taken as they are."""
 FIRST_MISTAKES = 18
 """Mistakes that are shown at once; the others are folded away."""
 
@@ -65,6 +70,12 @@ class Result:
     """Class, what it was taken for, and how often: where there are too many classes for a matrix."""
     mistakes: tuple[ShownMistake, ...]
     curve: tuple[CurvePoint, ...]
+    few: int
+    """Images below which a group says too little for the line of the reliability curve."""
+    trust: str
+    """Whether percentages can be taken as they are, as the key of a text."""
+    uses_names: bool | None
+    """Whether the names of the classes count for its answers; None where it is not known."""
     is_fine_tuned: bool
 
 
@@ -91,8 +102,31 @@ def make_result(row: ModelRow, images: Sequence[SupportImageRow]) -> Result:
         pairs=() if is_small else _pairs(row.labels, confusion),
         mistakes=_mistakes(metrics.mistakes or (), images),
         curve=tuple(_point(one, metrics.reliability or ()) for one in metrics.reliability or ()),
+        few=FEW_IN_GROUP,
+        trust=_trust(metrics),
+        uses_names=_uses_names(metrics),
         is_fine_tuned=is_fine_tuned,
     )
+
+
+def _trust(metrics: ModelMetrics) -> str:
+    num_images = sum(one.num_images for one in metrics.reliability or ())
+    error = metrics.calibration_error
+    if num_images < FEW_IN_ALL:
+        return "few"
+    return "good" if error is not None and error.after <= SMALL_ERROR else "hint"
+
+
+def _uses_names(metrics: ModelMetrics) -> bool | None:
+    """Return whether a part of the classifier that reads the names of the classes has weight.
+
+    A tower that was fine-tuned has learnt with the names, so that without such a part nothing is known.
+    """
+    choice = metrics.choice
+    if choice is None or not choice.scales:
+        return None
+    reads_names = any("text" in name and scale > 0 for name, scale in choice.scales.items())
+    return True if reads_names else None if choice.tower == "fine-tuned" else False
 
 
 def _chart(metrics: ModelMetrics, is_fine_tuned: bool, way: int, num_images: int) -> Chart | None:

@@ -31,6 +31,7 @@ SCREENS = (
     "try",
     "compare",
     "compared",
+    "measured",
     "about",
     "api",
     "nowhere",
@@ -88,6 +89,7 @@ def screens(service_url: str, data_dir: Path, photos: Path) -> dict[str, str]:
         "try": f"/models/{one}/try",
         "compare": pair,
         "compared": f"{pair}&evaluation={measured[-1]['id']}",
+        "measured": f"/models/measure?model={other}&evaluation={measured[-1]['id']}",
         "api": "/docs",
     }
 

@@ -84,12 +84,13 @@ function choices(item, page, place) {
   const labels = page.labels.filter((label) => label !== item.answer.label || item.answer.none_of_these);
   const folded = element("details", { class: "choices" }, element("summary", { class: "button quiet small" }, t("try.no_it_is")));
   const buttons = labels.map((label) => element("button", { type: "button", class: "quiet small", onclick: () => correct(label) }, label));
-  if (page.negative) buttons.push(element("button", { type: "button", class: "quiet small", onclick: () => correct(page.negative) }, t("try.is_none")));
+  const isClass = page.labels.some((label) => label.toLowerCase() === page.negative.toLowerCase());
+  if (!item.answer.none_of_these && !isClass) buttons.push(element("button", { type: "button", class: "quiet small", onclick: () => correct(page.negative, true) }, t("try.is_none")));
   folded.append(element("div", { class: "row", role: "group", "aria-label": t("try.right_class") }, ...buttons));
-  async function correct(label) {
+  async function correct(label, isNegative = false) {
     buttons.forEach((button) => (button.disabled = true));
     try {
-      item.imageId = await page.corrections.add(item.file, label);
+      item.imageId = await page.corrections.add(item.file, label, isNegative);
       item.corrected = label;
       place.replaceChildren(corrected(item, page, place));
       place.querySelector("button").focus();

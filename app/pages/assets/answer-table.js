@@ -41,10 +41,12 @@ function cells(item) {
   if (problem) return [element("td", { colspan: 3 }, element("span", { class: "mistake" }, t("try.not_read")), ` ${problem.got}`)];
   if (!answer) return [element("td", { colspan: 3, class: "hint" }, t("try.waiting"))];
   const shows = item.corrected ? element("span", {}, element("s", {}, verdict(answer)), " ", element("b", {}, item.corrected)) : element(answer.none_of_these ? "span" : "b", { class: answer.none_of_these ? "warning" : null }, verdict(answer));
+  // How sure it is of a class that it did not answer would read like how sure it is of its answer.
+  if (answer.none_of_these) return [element("td", {}, shows, element("div", { class: "hint" }, t("try.most_like", { label: answer.label }))), element("td"), element("td")];
   return [
     element("td", {}, shows),
     element("td", { class: "number" }, percent(answer.probabilities[answer.label])),
-    element("td", { class: "hint" }, answer.none_of_these ? t("try.most_like", { label: answer.label }) : (others(answer) ?? []).slice(0, 4).join(", ")),
+    element("td", { class: "hint" }, (others(answer) ?? []).slice(0, 4).join(", ")),
   ];
 }
 

@@ -30,9 +30,9 @@ export class Corrections {
     if (this.#copy === null) sessionStorage.removeItem(this.#key);
   }
 
-  /** Puts a file into a class; returns the id of the image, or throws a Problem. One correction at a time, in their order. */
-  add(file, label) {
-    const added = this.#last.then(() => this.#add(file, label));
+  /** Puts a file into a class, which may be the negative one; returns the id of the image, or throws a Problem. One at a time, in order. */
+  add(file, label, isNegative) {
+    const added = this.#last.then(() => this.#add(file, label, isNegative));
     this.#last = added.catch(() => {});
     return added;
   }
@@ -43,11 +43,11 @@ export class Corrections {
     this.#count(-1);
   }
 
-  async #add(file, label) {
+  async #add(file, label, isNegative) {
     this.#copy ??= (await patiently(`${SETS}/${this.setId}/copy`, { method: "POST" })).id;
     const form = new FormData();
     form.append(fieldOf(label), file, file.name);
-    const { results } = await patiently(`${SETS}/${this.#copy}/images`, { method: "POST", form });
+    const { results } = await patiently(`${SETS}/${this.#copy}/images${isNegative ? `?${new URLSearchParams({ negative: label })}` : ""}`, { method: "POST", form });
     const refused = results.find((result) => result.status !== 201);
     if (refused) throw new Problem(refused, refused.status);
     this.#count(1);

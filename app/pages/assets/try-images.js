@@ -21,7 +21,8 @@ class TryImages extends HTMLElement {
     this.labels = JSON.parse(this.dataset.labels);
     this.path = `/v1/models/${encodeURIComponent(this.dataset.model)}`;
     this.corrections = this.dataset.set ? new Corrections(this.dataset.set) : null;
-    this.negative = this.dataset.negative || null;
+    // A set without a class for what shows none of the others gets one with the first such correction.
+    this.negative = this.dataset.negative || t("try.is_none");
     this.queue = new PredictionQueue(this.path, { changed: (items) => this.#answered(items), wait: (...told) => this.#wait(...told) });
     this.#takeForm();
     this.results = element("section", { class: "results", hidden: true });

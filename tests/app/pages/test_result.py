@@ -204,3 +204,79 @@ def test_an_interim_model_says_what_it_is_and_later_leads_to_its_successor(api: 
 def test_the_role_without_torch_shows_a_model(make_api: MakeApi) -> None:
     api = make_api(role=Role.CONTROL)
     assert "About 80 of 100" in page(api, f"/models/{api.publish(metrics=METRICS)}")
+
+
+@pytest.mark.parametrize(
+    ("form", "fields"),
+    [
+        ("name", {"name": "leaf spots"}),
+        ("false-rejects", {"false_rejects": "0.01"}),
+        ("pin", {"pinned": "yes"}),
+        ("aliases", {"alias": "spots"}),
+    ],
+)
+def test_a_form_that_was_saved_is_said_to_be(api: Api, form: str, fields: dict[str, str]) -> None:
+    here = f"/models/{api.publish(metrics=METRICS)}"
+    token = csrf(api, here)
+    assert "Saved." not in page(api, here)
+    sent = api.client.post(f"{here}/{form}", data={**fields, "csrf": token}, follow_redirects=False)
+    assert page(api, sent.headers["location"]).count(">Saved.<") == 1
+
+
+def test_the_choice_of_none_of_these_warns_that_more_may_be_refused(api: Api) -> None:
+    assert "Count on more than the choice says" in page(api, f"/models/{api.publish(metrics=METRICS)}")
+
+
+def reliability(*groups: tuple[int, float, float]) -> list[dict[str, float]]:
+    return [
+        {"low": 0.1 * place, "high": 0.1 * place + 0.1, "num_images": number, "stated": stated, "accuracy": right}
+        for place, (number, stated, right) in enumerate(groups)
+    ]
+
+
+def test_small_groups_are_hollow_points_beside_the_line(api: Api) -> None:
+    bins = reliability((3, 0.05, 0.0), (20, 0.15, 0.2), (17, 0.25, 0.3))
+    shown = page(api, f"/models/{api.publish(metrics={**METRICS, 'reliability': bins})}")
+    assert shown.count('class="point hollow"') == 1
+    line = re.search(r'<polyline class="line-1" points="([^"]*)"', shown)
+    assert line is not None
+    assert line[1].split() == ["15.0,80.0", "25.0,70.0"]
+
+
+@pytest.mark.parametrize(
+    ("number", "error", "said"),
+    [
+        (40, 0.03, "off by 3 points: they can be taken as they are."),
+        (40, 0.12, "off by 12 points: take them as a hint."),
+        (9, 0.03, "so few images were left out that this is rough"),
+    ],
+)
+def test_a_sentence_says_whether_percentages_can_be_trusted(api: Api, number: int, error: float, said: str) -> None:
+    measured = {"reliability": reliability((number, 0.9, 0.9)), "calibration_error": {"before": 0.2, "after": error}}
+    assert said in page(api, f"/models/{api.publish(metrics={**METRICS, **measured})}")
+
+
+@pytest.mark.parametrize(
+    ("scales", "said"),
+    [({"ridge": 5.0, "text": 0.4}, "The names of the classes count"), ({"ridge": 5.0, "text": 0.0}, "your images alone do")],
+)
+def test_a_model_says_whether_it_uses_the_names_of_its_classes(api: Api, scales: dict[str, float], said: str) -> None:
+    choice = {"method": "auto", "tower": "frozen", "scales": scales}
+    assert said in page(api, f"/models/{api.publish(metrics={**METRICS, 'choice': choice})}")
+
+
+def test_a_model_says_what_it_sees_and_what_it_is_not_for(api: Api) -> None:
+    model_id = api.publish(metrics=METRICS)
+    shown = page(api, f"/models/{model_id}")
+    side = next(one["image_side_pixels"] for one in api.client.get("/v1/backbones").json()["items"] if one["id"] == "mini")
+    assert f"It sees photographs at {side} by {side} pixels" in shown
+    assert "It is not for diagnosis" in shown
+
+
+def test_the_line_of_guessing_leaves_out_the_names_of_the_rows(api: Api) -> None:
+    shown = page(api, f"/models/{api.publish(metrics=METRICS)}")
+    pieces = [tuple(map(float, found)) for found in re.findall(r'<line class="chance"[^>]* y1="([\d.]+)" y2="([\d.]+)"', shown)]
+    names = [float(y) for y in re.findall(r'<text x="10" y="([\d.]+)"', shown)]
+    assert len(pieces) == len(names) == 3
+    # A name of 14 units stands on its line, and reaches a little below.
+    assert not any(start < name + 4 and end > name - 11 for start, end in pieces for name in names)

@@ -81,3 +81,12 @@ def test_a_key_that_only_predicts_may_try_and_not_correct(locked: Api, locked_br
     page = locked_browser.open(f"/models/{model}/try").text
     assert 'data-set=""' in page
     assert "Your key does not allow training" in page
+
+
+def test_photographs_are_not_stored_unless_an_answer_can_be_corrected(api: Api, browser: Browser) -> None:
+    model = api.publish()
+    assert "They are not stored, unless you correct an answer." in browser.open(f"/models/{model}/try").text
+    api.client.delete(f"/v1/support-sets/{set_of(api, model)}")
+    page = browser.open(f"/models/{model}/try").text
+    assert "They are not stored." in page
+    assert "unless you correct" not in page
