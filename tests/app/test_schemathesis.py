@@ -32,7 +32,7 @@ from tests.fixtures.http_api import Api, MakeApi, encode_image
 from vtt_core.contract.serving import Prediction
 
 FOLDER = Path(__file__).parents[1] / "fixtures" / "schemathesis"
-RUN_SECONDS = 280
+RUN_SECONDS = 420
 JOB_SECONDS = 2.0
 """How long a job waits before it succeeds: long enough to be cancelled, short enough to be followed to its end."""
 
@@ -145,6 +145,7 @@ def served(make_api: MakeApi) -> Iterator[ServedApi]:
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(480)
 def test_no_request_that_schemathesis_makes_of_the_description_gets_an_undocumented_answer(
     served: ServedApi, tmp_path: Path
 ) -> None:
