@@ -7,6 +7,7 @@ Those that only read begin without it and never wait.
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -14,14 +15,18 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
+import structlog
 from alembic import command
 from alembic.config import Config
+from alembic.runtime.migration import MigrationContext
 from sqlalchemy import Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.orm import Session, sessionmaker
 
 from app.infra.json_columns import dump_json
 from app.infra.outbox import install_outbox
 from app.infra.tenancy import install_tenancy
+
+_log = structlog.get_logger(__name__)
 
 BUSY_TIMEOUT_SECONDS = 30.0
 """How long a SQLite writer waits for another one."""
@@ -84,8 +89,14 @@ def make_reader_factory(engine: Engine) -> SessionFactory:
 
 def migrate(url: str) -> None:
     """Bring the tables to the newest revision. Several processes may call this at the same time."""
+    # One line of each of a dozen revisions, at the first start, tells nobody anything.
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     with open_for_migration(url) as connection:
+        before = _revision(connection)
         command.upgrade(alembic_config(connection), "head")
+        after = _revision(connection)
+    if before != after:
+        _log.info("tables_brought_up_to_date", from_revision=before, to_revision=after)
 
 
 @contextmanager
@@ -120,6 +131,10 @@ def hold_migration_lock(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
         connection.execute(text(f"SET LOCAL lock_timeout = '{MIGRATION_LOCK_TIMEOUT}'"))
+
+
+def _revision(connection: Connection) -> str | None:
+    return MigrationContext.configure(connection).get_current_revision()
 
 
 def _create_wal_file(path: Path) -> None:

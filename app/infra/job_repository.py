@@ -45,6 +45,19 @@ class JobRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
 
+    def names_starting(self, beginning: str) -> set[str]:
+        """Return the names of jobs that were not deleted and begin like this."""
+        begins = JobRow.name.startswith(beginning, autoescape=True)
+        return set(self._session.scalars(select(JobRow.name).where(begins, JobRow.deleted_at.is_(None))))
+
+    def states_by_set(self, support_set_ids: Iterable[str]) -> dict[str, set[JobState]]:
+        """Return the states of the jobs of each support set, of deleted jobs too."""
+        statement = select(JobRow.support_set_id, JobRow.state).where(JobRow.support_set_id.in_(list(support_set_ids)))
+        states: dict[str, set[JobState]] = {}
+        for support_set_id, state in self._session.execute(statement.distinct()).all():
+            states.setdefault(support_set_id, set()).add(JobState(state))
+        return states
+
     def create(self, new_job: NewJob, now: datetime) -> tuple[JobRow, bool]:
         """Add a queued job, or return the one that was created with the same Idempotency-Key.
 

@@ -87,6 +87,17 @@ class ModelRepository:
         statement = select(ModelRow.job_id, ModelRow.id).where(ModelRow.job_id.in_(list(job_ids)), *is_there)
         return {job_id: model_id for job_id, model_id in self._session.execute(statement).all()}
 
+    def names_starting(self, beginning: str) -> set[str]:
+        """Return the names of models that were not deleted and begin like this."""
+        begins = ModelRow.name.startswith(beginning, autoescape=True)
+        return set(self._session.scalars(select(ModelRow.name).where(begins, ModelRow.deleted_at.is_(None))))
+
+    def list_of_set(self, support_set_id: str) -> list[ModelRow]:
+        """Return the models that were learnt from a support set and not deleted, newest first."""
+        of_set = select(JobRow.id).where(JobRow.support_set_id == support_set_id)
+        statement = select(ModelRow).where(ModelRow.job_id.in_(of_set), ModelRow.deleted_at.is_(None))
+        return list(self._session.scalars(statement.order_by(ModelRow.created_at.desc())))
+
     def aliases(self, model_ids: Iterable[str]) -> dict[str, list[str]]:
         """Return the aliases of each model, in alphabetical order."""
         statement = select(AliasRow).where(AliasRow.model_id.in_(list(model_ids))).order_by(AliasRow.name)

@@ -90,6 +90,8 @@ class ReportAnswer(_OfReport):
     label_doubts: list[DoubtfulLabel] = Field(description="Images that look like another class, the surest first")
     shortcuts: list[ShortcutAnswer] = Field(description="Every fact that was tried; none where there are too few images")
     learning_curve: list[CurvePointAnswer]
-    gain_of_doubling: float | None = Field(description="Accuracy that twice as many images of each class would likely add")
+    gain_of_doubling: float | None = Field(
+        description="Accuracy that twice as many images as at the last point of `learning_curve` would likely add to it"
+    )
     findings: list[FindingAnswer] = Field(description="Problems first; empty if nothing is wrong or worth a look")
     image_ids: dict[str, str] = Field(description="Id of every image by the name that the report calls it")

@@ -13,6 +13,8 @@ from app.domain.access import Scope
 from app.domain.errors import GoneError, NotFoundError
 from app.error_handlers import status_of
 from app.infra.clock import utc_now
+from app.infra.model_repository import ModelRepository
+from app.infra.tables import ModelRow
 from app.pages.form_values import display_name, mistakes_named
 from app.pages.page_route import PageRoute, go_to
 from app.pages.rendering import render
@@ -146,12 +148,21 @@ def set_page(
         context,
         status=200 if error is None else status_of(type(error)),
         view=read_set(context, set_id),
+        models=_models_of(context, set_id),
         limits=context.settings.limits,
         prompt_start=PROMPT_START,
         prompt_end=PROMPT_END,
         error=error,
         error_at=error_at,
     )
+
+
+def _models_of(context: AppContext, set_id: str) -> list[ModelRow]:
+    """Return the models that were learnt from a set; those that another of the same job replaces are left out."""
+    with context.readers() as session:
+        found = ModelRepository(session).list_of_set(set_id)
+    finished = {model.job_id for model in found if not model.is_interim}
+    return [model for model in found if not model.is_interim or model.job_id not in finished]
 
 
 def _changed(request: Request, context: AppContext, set_id: str, error_at: str, change: Callable[[], object]) -> Response:

@@ -12,7 +12,7 @@ from fastapi.responses import RedirectResponse
 from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
-from app.domain.errors import AccessError, KeyRefusedError, KeyRequiredError, NotFoundError
+from app.domain.errors import GoneError, KeyRefusedError, KeyRequiredError, NotFoundError
 from app.error_handlers import BodyRefusedSignal, headers_of, status_of
 from app.pages.rendering import render
 from app.pages.visits import begin_visit, end_visit, follows_a_link
@@ -20,6 +20,8 @@ from app.validation_messages import validation_error_of
 from vtt_core.contract.errors import VttError
 
 SIGN_IN = "/sign-in"
+CALL = "/v1/"
+"""What a remedy for programs has in it: a call of the JSON API."""
 
 
 class PageRoute(APIRoute):
@@ -59,7 +61,14 @@ def error_page(request: Request, error: VttError) -> Response:
         wanted = request.url.path if request.method == "GET" else "/"
         return RedirectResponse(f"{SIGN_IN}?next={quote(wanted)}", status_code=303)
     response = render(
-        request, "error.html.jinja", status=status_of(type(error)), error=error, is_refused=isinstance(error, AccessError)
+        request,
+        "error.html.jinja",
+        status=status_of(type(error)),
+        error=error,
+        address=request.url.path[:200],
+        is_missing=isinstance(error, NotFoundError) and request.method == "GET",
+        is_gone=isinstance(error, GoneError) and request.method == "GET",
+        is_for_programs=CALL in error.remedy,
     )
     response.headers.update(headers_of(error))
     return response

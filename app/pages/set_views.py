@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from app.dependencies import AppContext
 from app.domain.access import Scope
+from app.domain.jobs import JobState
+from app.infra.job_repository import JobRepository
 from app.infra.tables import SupportImageRow, SupportSetRow
 from app.support_sets import service
 from vtt_core.contract.limits import Limits
@@ -36,6 +39,11 @@ class SetView:
     """In the order that models follow, then those without an image; the negative one is the last."""
     obstacles: tuple[str, ...]
     """Why nothing can be learnt from it yet: keys of texts below `set.obstacles`."""
+
+    @property
+    def title(self) -> str:
+        """What the set is called."""
+        return title_of(self.row.name, [one.label for one in self.classes])
 
     @property
     def num_images(self) -> int:
@@ -75,6 +83,13 @@ class SetLine:
     view: service.SupportSetView
     images: tuple[SupportImageRow, ...]
     """The first image of its first classes."""
+    use: str
+    """What jobs have done with it: a key of a text below `sets.uses`, or empty."""
+
+    @property
+    def title(self) -> str:
+        """What the set is called."""
+        return title_of(self.view.row.name, list(self.view.shots))
 
     @property
     def num_images(self) -> int:
@@ -112,12 +127,25 @@ def list_sets(context: AppContext, cursor: str | None, limit: int, num_images: i
     with context.readers() as session:
         views, next_cursor = service.list_views(session, cursor, limit)
         first = service.first_images(session, [view.row.id for view in views], num_images)
-    return [SetLine(view, first.get(view.row.id, ())) for view in views], next_cursor
+        states = JobRepository(session).states_by_set(view.row.id for view in views)
+    uses = {set_id: _use_of(found) for set_id, found in states.items()}
+    return [SetLine(view, first.get(view.row.id, ()), uses.get(view.row.id, "")) for view in views], next_cursor
+
+
+def title_of(name: str, labels: Sequence[str]) -> str:
+    """Return what an image set is called: its name, else its first classes; empty if it has neither."""
+    return name or ", ".join(labels[:3])
 
 
 def may_train(context: AppContext) -> bool:
     """Return whether the caller may have image sets."""
     return Scope.TRAIN in context.caller.scopes
+
+
+def _use_of(states: set[JobState]) -> str:
+    if any(not state.is_final for state in states):
+        return "now"
+    return "learnt" if JobState.SUCCEEDED in states else ""
 
 
 def _obstacles(view: service.SupportSetView, limits: Limits) -> tuple[str, ...]:

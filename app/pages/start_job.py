@@ -11,7 +11,6 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from app.backbones.service import live_workers, weights_of
 from app.dependencies import AppContext, RequestContextDep, require_scope
 from app.domain.access import Scope
 from app.domain.errors import GoneError, NotFoundError
@@ -19,14 +18,15 @@ from app.error_handlers import status_of
 from app.infra.clock import utc_now
 from app.jobs.schemas import JobRequest
 from app.jobs.service import create_job
+from app.pages.backbone_choices import group_backbones
 from app.pages.estimate import Estimate, estimate
 from app.pages.form_values import mistakes_named
+from app.pages.free_names import free_model_name
 from app.pages.page_route import PageRoute, go_to
 from app.pages.rendering import render
 from app.pages.set_views import SetView, read_set
 from app.pages.visits import FieldsDep
 from app.support_sets.endpoints import SupportSetId
-from vtt_core.contract.backbones import Weights, catalogue
 from vtt_core.contract.errors import RecipeError, VttError
 from vtt_core.contract.recipe import ANY_METHODS, DEFAULT_PRESET, HEADS, PRESETS, make_recipe
 from vtt_core.contract.recipe_checks import RANGES, WHOLE_NUMBERS
@@ -71,8 +71,6 @@ def _page(
     request: Request, context: AppContext, set_id: str, filled: Mapping[str, str], error: VttError | None = None
 ) -> Response:
     view = read_set(context, set_id)
-    workers = live_workers(context.workers)
-    backbones = [(entry, weights_of(entry, workers)) for entry in catalogue()]
     return render(
         request,
         "start.html.jinja",
@@ -81,7 +79,8 @@ def _page(
         view=view,
         filled=filled,
         default_backbone=context.settings.default_backbone,
-        backbones=[(entry, weights) for entry, weights in backbones if weights is not Weights.OUT_OF_REACH],
+        backbones=group_backbones(context),
+        free_name=free_model_name(context, view.title),
         methods=ANY_METHODS,
         presets=PRESETS,
         default_preset=DEFAULT_PRESET,

@@ -114,7 +114,7 @@ class SupportSetReport:
     shortcuts: tuple[Shortcut, ...]
     learning_curve: tuple[CurvePoint, ...]
     gain_of_doubling: float | None
-    """Accuracy that twice as many images of each class would likely add; None if that cannot be said."""
+    """Accuracy that twice as many images as at the last point of the curve would likely add; None if that cannot be said."""
     findings: tuple[Finding, ...]
     """Problems first."""
 

@@ -18,7 +18,7 @@ from vtt_core.contract.support_set import SupportSet
 from vtt_core.contract.support_set_report import ImageToInspect, SupportSetReport
 from vtt_core.inspection.copies import copies_findings, copies_in, copies_report, group_findings, independent_groups
 from vtt_core.inspection.examined import Examined, ReadAll, examine
-from vtt_core.inspection.learning_curve import curve_findings, gain_of_doubling, learning_curve
+from vtt_core.inspection.learning_curve import curve_findings, gain_of_doubling, learning_curve, typical_shot
 from vtt_core.inspection.make_up import make_up_findings
 from vtt_core.inspection.recognition import (
     class_reports,
@@ -64,7 +64,7 @@ def report_on(examined: Examined, backbone_id: str) -> SupportSetReport:
         *group_findings(examined, groups),
         *shortcut_findings(found, head),
         *(recognition_findings(examined, recognition) if recognition is not None else []),
-        *curve_findings(curve, gain),
+        *curve_findings(curve, gain, typical_shot(examined, groups)),
         *single_findings(examined),
         *make_up_findings(examined),
     ]

@@ -37,7 +37,7 @@ def learning_curve(examined: Examined, groups: Sequence[int], recognition: Recog
         groups: number of each image's group.
         recognition: whose head is used.
     """
-    random, most = Random(0), _largest_shot(examined, groups)
+    random, most = Random(0), typical_shot(examined, groups) - 1  # half of the classes have one more, to test with
     shots = [2**power for power in range(most.bit_length()) if 2**power <= most]
     num_draws = NUM_DRAWS if len(examined.images) <= FEW_IMAGES else 2
     draws = [_draw(examined, groups, random) for _ in range(num_draws)]
@@ -69,27 +69,43 @@ def gain_of_doubling(curve: Sequence[CurvePoint]) -> float | None:
     return max(0.0, errors[-1] * (1 - min(1.0, factor)))
 
 
-def curve_findings(curve: Sequence[CurvePoint], gain: float | None) -> list[Finding]:
-    """Return a finding if more images would help."""
-    if gain is None or gain < WORTH_SAYING:
+def curve_findings(curve: Sequence[CurvePoint], gain: float | None, shot: int) -> list[Finding]:
+    """Return a finding if more images have helped and would help again.
+
+    The gain is that of twice the last point, which may be fewer images than there are, since some are left to test with.
+
+    Args:
+        curve: what was measured.
+        gain: from `gain_of_doubling`.
+        shot: independent images of a class that are there, from `typical_shot`.
+    """
+    if gain is None or gain < WORTH_SAYING or not _rises(curve):
         return []
     shots = series([str(point.shot) for point in curve])
     accuracies = series([f"{100 * point.measured.accuracy:.0f}" for point in curve])
+    doubled = 2 * curve[-1].shot
     sentence = (
         f"More images help: learnt from {shots} images of each class, {accuracies} % of the others are recognised."
-        f" From {2 * curve[-1].shot} it would likely be about {100 * gain:.0f} points more."
+        f" With {doubled}{', as many as are there' if doubled == shot else ''}, it would likely be about"
+        f" {100 * gain:.0f} points more than with {curve[-1].shot}."
     )
     return [Finding("classes.more_images_help", "notice", sentence)]
 
 
-def _largest_shot(examined: Examined, groups: Sequence[int]) -> int:
-    """Return the most images of each class to learn from, of which at least half of the classes have one more."""
+def _rises(curve: Sequence[CurvePoint]) -> bool:
+    """Return whether the last doubling has helped, in the whole percent that the sentence says."""
+    before, last = (round(100 * point.measured.accuracy) for point in curve[-2:])
+    return last > before
+
+
+def typical_shot(examined: Examined, groups: Sequence[int]) -> int:
+    """Return how many independent images at least half of the classes have."""
     own: dict[int, set[int]] = defaultdict(set)
     for group, image in zip(groups, examined.images, strict=True):
         if image.label is not None:
             own[image.label].add(group)
     sizes = sorted(len(found) for found in own.values())
-    return sizes[len(sizes) // 2] - 1
+    return sizes[len(sizes) // 2]
 
 
 def _draw(examined: Examined, groups: Sequence[int], random: Random) -> dict[int, list[int]]:

@@ -2,7 +2,7 @@
 import { FoundFile, filesOfDrop, filesOfList, withoutQueries } from "./dropped-files.js";
 import { announce, element, t } from "./page.js";
 import { UploadQueue } from "./upload-queue.js";
-import { reason, refusedCard, show, smaller, thumbnail, trayCard } from "./upload-view.js";
+import { knownCard, reason, refusedCard, show, smaller, thumbnail, trayCard } from "./upload-view.js";
 
 const ZIP = /\.zip$/i;
 const ICON = "M12 16V4m0 0L7 9m5-5 5 5M4 16v3a1 1 0 0 0 1 1h14a1 1 0 0 0 1-1v-3";
@@ -60,9 +60,13 @@ class DropZone extends HTMLElement {
     this.#draw();
   }
 
+  #namesOfClasses() {
+    return [...new Set(this.#items.map((item) => item.label).filter(Boolean))].slice(0, 3).join(", ");
+  }
+
   #uploads() {
     if (this.#queue) return this.#queue;
-    this.#queue = new UploadQueue({ setId: this.setId, newest: this.dataset.newest, name: this.#name ?? "" });
+    this.#queue = new UploadQueue({ setId: this.setId, newest: this.dataset.newest, name: this.#name || this.#namesOfClasses() });
     this.#queue.addEventListener("answered", (event) => this.#answered(event));
     this.#queue.addEventListener("made", (event) => {
       this.setId = event.id;
@@ -76,11 +80,11 @@ class DropZone extends HTMLElement {
     return this.#queue;
   }
 
-  #answered({ item, state, result, isThere }) {
+  #answered({ item, state, result }) {
     item.result = result;
-    show(item, state, isThere ? t("drop.already") : undefined);
+    show(item, state);
     if (state !== "sending") this.#count();
-    if (state === "refused") this.#draw();
+    if (state === "refused" || state === "known") this.#draw();
   }
 
   async #sendZip(file) {
@@ -104,11 +108,22 @@ class DropZone extends HTMLElement {
     if (this.#queue?.isBusy) return;
     this.bar.hidden = true;
     const isWhole = this.#items.every((item) => item.state === "kept") && !this.#archiveResults.length && !this.notices.childElementCount;
-    announce(isWhole ? t("drop.all_stored") : t("drop.stored", { n: this.#items.filter((item) => item.state === "kept").length }));
+    announce(isWhole ? t("drop.all_stored") : this.#summary());
     if (!this.dataset.set && this.setId && isWhole) return location.replace(`/sets/${this.setId}`);
     if (this.dataset.set) this.#forget(this.#items.filter((item) => item.state === "kept"));
     this.#draw();
+    this.#lookAtFirst();
     this.dispatchEvent(new CustomEvent("set-changed", { bubbles: true }));
+  }
+
+  /** How many images are new, and what has become of the others. */
+  #summary() {
+    const of = (state) => this.#items.filter((item) => item.state === state);
+    const parts = [t("drop.stored", { n: of("kept").length })];
+    if (of("known").length) parts.push(t("drop.known_n", { n: of("known").length }));
+    const refused = Map.groupBy(of("refused"), (item) => `${item.label}\n${item.result.code}`);
+    for (const items of refused.values()) parts.push(t("drop.refused_of", { n: items.length, label: items[0].label }), reason(items[0].result));
+    return parts.join(" ");
   }
 
   #forget(items) {
@@ -134,7 +149,7 @@ class DropZone extends HTMLElement {
 
   #count() {
     const sent = this.#items.filter((item) => item.state !== "tray");
-    const done = sent.filter((item) => item.state === "kept" || item.state === "refused").length;
+    const done = sent.filter((item) => ["kept", "known", "refused"].includes(item.state)).length;
     this.bar.hidden = done === sent.length;
     this.meter.max = sent.length;
     this.meter.value = done;
@@ -152,20 +167,41 @@ class DropZone extends HTMLElement {
       this.#items.filter((item) => item.state === "refused"),
       (item) => `${item.label}\n${item.result.code}`,
     );
+    const known = Map.groupBy(
+      this.#items.filter((item) => item.state === "known"),
+      (item) => item.label,
+    );
     const classes = Map.groupBy(
       this.#items.filter((item) => ["waiting", "sending", "kept"].includes(item.state)),
       (item) => item.label,
     );
     this.known.replaceChildren(...[...this.#labels()].map((label) => element("option", { value: label })));
     this.cards.replaceChildren(
-      ...(tray.length ? [trayCard(tray, ways)] : []),
-      ...[...refused.values()].map((items) => refusedCard(items, ways)),
+      ...(tray.length ? [trayCard(tray, ways, document.querySelector(".class[data-label]") || classes.size)] : []),
+      ...this.#awayFromClasses([
+        ...[...refused.values()].map((items) => [items[0].label, refusedCard(items, ways)]),
+        ...[...known.values()].map((items) => [items[0].label, knownCard(items, ways)]),
+      ]),
       ...(this.#archiveResults.length ? [this.#archiveCard()] : []),
       ...(this.setId && !this.dataset.set && !this.#queue?.isBusy ? [this.#goOn(tray.length + refused.size)] : []),
       ...[...classes].map(([label, items]) => this.#classCard(label, items)),
     );
     this.zone.classList.toggle("small", this.#items.length > 0 || Boolean(this.dataset.set));
     this.#count();
+  }
+
+  /** Shows cards at their classes, where the page of a set has them; returns the others. */
+  #awayFromClasses(cards) {
+    const places = new Map([...document.querySelectorAll("#set .class")].map((one) => [one.dataset.label, one.querySelector(".said")]));
+    for (const place of places.values()) place?.replaceChildren();
+    for (const [label, card] of cards) places.get(label)?.append(card);
+    return cards.filter(([label]) => !places.get(label)).map(([, card]) => card);
+  }
+
+  // What happened may be off screen, such as at a class above.
+  #lookAtFirst() {
+    const cards = [...document.querySelectorAll("#set .said > .card"), ...this.cards.querySelectorAll(".card.problem")];
+    cards[0]?.scrollIntoView({ block: "nearest" });
   }
 
   #classCard(label, items) {
@@ -220,7 +256,7 @@ class DropZone extends HTMLElement {
         ...choose({ accept: "image/*", multiple: true }, t("drop.images")),
         ...choose({ accept: "image/*", capture: "environment" }, t("drop.camera")),
       ),
-      element("p", { class: "hint" }, t("drop.paste")),
+      element("p", { class: "hint paste" }, t("drop.paste")),
     );
     this.meter = element("progress", { max: 1, "aria-label": t("drop.sending") });
     this.status = element("p", {});
@@ -261,6 +297,8 @@ class DropZone extends HTMLElement {
       event.preventDefault();
       this.add(files.map((file) => new FoundFile(file, file.name)));
     });
+    // The set was drawn anew, without what is shown at its classes.
+    document.addEventListener("htmx:after:swap", () => this.#draw());
     addEventListener("beforeunload", (event) => this.#queue?.isBusy && event.preventDefault());
   }
 }

@@ -48,7 +48,16 @@ async function walk(entry, folder, found) {
 function seen(found) {
   const order = new Intl.Collator(undefined, { numeric: true });
   const kept = found.filter((one) => !isLeftBehind(one.file.name) && !one.folders.some(isLeftBehind));
-  return kept.sort((one, other) => order.compare(one.path, other.path));
+  return withoutLooseLabels(kept.sort((one, other) => order.compare(one.path, other.path)));
+}
+
+// The folder that holds the folders of the classes is no class itself: photographs that lie loose in it have none yet.
+function withoutLooseLabels(found) {
+  const isOneFolder = new Set(found.map((one) => one.folders[0])).size === 1;
+  if (!isOneFolder || !found.some((one) => one.folders.length > 1)) return found;
+  const isOther = (one) => one.folders.length === 1 && one.file.type && !one.file.type.startsWith("image/") && !/\.zip$/i.test(one.file.name);
+  for (const one of found) if (one.folders.length === 1) one.label = "";
+  return found.filter((one) => !isOther(one));
 }
 
 const isLeftBehind = (name) => name.startsWith(".") || LEFT_BEHIND.has(name.toLowerCase());

@@ -6,17 +6,18 @@ const BUSY = [429, 503];
 
 const seconds = (wait) => new Promise((resolve) => setTimeout(resolve, 1000 * wait));
 
-/** As `api`, but waits as long as a busy service asks for; `tell(seconds, isAway)` hears of each wait, `tell(0)` of its end. */
-export async function patiently(path, options, tell = () => {}) {
+/** As `api`, but waits as long as a busy service asks for; `tell(seconds, isAway, code)` hears of each wait, `tell(0)` of its end;
+ * it gives up once `mayWait()` is false. */
+export async function patiently(path, options, tell = () => {}, mayWait = () => true) {
   for (;;) {
     try {
       return await api(path, options);
     } catch (problem) {
       const isBusy = problem instanceof Problem && BUSY.includes(problem.status) && problem.code !== "backbone.unavailable";
       const isAway = problem instanceof TypeError;
-      if (!isBusy && !isAway) throw problem;
+      if ((!isBusy && !isAway) || !mayWait()) throw problem;
       const wait = isAway ? AWAY_SECONDS : problem.retryAfter;
-      tell(wait, isAway);
+      tell(wait, isAway, problem.code ?? "");
       await seconds(wait);
       tell(0, false);
     }

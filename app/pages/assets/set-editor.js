@@ -1,12 +1,15 @@
 // <set-editor>: lets images of a set be dragged to other classes, and shows what is noticed about them.
 import { announce, api, element, htmx, t } from "./page.js";
 import { filesOfList } from "./dropped-files.js";
+import { patiently } from "./patient-api.js";
 
 const PAUSE = 700;
+const LONGEST_WAIT = 5 * 60e3;
 
 class SetEditor extends HTMLElement {
   #timer = 0;
   #request = 0;
+  #focus = "";
 
   connectedCallback() {
     this.path = `/v1/support-sets/${this.dataset.set}`;
@@ -15,7 +18,10 @@ class SetEditor extends HTMLElement {
       // Images that were moved keep their boxes, and their check marks with them.
       if (!this.querySelector("#set .mistake")) for (const box of this.querySelectorAll("#set [name=image]")) box.checked = false;
       this.#prepare();
+      this.#returnFocus();
     });
+    this.addEventListener("submit", (event) => this.#rememberFocus(event.target));
+    this.addEventListener("toggle", (event) => this.#opened(event.target), true);
     this.addEventListener("set-changed", () => this.refresh());
     if (this.dataset.frozen === undefined) this.#letDrag();
     this.addEventListener("click", (event) => this.#addTo(event.target.closest("[data-add]")?.dataset.add));
@@ -41,6 +47,24 @@ class SetEditor extends HTMLElement {
     if (!open) return;
     open.open = false;
     open.querySelector("summary").focus();
+  }
+
+  #opened(details) {
+    const field = details.open && details.matches(".rename") && details.querySelector("input:not([type=hidden])");
+    if (!field) return;
+    field.focus();
+    field.select();
+  }
+
+  // A change closes its form, so the focus goes to the heading of what was changed.
+  #rememberFocus(form) {
+    if (form.closest("details.confirm")) this.#focus = form.closest(".class")?.querySelector("h2").id ?? "set-title";
+  }
+
+  #returnFocus() {
+    const heading = document.getElementById(this.#focus) ?? (this.#focus ? document.getElementById("set-title") : null);
+    this.#focus = "";
+    if (!this.querySelector("#set .mistake")) heading?.focus({ preventScroll: true });
   }
 
   #addTo(label) {
@@ -94,11 +118,21 @@ class SetEditor extends HTMLElement {
     const request = (this.#request += 1);
     if (!this.querySelector("#findings").childElementCount) this.#say(element("p", { class: "hint" }, t("findings.looking")));
     try {
-      const report = await api(`${this.path}/report`, { method: "POST" });
+      const end = Date.now() + LONGEST_WAIT;
+      const mayWait = () => request === this.#request && this.isConnected && Date.now() < end;
+      const report = await patiently(`${this.path}/report`, { method: "POST" }, (wait, isAway, code) => this.#waits(request, wait, isAway, code), mayWait);
       if (request === this.#request) this.#showReport(report);
     } catch {
       if (request === this.#request) this.#say(element("p", { class: "hint" }, t("findings.failed")));
     }
+  }
+
+  #waits(request, wait, isAway, code) {
+    if (!wait || request !== this.#request) return;
+    const words = t(isAway ? "findings.away" : code === "predictions.not_ready" ? "findings.getting_ready" : "findings.busy");
+    if (this.querySelector("#findings").textContent === words) return;
+    this.#say(element("p", { class: "hint" }, words));
+    announce(words);
   }
 
   #showReport(report) {

@@ -27,9 +27,10 @@ export class UploadQueue extends EventTarget {
       for (const item of batch) form.append(fieldOf(item.label), item.file, item.file.name);
       for (const item of batch) this.#tell("answered", { item, state: "sending" });
       try {
-        this.#answer(batch, (await this.send(form)).results);
+        const { results, isRepeated } = await this.send(form);
+        this.#answer(batch, results, isRepeated);
       } catch (problem) {
-        this.#answer(batch, problem.results ?? batch.map(() => problem));
+        this.#answer(batch, problem.results ?? batch.map(() => problem), problem.isRepeated);
       }
     }
     this.isBusy = false;
@@ -44,16 +45,18 @@ export class UploadQueue extends EventTarget {
 
   /** Sends a form into the set, or makes the set of it; waits and tries again while the service is away or busy. */
   async send(form) {
+    let isRepeated = false; // an answer may have got lost, and then what is there already came from here
     for (let pause = 1; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
       try {
         const path = this.setId ? `/v1/support-sets/${this.setId}/images` : `/v1/support-sets?name=${encodeURIComponent(this.name)}`;
         const answer = await api(path, { method: "POST", form });
         if (!this.setId) this.#found(answer.id);
         this.#tell("pause", { reason: "" });
-        return answer;
+        return Object.assign(answer, { isRepeated });
       } catch (problem) {
         const isAway = !(problem instanceof Problem) || [502, 504].includes(problem.status);
-        if (!isAway && ![429, 503].includes(problem.status)) throw problem;
+        if (!isAway && ![429, 503].includes(problem.status)) throw Object.assign(problem, { isRepeated });
+        isRepeated ||= isAway;
         this.#tell("pause", { reason: isAway ? "offline" : "busy" });
         await new Promise((resolve) => setTimeout(resolve, 1000 * pause));
         if (isAway && !this.setId) await this.#adopt().catch(() => {});
@@ -74,12 +77,12 @@ export class UploadQueue extends EventTarget {
     this.#tell("made", { id });
   }
 
-  #answer(batch, results) {
+  #answer(batch, results, isRepeated = false) {
     batch.forEach((item, place) => {
       const result = results[place];
       const isThere = result.code === "support_set.duplicate_image";
-      const state = result.status === 201 || isThere ? "kept" : "refused";
-      this.#tell("answered", { item, state, result, isThere });
+      const isKept = result.status === 201 || (isThere && isRepeated);
+      this.#tell("answered", { item, state: isKept ? "kept" : isThere ? "known" : "refused", result });
     });
   }
 

@@ -1,7 +1,7 @@
 // Shows the images that are on their way: those without a class in a tray, the others by class, and what was refused.
 import { element, t } from "./page.js";
 
-const MARKS = { kept: "✓", refused: "!", waiting: "…", sending: "…", tray: "" };
+const MARKS = { kept: "✓", known: "=", refused: "!", waiting: "…", sending: "…", tray: "" };
 const LABEL_CODES = /^support_set\./;
 const SMALL_BYTES = 1e6; // an image of fewer is not too large but too small
 const SIZE_CODES = new Set(["image.too_many_bytes", "image.bad_dimensions"]);
@@ -17,15 +17,15 @@ export function thumbnail(item) {
 }
 
 /** Shows another state of an image. */
-export function show(item, state, words = t(`drop.${state}`)) {
+export function show(item, state) {
   item.state = state;
   if (!item.node) return;
   item.node.className = `thumb ${state}`;
-  item.mark.replaceChildren(element("span", { "aria-hidden": "true" }, MARKS[state]), element("span", { class: "unseen" }, words));
+  item.mark.replaceChildren(element("span", { "aria-hidden": "true" }, MARKS[state]), element("span", { class: "unseen" }, t(`drop.${state}`)));
 }
 
 /** The images that nobody has named a class for; `put(items, label)` gives them one, `remove(items)` leaves them out. */
-export function trayCard(items, { put, remove }) {
+export function trayCard(items, { put, remove }, hasClasses) {
   const boxes = items.map((item) => {
     item.box = element("input", { type: "checkbox", "aria-label": item.file.name });
     item.box.checked = true;
@@ -52,7 +52,7 @@ export function trayCard(items, { put, remove }) {
     "section",
     { class: "card notice" },
     element("h2", {}, t("drop.tray", { n: items.length })),
-    element("p", { class: "hint" }, t("drop.tray_what")),
+    element("p", { class: "hint" }, t(hasClasses ? "drop.tray_what" : "drop.tray_what_first")),
     element("ul", { class: "thumbs" }, ...boxes),
     element(
       "form",
@@ -91,6 +91,17 @@ export function refusedCard(items, { put, remove, shrink }) {
       SIZE_CODES.has(result.code) && items.some((item) => item.file.size > SMALL_BYTES) ? element("button", { type: "button", onclick: () => shrink(items) }, t("drop.smaller")) : null,
       element("button", { type: "button", class: "quiet", onclick: () => remove(items) }, t("drop.remove")),
     ),
+  );
+}
+
+/** The images of one class that the set has already; `remove(items)` closes the card. */
+export function knownCard(items, { remove }) {
+  return element(
+    "section",
+    { class: "card notice" },
+    element("p", {}, t("drop.known_of", { n: items.length, label: items[0].label })),
+    element("ul", { class: "thumbs" }, ...items.map(thumbnail)),
+    element("p", {}, element("button", { type: "button", class: "quiet", onclick: () => remove(items) }, t("drop.close"))),
   );
 }
 

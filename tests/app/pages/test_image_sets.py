@@ -37,6 +37,25 @@ def test_the_list_shows_each_set_with_its_first_images(api: Api, browser: Browse
     assert page.count("/thumbnail?side=256") == 3
 
 
+def test_a_set_without_a_name_is_called_after_its_classes(api: Api, browser: Browser) -> None:
+    set_id = api.upload({name: [encode_image(place)] for place, name in enumerate(["cat", "dog"])})
+    browser.send(f"/sets/{set_id}/name", name="")
+    for path in ("/", "/sets", f"/sets/{set_id}"):
+        assert ">cat, dog<" in browser.open(path).text
+
+
+def test_a_set_that_a_model_was_learnt_from_says_so_and_links_the_model(api: Api, browser: Browser) -> None:
+    set_id = api.upload()
+    api.start_job(set_id)
+    assert "in use" in browser.open("/sets").text
+    model_id = api.publish()
+    learnt_from = api.client.get(f"/v1/jobs/{api.client.get(f'/v1/models/{model_id}').json()['job_id']}").json()[
+        "support_set_id"
+    ]
+    assert "learnt from" in browser.open("/sets").text
+    assert f'href="/models/{model_id}"' in browser.open(f"/sets/{learnt_from}").text
+
+
 def test_a_class_is_renamed_in_place(api: Api, browser: Browser) -> None:
     set_id = api.upload()
     answer = browser.send(f"/sets/{set_id}/rename-class", label="cat", new_label="house cat")
@@ -92,7 +111,7 @@ def test_with_one_class_the_page_says_what_is_missing_and_offers_no_start(api: A
 def test_a_set_is_renamed_and_deleted(api: Api, browser: Browser) -> None:
     set_id = api.upload()
     browser.send(f"/sets/{set_id}/name", name="pets")
-    assert "<h1>pets</h1>" in browser.open(f"/sets/{set_id}").text
+    assert ">pets</h1>" in browser.open(f"/sets/{set_id}").text
     assert browser.send(f"/sets/{set_id}/name", name="a\tb").status_code == 422
     assert browser.send(f"/sets/{set_id}/delete").headers["location"] == "/sets"
     assert browser.open(f"/sets/{set_id}").status_code == 410

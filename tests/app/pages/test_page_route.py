@@ -17,9 +17,17 @@ TEMPLATES = Path(__file__).parents[3] / "app" / "pages" / "templates"
 def test_an_unknown_path_is_a_page_for_a_browser_and_a_problem_for_a_program(api: Api, browser: Browser) -> None:
     page = browser.open("/nowhere")
     assert (page.status_code, page.headers["content-type"]) == (404, "text/html; charset=utf-8")
-    assert "the address of a page" in page.text
+    assert "There is nothing at this address" in page.text
+    assert '<code class="address">/nowhere</code>' in page.text
     assert api.client.get("/nowhere").json()["code"] == "not_found"
     assert api.client.get("/v1/nowhere", headers={"Accept": "text/html"}).json()["code"] == "not_found"
+
+
+@pytest.mark.parametrize("path", ["/models/mdl_none", "/jobs/job_none", "/sets/set_none"])
+def test_a_page_of_a_thing_that_is_not_there_tells_people_no_call_of_a_program(browser: Browser, path: str) -> None:
+    page = browser.open(path)
+    assert path in page.text
+    assert not re.search("GET|POST|/v1/", page.text)
 
 
 def test_an_error_page_shows_what_came_as_text(browser: Browser) -> None:

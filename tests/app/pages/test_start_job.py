@@ -49,6 +49,30 @@ def test_a_refused_start_shows_the_form_again_as_it_was_filled_in(api: Api, brow
     assert 'value="many"' in answer.text
 
 
+def test_a_second_model_of_a_set_or_of_its_copy_gets_a_name_that_is_not_taken(api: Api, browser: Browser) -> None:
+    set_id = api.upload()
+    browser.send(f"/sets/{set_id}/name", name="mine")
+    assert 'name="name" value="mine"' in browser.open(f"/sets/{set_id}/start").text
+    browser.send(f"/sets/{set_id}/start", name="mine")
+    assert 'name="name" value="mine 2"' in browser.open(f"/sets/{set_id}/start").text
+    copy = browser.send(f"/sets/{set_id}/copy").headers["location"]
+    browser.send(f"/sets/{set_id}/start", name="mine 2")
+    assert 'name="name" value="mine 3"' in browser.open(f"{copy}/start").text
+
+
+def test_backbones_are_in_groups_with_the_size_of_their_images_and_the_recommended_one_first(
+    api: Api, browser: Browser
+) -> None:
+    page = browser.open(f"/sets/{api.upload()}/start").text
+    groups = re.findall(r'<optgroup label="([^"]+)">(.*?)</optgroup>', page)
+    assert groups[0][0] == "Comes with this service"
+    assert ">mini, images of 48 px</option>" in groups[0][1]
+    assert groups[1][1].startswith(
+        '<option value="ViT-B-16-quickgelu/openai">ViT-B-16-quickgelu/openai, images of 224 px (recommended)'
+    )
+    assert page.index("More choices, for experts") < page.index("Start learning")
+
+
 def test_what_forbids_a_start_is_said_before_the_button(api: Api, browser: Browser) -> None:
     set_id = api.upload()
     browser.send(f"/sets/{set_id}/delete-class", label="dog")

@@ -97,11 +97,20 @@ def test_the_error_is_expected_to_fall_by_the_same_factor_again() -> None:
 
 
 def test_more_images_are_asked_for_only_where_they_bring_something() -> None:
-    (finding,) = curve_findings(curve(0.2, 0.6, 0.8), 0.1)
+    (finding,) = curve_findings(curve(0.2, 0.6, 0.8), 0.1, 6)
     assert "1, 2 and 4 images of each class, 20, 60 and 80 %" in finding.sentence
-    assert "From 8" in finding.sentence
-    assert curve_findings(curve(0.9, 0.9), 0.0) == []
-    assert curve_findings(curve(0.9), None) == []
+    assert "With 8, it would likely be about 10 points more than with 4" in finding.sentence
+    assert curve_findings(curve(0.9, 0.9), 0.0, 3) == []
+    assert curve_findings(curve(0.9), None, 2) == []
+
+
+def test_it_is_said_when_the_images_that_are_there_bring_the_gain() -> None:
+    (finding,) = curve_findings(curve(0.2, 0.6, 0.8), 0.1, 8)
+    assert "With 8, as many as are there, it would likely be about 10 points more than with 4" in finding.sentence
+
+
+def test_more_images_are_not_asked_for_where_the_last_ones_brought_nothing() -> None:
+    assert curve_findings(curve(0.67, 0.75, 0.75), 0.03, 8) == []
 
 
 def test_every_held_out_image_is_counted_once() -> None:
