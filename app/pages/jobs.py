@@ -66,6 +66,13 @@ def start_again(job_id: JobId, context: RequestContextDep, fields: FieldsDep) ->
     return go_to(f"/jobs/{job.id}")
 
 
+@router.post("/{job_id}/delete")
+def delete_job(job_id: JobId, context: RequestContextDep, fields: FieldsDep) -> Response:
+    """Delete a job that has ended; its model stays."""
+    service.delete_job(context, job_id, utc_now())
+    return go_to("/jobs")
+
+
 def stage_of(job: JobAnswer) -> str:
     """Return the key of the text that says what a job does now; `job-watch.js` has the same rule."""
     if job.state.is_final:

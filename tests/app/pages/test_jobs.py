@@ -105,7 +105,7 @@ def test_a_job_is_cancelled_by_a_form_and_started_again_by_another(api: Api) -> 
         assert again[name] == first[name]
 
 
-@pytest.mark.parametrize("form", ["cancel", "again"])
+@pytest.mark.parametrize("form", ["cancel", "again", "delete"])
 def test_a_form_of_another_site_is_refused(api: Api, form: str) -> None:
     job_id = api.start_job()
     page(api, f"/jobs/{job_id}")
@@ -138,6 +138,17 @@ def test_a_job_that_has_succeeded_leads_to_its_model(api: Api) -> None:
     job_id = api.start_job()
     model_id = api.publish(job_id)
     assert f'href="/models/{model_id}"' in page(api, f"/jobs/{job_id}")
+
+
+def test_a_job_that_has_ended_is_deleted_after_a_question_and_its_model_stays(api: Api) -> None:
+    job_id = api.start_job()
+    assert f"/jobs/{job_id}/delete" not in page(api, f"/jobs/{job_id}")
+    model_id = api.publish(job_id)
+    shown = page(api, f"/jobs/{job_id}")
+    assert "This cannot be undone" in shown
+    assert send(api, f"/jobs/{job_id}/delete", csrf(api, f"/jobs/{job_id}")) == 303
+    assert api.client.get(f"/v1/jobs/{job_id}").status_code == 410
+    assert api.client.get(f"/v1/models/{model_id}").status_code == 200
 
 
 def test_an_unknown_job_is_a_page_that_says_so(api: Api) -> None:
