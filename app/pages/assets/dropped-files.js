@@ -1,4 +1,5 @@
 // Reads what was dropped, chosen or pasted as a list of files, each with the name of its class or none.
+import { filesOf } from "./picked-files.js";
 
 const LEFT_BEHIND = new Set(["thumbs.db", "desktop.ini", "__macosx"]);
 const TRAIN = /^(train|training)$/i;
@@ -14,11 +15,7 @@ export class FoundFile {
 
 /** Returns all files of a drop, those of folders too. Must be called before the event has ended. */
 export async function filesOfDrop(transfer) {
-  const entries = [...transfer.items].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);
-  if (!entries.length) return filesOfList(transfer.files);
-  const found = [];
-  for (const entry of entries) await walk(entry, "", found);
-  return seen(found);
+  return seen((await filesOf(transfer)).map(({ file, path }) => new FoundFile(file, path)));
 }
 
 /** Returns the files of an input or of the clipboard. */
@@ -32,17 +29,6 @@ export function withoutQueries(found) {
   const hasQueries = found.some((one) => one.folders.slice(0, -1).some((folder) => QUERY.test(folder)));
   if (!train || !hasQueries) return [found, ""];
   return [found.filter((one) => one.folders.includes(train)), train];
-}
-
-async function walk(entry, folder, found) {
-  if (entry.isFile) {
-    const file = await new Promise((resolve, reject) => entry.file(resolve, reject));
-    found.push(new FoundFile(file, folder + entry.name));
-  } else if (!isLeftBehind(entry.name)) {
-    const reader = entry.createReader();
-    for (let batch; (batch = await new Promise((resolve, reject) => reader.readEntries(resolve, reject))).length; )
-      for (const child of batch) await walk(child, `${folder}${entry.name}/`, found);
-  }
 }
 
 function seen(found) {
