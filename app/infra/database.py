@@ -15,7 +15,6 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
-import structlog
 from alembic import command
 from alembic.config import Config
 from alembic.runtime.migration import MigrationContext
@@ -26,7 +25,8 @@ from app.infra.json_columns import dump_json
 from app.infra.outbox import install_outbox
 from app.infra.tenancy import install_tenancy
 
-_log = structlog.get_logger(__name__)
+# Unlike structlog's, it is silent in a command that has set up no log.
+_log = logging.getLogger(__name__)
 
 BUSY_TIMEOUT_SECONDS = 30.0
 """How long a SQLite writer waits for another one."""
@@ -96,7 +96,7 @@ def migrate(url: str) -> None:
         command.upgrade(alembic_config(connection), "head")
         after = _revision(connection)
     if before != after:
-        _log.info("tables_brought_up_to_date", from_revision=before, to_revision=after)
+        _log.info("tables_brought_up_to_date from %s to %s", before, after)
 
 
 @contextmanager
