@@ -71,7 +71,7 @@ def test_a_tenant_never_sees_what_another_has(open_page: OpenPage, faults: Fault
         answer = stranger.goto(address)
         assert answer is not None
         assert answer.status == 404, address
-        expect(stranger.locator(".card.problem")).to_contain_text(text("error.remedy"))
+        expect(stranger.locator(".card.problem")).to_contain_text(text("error.missing_why"))
     for address in (picture, f"/v1/models/{model_id}", f"/v1/jobs/{job_address.rsplit('/', 1)[-1]}/events"):
         assert stranger.request.get(address).status == 404, address
     for path in ("/", "/sets", "/jobs", "/models"):
