@@ -38,7 +38,7 @@ demo: $(STAMP) ## the whole way once, on drawn images; IMAGES=folder-or-zip take
 up: $(STAMP) ## run the service until Ctrl-C
 	@$(BIN)/vtt up
 
-test: check ## check, then the tests of all kinds that are quick: about 5 minutes on 2 cores
+test: check ## check, then the tests of all kinds that are quick
 	@rm -f .coverage
 	$(BIN)/python -m pytest $(PARALLEL) $(if $(COVERAGE),$(COVERED)) -m 'not slow'
 
