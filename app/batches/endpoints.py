@@ -8,7 +8,6 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from fastapi.responses import StreamingResponse
-from starlette.concurrency import run_in_threadpool
 
 from app.batches import service
 from app.batches.answers import PREFIX, answer
@@ -42,7 +41,7 @@ from app.predictions.asked import AskedDep
 from app.problem_details import problem_responses
 from app.support_sets.endpoints import UPLOAD_BYTES
 from app.uploads.form import SpooledForm
-from app.uploads.form_request import form_body, received_form
+from app.uploads.form_request import form_body, form_with_room
 from vtt_core.contract.errors import ArchiveTooLargeError, NotAZipError, UnsupportedMethodError
 
 router = APIRouter(tags=["predictions"], dependencies=[require_scope(Scope.PREDICT)])
@@ -64,12 +63,8 @@ FORM = form_body(
 
 async def _batch_form(request: Request, context: RequestContextDep) -> AsyncIterator[SpooledForm]:
     context.bounds.uploads.check()
-    announced = request.headers.get("content-length", "")
-    num_bytes = int(announced) if announced.isdecimal() else 0
-    await run_in_threadpool(service.check_room, context, num_bytes)
-    async with received_form(request, batch_limits(context.settings.limits)) as form:
-        if not num_bytes:  # a chunked body, which announces no length
-            await run_in_threadpool(service.check_room, context, form.size_bytes)
+    limits = batch_limits(context.settings.limits)
+    async with form_with_room(request, limits, partial(service.check_room, context)) as form:
         yield form
 
 

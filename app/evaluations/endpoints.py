@@ -37,7 +37,7 @@ from app.infra.tables import EvaluationRow, ModelRow
 from app.predictions.asked import AskedDep
 from app.problem_details import problem_responses
 from app.uploads.form import SpooledForm
-from app.uploads.form_request import form_body, received_form
+from app.uploads.form_request import form_body, form_with_room, received_form
 from app.uploads.results import CREATED, MULTI_STATUS
 from vtt_core.contract.errors import (
     ArchiveLayoutError,
@@ -129,10 +129,8 @@ async def _several_models(
 
 async def _form(request: Request, context: RequestContextDep, keep_images: KeepQuery = False) -> AsyncIterator[SpooledForm]:
     context.bounds.evaluations.check()
-    if keep_images:
-        announced = request.headers.get("content-length", "")
-        await run_in_threadpool(service.check_room, context, int(announced) if announced.isdecimal() else 0)
-    async with received_form(request, query_images.evaluation_limits(context.settings.limits)) as form:
+    limits, check_room = query_images.evaluation_limits(context.settings.limits), partial(service.check_room, context)
+    async with form_with_room(request, limits, check_room) if keep_images else received_form(request, limits) as form:
         yield form
 
 

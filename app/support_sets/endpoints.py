@@ -44,7 +44,7 @@ from app.support_sets.schemas import (
     UploadAnswer,
 )
 from app.uploads.form import SpooledForm
-from app.uploads.form_request import form_body, received_form
+from app.uploads.form_request import form_body, form_with_room
 from app.uploads.results import CREATED, MULTI_STATUS
 from vtt_core.contract.errors import (
     ArchiveLayoutError,
@@ -119,12 +119,8 @@ PARTLY_KEPT: dict[int | str, dict[str, Any]] = {
 
 async def _support_form(request: Request, context: RequestContextDep) -> AsyncIterator[SpooledForm]:
     context.bounds.uploads.check()
-    announced = request.headers.get("content-length", "")
-    num_bytes = int(announced) if announced.isdecimal() else 0
-    await run_in_threadpool(receive.check_room, context, num_bytes)
-    async with received_form(request, upload_limits(context.settings.limits)) as form:
-        if not num_bytes:  # a chunked body, which announces no length
-            await run_in_threadpool(receive.check_room, context, form.size_bytes)
+    limits = upload_limits(context.settings.limits)
+    async with form_with_room(request, limits, partial(receive.check_room, context)) as form:
         yield form
 
 
