@@ -42,6 +42,23 @@ def _fixed_seed() -> None:
 
 
 @pytest.fixture(autouse=True)
+def _settings_of_its_own() -> Iterator[None]:
+    """Let no test read settings that another one left in the environment or in memory."""
+    before = dict(os.environ)
+    _forget_settings()
+    yield
+    os.environ.clear()
+    os.environ.update(before)
+    _forget_settings()
+
+
+def _forget_settings() -> None:
+    module = sys.modules.get("app.infra.settings")
+    if module is not None:
+        module.load_settings.cache_clear()
+
+
+@pytest.fixture(autouse=True)
 def _torch_as_it_was() -> Iterator[None]:
     """Undo what a test may change in torch, without importing it for tests that never touch it."""
     torch = sys.modules.get("torch")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -28,7 +28,7 @@ pytestmark = [pytest.mark.services, pytest.mark.slow]
 
 
 @pytest.fixture
-def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str, object]]]:
+def run(monkeypatch: pytest.MonkeyPatch) -> Callable[..., dict[str, object]]:
     """Run a command in the environment of a service, and return its JSON."""
 
     def call(settings: Settings, *words: str) -> dict[str, object]:
@@ -39,9 +39,7 @@ def run(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[..., dict[str, obj
         assert result.exit_code == 0, result.stderr
         return dict(json.loads(result.stdout))
 
-    yield call
-    monkeypatch.undo()
-    load_settings.cache_clear()
+    return call
 
 
 def train(settings: Settings) -> None:

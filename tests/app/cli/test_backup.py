@@ -8,15 +8,6 @@ from typer.testing import CliRunner
 
 from app.cli.main import cli
 from app.domain.errors import NothingToBackUpError
-from app.infra.settings import load_settings
-
-
-@pytest.fixture(autouse=True)
-def _fresh_settings(monkeypatch: pytest.MonkeyPatch):
-    load_settings.cache_clear()
-    yield
-    monkeypatch.undo()
-    load_settings.cache_clear()
 
 
 def test_a_file_or_a_folder_can_be_named(sqlite_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

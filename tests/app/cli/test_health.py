@@ -12,19 +12,11 @@ import uvicorn
 from typer.testing import CliRunner
 
 from app.cli.main import cli
-from app.infra.settings import Role, Settings, load_settings
+from app.infra.settings import Role, Settings
 from app.infra.workers import LiveWorker, WorkerRegistry
 from app.main import create_app
 
 pytestmark = pytest.mark.services
-
-
-@pytest.fixture(autouse=True)
-def _fresh_settings(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    load_settings.cache_clear()
-    yield
-    monkeypatch.undo()
-    load_settings.cache_clear()
 
 
 def check(*options: str) -> tuple[int, str]:

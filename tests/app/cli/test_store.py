@@ -19,14 +19,6 @@ from tests.fixtures import planted_metadata as planted
 NOW = datetime(2030, 1, 1, tzinfo=UTC)
 
 
-@pytest.fixture(autouse=True)
-def _fresh_settings(monkeypatch: pytest.MonkeyPatch):
-    load_settings.cache_clear()
-    yield
-    monkeypatch.undo()
-    load_settings.cache_clear()
-
-
 @pytest.fixture
 def store(session_factory: SessionFactory, database_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ObjectStore:
     """An old store: an image with metadata, and one that cannot be cleaned."""

@@ -76,12 +76,10 @@ def workers(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Workers
         monkeypatch.delenv(name)
     monkeypatch.setenv("VTT_DATA_DIR", str(data_dir))
     monkeypatch.setattr(distributed_episodes, "POLL_SECONDS", 0.1)
-    load_settings.cache_clear()
     with PrivateRedis(data_dir):
         started = Workers(data_dir)
         yield started
         started.end()
-    load_settings.cache_clear()
 
 
 @pytest.fixture
