@@ -122,6 +122,7 @@ def test_an_outage_asks_to_try_again(api: Api, monkeypatch: pytest.MonkeyPatch, 
     assert answer.headers["retry-after"] == "5"
 
 
+@pytest.mark.slow
 @pytest.mark.services
 def test_a_store_outage_asks_to_try_again(
     make_api: MakeApi, s3_url: str, closed_port: int, monkeypatch: pytest.MonkeyPatch

@@ -49,6 +49,7 @@ def named(document: dict[str, Any]) -> str:
     return f"{document['kind']}-{document['metadata']['name']}"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("version", KUBERNETES_VERSIONS)
 @pytest.mark.parametrize("manifest", [one for one in manifests() if "keda.sh" not in one["apiVersion"]], ids=named)
 def test_a_manifest_follows_the_schema_of_its_kind(manifest: dict[str, Any], version: str) -> None:

@@ -92,6 +92,7 @@ def test_a_zip_becomes_a_model_that_predicts(service_url: str, synthetic_images:
         assert gone.headers["content-type"] == "application/problem+json"
 
 
+@pytest.mark.slow
 def test_a_class_is_added_to_a_model_that_then_knows_it(service_url: str, synthetic_images: Path) -> None:
     def files(*labels: str) -> list[tuple[str, tuple[str, bytes]]]:
         return [(label, (path.name, path.read_bytes())) for label in labels for path in (synthetic_images / label).iterdir()]

@@ -57,6 +57,7 @@ def read_all(zipped: bytes) -> None:
 
 
 class TestImages:
+    @pytest.mark.slow
     @FUZZ
     @given(mutated(*PICTURES, *OTHERS))
     def test_a_changed_picture_is_decoded_or_refused(self, encoded: bytes) -> None:
@@ -100,6 +101,7 @@ entries = st.builds(
 
 
 class TestZips:
+    @pytest.mark.slow
     @FUZZ
     @given(st.lists(entries, max_size=12), st.binary(max_size=30), st.integers(0, 60), st.binary(max_size=90))
     def test_a_zip_that_lies_in_any_header_is_read_or_refused(
@@ -115,6 +117,7 @@ class TestZips:
         with bounded_memory():
             read_all(zipped)
 
+    @pytest.mark.slow
     @FUZZ
     @given(st.lists(st.integers(0, 16), max_size=16), st.integers(0, 4))
     def test_a_nested_zip_is_rejected_inside(self, places: list[int], depth: int) -> None:
@@ -161,11 +164,13 @@ def read_manifest(values: object) -> None:
 
 
 class TestManifests:
+    @pytest.mark.slow
     @FUZZ
     @given(json_values)
     def test_any_json_is_read_or_refused(self, values: object) -> None:
         read_manifest(values)
 
+    @pytest.mark.slow
     @FUZZ
     @given(
         st.dictionaries(st.sampled_from([*sorted(MANIFEST), "other"]), json_values, max_size=4),
@@ -174,11 +179,13 @@ class TestManifests:
     def test_a_manifest_with_other_fields_is_read_or_refused(self, changes: dict[str, object], missing: set[str]) -> None:
         read_manifest({name: value for name, value in (MANIFEST | changes).items() if name not in missing})
 
+    @pytest.mark.slow
     @FUZZ
     @given(st.dictionaries(st.sampled_from([*sorted(MANIFEST["preprocessing"]), "other"]), json_values, max_size=3))
     def test_any_preprocessing_is_read_or_refused(self, changes: dict[str, object]) -> None:
         read_manifest(MANIFEST | {"preprocessing": MANIFEST["preprocessing"] | changes})
 
+    @pytest.mark.slow
     @FUZZ
     @given(st.dictionaries(st.sampled_from([*sorted(MANIFEST["head"]), "other"]), json_values, max_size=3))
     def test_any_facts_of_a_head_are_read_or_refused(self, changes: dict[str, object]) -> None:

@@ -122,6 +122,7 @@ def _has_ended(connection: socket.socket) -> bool:
         connection.setblocking(True)
 
 
+@pytest.mark.slow
 def test_a_slow_body_ends_with_a_problem_document(tmp_path: Path, broker_url: str) -> None:
     with running_api(tmp_path, broker_url, **QUICK) as live, ExitStack() as stack:
         start = time.monotonic()

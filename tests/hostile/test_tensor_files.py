@@ -83,11 +83,13 @@ def test_the_file_that_is_changed_here_can_be_read() -> None:
 
 
 class TestAdapters:
+    @pytest.mark.slow
     @FUZZ
     @given(mutated(TENSORS))
     def test_a_changed_file_is_read_or_refused(self, tensors: bytes) -> None:
         read_or_refuse(tensors)
 
+    @pytest.mark.slow
     @FUZZ
     @given(
         st.dictionaries(

@@ -76,6 +76,7 @@ def test_a_job_ends_with_a_published_model(context: WorkerContext, read_job: Rea
     assert context.job_ids == []
 
 
+@pytest.mark.slow
 @pytest.mark.services
 def test_a_job_runs_on_postgresql_as_well(context: WorkerContext, postgres_url: str) -> None:
     engine = make_engine(postgres_url)
@@ -110,6 +111,7 @@ def test_a_message_about_no_job_ends_at_once(context: WorkerContext) -> None:
     attempt_job(context, "job_none")
 
 
+@pytest.mark.slow
 def test_an_error_that_the_user_can_correct_fails_the_job_at_once(
     context: WorkerContext, read_job: ReadJob, sent: SentMessages
 ) -> None:
@@ -164,6 +166,7 @@ def test_too_little_memory_is_named(
     assert "batch_size" in row.error["remedy"]
 
 
+@pytest.mark.slow
 def test_a_running_job_is_cancelled_at_its_next_step(
     context: WorkerContext, read_job: ReadJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -181,6 +184,7 @@ def test_a_running_job_is_cancelled_at_its_next_step(
     assert not context.store.exists(f"jobs/{job_id}/checkpoint.safetensors")
 
 
+@pytest.mark.slow
 def test_a_requeued_job_goes_on_elsewhere_and_ends_with_the_same_bytes(
     context: WorkerContext, read_job: ReadJob, sent: SentMessages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -220,6 +224,7 @@ def test_a_worker_that_lost_its_lease_publishes_nothing(
     assert (row.state, row.holder, row.attempt, models(context)) == (JobState.RUNNING, "other", 2, [])
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_something_else_is_put_aside(context: WorkerContext, read_job: ReadJob) -> None:
     job_id = add_job(context.session_factory, iterations=1)
     context.store.put(f"jobs/{job_id}/checkpoint.safetensors", b"not a checkpoint")
@@ -227,6 +232,7 @@ def test_a_checkpoint_of_something_else_is_put_aside(context: WorkerContext, rea
     assert read_job(job_id).state == JobState.SUCCEEDED
 
 
+@pytest.mark.slow
 def test_a_store_that_refuses_the_adapter_leaves_no_model(
     context: WorkerContext, read_job: ReadJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -312,6 +318,7 @@ def test_the_end_of_a_job_is_written_after_a_short_outage(
     assert sent.job_ids == ([job_id] if name == "requeue" else [])
 
 
+@pytest.mark.slow
 def test_an_outage_that_outlasts_a_lease_hands_the_job_back_and_does_not_count(
     context: WorkerContext, read_job: ReadJob, sent: SentMessages, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -328,6 +335,7 @@ def test_an_outage_that_outlasts_a_lease_hands_the_job_back_and_does_not_count(
     assert read_job(job_id).state == JobState.SUCCEEDED
 
 
+@pytest.mark.slow
 def test_a_claim_whose_answer_got_lost_is_repeated_in_the_same_attempt(
     context: WorkerContext, read_job: ReadJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -28,6 +28,7 @@ def test_the_same_backbone_is_loaded_once_and_another_takes_its_place(monkeypatc
     assert warmed == ["one", "two", "one"]
 
 
+@pytest.mark.slow
 def test_an_unknown_backbone_leaves_nothing_in_memory() -> None:
     cache = BackboneCache("cpu")
     with pytest.raises(UnknownBackboneError):
@@ -35,6 +36,7 @@ def test_an_unknown_backbone_leaves_nothing_in_memory() -> None:
     assert cache.backbone_id is None
 
 
+@pytest.mark.slow
 def test_a_failed_download_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     def out_of_reach(backbone_id: str, device: str) -> None:
         raise BackboneUnavailableError(expected="weights", got="no network", remedy="Connect")
@@ -46,6 +48,7 @@ def test_a_failed_download_is_reported(monkeypatch: pytest.MonkeyPatch) -> None:
     assert cache.weights.failed() == ("ViT-B-32/openai",)
 
 
+@pytest.mark.slow
 def test_the_scan_is_that_of_the_device_and_of_the_backbone_in_memory(monkeypatch: pytest.MonkeyPatch) -> None:
     class Loaded:
         backbone_id, joint_size = "ViT-L-14/openai", 768

@@ -94,6 +94,7 @@ def test_a_short_outage_of_the_database_ends_nothing(heartbeat: Heartbeat, monke
     assert len(failures) == 3
 
 
+@pytest.mark.slow
 def test_work_waits_while_the_lease_has_expired_and_goes_on_once_it_is_renewed(
     context: WorkerContext, lease: Lease, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -44,6 +44,7 @@ def cancel(context: WorkerContext, job_id: str) -> None:
         JobRepository(session).request_cancel(job_id, utc_now())
 
 
+@pytest.mark.slow
 def test_it_can_be_read_while_the_fine_tuning_runs_and_the_final_model_replaces_it(
     context: WorkerContext, read_job: ReadJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -77,6 +78,7 @@ def test_it_stays_when_the_job_is_cancelled(context: WorkerContext, monkeypatch:
     assert adapter_from_files(adapter_files(context, model)).head is not None
 
 
+@pytest.mark.slow
 def test_a_later_attempt_finds_it_and_publishes_no_second_one(
     context: WorkerContext, read_job: ReadJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -96,6 +98,7 @@ def test_a_later_attempt_finds_it_and_publishes_no_second_one(
     assert context.store.folders("models") == final_ids(context)
 
 
+@pytest.mark.slow
 def test_one_that_its_owner_deleted_does_not_come_back(context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
     job_id = add_job(context.session_factory)
 
@@ -122,6 +125,7 @@ def test_a_job_that_fine_tunes_nothing_has_none(context: WorkerContext, read_job
     assert (read_job(job_id).state, interims(context), len(final_ids(context))) == (JobState.SUCCEEDED, [], 1)
 
 
+@pytest.mark.slow
 def test_files_of_a_worker_that_dies_before_the_row_are_removed_with_the_job(
     context: WorkerContext, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -155,6 +159,7 @@ def test_a_worker_that_lost_its_lease_publishes_none(
     assert (read_job(job_id).holder, interims(context), context.store.folders("models")) == ("other", [], [])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("has_arrived", [False, True], ids=["before_the_commit", "after_the_commit"])
 def test_a_connection_that_breaks_at_its_commit_costs_nothing(
     context: WorkerContext, read_job: ReadJob, monkeypatch: pytest.MonkeyPatch, has_arrived: bool
@@ -178,6 +183,7 @@ def test_a_connection_that_breaks_at_its_commit_costs_nothing(
     assert context.store.folders("models") == final_ids(context)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_cancelled", [False, True], ids=["succeeded", "cancelled"])
 def test_the_reaper_removes_what_an_outage_left_of_it_and_keeps_one_that_stays(
     context: WorkerContext, monkeypatch: pytest.MonkeyPatch, is_cancelled: bool

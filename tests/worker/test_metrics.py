@@ -27,6 +27,7 @@ def attempts(context: WorkerContext) -> dict[str, float]:
     return {str(outcome): count for outcome, count in counted.items() if count}
 
 
+@pytest.mark.slow
 def test_a_job_that_succeeds_counts_its_steps_and_its_time(context: WorkerContext) -> None:
     attempt_job(context, add_job(context.session_factory, iterations=4))
     assert attempts(context) == {"succeeded": 1}
@@ -43,6 +44,7 @@ def test_an_attempt_that_a_stop_interrupts_counts_as_handed_back(context: Worker
     assert attempts(context) == {"handed_back": 1}
 
 
+@pytest.mark.slow
 def test_an_attempt_at_a_job_with_an_error_of_the_user_has_failed(context: WorkerContext) -> None:
     attempt_job(context, add_job(context.session_factory, backbone_id="mini//nowhere.safetensors"))
     assert attempts(context) == {"failed": 1}
@@ -58,6 +60,7 @@ def test_a_crash_is_counted_as_one(context: WorkerContext, monkeypatch: pytest.M
     assert attempts(context) == {"crashed": 1}
 
 
+@pytest.mark.slow
 def test_a_lost_lease_is_counted_as_one(context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
     job_id = add_job(context.session_factory)
     open_adaptation = attempt.open_adaptation

@@ -73,6 +73,7 @@ def test_without_query_images_nothing_is_measured(folder: Path, tmp_path: Path) 
     assert (report["accuracy"], report["ci95"], report["zero_shot_accuracy"]) == (None, None, None)
 
 
+@pytest.mark.slow
 @pytest.mark.services
 def test_an_adapter_that_is_there_stops_the_command_before_it_trains(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "manifest.json").write_text("mine")
@@ -118,6 +119,7 @@ def test_the_files_of_an_adapter_are_those_that_the_method_writes() -> None:
     assert ADAPTER_FILES == (MANIFEST_FILE, TENSORS_FILE)
 
 
+@pytest.mark.slow
 @pytest.mark.services
 def test_without_a_folder_to_write_to_the_option_is_named(folder: Path) -> None:
     result = run("adapt", str(folder))
@@ -125,6 +127,7 @@ def test_without_a_folder_to_write_to_the_option_is_named(folder: Path) -> None:
     assert "--out" in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.services
 def test_two_labels_that_read_the_same_stop_the_command(tmp_path: Path) -> None:
     write_folders(tmp_path / "drawn", num_images=1)
@@ -136,6 +139,7 @@ def test_two_labels_that_read_the_same_stop_the_command(tmp_path: Path) -> None:
     assert not (tmp_path / "out").exists()
 
 
+@pytest.mark.slow
 @pytest.mark.services
 @pytest.mark.parametrize("options", [(), ("--force",)])
 def test_a_place_that_cannot_be_written_to_is_told_before_anything_is_trained(
@@ -149,6 +153,7 @@ def test_a_place_that_cannot_be_written_to_is_told_before_anything_is_trained(
     assert "fine-tuning" not in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.services
 def test_a_dry_run_says_what_would_stop_it_and_still_shows_the_classes(
     folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -52,6 +52,7 @@ def test_pauses_grow_until_a_child_stays_alive() -> None:
     child.wait(20)
 
 
+@pytest.mark.slow
 def test_stopping_asks_first_and_names_who_had_to_be_killed() -> None:
     deaf, polite = Child("deaf", DEAF, os.environ), Child("polite", SLEEPER, os.environ)
     for child in (deaf, polite):
@@ -62,6 +63,7 @@ def test_stopping_asks_first_and_names_who_had_to_be_killed() -> None:
     assert deaf.exit_code == -signal.SIGKILL
 
 
+@pytest.mark.slow
 def test_an_impatient_stop_does_not_wait() -> None:
     deaf = Child("deaf", DEAF, os.environ)
     deaf.start(time.monotonic())

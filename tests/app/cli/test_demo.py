@@ -32,6 +32,7 @@ def test_brackets_in_a_label_are_printed_as_they_are(capsys: pytest.CaptureFixtu
     assert capsys.readouterr().out.count(label) == 3
 
 
+@pytest.mark.slow
 @pytest.mark.services
 def test_a_service_that_cannot_start_is_told_with_its_last_words(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VTT_DEVICE", "cpu")

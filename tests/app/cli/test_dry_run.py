@@ -52,6 +52,7 @@ def test_names_from_a_file_need_no_advice(folder: Path, tmp_path: Path) -> None:
     assert (found.classes[0]["name"], found.advice) == ("annual crop", [])
 
 
+@pytest.mark.slow
 def test_many_files_with_one_cause_are_one_entry_with_their_number(folder: Path) -> None:
     for number in range(3000):
         (folder / "star" / f"note-{number}.txt").write_bytes(b"text")
@@ -59,6 +60,7 @@ def test_many_files_with_one_cause_are_one_entry_with_their_number(folder: Path)
     assert [(left["count"], left["code"]) for left in found.left_out] == [(3000, "image.not_an_image")]
 
 
+@pytest.mark.slow
 @pytest.mark.services
 def test_the_command_names_problems_and_ends_as_the_real_one_would(folder: Path) -> None:
     shutil.copytree(folder / "star", folder / "Star")
@@ -70,6 +72,7 @@ def test_the_command_names_problems_and_ends_as_the_real_one_would(folder: Path)
     assert {problem["code"] for problem in report["problems"]} == {"support_set.same_tokens", "support_set.empty_class"}
 
 
+@pytest.mark.slow
 @pytest.mark.services
 def test_the_command_imports_no_torch_and_writes_nothing(folder: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
@@ -83,6 +86,7 @@ def test_the_command_imports_no_torch_and_writes_nothing(folder: Path, tmp_path:
     assert "a photo of a polka dots." in done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.services
 def test_a_source_that_cannot_be_read_is_a_problem_like_others(tmp_path: Path) -> None:
     done = run(str(tmp_path / "nowhere"), "--json")
@@ -118,6 +122,7 @@ def test_the_table_shows_what_was_taken_from_train_and_val(
     )
 
 
+@pytest.mark.slow
 @pytest.mark.services
 def test_the_command_shows_the_negative_class_and_what_is_odd_about_groups(folder: Path, tmp_path: Path) -> None:
     groups = tmp_path / "groups.csv"
@@ -135,6 +140,7 @@ def test_the_command_shows_the_negative_class_and_what_is_odd_about_groups(folde
     assert "   3 support    0 query   (negative: no class)" in table
 
 
+@pytest.mark.slow
 @pytest.mark.services
 def test_groups_that_cannot_be_read_are_a_problem(folder: Path, tmp_path: Path) -> None:
     done = run(str(folder), "--groups", str(tmp_path / "nowhere.csv"), "--json")

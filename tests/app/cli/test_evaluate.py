@@ -55,6 +55,7 @@ def run(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Run:
     return run
 
 
+@pytest.mark.slow
 def test_the_text_says_how_well_each_class_is_told(run: Run) -> None:
     printed = run("adapter", "photos")
     assert all(label in printed for label in LABELS)
@@ -71,6 +72,7 @@ def test_the_text_says_how_well_each_class_is_told(run: Run) -> None:
     assert 0.8 < accuracy["accuracy"] < 1
 
 
+@pytest.mark.slow
 def test_the_most_frequent_mistakes_are_named(run: Run) -> None:
     for number in range(200, 210):
         Path(f"photos/{LABELS[1]}/{number}.png").write_bytes(draw(LABELS[0], number))
@@ -80,6 +82,7 @@ def test_the_most_frequent_mistakes_are_named(run: Run) -> None:
     )
 
 
+@pytest.mark.slow
 def test_json_has_all_numbers_of_a_zip_too(run: Run) -> None:
     Path("photos/noise").mkdir()
     Path("photos/noise/1.png").write_bytes(encode(noise(side=(96, 96)), "PNG"))

@@ -15,6 +15,7 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "drawn"
 
 
+@pytest.mark.slow
 def test_a_photo_in_two_classes_is_reported_in_words_and_as_json(folder: Path) -> None:
     with Image.open(folder / "star" / "001.png") as image:
         image.resize((70, 70)).save(folder / "rings" / "copy.jpg", quality=70)

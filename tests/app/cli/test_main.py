@@ -44,11 +44,13 @@ def test_bad_input_ends_with_code_2_and_says_what_to_do(arguments: list[str], sa
         assert part in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.services
 def test_an_unknown_option_ends_with_code_2() -> None:
     assert run("adapt", ".", "--magic").returncode == 2
 
 
+@pytest.mark.slow
 @pytest.mark.services
 def test_a_wrong_environment_ends_with_code_2_and_names_the_variable() -> None:
     result = run("up", environment={"VTT_PORT": "many", "PATH": ""})

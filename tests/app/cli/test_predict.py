@@ -71,6 +71,7 @@ def test_json_says_all_that_is_known(run: Callable[..., str]) -> None:
     assert (known["prediction_set"][0], known["coverage"], known["negative_probability"]) == (LABELS[1], 0.9, None)
 
 
+@pytest.mark.slow
 def test_options_are_those_of_the_service(run: Callable[..., str]) -> None:
     margins = []
     for share in ("0.001", "0.5"):
@@ -90,6 +91,7 @@ def test_a_share_out_of_range_is_refused(run: Callable[..., str], option: str, v
     assert option in printed
 
 
+@pytest.mark.slow
 def test_an_old_adapter_knows_probabilities_alone(run: Callable[..., str]) -> None:
     [known] = json.loads(run("old", "noise.png", "--json"))["predictions"]
     assert sum(known.pop("probabilities").values()) == pytest.approx(1, abs=1e-4)

@@ -85,6 +85,7 @@ def test_missing_bytes_are_noted_and_the_others_kept(
     assert manifest.num_blobs == 2 + 2 + 2
 
 
+@pytest.mark.slow
 def test_rows_added_during_a_backup_are_not_in_it(
     database_url: str, session_factory: SessionFactory, store: ObjectStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

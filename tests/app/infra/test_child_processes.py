@@ -16,6 +16,7 @@ time.sleep(60)
 """
 
 
+@pytest.mark.slow
 @pytest.mark.services
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="only Linux ends the children of a killed process")
 def test_a_child_ends_with_its_killed_parent() -> None:

@@ -102,6 +102,7 @@ def test_large_blobs_are_read_back_completely(store: ObjectStore) -> None:
     store.delete("a/large")
 
 
+@pytest.mark.slow
 def test_many_threads_share_one_store(store: ObjectStore) -> None:
     def there_and_back(number: int) -> bytes:
         store.put(f"a/{number}", bytes([number]) * 1000)

@@ -31,6 +31,7 @@ def test_episodes_have_a_queue_of_their_own(broker_url: str) -> None:
     queue.close()
 
 
+@pytest.mark.slow
 def test_a_broker_out_of_reach_is_reported_soon(tmp_path: Path) -> None:
     queue = JobQueue(f"redis+socket://{tmp_path}/none.sock")
     started = time.monotonic()

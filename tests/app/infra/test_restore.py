@@ -205,6 +205,7 @@ def test_a_restore_that_fails_in_the_middle_leaves_an_empty_installation(
     assert len(lines_of(url)["jobs"]) == 3
 
 
+@pytest.mark.slow
 def test_rows_without_bytes_are_left_out_or_marked_as_deleted(
     make_url: MakeUrl, stores: tuple[ObjectStore, ObjectStore], tmp_path: Path
 ) -> None:

@@ -29,6 +29,7 @@ def smaller(encoded: bytes) -> bytes:
     return buffer.getvalue()
 
 
+@pytest.mark.slow
 def test_a_report_names_a_photo_that_is_in_two_classes(make_api: MakeApi, settings: Settings) -> None:
     engine = make_prediction_engine(settings)
     api = make_api(role=Role.ALL, engine=engine)

@@ -159,6 +159,7 @@ def test_the_same_request_many_times_at_once_gives_one_job(api: Api) -> None:
     assert api.context.queue.depth() == 1
 
 
+@pytest.mark.slow
 def test_a_job_is_kept_while_the_broker_is_away(make_api: MakeApi, broker_url: str) -> None:
     api = make_api(broker_url="redis://127.0.0.1:1/0")
     job_id = api.start_job()

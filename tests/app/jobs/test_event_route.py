@@ -13,6 +13,7 @@ from tests.fixtures.http_api import encode_image
 from tests.fixtures.live_api import running_api
 
 
+@pytest.mark.slow
 @pytest.mark.services
 @pytest.mark.timeout(90)
 def test_a_follower_that_leaves_in_the_middle_is_no_error(tmp_path: Path, broker_url: str) -> None:

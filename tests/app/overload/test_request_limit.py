@@ -116,6 +116,7 @@ def test_an_invalid_key_takes_no_place_of_the_valid_one(locked: Api, make_caller
     assert locked.client.get("/v1/jobs", headers=headers).status_code == 200
 
 
+@pytest.mark.slow
 def test_health_answers_while_more_predictions_wait_than_there_are_threads(make_api: MakeApi, engine: HeldEngine) -> None:
     api = make_api(engine=engine, batch_max_images=30)
     api.context.workers.announce(LiveWorker("machine:1", "cpu", "mini", None))

@@ -58,6 +58,7 @@ def test_the_list_names_the_jobs_with_their_state_and_the_way_to_the_result(api:
     assert '<span class="state queued">waiting</span>' in listed
 
 
+@pytest.mark.slow
 def test_a_long_list_has_pages(api: Api) -> None:
     set_id = api.upload()
     for number in range(31):

@@ -128,6 +128,7 @@ def test_the_threshold_of_a_model_moves_the_verdict(api: Api, learnt: Learnt) ->
     assert refused[0] < refused[-1]
 
 
+@pytest.mark.slow
 def test_a_negative_class_has_a_probability(api: Api) -> None:
     negatives = tuple(SupportImage(f"{number}.png", draw(OTHER_LABEL, number)) for number in range(SHOT))
     learnt = Learnt.by(SupportSet(SUPPORT_SET.classes, negatives), make_recipe("frozen"))
@@ -150,6 +151,7 @@ def test_an_adapter_of_the_first_version_answers_with_nulls(api: Api) -> None:
     assert sum(prediction["probabilities"].values()) == pytest.approx(1, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_a_model_of_one_image_a_class_promises_nothing(api: Api) -> None:
     once = SupportSet(tuple(SupportClass(known.label, known.images[:1]) for known in SUPPORT_SET.classes))
     learnt = Learnt.by(once, make_recipe("frozen"))

@@ -240,6 +240,7 @@ class TestArchives:
             "The support set was taken from 'train' (2 images). 'val' and 'test' were not used (2 images)."
         ]
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("entries", "code"),
         [

@@ -119,6 +119,7 @@ def test_an_image_of_another_set_is_not_found(api: Api) -> None:
     assert [api.client.get(mixed + tail).status_code for tail in ("", "/thumbnail")] == [404, 404]
 
 
+@pytest.mark.slow
 def test_a_page_full_of_new_thumbnails_needs_no_more_connections_than_there_are(api: Api) -> None:
     """More requests wait for their turn than the database has connections."""
     addresses = [f"{upload_one(api, encode_image(place))}/thumbnail" for place in range(24)]

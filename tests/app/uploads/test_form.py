@@ -123,6 +123,7 @@ def test_a_field_name_that_can_be_read_in_two_ways_is_refused_with_what_was_sent
         read("multipart/form-data; boundary=b", body)
 
 
+@pytest.mark.slow
 def test_the_names_of_a_form_stay_within_their_memory() -> None:
     limits = FormLimits(
         max_parts=10_000, max_text_bytes=1000, max_file_bytes=lambda _: 100, description="few", example="-F a=@b"

@@ -47,6 +47,7 @@ METHODS = {
 }
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 def test_what_is_learnt_is_what_is_read_again(tiny_backbone: Backbone, four_shot: SupportSet, name: str) -> None:
     adapted = run(tiny_backbone, four_shot, METHODS[name])
@@ -60,6 +61,7 @@ def test_what_is_learnt_is_what_is_read_again(tiny_backbone: Backbone, four_shot
 SLOW = pytest.mark.slow
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vtt", pytest.param("auto", marks=SLOW), pytest.param("prompts", marks=SLOW)])
 def test_stopped_at_any_step_it_ends_with_the_same_bytes(tiny_backbone: Backbone, four_shot: SupportSet, name: str) -> None:
     undisturbed, checkpoints = Adaptation(tiny_backbone, four_shot, METHODS[name], 0), []
@@ -219,6 +221,7 @@ def test_sets_promise_no_more_than_the_left_out_images_allow(tiny_backbone: Back
     assert answer(0.5)[1] <= answer(0.99)[1]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["vtt", "auto", "frozen"])
 def test_another_head_of_a_finished_run_is_that_of_its_own_run(
     tiny_backbone: Backbone, four_shot: SupportSet, name: str

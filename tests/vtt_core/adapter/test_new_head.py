@@ -62,6 +62,7 @@ def test_a_frozen_model_with_one_more_class_is_what_a_frozen_job_gives(
     assert extended.adapter.manifest.head.added_labels == (whole.classes[3].label,)
 
 
+@pytest.mark.slow
 def test_a_fine_tuned_tower_stays_and_tells_the_new_class_too(
     tiny_backbone: Backbone, whole: SupportSet, before: SupportSet
 ) -> None:
@@ -99,6 +100,7 @@ def test_nothing_is_claimed_of_a_class_that_the_tower_has_not_seen(
     assert metrics["frozen_head"]["num_images"] == 16
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("method", "head", "kind"),
     [
@@ -122,6 +124,7 @@ def test_a_head_on_a_fine_tuned_tower_reads_no_prompts(
     assert (extended.metrics["expected_accuracy"] is not None) == (method in ("coop", "clip-lora-text"))
 
 
+@pytest.mark.slow
 def test_classes_that_were_added_one_after_another_are_all_named(tiny_backbone: Backbone, whole: SupportSet) -> None:
     base = make_base(tiny_backbone, SupportSet(whole.classes[:2]), "clip-lora", head="sum")
     once = extend(tiny_backbone, base, SupportSet(whole.classes[:3])).adapter

@@ -21,6 +21,7 @@ class TestIsSupported:
     def test_every_kind_is(self, kind: str) -> None:
         assert is_supported(read_config(kind))
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(
         ("name", "reason"),
         [

@@ -193,6 +193,7 @@ class TestWhatIsRefused:
         with pytest.raises(ImageDimensionsError, match="9000 x 9000"):
             decode_image(encoded)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("side", [10_000, 20_000])
     def test_pillows_own_bomb_bounds_are_errors_here(self, side: int) -> None:
         with pytest.raises(ImageDimensionsError):
@@ -234,6 +235,7 @@ class TestWhatIsRefused:
 
 
 class TestFuzzed:
+    @pytest.mark.slow
     @settings(max_examples=150, deadline=None)
     @given(data=st.data(), image_format=st.sampled_from(FORMATS))
     def test_damaged_bytes_give_an_image_or_an_image_error(self, data: st.DataObject, image_format: str) -> None:

@@ -278,6 +278,7 @@ WIDE_FILES = [
 ]
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(data=st.data(), encoded=st.sampled_from(WIDE_FILES))
 def test_damaged_bytes_of_wide_samples_give_an_image_or_an_image_error(data: st.DataObject, encoded: bytes) -> None:

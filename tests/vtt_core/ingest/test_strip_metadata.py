@@ -103,6 +103,7 @@ ORIGINALS = [planted.CONTAINERS[name](6) for name in READ] + [
 ]
 
 
+@pytest.mark.slow
 @FUZZ
 @given(mutated(*ORIGINALS))
 def test_a_changed_picture_is_cleaned_or_refused(sent: bytes) -> None:

@@ -83,6 +83,7 @@ def test_colour_that_tells_less_than_the_backbone_is_none() -> None:
     assert not colour.is_shortcut
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", ["image_format", "width"])
 def test_facts_at_random_are_rarely_called_a_shortcut(field: str) -> None:
     values: list[Any] = {"image_format": ["PNG", "JPEG"], "width": [90, 100, 130, 150]}[field]

@@ -60,6 +60,7 @@ def ids(label: str) -> list[int]:
     return list(TOKENIZER.encode(f"a photo of a {label}."))
 
 
+@pytest.mark.slow
 @settings(max_examples=400, deadline=None)
 @given(LABELS, LABELS)
 def test_two_prompts_have_the_same_words_exactly_if_they_have_the_same_tokens(first: str, second: str) -> None:

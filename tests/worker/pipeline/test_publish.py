@@ -68,6 +68,7 @@ def test_a_lease_lost_while_verifying_leaves_neither_row_nor_files(
     assert list((context.settings.data_dir / "blobs").glob("models/*/*")) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["begin_verifying", "succeed"])
 @pytest.mark.parametrize("has_arrived", [False, True], ids=["before_the_commit", "after_the_commit"])
 def test_a_connection_that_breaks_at_a_commit_costs_nothing(
@@ -102,6 +103,7 @@ def test_a_connection_that_breaks_at_a_commit_costs_nothing(
     assert context.store.exists(f"{model.adapter_key}/adapter.safetensors")
 
 
+@pytest.mark.slow
 def test_a_store_that_is_away_for_a_moment_costs_nothing(
     context: WorkerContext,
     adaptation: Adaptation,
@@ -124,6 +126,7 @@ def test_a_store_that_is_away_for_a_moment_costs_nothing(
     assert len(keys) == 2 * len(set(keys)) == 6
 
 
+@pytest.mark.slow
 def test_files_of_a_publisher_that_dies_before_the_row_are_cleared_once_the_job_has_ended(
     context: WorkerContext,
     adaptation: Adaptation,

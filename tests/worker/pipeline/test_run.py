@@ -17,6 +17,7 @@ from worker.pipeline.run import open_adaptation, run_steps
 from worker.progress import ProgressWriter
 
 
+@pytest.mark.slow
 def test_checkpoints_are_stored_every_few_steps_but_not_after_the_last(
     context: WorkerContext,
     spec: JobSpec,
@@ -68,6 +69,7 @@ def test_a_stale_worker_puts_no_checkpoint(
     assert not context.store.exists(checkpoint_key(lease.job_id))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", ["database", "store"])
 def test_a_checkpoint_that_cannot_be_kept_stops_nothing(
     context: WorkerContext,

@@ -17,6 +17,7 @@ def _worker_process(context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> 
     celery_app.loader.import_default_modules()
 
 
+@pytest.mark.slow
 def test_a_finetune_message_runs_its_job(context: WorkerContext) -> None:
     job_id = add_job(context.session_factory, iterations=1)
     celery_app.tasks[FinetuneMessage.task_name](job_id)
@@ -24,6 +25,7 @@ def test_a_finetune_message_runs_its_job(context: WorkerContext) -> None:
         assert JobRepository(session).get(job_id).state == JobState.SUCCEEDED
 
 
+@pytest.mark.slow
 def test_an_episodes_message_computes_its_chunk(context: WorkerContext) -> None:
     blobs = BenchmarkBlobs(context.store, "b1")
     protocol = {"way": 2, "shot": 1, "num_queries": 1, "num_episodes": 8, "seed": 0}

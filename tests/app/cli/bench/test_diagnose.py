@@ -118,6 +118,7 @@ class TestLostLayers:
 
 
 class TestAttention:
+    @pytest.mark.slow
     def test_maps_before_and_after_become_a_picture(self, folder: Path, adapter: Path, tmp_path: Path) -> None:
         images = [str(folder / "rings" / "000.png"), str(folder / "star" / "001.png")]
         result = diagnose("attention", *images, "--adapter", str(adapter), "--out", str(tmp_path / "maps.png"), "--json")
@@ -131,6 +132,7 @@ class TestAttention:
             assert 0 < facts["patch_share"]["after"] < 1
             assert 0 < facts["moved"] < 1
 
+    @pytest.mark.slow
     @pytest.mark.parametrize(("host", "has_moved"), [("maple", True), ("coop", False)])
     def test_hosts_without_a_vision_lora_are_drawn_too(self, folder: Path, tmp_path: Path, host: str, has_moved: bool) -> None:
         support_set = select_images(folder, shot=1, query=0).support_set
@@ -143,6 +145,7 @@ class TestAttention:
         # CoOp trains nothing that the vision tower reads.
         assert (json.loads(result.stdout)["images"][0]["moved"] > 0) is has_moved
 
+    @pytest.mark.slow
     def test_an_image_that_cannot_be_used_is_named_and_the_others_drawn(
         self, folder: Path, bad_image: Path, adapter: Path, tmp_path: Path
     ) -> None:

@@ -29,6 +29,7 @@ def num_colours(file: Path, box: tuple[int, int, int, int] | None = None) -> int
         return len(picture.convert("RGB").crop(box).getcolors(1 << 20) or [])
 
 
+@pytest.mark.slow
 def test_gains_become_a_picture(tmp_path: Path) -> None:
     plot_lost_layers(RESULT, tmp_path / "plots" / "lost-layers.png")
     with Image.open(tmp_path / "plots" / "lost-layers.png") as picture:

@@ -36,6 +36,7 @@ def test_a_running_service_is_loaded_and_its_memory_followed(tmp_path: Path) -> 
         assert part in table.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.services
 def test_no_service_ends_with_code_1_and_says_so() -> None:
     result = run("--url", "http://127.0.0.1:1")
@@ -43,6 +44,7 @@ def test_no_service_ends_with_code_1_and_says_so() -> None:
     assert "http://127.0.0.1:1" in result.stderr
 
 
+@pytest.mark.slow
 @pytest.mark.services
 def test_wrong_shares_end_with_code_2() -> None:
     result = run("--mix", "look=1")

@@ -40,6 +40,7 @@ def test_requests_are_mixed_by_their_shares_and_the_same_each_time(images: dict[
     assert {label for label, _ in upload.files or []} == set(PAINTERS)
 
 
+@pytest.mark.slow
 def test_jobs_are_of_sets_that_were_sent(api: Api) -> None:
     mix = prepare_mix(api.client, parse_weights("upload=1,job=1"), num_models=1)
     assert mix.model_ids == []
@@ -51,6 +52,7 @@ def test_jobs_are_of_sets_that_were_sent(api: Api) -> None:
     assert len(mix.job_ids) == sum(ask.kind == "job" for ask in asks)
 
 
+@pytest.mark.slow
 def test_models_that_are_there_are_asked(api: Api) -> None:
     model_ids = {api.publish() for _ in range(3)}
     mix = prepare_mix(api.client, parse_weights("predict=1"), num_models=3)
@@ -58,12 +60,14 @@ def test_models_that_are_there_are_asked(api: Api) -> None:
     assert len(api.client.get("/v1/jobs").json()["items"]) == 3
 
 
+@pytest.mark.slow
 def test_a_model_that_nobody_makes_ends_the_preparation(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(load_mix, "READY_SECONDS", 0.3)
     with pytest.raises(ServiceRefusedError, match="queued"):
         prepare_mix(api.client, parse_weights("predict=1"), num_models=1)
 
 
+@pytest.mark.slow
 def test_a_service_that_refuses_is_named(make_api: MakeApi) -> None:
     with pytest.raises(ServiceRefusedError, match="status 413"):
         prepare_mix(make_api(max_request_bytes=10).client, parse_weights("upload=1"), num_models=1)

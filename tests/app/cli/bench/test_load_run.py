@@ -76,6 +76,7 @@ def test_refused_clients_wait_as_they_are_told(api: Api) -> None:
     assert len(refused) <= 3 * 3, "three clients are refused, and come again after a second each"
 
 
+@pytest.mark.slow
 def test_no_answer_is_an_outcome_too(api: Api) -> None:
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))

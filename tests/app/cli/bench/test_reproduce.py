@@ -45,6 +45,7 @@ def plan(drawn: Path) -> Plan:
     )
 
 
+@pytest.mark.slow
 @pytest.mark.services
 def test_the_list_names_every_row_and_where_data_come_from() -> None:
     result = run("--list", "--json")

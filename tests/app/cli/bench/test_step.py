@@ -44,6 +44,7 @@ def test_serve_prints_tables_and_takes_a_configuration_without_http() -> None:
         assert part in result.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.services
 @pytest.mark.parametrize(("option", "value"), [("--adapters", "many"), ("--adapters", "0"), ("--precision", "float8")])
 def test_a_wrong_number_or_precision_ends_with_code_2(option: str, value: str) -> None:

@@ -35,6 +35,7 @@ def run(data: Path, *arguments: str) -> Result:
     return CliRunner().invoke(cli, ["bench", "unknown", "--in", str(data / "maps"), *OPTIONS, *arguments])
 
 
+@pytest.mark.slow
 def test_json_has_every_set_and_all_that_the_numbers_depend_on(data: Path) -> None:
     result = run(data, "--out", str(data / "leaves"), "--out", "same", "--false-rejects", "0.1", "--json")
     assert result.exit_code == 0, result.exception
@@ -49,6 +50,7 @@ def test_json_has_every_set_and_all_that_the_numbers_depend_on(data: Path) -> No
     assert printed["recipe"]["method"] == "frozen"
 
 
+@pytest.mark.slow
 def test_without_json_it_prints_a_table(data: Path) -> None:
     result = run(data, "--episodes", "1")
     assert result.exit_code == 0, result.exception
@@ -56,6 +58,7 @@ def test_without_json_it_prints_a_table(data: Path) -> None:
     assert len(re.findall(r"^\| (noise|flat|texture|text|drawing) \|", result.stdout, re.MULTILINE)) == 5
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [

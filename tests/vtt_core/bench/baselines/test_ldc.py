@@ -48,5 +48,6 @@ def test_training_lowers_the_loss_and_ends_in_evaluation(make_training_data: Cal
     assert not any(module.training for module in ldc.modules())
 
 
+@pytest.mark.slow
 def test_the_seed_draws_the_weights(task: FewShotTask) -> None:
     assert not torch.equal(predict_ldc(task, 0), predict_ldc(task, 1))

@@ -90,6 +90,7 @@ class TestOpenLabelledImages:
         with open_labelled_images("eurosat", root=tmp_path, names=names) as images:
             assert [image.label for image in images] == ["a field", "River", "open water"]
 
+    @pytest.mark.slow
     def test_more_files_than_an_upload_may_hold_are_read(self, tmp_path: Path, write_image: Callable[..., None]) -> None:
         write_image(tmp_path / "set" / "a" / "0.png")
         content = (tmp_path / "set" / "a" / "0.png").read_bytes()

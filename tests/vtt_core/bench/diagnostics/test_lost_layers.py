@@ -96,6 +96,7 @@ class TestLostLayers:
                 assert accuracy == pytest.approx(float((predicted_Q == episode.query_labels_Q).double().mean()))
         assert list(measured) == ["before"]
 
+    @pytest.mark.slow
     def test_after_is_what_the_stripped_adapter_answers(self, tiny_backbone: Backbone, bank: ImageBank) -> None:
         specs = parse_specs("clip-lora,clip-lora+vtt", (), {"iterations": 4})
         protocol = replace(PROTOCOL, num_episodes=2)

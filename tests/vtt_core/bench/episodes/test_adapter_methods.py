@@ -66,6 +66,7 @@ def test_without_vtt_there_are_no_facts(episodes: list[EpisodeImages], make_reci
     assert prediction.facts == {}
 
 
+@pytest.mark.slow
 def test_episodes_worked_on_together_are_those_worked_on_alone(
     episodes: list[EpisodeImages], make_recipe: Callable[..., FinetuneRecipe]
 ) -> None:
@@ -76,6 +77,7 @@ def test_episodes_worked_on_together_are_those_worked_on_alone(
         assert one.facts["first_conflict_cosine"] == pytest.approx(other.facts["first_conflict_cosine"], abs=1e-4)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", METHODS)
 def test_every_finetuning_runs_alone_and_together(
     name: str, episodes: list[EpisodeImages], make_recipe: Callable[..., FinetuneRecipe]
@@ -86,6 +88,7 @@ def test_every_finetuning_runs_alone_and_together(
     assert [prediction.predicted_Q.tolist() for prediction in together] == [one.predicted_Q.tolist() for one in alone]
 
 
+@pytest.mark.slow
 def test_heads_of_one_finetuning_share_it_and_change_nothing(
     episodes: list[EpisodeImages], make_recipe: Callable[..., FinetuneRecipe], monkeypatch: pytest.MonkeyPatch
 ) -> None:

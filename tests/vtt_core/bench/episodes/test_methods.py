@@ -43,6 +43,7 @@ def test_frozen_methods_say_what_their_parts_say(
         assert torch.allclose(zero_shot.probabilities_QC.sum(dim=-1), torch.ones(len(query)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(BASELINES))
 def test_every_baseline_says_what_it_says_without_the_bank(name: str, episodes: list[EpisodeImages]) -> None:
     images = episodes[2]

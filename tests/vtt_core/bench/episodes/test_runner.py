@@ -71,6 +71,7 @@ def test_a_line_is_what_a_method_did_on_an_episode(make_benchmark: Callable[...,
     assert all(0 <= line.accuracy <= 1 for line in lines)
 
 
+@pytest.mark.slow
 def test_results_in_the_log_are_not_computed_again(make_benchmark: Callable[..., Benchmark]) -> None:
     lines = run(make_benchmark())
     log = EpisodeLog(lines[:5])

@@ -100,6 +100,7 @@ def test_losses_are_those_of_every_view_and_of_no_dropout(tiny_backbone: Backbon
     assert support_losses(finetune) == pytest.approx(whole, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_absorption_is_measured_where_it_ends(tiny_backbone: Backbone) -> None:
     recipe = replace(shortened_recipe("clip-lora+vtt", 20), conflict_window=1, absorption_weight=1e3)
     measured: CellMeasurements = run_cell(tiny_backbone, SUPPORT_SET, recipe, make_stopwatch())

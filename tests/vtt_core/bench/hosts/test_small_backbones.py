@@ -6,6 +6,7 @@ from vtt_core.backbones.timm_vision_tower import TimmVisionTower
 from vtt_core.bench.hosts.small_backbones import KINDS, SMALL_BACKBONES, config_file, small_backbone
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_seed_decides_the_weights_and_nothing_else(kind: str) -> None:
     drawn_before = torch.random.get_rng_state()

@@ -67,6 +67,7 @@ def test_each_becomes_what_it_would_have_become_alone(
             torch.testing.assert_close(matrix, one.state.lora.matrices()[name], rtol=1e-6, atol=1e-9)
 
 
+@pytest.mark.slow
 def test_each_switches_absorption_off_at_its_own_step(make_finetunes: Callable[..., list[Finetune]]) -> None:
     changes = {"iterations": 12, "conflict_window": 1, "absorption_weight": 300.0, "logit_scale": 5.0}
     alone, many = make_finetunes(**changes), make_finetunes(**changes)
@@ -101,6 +102,7 @@ def test_kernels_of_many_networks_are_our_own_whatever_is_preferred(
         assert_same(report, next(finetune.steps()))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["siglip2", "pe-core"])
 def test_a_backbone_without_a_fast_form_is_stacked_too(
     kind: str, in_float64: Callable[[Backbone], Backbone], make_support_set: Callable[..., SupportSet]
