@@ -77,6 +77,7 @@ def explained(problem: dict[str, object]) -> bool:
     return all(isinstance(problem[key], str) and problem[key] for key in ("code", "expected", "got", "remedy"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent", IMAGES, ids=lambda sent: sent.name)
 def test_a_bad_image_is_named_and_the_good_ones_are_kept(api: Api, sent: Sent) -> None:
     answer = api.client.post("/v1/support-sets", files=[*TWO_GOOD, (sent.label, (sent.file, sent.content))])
@@ -138,6 +139,7 @@ def test_a_problem_of_nothing_usable_is_as_the_description_says(api: Api) -> Non
         assert Problem.model_validate(answer.json()).results
 
 
+@pytest.mark.slow
 def test_two_hundred_classes_are_taken_and_the_next_one_is_named(api: Api) -> None:
     parts = [(f"class {place}", (f"{place}.png", encode_image(place))) for place in range(200)]
     answer = api.client.post("/v1/support-sets", files=parts)
@@ -250,6 +252,7 @@ def test_one_query_image_too_many_is_refused(api: Api) -> None:
     check_problem(api.client.post("/predict", files=parts, data={"model": model_id}), 413, "request.too_large")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", ["support_set_id", "recipe", "rank", "method", "prompt_template"])
 def test_json_of_any_depth_is_refused(api: Api, field: str) -> None:
     support_set_id = api.upload()

@@ -45,6 +45,7 @@ def test_the_contract_imports_only_the_standard_library(path: Path) -> None:
     assert not foreign
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "path",
     [path for path in sorted((ROOT / "vtt_core").rglob("*.py")) if "mini" not in path.parts],

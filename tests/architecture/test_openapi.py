@@ -20,6 +20,7 @@ def operations() -> Iterator[Any]:
                 yield pytest.param(methods[method], id=f"{method.upper()} {path}")
 
 
+@pytest.mark.slow
 def test_the_description_is_the_recorded_one() -> None:
     assert describe() == json.loads(SNAPSHOT.read_text(encoding="utf-8")), (
         "if the change is meant, run: python -m tests.architecture.write_openapi"

@@ -111,6 +111,7 @@ class TestZips:
             read_all(pack(several, before=before, says_entries=says_entries, zip64=zip64))
             read_all(pack(several))
 
+    @pytest.mark.slow
     @FUZZ
     @given(mutated(*ZIPS))
     def test_a_changed_zip_is_read_or_refused(self, zipped: bytes) -> None:
@@ -236,6 +237,7 @@ class TestForms:
         with bounded_memory():
             spool("multipart/form-data; boundary=bound", body, chunk_bytes)
 
+    @pytest.mark.slow
     @FUZZ
     @given(st.lists(st.tuples(st.binary(max_size=20), st.binary(max_size=60)), max_size=5), st.binary(max_size=50))
     def test_any_headers_of_a_part_are_read_or_refused(self, headers: list[tuple[bytes, bytes]], content: bytes) -> None:

@@ -120,6 +120,7 @@ class TestAdapters:
         read_or_refuse(save(tensors))
         read_or_refuse(save({name: tensor.to(torch.int32) for name, tensor in tensors.items()}))
 
+    @pytest.mark.slow
     def test_many_named_layers_without_tensors_take_no_room(self) -> None:
         wide = {"vision.layers.0.q_proj.lora_A": torch.ones(RANK, 500_000), "prototypes": torch.ones(2, WIDTH)}
         named = {f"vision.layers.{layer}.q_proj.lora_A": torch.ones(1) for layer in range(1, 5000)}

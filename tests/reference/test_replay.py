@@ -47,6 +47,7 @@ def test_every_step_of_a_finetuning_is_reproduced(name: str, path: str, released
     assert {quantity: error for quantity, error in errors.items() if error > TOLERANCE} == {}
 
 
+@pytest.mark.slow
 def test_a_changed_value_fails_the_replay(parts_alone: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(parts_alone, tmp_path / "changed")
     values_file = tmp_path / "changed" / VALUES_FILE

@@ -67,6 +67,7 @@ def base(context: WorkerContext) -> ModelRow:
     return model_of(context, job_id)
 
 
+@pytest.mark.slow
 def test_the_new_model_has_the_old_tower_and_one_more_class(context: WorkerContext, read_job: ReadJob, base: ModelRow) -> None:
     job_id = add_class(context, base.id)
     attempt_job(context, job_id)

@@ -89,6 +89,7 @@ def test_a_job_runs_on_postgresql_as_well(context: WorkerContext, postgres_url: 
     engine.dispose()
 
 
+@pytest.mark.slow
 def test_the_same_message_twice_runs_once(context: WorkerContext, read_job: ReadJob) -> None:
     job_id = add_job(context.session_factory, iterations=1)
     attempt_job(context, job_id)
@@ -209,6 +210,7 @@ def test_a_requeued_job_goes_on_elsewhere_and_ends_with_the_same_bytes(
     assert adapter_files(context, resumed) == adapter_files(context, undisturbed)
 
 
+@pytest.mark.slow
 def test_a_worker_that_lost_its_lease_publishes_nothing(
     context: WorkerContext, read_job: ReadJob, monkeypatch: pytest.MonkeyPatch
 ) -> None:

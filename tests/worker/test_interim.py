@@ -69,6 +69,7 @@ def test_it_can_be_read_while_the_fine_tuning_runs_and_the_final_model_replaces_
     assert kinds.index("interim_model") < kinds.index("progress")
 
 
+@pytest.mark.slow
 def test_it_stays_when_the_job_is_cancelled(context: WorkerContext, monkeypatch: pytest.MonkeyPatch) -> None:
     job_id = add_job(context.session_factory, iterations=500)
     after_step(monkeypatch, 2, lambda: cancel(context, job_id))

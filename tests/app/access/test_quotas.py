@@ -13,6 +13,7 @@ def form(*colours: int) -> list[tuple[str, tuple[str, bytes]]]:
     return [(f"class {colour % 2}", (f"{colour}.png", encode_image(colour))) for colour in colours]
 
 
+@pytest.mark.slow
 def test_a_full_tenant_is_refused_and_keeps_what_it_has(locked: Api, make_caller: MakeCaller) -> None:
     headers = make_caller(quotas=Quotas(max_images=3))
     first = locked.client.post("/v1/support-sets", files=form(1, 2), headers=headers)

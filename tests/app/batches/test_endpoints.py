@@ -136,6 +136,7 @@ def test_a_batch_that_has_ended_cannot_be_cancelled(api: Api) -> None:
     assert (answer.status_code, answer.json()["code"]) == (409, "batch.ended")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("files", "status", "code"),
     [

@@ -108,6 +108,7 @@ def test_images_of_other_classes_are_refused(run: Run) -> None:
     assert "'zebra'" in str(result.exception)
 
 
+@pytest.mark.slow
 def test_a_name_that_is_no_folder_is_a_model_of_the_service(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     asked: list[httpx.Request] = []
 

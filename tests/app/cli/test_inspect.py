@@ -36,6 +36,7 @@ def test_a_photo_in_two_classes_is_reported_in_words_and_as_json(folder: Path) -
     assert report["findings"][0]["kind"] == "copies.across_classes"
 
 
+@pytest.mark.slow
 def test_one_image_of_each_class_can_be_inspected(folder: Path) -> None:
     shown = CliRunner().invoke(cli, ["inspect", str(folder), "--shot", "1"])
     assert shown.exit_code == 0, shown.output
@@ -43,6 +44,7 @@ def test_one_image_of_each_class_can_be_inspected(folder: Path) -> None:
     assert "not known" in shown.stdout
 
 
+@pytest.mark.slow
 def test_groups_and_the_negative_class_are_read(folder: Path) -> None:
     for label in ("rings", "star"):
         for index in range(4):

@@ -288,6 +288,7 @@ def test_a_full_queue_refuses_before_the_form_is_read(api: Api, model: str) -> N
     assert (answer.status_code, answer.json()["code"]) == (503, "service.overloaded")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("role", "status"), [(Role.CONTROL, 404), (Role.PREDICT, 201), (Role.ALL, 201)])
 def test_the_roles_with_a_backbone_answer(make_api: MakeApi, role: Role, status: int) -> None:
     model = make_api(role=Role.ALL).publish()

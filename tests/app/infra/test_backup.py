@@ -37,6 +37,7 @@ def fill_with_blobs(connection: Connection, store: ObjectStore) -> None:
             store.put(f"{key}/{name}", f"{key} {name}".encode())
 
 
+@pytest.mark.slow
 def test_a_backup_holds_every_table_and_every_named_blob(
     database_url: str, session_factory: SessionFactory, store: ObjectStore, tmp_path: Path
 ) -> None:
@@ -57,6 +58,7 @@ def test_a_backup_holds_every_table_and_every_named_blob(
     assert [path.name for path in tmp_path.iterdir() if path.suffix == ".part"] == []
 
 
+@pytest.mark.slow
 def test_of_batches_only_the_results_are_kept(
     database_url: str, session_factory: SessionFactory, store: ObjectStore, tmp_path: Path
 ) -> None:
@@ -72,6 +74,7 @@ def test_of_batches_only_the_results_are_kept(
     assert kept == ["blobs/batches/bat_1/results/0"]
 
 
+@pytest.mark.slow
 def test_missing_bytes_are_noted_and_the_others_kept(
     database_url: str, session_factory: SessionFactory, store: ObjectStore, tmp_path: Path
 ) -> None:

@@ -96,6 +96,7 @@ def test_a_job_that_does_not_exist_cannot_be_claimed(session_factory: SessionFac
     assert claim(session_factory, "job_none", "worker", now) is None
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("write", WRITES)
 def test_a_stale_holder_cannot_write(session_factory: SessionFactory, lease: Lease, now: datetime, write: str) -> None:
     assert claim(session_factory, lease.job_id, "other", now + timedelta(seconds=31)) is not None

@@ -157,6 +157,7 @@ def test_a_backup_of_an_older_version_is_brought_up_to_date(
     engine.dispose()
 
 
+@pytest.mark.slow
 def test_a_backup_of_a_newer_version_is_refused(
     make_url: MakeUrl, stores: tuple[ObjectStore, ObjectStore], tmp_path: Path
 ) -> None:

@@ -16,6 +16,7 @@ def test_the_database_s_own_tables_are_those_of_the_service(engine: Engine) -> N
         assert {table.name for table in tables_of(connection)} == set(Base.metadata.tables)
 
 
+@pytest.mark.slow
 def test_rows_of_every_table_are_read_back_unchanged(engine: Engine) -> None:
     with engine.begin() as connection:
         fill(connection)

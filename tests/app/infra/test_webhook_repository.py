@@ -82,6 +82,7 @@ def test_what_is_over_is_removed_after_some_days(session_factory: SessionFactory
         assert session.query(WebhookDeliveryRow).count() == 0
 
 
+@pytest.mark.slow
 def test_a_webhook_that_is_deleted_at_the_same_moment_undoes_nothing(
     session_factory: SessionFactory, now: datetime, webhook_id: str
 ) -> None:

@@ -109,6 +109,7 @@ def test_the_polling_ends_with_the_last_follower(api: Api) -> None:
     asyncio.run(come_and_go())
 
 
+@pytest.mark.slow
 def test_a_follower_gets_the_events_of_its_job_alone(on_each_database: Api) -> None:
     api = on_each_database
     mine, others = api.start_job(), api.start_job()

@@ -65,6 +65,7 @@ def test_the_exported_adapter_is_the_same_file_each_time(api: Api) -> None:
         assert archive.read("adapter.safetensors") == b"tensors"
 
 
+@pytest.mark.slow
 def test_lost_files_are_the_service_s_fault(api: Api) -> None:
     model_id = api.publish()
     api.context.store.delete_prefix(f"models/{model_id}")

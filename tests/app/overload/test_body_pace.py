@@ -77,6 +77,7 @@ def test_after_the_body_the_service_listens_without_a_limit() -> None:
     assert [message["type"] for message in seen] == ["http.request", "http.disconnect"]
 
 
+@pytest.mark.slow
 def test_the_time_that_the_service_works_itself_does_not_count() -> None:
     async def receive() -> Message:
         return {"type": "http.request", "body": b"x", "more_body": True}

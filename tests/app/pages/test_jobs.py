@@ -106,6 +106,7 @@ def test_a_job_is_cancelled_by_a_form_and_started_again_by_another(api: Api) -> 
         assert again[name] == first[name]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["cancel", "again", "delete"])
 def test_a_form_of_another_site_is_refused(api: Api, form: str) -> None:
     job_id = api.start_job()

@@ -164,6 +164,7 @@ def test_a_model_is_deleted_by_a_form(api: Api) -> None:
     assert api.client.get(f"/models/{model_id}").status_code == 410
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("form", ["name", "false-rejects", "pin", "aliases", "aliases/delete", "delete"])
 def test_a_form_of_another_site_is_refused(api: Api, form: str) -> None:
     model_id = api.publish(metrics=METRICS)
@@ -206,6 +207,7 @@ def test_the_role_without_torch_shows_a_model(make_api: MakeApi) -> None:
     assert "About 80 of 100" in page(api, f"/models/{api.publish(metrics=METRICS)}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "fields"),
     [

@@ -30,6 +30,7 @@ def test_the_walk_finds_forms() -> None:
     assert "/sign-in" in form_routes()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("path", form_routes())
 def test_a_form_without_the_pages_value_is_refused(api: Api, browser: Browser, path: str) -> None:
     browser.open("/")

@@ -34,6 +34,7 @@ def test_the_model_is_named_by_alias_or_by_a_form_field(api: Api) -> None:
     assert by_path.json()["model"]["id"] == model_id
 
 
+@pytest.mark.slow
 def test_an_adapter_is_read_once(api: Api) -> None:
     model_id = api.publish()
     for _ in range(3):

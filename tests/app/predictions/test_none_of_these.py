@@ -140,6 +140,7 @@ def test_a_negative_class_has_a_probability(api: Api) -> None:
     assert sum(negative["probabilities"].values()) == pytest.approx(1, abs=1e-4)
 
 
+@pytest.mark.slow
 def test_an_adapter_of_the_first_version_answers_with_nulls(api: Api) -> None:
     recipe = FinetuneRecipe.from_json({"iterations": 1, "num_views": 1, "rank": 2})
     finetune = Finetune(load_backbone("mini", device="cpu"), SUPPORT_SET, recipe, 1)

@@ -99,6 +99,7 @@ def test_a_part_without_a_file_name_is_a_text() -> None:
     assert read_disposition(b'form-data; name="star"') == Disposition("star", None)
 
 
+@pytest.mark.slow
 @given(st.binary(max_size=60))
 def test_any_bytes_give_a_name_or_the_error(header: bytes) -> None:
     for whole in (header, b'form-data; name="' + header + b'"'):

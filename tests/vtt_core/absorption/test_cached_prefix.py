@@ -9,6 +9,7 @@ from vtt_core.absorption.prompt import absorb, make_absorption_prompt
 from vtt_core.backbones.backbone import Backbone
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["clip", "pe-core"])
 @pytest.mark.parametrize("template", ["a photo of a {}.", "{}", "a {} seen from above in the early morning."])
 def test_it_absorbs_what_the_whole_prompt_absorbs(in_float64: Callable[[Backbone], Backbone], kind: str, template: str) -> None:

@@ -88,6 +88,7 @@ def test_a_checkpoint_of_another_run_is_refused(tiny_backbone: Backbone, four_sh
         Adaptation(tiny_backbone, four_shot, recipe, 0, checkpoint[:-3])
 
 
+@pytest.mark.slow
 def test_reports_count_through_validation_and_fine_tuning(tiny_backbone: Backbone, four_shot: SupportSet) -> None:
     reports = list(Adaptation(tiny_backbone, four_shot, METHODS["vtt"], 0).steps())
     assert [report.step for report in reports] == list(range(1, 9))
@@ -104,6 +105,7 @@ def test_frozen_takes_no_step_and_changes_nothing_of_the_tower(tiny_backbone: Ba
     assert adapted.metrics["choice"]["tower"] == "frozen"
 
 
+@pytest.mark.slow
 def test_an_interim_model_is_the_frozen_one_before_the_first_step(tiny_backbone: Backbone, four_shot: SupportSet) -> None:
     frozen = run(tiny_backbone, four_shot, METHODS["frozen"])
     for name in ("vtt", "released", "auto"):
@@ -126,6 +128,7 @@ def test_nothing_is_interim_where_nothing_is_fine_tuned(
     assert Adaptation(tiny_backbone, make_support_set(way=3, shot=1), METHODS["auto"], 0).interim() is None
 
 
+@pytest.mark.slow
 def test_auto_publishes_what_explains_the_left_out_images_better(tiny_backbone: Backbone, four_shot: SupportSet) -> None:
     adaptation = Adaptation(tiny_backbone, four_shot, METHODS["auto"], 0)
     list(adaptation.steps())
@@ -162,6 +165,7 @@ def test_images_of_one_group_are_never_told_by_their_twins(
     assert metrics["groups"]["count"] == 3
 
 
+@pytest.mark.slow
 def test_metrics_add_up(tiny_backbone: Backbone, four_shot: SupportSet) -> None:
     metrics = run(tiny_backbone, four_shot, METHODS["vtt"]).metrics
     expected, confusion = metrics["expected_accuracy"], metrics["confusion"]

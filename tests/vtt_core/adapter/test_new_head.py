@@ -81,6 +81,7 @@ def test_a_fine_tuned_tower_stays_and_tells_the_new_class_too(
     )
 
 
+@pytest.mark.slow
 def test_nothing_is_claimed_of_a_class_that_the_tower_has_not_seen(
     tiny_backbone: Backbone, whole: SupportSet, before: SupportSet
 ) -> None:
@@ -133,6 +134,7 @@ def test_classes_that_were_added_one_after_another_are_all_named(tiny_backbone: 
     assert twice.adapter.manifest.head.added_labels == whole.labels[2:]
 
 
+@pytest.mark.slow
 def test_a_negative_class_stays_one(tiny_backbone: Backbone, whole: SupportSet) -> None:
     def with_negatives(num_classes: int) -> SupportSet:
         return SupportSet(whole.classes[:num_classes], negatives=whole.classes[3].images)

@@ -132,6 +132,7 @@ class TestOtherKinds:
             config = {key: value for key, value in read_config(kind).items() if key not in ("mean", "std")}
             monkeypatch.setitem(open_clip.factory._MODEL_CONFIGS, name, config)
 
+    @pytest.mark.slow
     @pytest.mark.parametrize("name", ["ViT-B-16-SigLIP2", "PE-Core-B-16"])
     def test_random_weights_read_with_the_bundled_tokenizer(self, name: str) -> None:
         backbone = load_backbone(f"{name}/random")

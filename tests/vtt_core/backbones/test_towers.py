@@ -142,6 +142,7 @@ class TestEveryKindOfTextTower:
         assert not torch.allclose(changed[:, 1], prompted[:, 1])
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("model_class", [open_clip.CLIP, open_clip.CustomTextCLIP])
 @pytest.mark.parametrize("changes", [{"pool_type": "eos", "eos_id": 49407}, {"no_causal_mask": True}, {"proj_type": "none"}])
 def test_other_ends_directions_and_projections_are_open_clips_own(

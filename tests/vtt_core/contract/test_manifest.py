@@ -143,6 +143,7 @@ JSON_VALUES = st.recursive(
 )
 
 
+@pytest.mark.slow
 @settings(deadline=None, derandomize=True, max_examples=200)
 @given(name=st.sampled_from(FIELDS), value=JSON_VALUES)
 def test_any_json_in_any_field_is_either_read_or_refused(name: str, value: object) -> None:

@@ -6,6 +6,7 @@ from vtt_core.fusion.network import FusionForm, FusionNetwork
 from vtt_core.fusion.scan import selective_scan
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("dtype", "tolerance"), [(torch.float64, 1e-11), (torch.float32, 1e-5)])
 @pytest.mark.parametrize(
     ("num_steps", "convolution_width", "form"),

@@ -44,6 +44,7 @@ def direction_step_by_step(block: Mamba, tokens_SD: Tensor) -> Tensor:
 
 
 class TestBlock:
+    @pytest.mark.slow
     @pytest.mark.parametrize("direction", range(4))
     def test_each_direction_equals_a_step_by_step_computation(self, block: Mamba, direction: int) -> None:
         tokens_BSD, order = torch.randn(2, 9, WIDTH, dtype=torch.float64), grid_orders(9)[direction]

@@ -148,6 +148,7 @@ def test_held_out_scores_are_those_of_a_classifier_without_the_image() -> None:
     torch.testing.assert_close(scores.scores_ANC[0, fold.held_out], expected)
 
 
+@pytest.mark.slow
 def test_labels_that_mean_nothing_are_held_out_at_chance() -> None:
     right = []
     for seed in range(40):

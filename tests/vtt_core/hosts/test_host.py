@@ -33,6 +33,7 @@ class TestEveryHost:
         assert all(gradient.abs().sum() > 0 for gradient in gradients.fusion_absorption)
         assert all(parameter.grad is None for parameter in data.backbone.clip.parameters())
 
+    @pytest.mark.slow
     def test_gradients_are_those_of_finite_differences(
         self, make_setting: Callable[..., Setting], batch_of: Callable[[TrainingData, Host], Batch], name: str
     ) -> None:

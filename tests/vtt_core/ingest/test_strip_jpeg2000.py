@@ -34,6 +34,7 @@ def test_every_mode_and_coding_keeps_its_pixels(mode: str, options: dict[str, ob
     assert pixels(clean) == pixels(sent)
 
 
+@pytest.mark.slow
 @FUZZ
 @given(mutated(planted.jpeg2000(), encode(noise(), "JPEG2000", no_jp2=True)))
 def test_a_changed_file_is_stripped_or_refused(sent: bytes) -> None:

@@ -78,6 +78,7 @@ def test_damage_is_named_whatever_the_method(method: int, harm: str) -> None:
         contents.files[0].read()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [BZIP2, LZMA, XZ])
 def test_the_size_of_an_image_bounds_what_is_unpacked(method: int) -> None:
     content = CONTENT * 4
@@ -130,6 +131,7 @@ def test_a_real_bomb_that_lies_about_its_size_takes_little_memory(method: int, s
     assert int(grown_mib) < 100
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", [BZIP2, LZMA, XZ])
 def test_a_ratio_that_the_record_tells_is_refused_before_unpacking(method: int) -> None:
     content = bytes(8 * MIB)

@@ -21,6 +21,7 @@ def found(examined: Examined) -> list[Finding]:
     return [finding for finding in report_on(examined, "mini").findings if finding.kind.startswith("shortcut")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ALIKE)
 def test_a_fact_that_is_different_in_one_of_two_classes_is_a_problem(kind: str) -> None:
     examined = change(examined_set([8, 8]), range(8), **ALIKE[kind])

@@ -30,6 +30,7 @@ def test_the_bundled_merges_are_those_of_open_clip() -> None:
     assert lzma.decompress(packed).decode().split("\n") == open_clip_merges()
 
 
+@pytest.mark.slow
 @settings(max_examples=300, deadline=None)
 @given(WORDS)
 def test_the_number_of_tokens_is_that_of_the_tokenizer(words: list[str]) -> None:

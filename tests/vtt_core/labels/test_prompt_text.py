@@ -75,6 +75,7 @@ def test_changes_that_the_tokenizer_undoes_change_no_word(label: str) -> None:
         assert (clip_words(label) == clip_words(other)) == (TOKENIZER.encode(label) == TOKENIZER.encode(other))
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(LABELS)
 @pytest.mark.parametrize("cleaning", CLEANINGS)

@@ -58,6 +58,7 @@ def test_absorption_stops_in_the_middle_of_this_case(undisturbed: Finetune) -> N
 
 
 class TestResume:
+    @pytest.mark.slow
     @pytest.mark.parametrize("step", range(STEPS + 1))
     def test_going_on_from_any_step_ends_with_the_same_adapter_bytes(
         self, begin: Begin, checkpoints: list[bytes], undisturbed: Finetune, step: int

@@ -178,6 +178,7 @@ class TestSeed:
         assert torch.equal(torch.rand(3), expected)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["clip-lora", "clip-lora+vtt"])
 def test_two_classes_of_one_image_are_learnt_completely(
     tiny_backbone: Backbone,

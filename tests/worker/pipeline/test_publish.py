@@ -34,6 +34,7 @@ def call_publish(context: WorkerContext, adaptation: Adaptation, spec: JobSpec, 
     return publish(context, adaptation, spec, lease, OutageRetry(5, heartbeat.check))
 
 
+@pytest.mark.slow
 def test_a_published_adapter_can_be_loaded_and_has_its_row(
     context: WorkerContext, adaptation: Adaptation, support_set: SupportSet, spec: JobSpec, lease: Lease, heartbeat: Heartbeat
 ) -> None:
@@ -48,6 +49,7 @@ def test_a_published_adapter_can_be_loaded_and_has_its_row(
     assert model.metrics
 
 
+@pytest.mark.slow
 def test_a_lease_lost_while_verifying_leaves_neither_row_nor_files(
     context: WorkerContext,
     adaptation: Adaptation,

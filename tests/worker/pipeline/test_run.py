@@ -32,6 +32,7 @@ def test_checkpoints_are_stored_every_few_steps_but_not_after_the_last(
     assert open_adaptation(spec, backbones.get("mini"), support_set, context.store).step == 2
 
 
+@pytest.mark.slow
 def test_a_stop_keeps_a_checkpoint_of_the_step_it_came_at(
     context: WorkerContext,
     spec: JobSpec,

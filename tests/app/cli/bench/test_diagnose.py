@@ -157,6 +157,7 @@ class TestAttention:
         assert "moved" in result.stdout
         assert is_png(tmp_path / "maps.png")
 
+    @pytest.mark.slow
     def test_without_a_usable_image_nothing_is_drawn(self, bad_image: Path, adapter: Path, tmp_path: Path) -> None:
         out = tmp_path / "maps.png"
         result = diagnose("attention", str(bad_image), "--adapter", str(adapter), "--out", str(out))

@@ -26,6 +26,7 @@ def write_run(folder: Path, real: tuple[float, ...], *, has_key: bool = True) ->
     return str(folder)
 
 
+@pytest.mark.slow
 def test_results_are_compared_alone_and_together(tmp_path: Path) -> None:
     maps, leaves = write_run(tmp_path / "maps", (0.75, 0.85)), write_run(tmp_path / "plants", (0.6, 0.8))
     plot = tmp_path / "plots" / "expected.png"

@@ -85,6 +85,7 @@ def test_missing_data_and_weights_are_all_named_with_where_to_get_them(tmp_path:
     assert "reproduce.missing" in result.stderr
 
 
+@pytest.mark.slow
 def test_a_data_set_without_all_its_classes_is_missing_but_for_a_dry_run(
     plan: Plan, capsys: pytest.CaptureFixture[str]
 ) -> None:

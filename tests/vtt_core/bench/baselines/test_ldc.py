@@ -41,6 +41,7 @@ def test_the_loss_of_a_case_worked_by_hand() -> None:
     assert float(ldc_loss(logits, zero_shot_BC, torch.tensor([0]))) == pytest.approx(3 * log(2) + 2 + 1)
 
 
+@pytest.mark.slow
 def test_training_lowers_the_loss_and_ends_in_evaluation(make_training_data: Callable[..., FewShotTask]) -> None:
     ldc, losses_N = train_ldc(make_training_data(way=3, shot=5), seed=0)
     assert losses_N.shape == (100,)

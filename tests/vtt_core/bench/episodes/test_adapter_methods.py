@@ -170,6 +170,7 @@ def test_without_held_out_images_there_are_no_sets(
     assert prediction.probabilities_QC is not None
 
 
+@pytest.mark.slow
 def test_auto_runs(episodes: list[EpisodeImages]) -> None:
     changes = {"iterations": 2, "validation_iterations": 2, "batch_size": 4, "rank": 4}
     [prediction] = make_adapter_method(recipe_of("auto", changes=changes), 1).predict(episodes[:1])

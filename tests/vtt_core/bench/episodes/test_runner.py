@@ -84,6 +84,7 @@ def test_any_part_of_the_episodes_can_be_computed_anywhere(make_benchmark: Calla
     assert run(make_benchmark(), numbers=[3]) + run(make_benchmark(), numbers=[1]) == lines[9:] + lines[3:6]
 
 
+@pytest.mark.slow
 def test_episodes_handed_over_together_share_the_time(make_benchmark: Callable[..., Benchmark]) -> None:
     lines, together = run(make_benchmark()), run(make_benchmark(), together=3)
     assert {line.seconds for line in together} == {1 / 3, 1.0}

@@ -85,6 +85,7 @@ def test_it_equals_the_plain_path_without_dropout(make_setting: Callable[..., Se
     assert_same(FastGradients(data, state.host, state.fusion, recipe)(batch), plain, 1e-9)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("num_threads", [1, 2])
 def test_after_the_switch_off_there_is_one_loss(make_setting: Callable[..., Setting], num_threads: int) -> None:
     data, state, recipe, batch = make_setting()
