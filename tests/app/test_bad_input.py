@@ -190,6 +190,7 @@ def test_a_job_on_an_empty_class_is_refused_by_its_name_until_it_is_left_out(api
     assert api.client.post("/v1/jobs", json={"support_set_id": support_set_id}).status_code == 202
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("fields", "code", "mention"),
     [

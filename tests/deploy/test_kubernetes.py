@@ -74,6 +74,7 @@ def test_kustomize_renders_it_all_with_the_front_proxys_own_file() -> None:
     assert all(":" in image.rsplit("/", 1)[-1] for image in images)
 
 
+@pytest.mark.slow
 def test_every_setting_exists() -> None:
     names = set(of_kind("ConfigMap")["settings"]["data"]) | set(of_kind("Secret")["secrets"]["stringData"])
     for name in OURS:
@@ -101,6 +102,7 @@ def test_a_pod_runs_hardened(name: str) -> None:
     assert name in of_kind("PodDisruptionBudget")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["api-control", "api-predict"])
 def test_an_api_is_probed_and_grows_with_its_load(name: str) -> None:
     assert container(name)["livenessProbe"]["httpGet"]["path"] == "/livez"

@@ -32,6 +32,7 @@ def parts_alone(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.mark.slow
 def test_features_fusion_absorption_and_projection_are_reproduced(parts_alone: Path) -> None:
     errors = dict(replay(parts_alone))
     assert len(errors) > 40

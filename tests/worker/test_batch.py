@@ -80,6 +80,7 @@ def test_a_batch_is_predicted_a_chunk_a_message_and_its_images_go(
     assert (results[4]["code"], results[5]) == ("image.not_an_image", REFUSAL)
 
 
+@pytest.mark.slow
 def test_a_batch_says_what_the_engine_of_predict_says(context: WorkerContext, batch_id: str, model_id: str) -> None:
     run_batch_chunk(context, batch_id)
     with context.session_factory() as session:

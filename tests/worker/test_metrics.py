@@ -81,6 +81,7 @@ def test_a_message_about_nothing_is_no_attempt(context: WorkerContext) -> None:
     assert attempts(context) == {}
 
 
+@pytest.mark.slow
 def test_prometheus_is_answered_on_the_port() -> None:
     with socket.create_server(("127.0.0.1", 0)) as free:
         port = free.getsockname()[1]

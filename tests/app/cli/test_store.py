@@ -51,6 +51,7 @@ def test_a_dry_run_comes_first_and_a_second_run_changes_nothing(store: ObjectSto
     assert json.loads(CliRunner().invoke(cli, ["store", "strip-metadata", "--json"]).stdout)["changed"] == 0
 
 
+@pytest.mark.slow
 def test_what_cannot_be_cleaned_is_named(store: ObjectStore) -> None:
     result = CliRunner().invoke(cli, ["store", "strip-metadata"])
     assert result.exit_code == 1

@@ -11,7 +11,7 @@ from app.domain.errors import BlobMissingError, DiskFullError, StoreUnavailableE
 from app.infra.object_store import ObjectStore
 
 
-@pytest.fixture(params=["file", pytest.param("s3", marks=pytest.mark.services)])
+@pytest.fixture(params=["file", pytest.param("s3", marks=[pytest.mark.services, pytest.mark.slow])])
 def store_url(request: pytest.FixtureRequest, tmp_path: Path) -> str:
     return str(request.getfixturevalue("s3_url")) if request.param == "s3" else f"file://{tmp_path}/blobs [1]*"
 
@@ -145,6 +145,7 @@ def test_a_missing_bucket_is_no_missing_blob(s3_url: str) -> None:
             call()
 
 
+@pytest.mark.slow
 @pytest.mark.services
 def test_an_s3_without_keys_is_named(s3_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"):

@@ -144,6 +144,7 @@ def test_a_share_that_was_set_elsewhere_can_be_seen_and_kept(api: Api) -> None:
     assert '<option value="0.033" selected>1 of 30 refused</option>' in page(api, f"/models/{model_id}")
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("form", "fields"),
     [("name", {"name": "a" * 201}), ("false-rejects", {"false_rejects": "none"}), ("aliases", {"alias": "a_b"})],

@@ -77,6 +77,7 @@ def test_a_thumbnail_is_kept_and_goes_with_its_image(api: Api) -> None:
     assert api.client.get(f"{path}/thumbnail?side=64").status_code == 404
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("tail", ["", "/classes?label=cat"])
 def test_thumbnails_go_with_their_set_and_their_class(api: Api, tail: str) -> None:
     path = upload_one(api, encode_image(7))

@@ -63,6 +63,7 @@ def test_the_begin_of_a_long_error_is_told(receiver: Receiver) -> None:
     assert len(failure.value.reason) < 300
 
 
+@pytest.mark.slow
 def test_an_answer_that_drips_is_cut_off(receiver: Receiver) -> None:
     receiver.byte_pause_seconds = 0.15  # each read is well within the time limit, all of them are not
     started = time.monotonic()

@@ -76,6 +76,7 @@ def test_stopped_at_any_step_it_ends_with_the_same_bytes(tiny_backbone: Backbone
         assert resumed.metrics == expected.metrics
 
 
+@pytest.mark.slow
 def test_a_checkpoint_of_another_run_is_refused(tiny_backbone: Backbone, four_shot: SupportSet) -> None:
     recipe = METHODS["vtt"]
     begun = Adaptation(tiny_backbone, four_shot, recipe, 0)

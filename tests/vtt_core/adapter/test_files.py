@@ -139,6 +139,7 @@ class TestDamagedFiles:
         with pytest.raises(AdapterFormatError):
             adapter_from_files(adapter_files | {TENSORS_FILE: whole[: data.draw(st.integers(0, len(whole) - 1))]})
 
+    @pytest.mark.slow
     @settings(deadline=None, derandomize=True, max_examples=300)
     @given(data=st.data())
     def test_a_changed_byte_of_the_manifest_is_read_or_refused_and_nothing_else(

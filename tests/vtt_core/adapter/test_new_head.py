@@ -49,6 +49,7 @@ def accuracy(backbone: Backbone, adapter: Adapter, support_set: SupportSet) -> f
     return float((classify(backbone, adapter, images).argmax(dim=-1) == labels).double().mean())
 
 
+@pytest.mark.slow
 def test_a_frozen_model_with_one_more_class_is_what_a_frozen_job_gives(
     tiny_backbone: Backbone, whole: SupportSet, before: SupportSet
 ) -> None:

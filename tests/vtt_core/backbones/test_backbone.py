@@ -29,6 +29,7 @@ class TestBackbone:
         assert tiny_backbone.device == torch.device("cpu")
         assert tiny_backbone.dtype == torch.float32
 
+    @pytest.mark.slow
     def test_the_same_weights_have_the_same_hash(self, make_backbone: Callable[..., Backbone], tiny_backbone: Backbone) -> None:
         assert make_backbone(seed=0).weight_sha256 == tiny_backbone.weight_sha256
         assert make_backbone(seed=1).weight_sha256 != tiny_backbone.weight_sha256

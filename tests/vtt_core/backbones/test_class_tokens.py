@@ -22,6 +22,7 @@ def test_tokens_are_those_of_the_tokenizer() -> None:
     assert torch.equal(tokens_CT, tokenize(["a photo of a star.", "a photo of a sea lake."]))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("first", "second"), [("Star", "star"), ("ｓｔａｒ", "star"), ("child’s", "child's"), ("b&amp;w", "b&w")]
 )

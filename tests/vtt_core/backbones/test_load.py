@@ -78,6 +78,7 @@ class TestLocalFile:
 
 @pytest.mark.usefixtures("tiny_known_model")
 class TestRandomWeights:
+    @pytest.mark.slow
     def test_they_are_the_same_each_time(self) -> None:
         assert load_backbone(f"{NAME}/random").weight_sha256 == load_backbone(f"{NAME}/random").weight_sha256
 

@@ -32,6 +32,7 @@ def dropout_of(backbone: Backbone, num_images: int, seed: int) -> Dropout | None
     return draw_dropout(0.25, shape, torch.Generator().manual_seed(seed))
 
 
+@pytest.mark.slow
 def test_class_tokens_are_those_of_the_tower(backbone: Backbone, images: torch.Tensor) -> None:
     lora, dropout, tower = draw_lora(backbone, 4), dropout_of(backbone, 5, 0), backbone.vision_tower
     class_BLW, _ = VisionPass(tower).forward(images, lora, dropout)

@@ -68,6 +68,7 @@ class TestInitialValues:
         assert steps_D.min() >= MIN_STEP * (1 - 1e-4)
         assert steps_D.max() <= MAX_STEP * (1 + 1e-4)
 
+    @pytest.mark.slow
     def test_step_sizes_are_log_uniform(self) -> None:
         torch.manual_seed(0)
         steps_D = functional.softplus(Mamba(4096, 2, 3, 4).dt_proj.bias.double())

@@ -18,6 +18,7 @@ STARTS_FROM_CLIP = ("clip-lora", "clip-lora-text", "clip-lora-both")
 
 @pytest.mark.parametrize("name", HOSTS)
 class TestEveryHost:
+    @pytest.mark.slow
     def test_both_losses_reach_every_tensor_and_nothing_frozen(
         self, make_setting: Callable[..., Setting], batch_of: Callable[[TrainingData, Host], Batch], name: str
     ) -> None:

@@ -43,6 +43,7 @@ def test_an_unknown_structure_is_refused(broken: bytes) -> None:
         strip_avif(broken)
 
 
+@pytest.mark.slow
 @FUZZ
 @given(mutated(planted.avif(6)))
 def test_a_changed_file_is_stripped_or_refused(sent: bytes) -> None:

@@ -17,6 +17,7 @@ def test_a_clean_set_has_no_finding() -> None:
     assert report.held_out == Measured(1.0, wilson_half_width(18, 18), 18)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(3))
 def test_a_label_that_was_swapped_is_doubted_and_no_other_is(seed: int) -> None:
     examined = change(examined_set([16, 16, 16], spread=0.3, seed=10 * seed), [4], label=2)

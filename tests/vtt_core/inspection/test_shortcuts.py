@@ -30,6 +30,7 @@ def test_a_fact_that_is_different_in_one_of_two_classes_is_a_problem(kind: str) 
     assert "100 % of the images; chance is 50 %" in finding.sentence
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ALIKE)
 def test_the_same_fact_in_images_of_both_classes_is_no_shortcut(kind: str) -> None:
     assert found(change(examined_set([8, 8]), [0, 2, 4, 9, 11, 13], **ALIKE[kind])) == []

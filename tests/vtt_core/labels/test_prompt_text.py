@@ -68,6 +68,7 @@ def test_two_prompts_have_the_same_words_exactly_if_they_have_the_same_tokens(fi
     assert same_words == (ids(first) == ids(second))
 
 
+@pytest.mark.slow
 @settings(max_examples=200, deadline=None)
 @given(LABELS)
 def test_changes_that_the_tokenizer_undoes_change_no_word(label: str) -> None:

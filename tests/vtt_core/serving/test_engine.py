@@ -124,6 +124,7 @@ class TestAnswers:
 
 
 class TestMixedBatch:
+    @pytest.mark.slow
     @pytest.mark.parametrize("precision", ["float32", "float16"])
     def test_it_equals_merged_inference_one_image_at_a_time(
         self, tiny_backbone: Backbone, several: dict[str, Files], pixels: list[torch.Tensor], precision: str

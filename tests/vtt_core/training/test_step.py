@@ -72,6 +72,7 @@ def _projected(g_comb: Tensor, g_ce: Tensor) -> tuple[Tensor, float]:
 
 
 class TestGradients:
+    @pytest.mark.slow
     @pytest.mark.parametrize("has_conflict", [False, True])
     def test_lora_gets_the_projected_and_fusion_the_plain_gradient_of_the_combined_loss(
         self, data: TrainingData, state: TrainingState, recipe: FinetuneRecipe, has_conflict: bool

@@ -164,6 +164,7 @@ class TestAttention:
         assert isinstance(result.exception, InputError)
         assert not out.exists()
 
+    @pytest.mark.slow
     def test_a_layer_that_is_not_there_is_refused(self, folder: Path, adapter: Path, tmp_path: Path) -> None:
         image, out = str(folder / "rings" / "000.png"), str(tmp_path / "maps.png")
         result = diagnose("attention", image, "--adapter", str(adapter), "--out", out, "--layer", "13")

@@ -37,6 +37,7 @@ def test_gains_become_a_picture(tmp_path: Path) -> None:
     assert num_colours(tmp_path / "plots" / "lost-layers.png") > 10
 
 
+@pytest.mark.slow
 def test_maps_become_a_picture_with_a_row_for_each_image(tmp_path: Path) -> None:
     row = AttentionRow(Image.new("RGB", (32, 32), (200, 40, 40)), torch.rand(4, 4), torch.rand(4, 4))
     for rows, file in (([row], tmp_path / "one.png"), ([row, row], tmp_path / "maps" / "two")):

@@ -79,6 +79,7 @@ def test_results_in_the_log_are_not_computed_again(make_benchmark: Callable[...,
     assert run(make_benchmark(), log) == []
 
 
+@pytest.mark.slow
 def test_any_part_of_the_episodes_can_be_computed_anywhere(make_benchmark: Callable[..., Benchmark]) -> None:
     lines = run(make_benchmark())
     assert run(make_benchmark(), numbers=[3]) + run(make_benchmark(), numbers=[1]) == lines[9:] + lines[3:6]

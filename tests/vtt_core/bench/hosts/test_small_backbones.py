@@ -18,6 +18,7 @@ def test_a_seed_decides_the_weights_and_nothing_else(kind: str) -> None:
     assert config_file(kind).is_file()
 
 
+@pytest.mark.slow
 def test_the_kinds_differ_in_their_towers() -> None:
     clip, siglip2, pe_core = (small_backbone(kind) for kind in KINDS)
     assert isinstance(clip.vision_tower, ClipVisionTower)

@@ -16,6 +16,7 @@ def turned(features: torch.Tensor) -> torch.Tensor:
     return torch.nn.functional.pad(features, (0, 6 - features.shape[1])) @ rotation + 5
 
 
+@pytest.mark.slow
 def test_main_directions_keep_what_varies_and_even_out_how_much() -> None:
     varied = torch.randn(4000, 2, generator=torch.Generator().manual_seed(0)) * torch.tensor([9.0, 1.0])
     directions = main_directions(turned(varied), 2, len(varied))

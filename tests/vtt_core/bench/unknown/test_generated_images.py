@@ -8,6 +8,7 @@ from vtt_core.bench.unknown.generated_images import KINDS, generated_images
 from vtt_core.heads.generated_images import PAINTERS, generated_image, images_to_teach
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", KINDS)
 def test_an_image_depends_on_its_kind_and_number_alone(kind: str) -> None:
     again = [image.read() for image in generated_images(kind, 6)]
