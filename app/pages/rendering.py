@@ -16,7 +16,7 @@ from app.pages.assets import asset_url
 from app.pages.measured import ends, verdict
 from app.pages.texts import plain_text, script_texts, text
 from app.pages.visits import visit_of
-from app.pages.words import ago, duration, file_size, half_width, percent
+from app.pages.words import ago, breakable, duration, file_size, half_width, percent
 
 POLICY = (
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self'; form-action 'self'; "
@@ -75,7 +75,9 @@ def environment() -> Environment:
         verdict=verdict,
         ends=ends,
     )
-    made.filters.update(ago=ago, duration=duration, file_size=file_size, percent=percent, half_width=half_width)
+    made.filters.update(
+        ago=ago, breakable=breakable, duration=duration, file_size=file_size, percent=percent, half_width=half_width
+    )
     return made
 
 

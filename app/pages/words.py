@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from datetime import datetime
+
+from markupsafe import Markup
 
 from app.pages.texts import text
 
 STEPS = ((86400.0, "days"), (3600.0, "hours"), (60.0, "minutes"))
 """Seconds in each unit, and the key of its text."""
+WORD_ENDS = re.compile(r"(?<=[a-z])(?=[A-Z])|(?<=[_/-])(?=.)")
+"""Where a name that has no spaces may be broken."""
 
 
 def duration(seconds: float) -> str:
@@ -40,3 +45,8 @@ def file_size(num_bytes: int) -> str:
         if num_bytes >= factor:
             return f"{num_bytes / factor:.1f}\N{NO-BREAK SPACE}{unit}"
     return f"{num_bytes}\N{NO-BREAK SPACE}B"
+
+
+def breakable(name: str) -> Markup:
+    """Return a name as HTML that may go on in a new line between its words, as in `Permanent|Crop` and `leaf_|blight`."""
+    return Markup("<wbr>").join(WORD_ENDS.split(name))

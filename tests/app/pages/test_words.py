@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from app.pages.words import ago, duration, file_size, half_width, percent
+from app.pages.words import ago, breakable, duration, file_size, half_width, percent
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -26,3 +26,18 @@ def test_shares_and_sizes() -> None:
     assert percent(0.854) == "85\u00a0%"
     assert half_width(0.061) == "±\u00a06"
     assert [file_size(n) for n in (12, 1200, 3_400_000)] == ["12\u00a0B", "1.2\u00a0kB", "3.4\u00a0MB"]
+
+
+@pytest.mark.parametrize(
+    ("name", "shown"),
+    [
+        ("PermanentCrop", "Permanent<wbr>Crop"),
+        ("T_LB_03", "T_<wbr>LB_<wbr>03"),
+        ("leaf-blight", "leaf-<wbr>blight"),
+        ("tomato leaf", "tomato leaf"),
+        ("<b>Bold</b>_", "&lt;b&gt;Bold&lt;/<wbr>b&gt;_"),
+        ("", ""),
+    ],
+)
+def test_a_long_name_breaks_between_its_words(name: str, shown: str) -> None:
+    assert breakable(name) == shown
