@@ -80,6 +80,8 @@ def _model_links(model_id: str) -> dict[str, Link]:
         "create_batch": Link(f"post {_MODEL}/predictions", where),
         "export_adapter": Link(f"get {_MODEL}/exports/adapter", where),
         "export_report": Link(f"get {_MODEL}/exports/report", where),
+        "list_exports": Link(f"get {_MODEL}/exports", where),
+        "create_export": Link(f"post {_MODEL}/exports/{{kind}}", {**where, "kind": "onnx"}),
         "change_model": Link(f"patch {_MODEL}", where),
         "pin_model": Link(f"put {_MODEL}/pin", where),
         "unpin_model": Link(f"delete {_MODEL}/pin", where),

@@ -10,6 +10,7 @@ from starlette.routing import BaseRoute
 from app.backbones.endpoints import router as backbones
 from app.batches.endpoints import router as batches
 from app.evaluations.endpoints import router as evaluations
+from app.exports.endpoints import router as exports
 from app.health.endpoints import router as health
 from app.infra.settings import Role
 from app.inspections.endpoints import router as inspections
@@ -25,7 +26,7 @@ from app.support_sets.endpoints import router as support_sets
 from app.support_sets.image_endpoints import router as support_images
 from app.webhooks.endpoints import router as webhooks
 
-_CONTROL = (support_sets, support_images, jobs, models, model_classes, aliases, backbones, batches, webhooks, pages)
+_CONTROL = (support_sets, support_images, jobs, models, exports, model_classes, aliases, backbones, batches, webhooks, pages)
 _ROUTERS: dict[Role, tuple[APIRouter, ...]] = {
     Role.ALL: (*_CONTROL, inspections, predictions, attention, evaluations, health, api_pages),
     Role.CONTROL: (*_CONTROL, health, api_pages),

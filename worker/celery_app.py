@@ -20,7 +20,7 @@ import redis
 import structlog
 from celery import Celery, bootsteps, signals
 
-from app.domain.messages import BatchMessage, EpisodesMessage
+from app.domain.messages import BatchMessage, EpisodesMessage, ExportMessage
 from app.infra.outages import OUTAGES
 from app.infra.queue import QUEUE_NAME, VISIBILITY_TIMEOUT_SECONDS
 from app.infra.settings import load_settings
@@ -32,7 +32,7 @@ from worker.context import WorkerContext, open_context
 from worker.liveness import LivenessReporter
 from worker.queue_order import TurnsBeforeBenchmarks
 
-QUEUE_NAMES = (QUEUE_NAME, BatchMessage.queue_name, EpisodesMessage.queue_name)
+QUEUE_NAMES = (QUEUE_NAME, BatchMessage.queue_name, ExportMessage.queue_name, EpisodesMessage.queue_name)
 TICK_SECONDS = 2.0
 """Pause between two ticks of the consumer's loop."""
 START_PAUSE_SECONDS = 1.0
@@ -41,7 +41,7 @@ _log = structlog.get_logger(__name__)
 
 celery_app = Celery("vtt-worker", broker=load_settings().resolved_broker_url)
 celery_app.conf.update(
-    include=["worker.tasks.finetune", "worker.tasks.batches", "worker.tasks.episodes"],
+    include=["worker.tasks.finetune", "worker.tasks.batches", "worker.tasks.exports", "worker.tasks.episodes"],
     task_default_queue=QUEUE_NAME,
     task_queues={name: {"exchange": name, "routing_key": name} for name in QUEUE_NAMES},
     accept_content=["json"],
@@ -64,7 +64,7 @@ celery_app.conf.update(
         "unacked_restore_interval": 10,
         "unacked_restore_throttle": 1,
         "socket_keepalive": True,
-        # Jobs and batches take turns, and come before benchmarks.
+        # Jobs, batches and exports take turns, and come before benchmarks.
         "queue_order_strategy": f"{TurnsBeforeBenchmarks.__module__}:{TurnsBeforeBenchmarks.__name__}",
     },
 )

@@ -157,6 +157,13 @@ class BatchNotReadyError(ConflictError):
     title = "The batch has no result"
 
 
+class ExportNotReadyError(ConflictError):
+    """The export has no files yet, or never will."""
+
+    code = "export.not_ready"
+    title = "The export is not ready"
+
+
 class BatchEndedError(ConflictError):
     """The batch has ended, so it cannot be cancelled."""
 

@@ -1,6 +1,6 @@
 """Define the messages in the queue: they are hints, never the truth.
 
-Each kind has a queue of its own. Workers take turns between jobs and batches, and read benchmarks after both
+Each kind has a queue of its own. Workers take turns between jobs, batches and exports, and read benchmarks after them
 (`worker/queue_order.py`).
 """
 
@@ -39,6 +39,20 @@ class BatchMessage:
 
 
 @dataclass(frozen=True)
+class ExportMessage:
+    """Hint that an export may be waiting; its row decides."""
+
+    task_name: ClassVar[str] = "exports.run"
+    queue_name: ClassVar[str] = "exports"
+    export_id: str
+
+    @property
+    def work_id(self) -> str:
+        """What the message is about."""
+        return self.export_id
+
+
+@dataclass(frozen=True)
 class EpisodesMessage:
     """Hint that a chunk of a benchmark's episodes may be waiting; the files in the store decide."""
 
@@ -53,4 +67,4 @@ class EpisodesMessage:
         return f"{self.benchmark_id}/{self.chunk}"
 
 
-Message = FinetuneMessage | BatchMessage | EpisodesMessage
+Message = FinetuneMessage | BatchMessage | ExportMessage | EpisodesMessage

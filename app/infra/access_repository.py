@@ -20,6 +20,7 @@ from app.infra.tables import (
     BatchRow,
     EvaluationImageRow,
     EvaluationRow,
+    ExportRow,
     JobRow,
     ModelRow,
     SupportImageRow,
@@ -165,14 +166,15 @@ class UsageRepository:
         return self._count(_images_of_sets(func.count()))
 
     def size_bytes(self) -> int:
-        """Return the size of what is stored: support images, adapters, kept images of evaluations, and unfinished batches."""
+        """Return the size of what is stored: images of sets, evaluations and unfinished batches, adapters, and exports."""
         adapters = select(func.coalesce(func.sum(ModelRow.adapter_bytes), 0)).where(ModelRow.deleted_at.is_(None))
         evaluated = select(func.coalesce(func.sum(EvaluationImageRow.size_bytes), 0)).select_from(EvaluationImageRow)
         evaluated = evaluated.join(EvaluationRow, EvaluationImageRow.evaluation_id == EvaluationRow.id)
         open_batches = BatchRow.state.in_(OPEN_BATCH_STATES)
         batches = select(func.coalesce(func.sum(BatchRow.size_bytes), 0)).where(open_batches)
         support_images = _images_of_sets(func.coalesce(func.sum(SupportImageRow.size_bytes), 0))
-        return sum(map(self._count, (support_images, adapters, evaluated, batches)))
+        exports = select(func.coalesce(func.sum(ExportRow.size_bytes), 0))
+        return sum(map(self._count, (support_images, adapters, evaluated, batches, exports)))
 
     def _count(self, statement: Select[int]) -> int:
         return int(self._session.scalar(statement) or 0)

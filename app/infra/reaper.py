@@ -1,4 +1,4 @@
-"""Queue the jobs and batches of lost workers again, resend lost messages, and delete files and rows that nobody needs."""
+"""Queue the work of lost workers again, resend lost messages, and delete files and rows that nobody needs."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ from app.infra.benchmarks import clear_unwanted
 from app.infra.checkpoints import clear_ended_jobs
 from app.infra.clock import utc_now
 from app.infra.database import SessionFactory
+from app.infra.export_recovery import clear_exports, release_expired_exports, resend_vanished_exports
 from app.infra.job_repository import JobRepository
 from app.infra.object_store import ObjectStore
 from app.infra.outages import DATABASE_AWAY, OUTAGES
@@ -117,10 +118,12 @@ class Reaper(threading.Thread):
             if elapsed >= self._spares_until:
                 self.num_expired += len(release_expired(self._session_factory, self._queue, self._clock()))
                 release_expired_batches(self._session_factory, self._queue, self._clock())
+                release_expired_exports(self._session_factory, self._queue, self._clock())
             self._purge()
             after_seconds = self._settings.requeue_after_seconds
             self.num_resent += len(resend_vanished(self._session_factory, self._queue, self._clock(), after_seconds))
             resend_vanished_batches(self._session_factory, self._queue, self._clock(), after_seconds)
+            resend_vanished_exports(self._session_factory, self._queue, self._clock(), after_seconds)
         except DATABASE_AWAY:
             self._spares_until = elapsed + self._settings.lease_seconds
             raise
@@ -130,6 +133,8 @@ class Reaper(threading.Thread):
                 _log.info("cleared", job_id=job_id)
             for batch_id in clear_batches(self._session_factory, self._store, self._clock()):
                 _log.info("cleared", batch_id=batch_id)
+            for export_id in clear_exports(self._session_factory, self._store):
+                _log.info("cleared", export_id=export_id)
             for benchmark_id in clear_unwanted(self._store, self._clock()):
                 _log.info("cleared", benchmark_id=benchmark_id)
 

@@ -24,7 +24,7 @@ from app.infra.database import alembic_config, open_for_migration
 from app.infra.job_writes import add_state_event
 from app.infra.object_store import ObjectStore
 from app.infra.row_lines import decode_row, insert_of, tables_of
-from app.infra.tables import EvaluationImageRow, JobRow, ModelRow, SupportImageRow
+from app.infra.tables import EvaluationImageRow, ExportRow, JobRow, ModelRow, SupportImageRow
 
 ROWS_AT_ONCE = 500
 
@@ -110,7 +110,7 @@ def _put_all(path: Path, connection: Connection, store: ObjectStore, manifest: M
     for name, content in members_of(path):
         if name.startswith(BLOBS):
             store.put(name.removeprefix(BLOBS), content.read())
-        elif name in tables:
+        elif name in tables and tables[name].name != ExportRow.__tablename__:  # an export can be made again
             _insert(connection, tables[name], content, manifest)
 
 

@@ -314,6 +314,35 @@ class PredictionRow(TenantOwned, Base):
     created_at: Mapped[datetime] = mapped_column(index=True)
 
 
+class ExportRow(TenantOwned, Base):
+    """A model in a form that other programs read; its files are in the store under `blob_key`."""
+
+    __tablename__ = "exports"
+
+    id: Mapped[str] = mapped_column(String(40), primary_key=True)
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id"))
+    kind: Mapped[str] = mapped_column(String(20))
+    state: Mapped[str] = mapped_column(String(20), index=True)
+    attempt: Mapped[int] = mapped_column(default=0)
+    holder: Mapped[str | None] = mapped_column(String(200))
+    lease_expires_at: Mapped[datetime | None]
+    fencing_token: Mapped[int] = mapped_column(default=0)
+    enqueued_at: Mapped[datetime | None]
+    """When a message for the export was last sent."""
+    blob_key: Mapped[str] = mapped_column(String(200))
+    """Prefix of its files in the store."""
+    size_bytes: Mapped[int] = mapped_column(BigInteger, default=0)
+    report: Mapped[dict[str, Any] | None]
+    """Its files with their sizes, and how well it agrees with the model."""
+    error: Mapped[dict[str, Any] | None]
+    """code, title, expected, got and remedy of the error that ended it."""
+    request_id: Mapped[str | None] = mapped_column(String(100))
+    created_at: Mapped[datetime]
+    finished_at: Mapped[datetime | None]
+
+    __table_args__ = (UniqueConstraint("model_id", "kind"),)
+
+
 class BatchRow(TenantOwned, Base):
     """Many images that a model predicts in the background; their bytes and the results are in the store under `blob_key`."""
 

@@ -63,6 +63,7 @@ def delete_model(context: AppContext, model_id: str, now: datetime) -> None:
     if context.predictor is not None:
         context.predictor.evict(row.id)
     context.store.delete_prefix(row.adapter_key)
+    # The reaper removes its exports.
 
 
 def set_pinned(context: AppContext, model_id: str, is_pinned: bool) -> tuple[ModelRow, list[str]]:

@@ -6,6 +6,8 @@ from fastapi import APIRouter, Response
 from pydantic import TypeAdapter
 
 from app.dependencies import RequestContextDep
+from app.exports.endpoints import MadeKind
+from app.exports.service import ask_for_export
 from app.infra.clock import utc_now
 from app.models import service
 from app.models.alias_endpoints import AliasName
@@ -14,9 +16,11 @@ from app.models.schemas import ModelChange
 from app.pages.form_values import mistakes_named
 from app.pages.page_route import PageRoute, go_to
 from app.pages.visits import Fields, FieldsDep
+from vtt_core.contract.exports import ExportKind
 
 router = APIRouter(prefix="/models", route_class=PageRoute, include_in_schema=False, dependencies=CHANGES)
 
+_EXPORT_KIND: TypeAdapter[ExportKind] = TypeAdapter(MadeKind)
 _ALIAS_NAME: TypeAdapter[str] = TypeAdapter(AliasName)
 
 
@@ -59,6 +63,15 @@ def delete_alias(model: ModelId, context: RequestContextDep, fields: FieldsDep) 
     """Delete a short name; its model stays."""
     service.delete_alias(context, fields.get("alias", ""))
     return _back(model, fields, "alias")
+
+
+@router.post("/{model}/exports")
+def make_export(model: ModelId, context: RequestContextDep, fields: FieldsDep) -> Response:
+    """Make a model in a form that other programs read."""
+    with mistakes_named():
+        kind = _EXPORT_KIND.validate_python(fields.get("kind", ""))
+    ask_for_export(context, model, kind, utc_now())
+    return go_to(f"/models/{model}#exports")
 
 
 @router.post("/{model}/delete")

@@ -9,6 +9,8 @@ from app.dependencies import ReadSessionDep, RequestContextDep, require_scope
 from app.domain.access import Scope
 from app.domain.errors import GoneError
 from app.domain.jobs import JobState
+from app.exports.views import export_views
+from app.infra.export_repository import ExportRepository
 from app.infra.job_repository import JobRepository
 from app.infra.model_repository import ModelRepository
 from app.infra.support_set_repository import SupportSetRepository
@@ -61,6 +63,7 @@ def show_model(
         measured=evaluations_of(session, row.id, LATEST_MEASURED),
         image_side=_image_side(row.backbone_id),
         saved=saved,
+        exports=export_views(ExportRepository(session).of_model(row.id)),
     )
 
 

@@ -14,3 +14,12 @@ def test_the_queue_that_was_not_read_last_comes_first_and_benchmarks_come_last()
     assert order.consume(3) == ["batches", "finetune", "measurements"]
     order.rotate("measurements")
     assert order.consume(3)[-1] == "measurements"
+
+
+def test_of_three_queues_that_are_never_empty_each_has_its_turn() -> None:
+    order = TurnsBeforeBenchmarks(["measurements", "finetune", "exports", "batches"])
+    taken = []
+    for _ in range(6):
+        taken.append(order.consume(1)[0])
+        order.rotate(taken[-1])
+    assert taken == ["batches", "exports", "finetune"] * 2

@@ -11,6 +11,7 @@ from app.infra.batch_leases import BatchLeases
 from app.infra.clock import utc_now
 from app.infra.tables import BatchRow
 from tests.app.access.conftest import MakeCaller
+from tests.app.exports.test_endpoints import make_like_a_worker
 from tests.fixtures.http_api import Api, MakeApi, encode_image
 from vtt_core.contract.serving import Prediction
 
@@ -76,6 +77,13 @@ def finished_batch(api: Api, model_id: str) -> str:
     return batch_id
 
 
+def finished_export(api: Api, model_id: str) -> str:
+    """Ask for an export and make it like a worker; return its form."""
+    assert api.client.post(f"/v1/models/{model_id}/exports/onnx").status_code == 202
+    make_like_a_worker(api, model_id)
+    return "onnx"
+
+
 def test_no_get_endpoint_writes(api: Api) -> None:
     model_id = api.publish()
     job_id = api.client.get(f"/v1/models/{model_id}").json()["job_id"]
@@ -84,6 +92,7 @@ def test_no_get_endpoint_writes(api: Api) -> None:
     api.client.put("/v1/aliases/best", json={"model_id": model_id})
     ids = {"job_id": job_id, "model": model_id, "support_set_id": support_set_id, "image_id": image_id, "name": "best"}
     ids["batch_id"] = finished_batch(api, model_id)
+    ids["kind"] = finished_export(api, model_id)
     hook = {"url": "https://lab.example/", "events": ["job.failed"]}
     ids["webhook_id"] = api.client.post("/v1/webhooks", json=hook).json()["id"]
     labelled = [("cat", ("a.png", encode_image(4)))]

@@ -73,7 +73,8 @@ def owned(locked: Api, make_caller: MakeCaller) -> dict[str, str]:
     batch = locked.client.post(f"/v1/models/{model}/predictions", files=[("images", IMAGE)]).json()["id"]
     ids = {"support_set_id": support_set, "image_id": image, "job_id": job, "model": model, "name": "best"}
     webhook = locked.client.post("/v1/webhooks", json={"url": "https://lab.example/", "events": ["job.failed"]}).json()["id"]
-    return ids | {"evaluation_id": evaluation, "batch_id": batch, "webhook_id": webhook}
+    export = locked.client.post(f"/v1/models/{model}/exports/peft").json()["id"]
+    return ids | {"kind": "peft", "export_id": export, "evaluation_id": evaluation, "batch_id": batch, "webhook_id": webhook}
 
 
 @pytest.mark.parametrize("model_reference", ["model", "name", "job_id"])
@@ -144,4 +145,5 @@ def test_who_changed_what_is_in_the_audit_log(locked: Api, owned: dict[str, str]
         ("POST /v1/models/{model}/evaluations", [owned["evaluation_id"]]),
         ("POST /v1/models/{model}/predictions", [owned["batch_id"]]),
         ("POST /v1/webhooks", [owned["webhook_id"]]),
+        ("POST /v1/models/{model}/exports/{kind}", [owned["export_id"]]),
     ]

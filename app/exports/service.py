@@ -1,0 +1,108 @@
+"""Ask for exports, and send their files."""
+
+from __future__ import annotations
+
+import io
+import zipfile
+from collections.abc import Iterator
+from datetime import datetime
+
+from app.access.quotas import check_room_for_bytes
+from app.dependencies import AppContext
+from app.domain.access import blob_folder
+from app.domain.errors import ExportNotReadyError
+from app.domain.exports import ExportState
+from app.domain.messages import ExportMessage
+from app.infra.export_repository import ExportRepository
+from app.infra.model_repository import ModelRepository
+from app.infra.outbox import send_after_commit
+from app.infra.tables import ExportRow
+from app.infra.telemetry import bound_request_id
+from app.models.service import ZIP_EPOCH
+from vtt_core.contract.exports import ExportKind
+
+
+def ask_for_export(context: AppContext, reference: str, kind: ExportKind, now: datetime) -> ExportRow:
+    """Queue an export unless it is made or being made; the message to the workers is sent after the commit.
+
+    Raises:
+        NotFoundError: nothing has this id or alias.
+        GoneError: the model was deleted.
+        ModelNotReadyError: it is a job that has not published a model.
+        InterimModelError: the service will delete the model when its job succeeds.
+        QuotaExceededError: the tenant has no room for more bytes.
+        DiskFullError: the disk is full.
+    """
+    check_room_for_bytes(context.readers, context.caller, 0)
+    context.disk.check_room()
+    with context.sessions.begin() as session:
+        models = ModelRepository(session)
+        model = models.get_lasting(models.resolve(reference).id)
+        folder = blob_folder(context.caller.tenant_id)
+        row, is_queued = ExportRepository(session).ask(model, kind, folder, bound_request_id(), now)
+        if is_queued:
+            send_after_commit(session, context.queue, ExportMessage(row.id))
+        return row
+
+
+def find_export(context: AppContext, reference: str, kind: ExportKind) -> ExportRow:
+    """Return an export that has succeeded.
+
+    Raises:
+        NotFoundError: nothing has this id or alias, or nobody has asked for the export.
+        GoneError: the model was deleted.
+        ModelNotReadyError: it is a job that has not published a model.
+        ExportNotReadyError: it is not made yet, or could not be made.
+    """
+    with context.readers() as session:
+        model = ModelRepository(session).resolve(reference)
+        row = ExportRepository(session).get(model.id, kind)
+    if row.state == ExportState.FAILED:
+        reason = "" if row.error is None else f": {row.error['got']}. {row.error['remedy']}"
+        raise ExportNotReadyError(
+            expected="an export that could be made",
+            got=f"one that could not{reason}",
+            remedy=f"Then ask for it again with POST /v1/models/{model.id}/exports/{kind}",
+        )
+    if row.state != ExportState.SUCCEEDED:
+        raise ExportNotReadyError(
+            expected="an export that is made",
+            got=f"one that is {row.state}",
+            remedy=f"Ask again in some seconds; GET /v1/models/{model.id}/exports says how far it is",
+        )
+    return row
+
+
+def zip_chunks(context: AppContext, row: ExportRow) -> Iterator[bytes]:
+    """Yield a zip of the export's files, one file in memory at a time; the same bytes each time.
+
+    Raises:
+        BlobMissingError: the store has lost a file.
+    """
+    out = _Drained()
+    with zipfile.ZipFile(out, "w", zipfile.ZIP_STORED) as archive:
+        for name in sorted((row.report or {}).get("files", {})):
+            entry = zipfile.ZipInfo(f"{row.kind}/{name}", ZIP_EPOCH)
+            archive.writestr(entry, context.store.get(f"{row.blob_key}/{name}"))
+            yield out.drain()
+    yield out.drain()
+
+
+class _Drained(io.RawIOBase):
+    """A stream that is written to and emptied in turns; it cannot be rewound, and a zip need not."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._waiting: list[bytes] = []
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, content: bytes) -> int:  # type: ignore[override]
+        self._waiting.append(bytes(content))
+        return len(content)
+
+    def drain(self) -> bytes:
+        content = b"".join(self._waiting)
+        self._waiting.clear()
+        return content

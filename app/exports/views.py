@@ -1,0 +1,43 @@
+"""What the page of a model shows of its exports."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from app.domain.exports import OPEN_EXPORT_STATES, ExportState
+from app.exports.endpoints import answer
+from app.exports.schemas import ExportAnswer
+from app.infra.tables import ExportRow
+from app.jobs.schemas import JobFailure
+from vtt_core.contract.exports import ExportKind
+
+MADE_KINDS = (ExportKind.WEB, ExportKind.ONNX, ExportKind.OPEN_CLIP, ExportKind.PEFT)
+"""In the order of the page: what most people can use comes first."""
+
+
+@dataclass(frozen=True)
+class ExportView:
+    """One form of a model, made or not."""
+
+    state: ExportState | None = None
+    size_bytes: int = 0
+    download: str | None = None
+    error: JobFailure | None = None
+
+    @property
+    def is_open(self) -> bool:
+        """Whether a worker will make it."""
+        return self.state in OPEN_EXPORT_STATES
+
+
+def export_views(rows: Sequence[ExportRow]) -> dict[ExportKind, ExportView]:
+    """Return all forms, in the order of the page."""
+    answers = {row.kind: answer(row) for row in rows}
+    return {kind: _view(answers.get(kind)) for kind in MADE_KINDS}
+
+
+def _view(answered: ExportAnswer | None) -> ExportView:
+    if answered is None:
+        return ExportView()
+    return ExportView(answered.state, answered.size_bytes, answered.links.download, answered.error)
