@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -53,7 +54,7 @@ def run_export(adapter: Path, kind: ExportKind, out: Path, images: Path | None =
     # torch takes seconds to import; `vtt --help` does without it.
     from vtt_core.exports.export import export_model  # noqa: PLC0415
 
-    return export_model(adapter, kind, out, images=compared)
+    return export_model(adapter, kind, out, images=compared, stopwatch=time.monotonic)
 
 
 def _read_images(folder: Path) -> list[Image]:

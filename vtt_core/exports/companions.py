@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import runpy
-import time
 import warnings
 from dataclasses import asdict
 from importlib.resources import files
@@ -113,8 +112,8 @@ def scores_of_script(folder: Path, source: ExportSource, *load_arguments: Path) 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # of the other libraries about themselves
         script = runpy.run_path(str(folder / SCRIPT_FILE))
-        started = time.monotonic()
+        started = source.stopwatch()
         model = script["load"](*load_arguments)
-        seconds = time.monotonic() - started
+        seconds = source.stopwatch() - started
         scores_BR, _ = script["scores"](model, source.images)
     return scores_BR, seconds

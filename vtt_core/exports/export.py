@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-import time
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -17,7 +16,7 @@ from vtt_core.contract.errors import ExportExistsError, MissingExportPackageErro
 from vtt_core.contract.exports import LARGEST_LOGIT_DIFFERENCE, Agreement, ExportKind, ExportReport, Variant
 from vtt_core.exports.companions import write_companions
 from vtt_core.exports.open_clip_folder import write_open_clip
-from vtt_core.exports.source import METRICS_FILE, ExportSource, open_source
+from vtt_core.exports.source import METRICS_FILE, ExportSource, Stopwatch, no_time, open_source
 
 PACKAGES = {
     ExportKind.PEFT: ("peft", "transformers"),
@@ -28,7 +27,14 @@ PACKAGES = {
 Written = tuple[Agreement, float, dict[str, Variant]]
 
 
-def export_model(adapter_dir: Path, kind: ExportKind, out: Path, *, images: Sequence[Image] | None = None) -> ExportReport:
+def export_model(
+    adapter_dir: Path,
+    kind: ExportKind,
+    out: Path,
+    *,
+    images: Sequence[Image] | None = None,
+    stopwatch: Stopwatch = no_time,
+) -> ExportReport:
     """Export an adapter to a folder.
 
     The folder is written beside its final place, loaded with the stock library that it is for, and compared with our own
@@ -39,6 +45,7 @@ def export_model(adapter_dir: Path, kind: ExportKind, out: Path, *, images: Sequ
         kind: format.
         out: folder to make; there must be nothing yet.
         images: to compare on, in RGB; int8 is calibrated on them too. None for generated ones.
+        stopwatch: gives monotonic seconds; without it, no time is reported.
 
     Raises:
         AdapterFormatError: `adapter_dir` is no readable adapter.
@@ -53,7 +60,7 @@ def export_model(adapter_dir: Path, kind: ExportKind, out: Path, *, images: Sequ
         raise ExportExistsError(
             expected="a path where there is nothing yet", got=repr(str(out)), remedy="Choose another folder, or remove this one"
         )
-    source = open_source(adapter_dir, images)
+    source = open_source(adapter_dir, images, stopwatch)
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:
@@ -119,9 +126,9 @@ def _write_adapter(source: ExportSource, folder: Path, adapter_dir: Path) -> Wri
     save_adapter(source.adapter, folder)
     if (adapter_dir / METRICS_FILE).is_file():
         shutil.copyfile(adapter_dir / METRICS_FILE, folder / METRICS_FILE)
-    started = time.monotonic()
+    started = source.stopwatch()
     written = replace(source, adapter=load_adapter(folder))
-    return source.agreement(written.own_scores_BR), time.monotonic() - started, {}
+    return source.agreement(written.own_scores_BR), source.stopwatch() - started, {}
 
 
 def _sizes(folder: Path) -> dict[str, int]:

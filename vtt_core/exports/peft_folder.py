@@ -35,7 +35,7 @@ def write_peft(source: ExportSource, folder: Path) -> tuple[Agreement, float]:
     """
     check_clip_model(source.backbone)
     _check_lora(source)
-    disable_progress_bar()  # it would show a bar for the second that loading takes
+    disable_progress_bar()  # type: ignore[no-untyped-call]  # it would show a bar for the second that loading takes
     base = TRANSFORMERS_REPOSITORIES.get(source.backbone.backbone_id)
     lora = source.adapter.lora
     (folder / "adapter_model.safetensors").write_bytes(save(peft_tensors(lora), metadata={"format": "pt"}))

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import copy
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -29,6 +29,14 @@ METRICS_FILE = "metrics.json"
 """Lies beside an adapter that `vtt adapt` wrote."""
 
 
+Stopwatch = Callable[[], float]
+
+
+def no_time() -> float:
+    """Stand in for a stopwatch where nobody asks for times."""
+    return 0.0
+
+
 @dataclass(frozen=True)
 class ExportSource:
     """An adapter that is to be exported."""
@@ -41,6 +49,8 @@ class ExportSource:
     """That both sides answer for, in RGB."""
     is_generated: bool = False
     """Whether these are no real images."""
+    stopwatch: Stopwatch = no_time
+    """Gives monotonic seconds."""
 
     @cached_property
     def own_scores_BR(self) -> Tensor:
@@ -62,12 +72,13 @@ class ExportSource:
         return Agreement(len(self.images), float(largest), float(same_B.float().mean()))
 
 
-def open_source(folder: Path, images: Sequence[Image] | None) -> ExportSource:
+def open_source(folder: Path, images: Sequence[Image] | None, stopwatch: Stopwatch = no_time) -> ExportSource:
     """Read an adapter's folder and load its backbone.
 
     Args:
         folder: that `vtt adapt` wrote.
         images: to compare on, in RGB; None for generated ones.
+        stopwatch: gives monotonic seconds.
 
     Raises:
         AdapterFormatError: the folder is no readable adapter.
@@ -77,7 +88,7 @@ def open_source(folder: Path, images: Sequence[Image] | None) -> ExportSource:
     backbone = load_backbone(adapter.manifest.backbone_id)
     adapter.check_backbone(backbone)
     compared = tuple(images or images_to_teach("export", per_painter=1))
-    return ExportSource(adapter, backbone, _read_metrics(folder), compared, is_generated=not images)
+    return ExportSource(adapter, backbone, _read_metrics(folder), compared, not images, stopwatch)
 
 
 def merged_backbone(backbone: Backbone, adapter: Adapter) -> Backbone:

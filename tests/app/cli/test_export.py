@@ -42,6 +42,7 @@ def test_images_of_a_folder_are_compared_and_others_named(adapter_folder: Path, 
     result = CliRunner().invoke(cli, [*command, *options])
     assert result.exit_code == 0, result.output
     report = json.loads(result.stdout)
+    assert report["load_seconds"] > 0
     assert report["agreement"] == {"num_images": 1, "largest_logit_difference": 0.0, "same_top1": 1.0}
     assert report["size_bytes"] == sum(report["files"].values())
     assert "notes.txt" in result.stderr

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import importlib.util
+import itertools
 import json
 from collections.abc import Callable
 from pathlib import Path
@@ -39,7 +40,9 @@ def test_every_kind_has_what_a_reader_must_know_beside_it(
     kind: ExportKind, adapter_folder: Path, draw_image: Callable[..., Image.Image], tmp_path: Path
 ) -> None:
     images = [draw_image(index, 0) for index in range(3)]
-    report = export_model(adapter_folder, kind, tmp_path / "new" / "out", images=images)
+    seconds = itertools.count()
+    report = export_model(adapter_folder, kind, tmp_path / "new" / "out", images=images, stopwatch=lambda: float(next(seconds)))
+    assert report.load_seconds == 1
     out = tmp_path / "new" / "out"
     assert report.agreement.same_top1 == 1
     assert report.agreement.num_images == 3

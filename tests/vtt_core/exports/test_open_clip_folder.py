@@ -19,10 +19,9 @@ from vtt_core.exports.source import ExportSource
 def test_stock_open_clip_answers_as_the_adapter(
     kind: str, backbone_of: BackboneOf, make_source: MakeSource, tmp_path: Path
 ) -> None:
-    agreement, seconds = write_open_clip(make_source(backbone_of(kind)), tmp_path)
+    agreement, _ = write_open_clip(make_source(backbone_of(kind)), tmp_path)
     check_agreement(agreement)
     assert agreement.num_images == 5
-    assert seconds > 0
 
 
 def test_its_own_three_lines_load_it_and_preprocess_as_we_do(tiny_source: ExportSource, tmp_path: Path) -> None:
