@@ -43,7 +43,13 @@ from app.domain.errors import (
 from app.infra.disk import disk_full_error
 from app.infra.outages import DATABASE_AWAY
 from app.validation_messages import body_error_of, shown_mistakes, validation_error_of
-from vtt_core.contract.errors import BackboneMismatchError, BackboneUnavailableError, InputError, VttError
+from vtt_core.contract.errors import (
+    BackboneMismatchError,
+    BackboneUnavailableError,
+    ExportError,
+    InputError,
+    VttError,
+)
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
 
@@ -58,6 +64,7 @@ STATUS: dict[type[VttError], int] = {
     RequestTooLargeError: 413,
     RequestTooSlowError: 408,
     BackboneMismatchError: 409,
+    ExportError: 409,
     QueueUnavailableError: 503,
     StoreUnavailableError: 503,
     DiskFullError: 507,

@@ -26,6 +26,7 @@ from app.cli.bench.unknown import unknown
 from app.cli.console import BAD_INPUT_EXIT, FAILURE_EXIT, write_error
 from app.cli.demo import demo
 from app.cli.evaluate import evaluate
+from app.cli.export import export
 from app.cli.health import health
 from app.cli.inspect import inspect
 from app.cli.keys import keys
@@ -50,7 +51,7 @@ cli = typer.Typer(
 bench = typer.Typer(help="Compare alternatives in turn, and print ratios with their spread.", no_args_is_help=True)
 GROUPS = {
     "Service": (up, api, worker),
-    "Adapt": (inspect, adapt, predict, evaluate, report, backbones, demo, sample_images),
+    "Adapt": (inspect, adapt, predict, evaluate, report, export, backbones, demo, sample_images),
     "Operate": (health, backup, restore),
 }
 for group, commands in GROUPS.items():

@@ -23,7 +23,14 @@ CLIP_STD = (0.26862954, 0.26130258, 0.27577711)
 class Backbone:
     """A frozen pretrained CLIP. No user of it changes it."""
 
-    def __init__(self, backbone_id: str, clip: Any, tokenize: Tokenize, preprocessing: Preprocessing) -> None:
+    def __init__(
+        self,
+        backbone_id: str,
+        clip: Any,
+        tokenize: Tokenize,
+        preprocessing: Preprocessing,
+        config: Mapping[str, Any] | None = None,
+    ) -> None:
         """Freeze the model and wrap its towers.
 
         Args:
@@ -31,11 +38,13 @@ class Backbone:
             clip: open_clip's `CLIP` or `CustomTextCLIP`, with its weights loaded.
             tokenize: returns token ids (C, T) of C texts.
             preprocessing: of its images.
+            config: open_clip's configuration of the model; only exports read it.
         """
         self.backbone_id = backbone_id
         self.clip = clip.eval().requires_grad_(False)
         self.tokenize = tokenize
         self.preprocessing = preprocessing
+        self.config = dict(config or {})
         self.vision_tower: VisionTower = (
             TimmVisionTower(clip.visual) if hasattr(clip.visual, "trunk") else ClipVisionTower(clip.visual)
         )

@@ -49,6 +49,7 @@ def load_backbone(backbone_id: str, *, device: str = "cpu") -> Backbone:
         load_weights(clip, Path(tag), backbone_id)
     else:
         clip = _published(name, tag, backbone_id)
+        config["quick_gelu"] = config.get("quick_gelu", False) or _needs_quick_gelu(name, tag)
     return _wrap(backbone_id, clip, config, tokenize, device)
 
 
@@ -93,9 +94,9 @@ def _published(name: str, tag: str, backbone_id: str) -> Any:
     The tag decides the activation: OpenAI's weights were trained with QuickGELU, even if the model's name does not say so.
     open_clip by itself would use another one.
     """
-    needs_quick_gelu = bool((open_clip.get_pretrained_cfg(name, tag) or {}).get("quick_gelu"))
+    force = _needs_quick_gelu(name, tag)
     try:
-        return open_clip.create_model(name, pretrained=tag, require_pretrained=True, force_quick_gelu=needs_quick_gelu)
+        return open_clip.create_model(name, pretrained=tag, require_pretrained=True, force_quick_gelu=force)
     except Exception as error:  # hub libraries raise many kinds of errors; all mean the same here
         raise BackboneUnavailableError(
             expected=f"the weights of {backbone_id!r} from a hub or a cache",
@@ -106,6 +107,10 @@ def _published(name: str, tag: str, backbone_id: str) -> Any:
                 f"or name a local file as '{name}//path/to/weights.safetensors', or use the bundled 'mini'"
             ),
         ) from error
+
+
+def _needs_quick_gelu(name: str, tag: str) -> bool:
+    return bool((open_clip.get_pretrained_cfg(name, tag) or {}).get("quick_gelu"))
 
 
 def _normalisation(name: str, tag: str) -> dict[str, tuple[float, ...]]:
@@ -155,7 +160,7 @@ def _wrap(backbone_id: str, clip: Any, config: dict[str, Any], tokenize: Tokeniz
     )
     if device.startswith("cuda"):
         use_tensor_cores()
-    return Backbone(backbone_id, clip.to(device=device, dtype=torch.float32), tokenize, preprocessing)
+    return Backbone(backbone_id, clip.to(device=device, dtype=torch.float32), tokenize, preprocessing, config)
 
 
 def use_tensor_cores() -> None:

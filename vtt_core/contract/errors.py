@@ -48,6 +48,10 @@ VttError
 │   ├── PromptError                       prompt.invalid
 │   ├── CheckpointMismatchError           checkpoint.mismatch
 │   ├── AdapterFormatError                adapter.bad_format
+│   ├── ExportError                       the export of an adapter
+│   │   ├── UnsupportedExportError        export.unsupported
+│   │   ├── ExportExistsError             export.exists
+│   │   └── MissingExportPackageError     export.missing_package
 │   └── BackboneMismatchError             adapter.backbone_mismatch
 ├── BackboneUnavailableError              backbone.unavailable: known, but its weights are out of reach
 └── VerificationError                     adapter.verification_failed: the written adapter differs from the trained one
@@ -421,6 +425,34 @@ class BackboneMismatchError(InputError):
 
     code = "adapter.backbone_mismatch"
     title = "Adapter belongs to another backbone"
+
+
+class ExportError(InputError):
+    """An adapter cannot be exported as asked."""
+
+    code = "export.invalid"
+    title = "Export not possible"
+
+
+class UnsupportedExportError(ExportError):
+    """The other library's format has no place for what this adapter is made of."""
+
+    code = "export.unsupported"
+    title = "This adapter has no export of this kind"
+
+
+class ExportExistsError(ExportError):
+    """There is something at the path that the export would be written to."""
+
+    code = "export.exists"
+    title = "Folder of the export exists already"
+
+
+class MissingExportPackageError(ExportError):
+    """The export needs a package that is not installed."""
+
+    code = "export.missing_package"
+    title = "Package for exports missing"
 
 
 class BackboneUnavailableError(VttError):

@@ -1,0 +1,90 @@
+"""`vtt export`: write an adapter in the format of another library, and say how well it agrees."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from app.cli.console import stderr_console, write_json, write_rejection
+from app.cli.predict import read_image_file
+from vtt_core.contract.errors import InputError
+from vtt_core.contract.exports import Agreement, ExportKind, ExportReport
+from vtt_core.contract.limits import DEFAULT_LIMITS
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+MOST_IMAGES = 200
+"""Images of a folder that are compared; more say little more."""
+
+
+def export(
+    adapter: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `vtt adapt` wrote.")],
+    kind: Annotated[ExportKind, typer.Option("--format", help="Library that is to load it.")],
+    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder to make; there must be nothing yet.")],
+    images: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FOLDER", help="Images to compare on; without it, generated ones. int8 is calibrated on half of them."
+        ),
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
+) -> None:
+    """Export an adapter for peft, open_clip or onnxruntime, or as a page that runs in a browser.
+
+    The export is loaded with that library and compared with the adapter before it gets its name. One that differs is not kept.
+    """
+    report = run_export(adapter, kind, out, images)
+    if as_json:
+        write_json(report.to_json())
+    else:
+        _write_table(report, out)
+
+
+def run_export(adapter: Path, kind: ExportKind, out: Path, images: Path | None = None) -> ExportReport:
+    """Export an adapter; the arguments are those of `export`.
+
+    Raises:
+        InputError: the folder of images has none that can be read; see also `export_model`.
+    """
+    compared = _read_images(images) if images is not None else None
+    # torch takes seconds to import; `vtt --help` does without it.
+    from vtt_core.exports.export import export_model  # noqa: PLC0415
+
+    return export_model(adapter, kind, out, images=compared, stopwatch=time.monotonic)
+
+
+def _read_images(folder: Path) -> list[Image]:
+    """Read images below a folder; those that cannot be read are named."""
+    # See run_export.
+    from vtt_core.ingest.decode import decode_image  # noqa: PLC0415
+
+    images = []
+    files = sorted(file for file in folder.rglob("*") if file.is_file() and not file.name.startswith("."))
+    for file in files[:: max(1, len(files) // MOST_IMAGES)][:MOST_IMAGES]:
+        try:
+            images.append(decode_image(read_image_file(file), DEFAULT_LIMITS))
+        except InputError as error:
+            write_rejection(str(file), error)
+    if not images:
+        raise InputError(
+            expected="a folder with images", got=f"{str(folder)!r}, without one that can be read", remedy="Check --images"
+        )
+    return images
+
+
+def _write_table(report: ExportReport, out: Path) -> None:
+    typer.echo(f"export     {out} ({report.kind.value}), {len(report.files)} files, {report.size_bytes / 1e6:.2f} MB")
+    typer.echo(f"agreement  {_in_words(report.agreement)}; loaded in {report.load_seconds:.1f} s")
+    for precision, variant in report.variants.items():
+        size = f"{variant.size_bytes / 1e6:.2f} MB"
+        typer.echo(f"{precision:<10} {variant.file_name}, {size}: {_in_words(variant.agreement)} ({variant.note})")
+    stderr_console().print(f"how to load it: {out / 'README.md'}", markup=False)
+
+
+def _in_words(agreement: Agreement) -> str:
+    same = f"same class for {100 * agreement.same_top1:.1f} % of {agreement.num_images} images"
+    return f"largest logit difference {agreement.largest_logit_difference:.1e}, {same}"

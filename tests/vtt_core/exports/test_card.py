@@ -1,0 +1,54 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from vtt_core.backbones.backbone import Backbone
+from vtt_core.contract.exports import ExportKind
+from vtt_core.exports.companions import facts_of, write_companions
+from vtt_core.exports.origin import UNKNOWN_LICENCE, licence_of, origin_of
+from vtt_core.exports.source import ExportSource
+
+
+@pytest.mark.parametrize("kind", list(ExportKind))
+def test_a_card_says_how_to_load_it_and_what_it_may_be_used_for(
+    kind: ExportKind, tiny_source: ExportSource, tmp_path: Path
+) -> None:
+    write_companions(tiny_source, kind, tmp_path)
+    card = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert card.startswith("---\nlibrary_name: ")
+    assert "## Use" in card
+    assert "90.0 %" in card
+    assert "Send more images." in card
+    assert "{" not in card.partition("## Preprocessing")[0].replace("{'pixels'", "").replace('{"pixels"', "")
+    assert tiny_source.backbone.weight_sha256 in (tmp_path / "LICENSE-base.txt").read_text()
+
+
+def test_thresholds_are_those_that_answers_use(tiny_source: ExportSource) -> None:
+    rules = facts_of(tiny_source, ExportKind.ONNX)["none_of_these"]
+    by_share = rules["familiarity_thresholds_by_false_rejects"]
+    assert rules["familiarity_threshold"] == by_share["0.05"] < by_share["0.2"]
+    assert rules["negative_probability"] == 0.5
+
+
+@pytest.mark.parametrize(
+    ("backbone_id", "licence"),
+    [
+        ("mini", "Apache-2.0"),
+        ("ViT-B-16/openai", "MIT"),
+        ("ViT-B-16/metaclip_400m", "CC-BY-NC-4.0"),
+        ("PE-Core-B-16/meta", "Apache-2.0"),
+        ("ViT-B-16/dfn2b", UNKNOWN_LICENCE),
+        ("ViT-B-16//models/openai.safetensors", UNKNOWN_LICENCE),
+    ],
+)
+def test_the_licence_of_a_base_is_stated_or_said_to_be_unknown(backbone_id: str, licence: str) -> None:
+    assert licence_of(backbone_id) == licence
+
+
+def test_a_published_base_has_its_repositories(tiny_backbone: Backbone) -> None:
+    origin = origin_of("ViT-B-16/openai", tiny_backbone.weight_sha256)
+    assert origin["transformers_repository"] == "openai/clip-vit-base-patch16"
+    assert origin["repository"] == "timm/vit_base_patch16_clip_224.openai"
+    assert origin["weights_sha256"] == tiny_backbone.weight_sha256

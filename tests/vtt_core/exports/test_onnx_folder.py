@@ -1,0 +1,98 @@
+from __future__ import annotations
+
+import json
+import runpy
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+from PIL import Image
+
+from tests.fixtures.tiny_backbones import KINDS
+from tests.vtt_core.exports.conftest import EXPORTED_LABELS, BackboneOf, MakeSource
+from vtt_core.adapter.answer import answers
+from vtt_core.adapter.classify import adapter_scores, read_for
+from vtt_core.contract.serving import AnswerOptions
+from vtt_core.exports.export import check_agreement
+from vtt_core.exports.onnx_folder import write_onnx
+from vtt_core.exports.source import ExportSource
+from vtt_core.heads.features import head_input
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def written(
+    backbone_of: BackboneOf, make_source: MakeSource, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[ExportSource, Path]:
+    folder = tmp_path_factory.mktemp("onnx")
+    source = make_source(backbone_of("clip"))
+    write_onnx(source, folder)
+    return source, folder
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_stock_onnxruntime_answers_as_the_adapter_in_each_precision(
+    kind: str, backbone_of: BackboneOf, make_source: MakeSource, tmp_path: Path
+) -> None:
+    agreement, _, variants = write_onnx(make_source(backbone_of(kind)), tmp_path)
+    check_agreement(agreement)
+    assert set(variants) == {"fp32", "fp16", "int8"}
+    assert variants["fp16"].size_bytes < 0.8 * variants["fp32"].size_bytes
+    assert 0 < variants["fp16"].agreement.largest_logit_difference < 0.1
+    for variant in variants.values():
+        assert variant.size_bytes == (tmp_path / variant.file_name).stat().st_size
+        assert variant.agreement.num_images == 5
+
+
+def test_any_number_of_images_goes_through_at_once(written: tuple[ExportSource, Path]) -> None:
+    _, folder = written
+    session = onnxruntime.InferenceSession(str(folder / "model.onnx"))
+    names = [output.name for output in session.get_outputs()]
+    assert names == ["logits", "probabilities", "feature", "unknown"]
+    for number in (1, 7):
+        pixels = np.random.default_rng(0).integers(0, 256, (number, 32, 32, 3), dtype=np.uint8)
+        _, probabilities, feature, unknown = session.run(None, {"pixels": pixels})
+        assert probabilities.shape == (number, len(EXPORTED_LABELS))
+        assert probabilities.sum(axis=1) == pytest.approx(1, abs=1e-5)
+        assert np.linalg.norm(feature, axis=1) == pytest.approx(1, abs=1e-5)
+        assert unknown.shape == (number,)
+
+
+def test_images_of_none_of_the_classes_are_told_as_the_adapter_tells_them(
+    written: tuple[ExportSource, Path], draw_image: Callable[..., Image.Image]
+) -> None:
+    source, folder = written
+    images = [draw_image(index % 4, index, (40 + index, 60)) for index in range(24)]
+    script = runpy.run_path(str(folder / "classify.py"))
+    theirs = script["classify"](script["load"](), images)
+    readout = read_for(source.backbone, source.adapter, images)
+    scores_BR = adapter_scores(source.adapter, readout)
+    ours = answers(source.adapter, scores_BR, head_input(readout), AnswerOptions())
+    assert [verdict for _, verdict in theirs] == [answer.none_of_these for answer in ours]
+    assert [next(iter(ranked)) for ranked, _ in theirs] == [next(iter(answer.probabilities)) for answer in ours]
+    assert {answer.none_of_these for answer in ours} == {True, False}
+
+
+def test_the_graph_asks_for_operators_that_browsers_know(written: tuple[ExportSource, Path]) -> None:
+    model = onnx.load(written[1] / "model.onnx")
+    assert {(entry.domain, entry.version) for entry in model.opset_import} == {("", 18)}
+    onnx.checker.check_model(model)
+
+
+def test_a_model_that_cannot_tell_has_no_such_output(backbone_of: BackboneOf, make_source: MakeSource, tmp_path: Path) -> None:
+    write_onnx(make_source(backbone_of("clip"), has_head=False, rank=0), tmp_path)
+    session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"))
+    assert [output.name for output in session.get_outputs()] == ["logits", "probabilities", "feature"]
+    assert json.loads((tmp_path / "model.json").read_text())["none_of_these"]["familiarity_threshold"] is None
+
+
+def test_generated_images_calibrate_nothing(written: tuple[ExportSource, Path], tmp_path: Path) -> None:
+    source, _ = written
+    _, _, variants = write_onnx(replace(source, is_generated=True), tmp_path)
+    assert "each run" in variants["int8"].note
+    assert not (tmp_path / "static.onnx").exists()
