@@ -2,33 +2,42 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import structlog
 import torch
+from PIL.Image import Image
+from sqlalchemy import select
 
-from app.domain.errors import StaleLeaseError
+from app.domain.errors import BlobMissingError, StaleLeaseError
 from app.domain.messages import ExportMessage
 from app.infra.export_leases import ExportLease, ExportLeases
 from app.infra.model_repository import ModelRepository
 from app.infra.outages import OUTAGES
 from app.infra.outbox import send_after_commit
-from app.infra.tables import ExportRow
+from app.infra.tables import ExportRow, JobRow, SupportImageRow
 from vtt_core.adapter.files import MANIFEST_FILE, TENSORS_FILE
 from vtt_core.contract.errors import VttError
 from vtt_core.contract.exports import ExportKind
 from vtt_core.exports.export import export_model
+from vtt_core.exports.source import METRICS_FILE
+from vtt_core.ingest.decode import decode_image
 from worker.context import WorkerContext
 from worker.failures import crashed, out_of_memory
 from worker.heartbeat import Heartbeat, StopRequestedError
 from worker.outage_retry import OutageRetry
 
 _log = structlog.get_logger(__name__)
+MOST_IMAGES = 64
+"""Images of the support set that an export is compared on."""
 
 
 @dataclass(frozen=True)
@@ -38,6 +47,10 @@ class _Task:
     kind: ExportKind
     adapter_key: str
     blob_key: str
+    metrics: dict[str, Any]
+    """Of the model; its card tells them."""
+    image_keys: tuple[str, ...]
+    """Where some images of its support set are, to compare on; none if the set was deleted."""
 
 
 def run_export(context: WorkerContext, export_id: str) -> None:
@@ -106,7 +119,9 @@ def _run(context: WorkerContext, lease: ExportLease) -> None:
         for name in (MANIFEST_FILE, TENSORS_FILE):
             content = retry.wait_for(partial(context.store.get, f"{task.adapter_key}/{name}"))
             (adapter / name).write_bytes(content)
-        report = export_model(adapter, task.kind, made)
+        (adapter / METRICS_FILE).write_text(json.dumps({"metrics": task.metrics}), encoding="utf-8")
+        images = retry.wait_for(lambda: _read_images(context, task))
+        report = export_model(adapter, task.kind, made, images=images or None, stopwatch=time.monotonic)
         retry.check()
         for name in report.files:
             content = (made / name).read_bytes()
@@ -131,7 +146,19 @@ def _read_task(context: WorkerContext, lease: ExportLease) -> _Task:
     with context.session_factory() as session:
         row = session.get_one(ExportRow, lease.export_id)
         model = ModelRepository(session).get(row.model_id)
-        return _Task(ExportKind(row.kind), model.adapter_key, row.blob_key)
+        set_id = select(JobRow.support_set_id).where(JobRow.id == model.job_id).scalar_subquery()
+        keys = select(SupportImageRow.blob_key).where(SupportImageRow.support_set_id == set_id).order_by(SupportImageRow.id)
+        images = session.scalars(keys.limit(MOST_IMAGES)).all()
+        return _Task(ExportKind(row.kind), model.adapter_key, row.blob_key, model.metrics, tuple(images))
+
+
+def _read_images(context: WorkerContext, task: _Task) -> list[Image]:
+    """Return the images to compare on; those of a set that is deleted in this moment are left out."""
+    try:
+        blobs = context.store.get_many(task.image_keys)
+    except BlobMissingError:
+        return []
+    return [decode_image(blobs[key], context.settings.limits) for key in task.image_keys]
 
 
 def _is_there(context: WorkerContext, export_id: str) -> bool:
