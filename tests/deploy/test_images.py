@@ -162,7 +162,7 @@ def test_the_control_image_installs_and_serves_without_torch(tmp_path: Path, bro
 
 
 def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
-    deadline = time.monotonic() + 60
+    deadline = time.monotonic() + 180  # the modules of a new environment are compiled first
     while process.poll() is None and time.monotonic() < deadline:
         try:
             if httpx.get(url + "/readyz", trust_env=False).status_code == 200:
