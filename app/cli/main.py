@@ -25,6 +25,7 @@ from app.cli.bench.table import table
 from app.cli.bench.unknown import unknown
 from app.cli.console import BAD_INPUT_EXIT, FAILURE_EXIT, write_error
 from app.cli.demo import demo
+from app.cli.doctor.command import doctor
 from app.cli.evaluate import evaluate
 from app.cli.health import health
 from app.cli.inspect import inspect
@@ -51,7 +52,7 @@ bench = typer.Typer(help="Compare alternatives in turn, and print ratios with th
 GROUPS = {
     "Service": (up, api, worker),
     "Adapt": (inspect, adapt, predict, evaluate, report, backbones, demo, sample_images),
-    "Operate": (health, backup, restore),
+    "Operate": (doctor, health, backup, restore),
 }
 for group, commands in GROUPS.items():
     for command in commands:
