@@ -29,6 +29,7 @@ from app.cli.doctor.command import doctor
 from app.cli.evaluate import evaluate
 from app.cli.health import health
 from app.cli.inspect import inspect
+from app.cli.interrupts import end_on_ctrl_c, exit_code_of_signal
 from app.cli.keys import keys
 from app.cli.predict import predict
 from app.cli.renamed import draw
@@ -45,7 +46,6 @@ from vtt_core.contract.errors import InputError, VttError
 cli = typer.Typer(
     help="Adapt CLIP to a new image domain from a handful of labelled images, and serve the result.",
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 bench = typer.Typer(help="Compare alternatives in turn, and print ratios with their spread.", no_args_is_help=True)
@@ -67,16 +67,23 @@ cli.add_typer(store, name="store", rich_help_panel="Operate")
 
 
 def main() -> None:
-    """Run the command line; for bad input it says what to do and exits with 2."""
+    """Run the command line; for bad input it says what to do and exits with 2, after Ctrl-C with 130."""
     # Read when torch loads, here and in the processes started from here. Half the cores, since API and worker share them.
     # On 2 cores, a step of `mini`, median: beside one busy process 0.82 s with one thread, 1.9 s with two, 1.1 s with two that
     # sleep while they wait; alone 0.8, 0.6 and 1.6 s. Beside much other work two threads took 12 s.
     os.environ.setdefault("OMP_NUM_THREADS", str(shared_cores()))
+    end_on_ctrl_c()
     try:
         cli()
-    except VttError as error:
-        write_error(error)
-        sys.exit(BAD_INPUT_EXIT if isinstance(error, InputError | DataFolderInUseError | UnsafeHostError) else FAILURE_EXIT)
+    except BaseException as error:
+        # Whatever came out: a package written in C may turn the interrupt into an error of its own.
+        code = exit_code_of_signal()
+        if code is None and not isinstance(error, VttError):
+            raise
+        if code is None:
+            write_error(error)
+            code = BAD_INPUT_EXIT if isinstance(error, InputError | DataFolderInUseError | UnsafeHostError) else FAILURE_EXIT
+        sys.exit(code)
 
 
 if __name__ == "__main__":
