@@ -78,9 +78,9 @@ def main() -> None:
     except BaseException as error:
         # Whatever came out: a package written in C may turn the interrupt into an error of its own.
         code = exit_code_of_signal()
-        if code is None and not isinstance(error, VttError):
-            raise
         if code is None:
+            if not isinstance(error, VttError):
+                raise
             write_error(error)
             code = BAD_INPUT_EXIT if isinstance(error, InputError | DataFolderInUseError | UnsafeHostError) else FAILURE_EXIT
         sys.exit(code)
