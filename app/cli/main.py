@@ -12,6 +12,7 @@ from app.cli.api import api
 from app.cli.backbones import backbones
 from app.cli.backup import backup
 from app.cli.bench.diagnose import diagnose
+from app.cli.bench.diagnose_run import run
 from app.cli.bench.episodes import episodes
 from app.cli.bench.expected import expected
 from app.cli.bench.growth import growth
@@ -60,6 +61,7 @@ for group, commands in GROUPS.items():
 cli.command(hidden=True)(draw)
 for measurement in (step, parts, jobs, serve, growth, load, episodes, reproduce, hosts, table, expected, unknown):
     bench.command()(measurement)
+diagnose.command()(run)
 cli.add_typer(bench, name="bench", rich_help_panel="Measure")
 cli.add_typer(diagnose, name="diagnose", rich_help_panel="Measure")
 cli.add_typer(keys, name="keys", rich_help_panel="Operate")
