@@ -14,7 +14,7 @@ from rich.text import Text
 
 from app.cli.api import put_in_environment
 from app.cli.console import FAILURE_EXIT, write_json
-from app.cli.doctor.findings import Condition, Finding, problem
+from app.cli.doctor.findings import Condition, Finding, note, problem
 
 if TYPE_CHECKING:
     from app.infra.settings import Settings
@@ -49,19 +49,23 @@ def doctor(
 def examine() -> Iterator[Finding]:
     """Yield what each check finds, one after another, so that slow checks keep nothing back."""
     # These packages take a while to import; `vtt --help` does without them.
-    from app.cli.doctor.packages import check_extras, check_packages, check_python  # noqa: PLC0415
+    from app.cli.doctor.packages import check_extras, check_packages, check_python, is_installed  # noqa: PLC0415
     from app.domain.errors import SettingsError  # noqa: PLC0415
-    from app.infra.settings import load_settings  # noqa: PLC0415
+    from app.infra.settings import Role, load_settings  # noqa: PLC0415
 
     yield from _run("python", check_python)
-    yield from _run("packages", check_packages)
     try:
         settings = load_settings()
     except SettingsError as error:
         yield problem("settings", f"got {error.got}, expected {error.expected}", error.remedy)
         return
-    yield from _run("extras", lambda: check_extras(needed_extras(settings)))
-    for part, check in _checks_of(settings).items():
+    computes = settings.role is not Role.CONTROL
+    if not computes:
+        yield note("role", "control: it computes nothing, so packages, device and weights are not looked at")
+    elif is_installed():
+        yield from _run("packages", check_packages)
+        yield from _run("extras", lambda: check_extras(needed_extras(settings)))
+    for part, check in _checks_of(settings, computes=computes).items():
         yield from _run(part, check)
 
 
@@ -80,13 +84,15 @@ def needed_extras(settings: Settings) -> dict[str, str]:
     return {extra: setting for extra, (setting, is_needed) in needs.items() if is_needed}
 
 
-def _checks_of(settings: Settings) -> dict[str, Check]:
+def _checks_of(settings: Settings, *, computes: bool) -> dict[str, Check]:
     from app.cli.doctor import exposure, machine, storage  # noqa: PLC0415
 
-    return {
+    computing: dict[str, Check] = {
         "processor": machine.check_processor,
         "device": lambda: machine.check_device(settings),
         "backbone": lambda: machine.check_weights(settings),
+    }
+    return (computing if computes else {}) | {
         "disk": lambda: storage.check_disks(settings),
         "database": lambda: storage.check_database(settings),
         "store": lambda: storage.check_store(settings),

@@ -46,10 +46,17 @@ class Lack:
 def check_python() -> Finding:
     """Check the version of Python against what the service supports."""
     running = platform.python_version()
+    if not is_installed():
+        return note("python", f"{running}; {DISTRIBUTION} runs from a folder, so its needs are not known")
     wanted = SpecifierSet(metadata(DISTRIBUTION)["Requires-Python"])
     if running in wanted:
         return ok("python", running)
     return problem("python", f"{running}, the service needs {wanted}", "Make the environment anew with a Python that fits")
+
+
+def is_installed() -> bool:
+    """Return whether the service is installed as a package, which then says what it needs."""
+    return _installed(DISTRIBUTION) is not None
 
 
 def check_packages() -> Finding:

@@ -1,6 +1,7 @@
 """The command as people run it."""
 
 import json
+from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -52,6 +53,21 @@ def test_a_check_that_fails_itself_does_not_hide_the_others(monkeypatch: pytest.
     assert findings["store"]["condition"] == "problem"
     assert "out of ideas" in findings["store"]["detail"]
     assert "access" in findings
+
+
+def test_role_control_is_not_asked_for_torch(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("VTT_ROLE", "control")
+    monkeypatch.setattr("app.cli.doctor.packages.version", _missing)
+    result = CliRunner().invoke(cli, ["doctor", "--data-dir", str(tmp_path), "--json"])
+    report = json.loads(result.stdout)
+    assert (result.exit_code, report["is_fit"]) == (0, True), report
+    parts = {finding["part"] for finding in report["findings"]}
+    assert {"role", "database", "access"} <= parts
+    assert not {"packages", "device", "backbone"} & parts
+
+
+def _missing(name: str) -> str:
+    raise PackageNotFoundError(name)
 
 
 @pytest.mark.parametrize(
