@@ -18,7 +18,7 @@ IMAGES ?=
 NAMES ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo up test test-slow browser check fix
+.PHONY: help setup demo up test test-slow browser check fix docs
 
 help: ## list these commands
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-10s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -57,6 +57,9 @@ check: $(STAMP) ## format, lint, types, import rules, docs; changes nothing
 	$(BIN)/mypy --num-workers auto
 	$(BIN)/lint-imports
 	$(BIN)/python -m pytest -q tests/architecture/test_docs.py
+
+docs: $(STAMP) ## the documentation as a site, in site/
+	$(BIN)/python -m docs.site.build
 
 fix: $(STAMP) ## format, and repair what the linter can
 	$(BIN)/ruff format .

@@ -5,7 +5,8 @@ from __future__ import annotations
 import hashlib
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -16,6 +17,7 @@ from app.cli.backbones import weights_here
 from app.cli.console import BAD_INPUT_EXIT, FinetuneBar, stderr_console, write_json
 from app.cli.dry_run import advise_on, notices_of, write_dry_run, write_remarks
 from app.cli.groups_file import GroupPrefixOption, GroupsOption, NegativeOption, chosen_groups
+from app.cli.interrupts import held_back
 from app.cli.renamed import warn_of_old_preset
 from app.cli.selection import LabelledImage, Selection, Survey, survey_images
 from app.domain.errors import AdapterExistsError
@@ -129,8 +131,8 @@ def adapt(
     write_remarks(survey, recipe.prompt_template)
     num_threads = threads or usable_cores()
     selection = survey.selection()
-    make_out(out)
-    report = run_adapt(selection, recipe, backbone_id=backbone, seed=seed, out=out, device=device, num_threads=num_threads)
+    with _made(out):
+        report = run_adapt(selection, recipe, backbone_id=backbone, seed=seed, out=out, device=device, num_threads=num_threads)
     if as_json:
         remarks: dict[str, Any] = {
             "advice": [asdict(advice) for advice in advise_on(survey, recipe.prompt_template)],
@@ -160,6 +162,20 @@ def _weights_problem(backbone_id: str) -> VttError | None:
         got="neither: the cache lacks them, and HF_HUB_OFFLINE is set",
         remedy="Copy a cache that has them there, unset HF_HUB_OFFLINE, or use the bundled 'mini'",
     )
+
+
+@contextmanager
+def _made(out: Path) -> Iterator[None]:
+    """Make the folder of the adapter; if the block fails before anything is in it, a new folder is removed again."""
+    is_new = not out.exists()
+    make_out(out)
+    try:
+        yield
+    except BaseException:
+        if is_new:
+            with suppress(OSError):
+                out.rmdir()
+        raise
 
 
 def make_out(out: Path) -> None:
@@ -232,8 +248,9 @@ def run_adapt(
             num_steps = step_report.step
     adapted = adaptation.finish()
     seconds = time.monotonic() - started
-    save_adapter(adapted.adapter, out)
-    _write_metrics(selection, adapted.metrics, out)
+    with held_back():
+        save_adapter(adapted.adapter, out)
+        _write_metrics(selection, adapted.metrics, out)
     written = load_adapter(out)
     num_correct = _count_correct(frozen, written, selection.query_images)
     zero_shot = frozen_adapter(frozen, selection.support_set.labels, recipe, seed)

@@ -21,6 +21,7 @@ from rich.text import Text
 
 from app.cli.console import FinetuneBar, stderr_console
 from app.cli.dry_run import write_remarks
+from app.cli.interrupts import end_on
 from app.cli.selection import LabelledImage, Selection, survey_images
 from app.cli.service_client import ServiceClient
 from app.cli.synthetic_images import write_folders
@@ -43,8 +44,6 @@ NUM_SHOWN = 12
 """Images in the table of predictions."""
 LOG_LINES = 30
 """Last lines of the service's output that are shown if it does not start."""
-SIGNAL_EXIT = 128
-"""Exit code of a process that a signal ended, less the number of the signal."""
 
 
 def demo(
@@ -66,8 +65,7 @@ def demo(
     """Start the service in a temporary folder, make a model of images, predict others, stop it."""
     console = stderr_console()
     # SIGINT too: a shell without job control starts background commands with it ignored.
-    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-        signal.signal(number, _stop)
+    end_on(signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     with tempfile.TemporaryDirectory(prefix="vtt-demo-") as scratch:
         source = images or Path(scratch) / "images"
         if images is None:
@@ -172,11 +170,6 @@ def write_results(selection: Selection, predictions: Sequence[dict[str, float]])
         f"accuracy {100 * accuracy:.1f} % ± {100 * half:.1f} (95 %) on {num_query} images; chance is {100 * chance:.1f} %"
     )
     return accuracy
-
-
-def _stop(number: int, frame: object) -> None:
-    """End as Ctrl-C does, through every `finally`."""
-    sys.exit(SIGNAL_EXIT + number)
 
 
 @contextmanager

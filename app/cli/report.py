@@ -11,6 +11,7 @@ import typer
 
 from app.cli.adapt import METRICS_FILE
 from app.cli.console import stderr_console
+from app.cli.interrupts import held_back
 from app.reports.again import command_for
 from app.reports.data import DataFacts
 from app.reports.facts import ReportFacts
@@ -38,7 +39,9 @@ def report(
     """Write a report of an adapter that can be cited: one HTML file with its numbers, limits and how it was made."""
     facts = read_facts(adapter, name or adapter.resolve().name)
     try:
-        out.write_text(render_report(facts), encoding="utf-8")
+        page = render_report(facts)
+        with held_back():
+            out.write_text(page, encoding="utf-8")
     except OSError as error:
         raise InputError(
             expected="a file that can be written", got=f"{str(out)!r} ({error.strerror})", remedy="Choose another --out"

@@ -109,6 +109,11 @@ def newest_revision() -> str:
     return newest
 
 
+def known_revisions() -> set[str]:
+    """Return all revisions that this code can start from."""
+    return {script.revision for script in ScriptDirectory(str(files("migrations"))).walk_revisions()}
+
+
 @contextmanager
 def open_for_migration(url: str) -> Iterator[Connection]:
     """Yield one transaction in which tables may change, while no other process changes them.

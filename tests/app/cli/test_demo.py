@@ -54,8 +54,10 @@ def test_an_interrupted_demo_stops_what_it_started(number: int) -> None:
                 time.sleep(0.1)
             assert len(started) == 4, "vtt up, redis, api and worker"
             os.kill(demo.pid, number)
-            demo.communicate(timeout=90)
+            printed, _ = demo.communicate(timeout=90)
         finally:
             demo.kill()
-    assert demo.returncode != 0
+    assert demo.returncode == 128 + number
+    assert printed.decode().splitlines()[-1] == f"stopped by {'Ctrl-C' if number == signal.SIGINT else 'SIGTERM'}"
+    assert b"Traceback" not in printed
     assert [process for process in started if process.is_running()] == []

@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -85,3 +86,19 @@ def test_a_file_in_place_of_the_data_folder_is_bad_input_and_no_traceback(argume
     assert ended.returncode == 2
     assert "Traceback" not in ended.stderr
     assert "data_folder.unusable" in ended.stderr
+
+
+@pytest.mark.services
+@pytest.mark.slow
+def test_a_shell_can_complete_commands_and_options() -> None:
+    def complete(words: str, at: int) -> str:
+        asked = {"_VTT_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(at), "PATH": os.environ["PATH"]}
+        program = "import sys; from app.cli.main import main; sys.argv[0] = 'vtt'; main()"
+        return subprocess.run(
+            [sys.executable, "-c", program], capture_output=True, text=True, timeout=60, check=False, env=os.environ | asked
+        ).stdout
+
+    assert {"doctor", "adapt"} <= set(complete("vtt ", 1).split())
+    assert "--dry-run" in complete("vtt adapt --d", 2).split()
+    listing = run("--help").stdout
+    assert "--install-completion" in listing

@@ -1,1 +1,1 @@
-"""Diagnostics of a backbone before and after fine-tuning: lost text layers."""
+"""Diagnostics of a backbone before, while and after it is fine-tuned: lost text layers, and the parts of VtT."""

@@ -1,0 +1,64 @@
+"""End a command cleanly at Ctrl-C: one line, exit code 130, no traceback, and no file that is half written.
+
+`main` listens for SIGINT; a command that starts processes also listens for the signals with which others end it. `vtt up`,
+`vtt api` and `vtt worker` have handlers of their own: for them a signal is the usual end.
+"""
+
+from __future__ import annotations
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from app.cli.console import stderr_console
+
+SIGNAL_EXIT = 128
+"""Exit code of a process that a signal ended, less the number of the signal."""
+
+
+class _Signals:
+    """What came in this process; handlers have no other place to leave it."""
+
+    came: int | None = None
+    is_held_back = False
+
+
+def end_on(*numbers: int) -> None:
+    """Raise KeyboardInterrupt from now on when one of these signals comes, through every `finally`."""
+    for number in numbers:
+        signal.signal(number, _interrupt)
+
+
+def end_on_ctrl_c() -> None:
+    """Do so for SIGINT, unless whoever started the command wants it ignored, as shells do in the background."""
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        end_on(signal.SIGINT)
+
+
+@contextmanager
+def held_back() -> Iterator[None]:
+    """Let a signal wait until the block has ended, so that what is written in it is whole."""
+    _Signals.is_held_back = True
+    try:
+        yield
+    finally:
+        _Signals.is_held_back = False
+    if _Signals.came is not None:
+        raise KeyboardInterrupt
+
+
+def exit_code_of_signal() -> int | None:
+    """Return the exit code if a signal came, and say so in one line; None if none came."""
+    if _Signals.came is None:
+        return None
+    # A second one while Python ends would print a traceback.
+    signal.signal(_Signals.came, signal.SIG_DFL)
+    name = "Ctrl-C" if _Signals.came == signal.SIGINT else signal.Signals(_Signals.came).name
+    stderr_console().print(f"stopped by {name}", style="yellow", markup=False)
+    return SIGNAL_EXIT + _Signals.came
+
+
+def _interrupt(number: int, frame: object) -> None:
+    _Signals.came = number
+    if not _Signals.is_held_back:
+        raise KeyboardInterrupt

@@ -1,0 +1,49 @@
+"""Packages and extras, against what is really installed."""
+
+import tomllib
+from pathlib import Path
+
+import pytest
+
+from app.cli.doctor import packages
+from app.cli.doctor.findings import Condition
+from app.cli.doctor.packages import PURPOSES, check_extras, check_packages, check_python, lacking
+
+ROOT = Path(__file__).parents[4]
+
+
+def test_every_extra_says_what_it_is_for() -> None:
+    declared = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    assert set(declared) <= set(PURPOSES)
+
+
+def test_this_python_and_these_packages_fit() -> None:
+    assert check_python().condition is Condition.OK
+    found = check_packages()
+    assert found.condition is Condition.OK
+    assert "torch 2" in found.detail
+
+
+def test_a_package_of_a_wrong_version_is_a_problem(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "requires", lambda _: ["numpy<1", "absent-package>=3", 'absent-too; extra == "more"'])
+    found = check_packages()
+    assert found.condition is Condition.PROBLEM
+    assert "numpy<1 (2." in found.detail
+    assert "absent-package>=3 (missing)" in found.detail
+    assert "absent-too" not in found.detail
+
+
+def test_an_extra_counts_what_the_extras_in_it_need(monkeypatch: pytest.MonkeyPatch) -> None:
+    asked = ['vtt-service[plots]; extra == "pretrain"', 'absent-package; extra == "plots"', "absent-base"]
+    monkeypatch.setattr(packages, "requires", lambda _: asked)
+    assert [lack.requirement for lack in lacking("pretrain")] == ["absent-package"]
+
+
+def test_a_missing_extra_is_a_problem_only_where_a_setting_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(packages, "requires", lambda _: ['absent-package; extra == "s3"', 'numpy; extra == "plots"'])
+    monkeypatch.setattr(packages, "extras", lambda: ["s3", "plots"])
+    assert [finding.condition for finding in check_extras({})] == [Condition.NOTE, Condition.OK]
+    needed, _ = check_extras({"s3": "VTT_STORE_URL"})
+    assert needed.condition is Condition.PROBLEM
+    assert "VTT_STORE_URL needs it" in needed.detail
+    assert needed.remedy == "pip install 'vtt-service[s3]'"

@@ -1,0 +1,97 @@
+"""Ctrl-C in the middle of real commands."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from app.cli import interrupts
+from app.cli.interrupts import end_on, exit_code_of_signal, held_back
+from app.cli.synthetic_images import write_folders
+
+
+@pytest.fixture
+def listening() -> Iterator[None]:
+    """Listen for a signal that nothing else sends, and forget it afterwards."""
+    before = signal.getsignal(signal.SIGUSR1)
+    end_on(signal.SIGUSR1)
+    yield
+    signal.signal(signal.SIGUSR1, before)
+    interrupts._Signals.came = None
+
+
+def send_it() -> None:
+    os.kill(os.getpid(), signal.SIGUSR1)
+    time.sleep(0.01)
+
+
+@pytest.mark.usefixtures("listening")
+def test_what_is_being_written_is_finished_first(tmp_path: Path) -> None:
+    def write() -> None:
+        with held_back():
+            send_it()
+            (tmp_path / "whole").write_text("whole")
+
+    with pytest.raises(KeyboardInterrupt):
+        write()
+    assert (tmp_path / "whole").read_text() == "whole"
+
+
+@pytest.mark.usefixtures("listening")
+def test_a_signal_gives_one_line_and_its_exit_code(capsys: pytest.CaptureFixture[str]) -> None:
+    assert exit_code_of_signal() is None
+    with pytest.raises(KeyboardInterrupt):
+        send_it()
+    assert exit_code_of_signal() == 128 + signal.SIGUSR1
+    assert capsys.readouterr().err == "stopped by SIGUSR1\n"
+
+
+def interrupted(command: list[str], is_time: Callable[[int, str], bool], log: Path) -> tuple[int, list[str]]:
+    """Run a command, send SIGINT when it is time, and return its exit code and what it printed."""
+    with (
+        log.open("wb") as output,
+        subprocess.Popen(
+            [sys.executable, "-m", "app.cli.main", *command], stdin=subprocess.DEVNULL, stdout=output, stderr=output
+        ) as process,
+    ):
+        try:
+            deadline = time.monotonic() + 120
+            while not is_time(process.pid, log.read_text()):
+                assert process.poll() is None, log.read_text()
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
+            process.send_signal(signal.SIGINT)
+            process.wait(60)
+        finally:
+            process.kill()
+    return process.returncode, log.read_text().splitlines()
+
+
+def is_loading_torch(pid: int, printed: str) -> bool:
+    return "libtorch" in Path(f"/proc/{pid}/maps").read_text()
+
+
+def is_training(pid: int, printed: str) -> bool:
+    return "step" in printed
+
+
+@pytest.mark.slow
+@pytest.mark.services
+@pytest.mark.skipif(not Path("/proc/self/maps").exists(), reason="needs the /proc of Linux")
+@pytest.mark.parametrize("is_time", [is_loading_torch, is_training])
+def test_an_interrupted_fine_tuning_leaves_one_line_and_no_file(tmp_path: Path, is_time: Callable[[int, str], bool]) -> None:
+    write_folders(tmp_path / "drawn", num_images=2)
+    command = ["adapt", str(tmp_path / "drawn"), "--shot", "1", "--query", "1", "--method", "clip-lora+vtt"]
+    command += ["--iterations", "20", "--out", str(tmp_path / "adapter")]
+    code, lines = interrupted(command, is_time, tmp_path / "log")
+    assert code == 130
+    assert lines[-1] == "stopped by Ctrl-C"
+    assert [line for line in lines[:-1] if " step " not in line] == []
+    assert not (tmp_path / "adapter").exists()
