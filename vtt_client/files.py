@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any, TypeAlias
@@ -12,6 +13,8 @@ from vtt_client.errors import BadInputError
 
 Image: TypeAlias = str | Path | tuple[str, bytes]
 """A path, or a name and the bytes of a file."""
+LabelledImages: TypeAlias = str | Path | Mapping[str, Sequence[Image]]
+"""A folder with a folder per class, a zip of one, or the images of each class by its label."""
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with what is done and what is to be done in all."""
 MAX_REQUEST_BYTES = 100 * 2**20
@@ -143,9 +146,17 @@ def in_requests(images: Sequence[Path], most: int, max_bytes: int = MAX_REQUEST_
         yield part
 
 
-def archive_parts(archive: CountedFile) -> list[tuple[str, Any]]:
-    """Return the form fields of a zip."""
-    return [("archive", ("images.zip", archive, "application/zip"))]
+@contextmanager
+def form_of(source: LabelledImages, progress: Progress | None) -> Iterator[list[tuple[str, Any]]]:
+    """Give the form fields of labelled images: a zip, or a field per class."""
+    if isinstance(source, Mapping):
+        yield [(label, image_part(image)[1]) for label, images in source.items() for image in images]
+        return
+    archive = packed(source, progress)
+    try:
+        yield [("archive", ("images.zip", archive, "application/zip"))]
+    finally:
+        archive.close()
 
 
 def _is_hidden(path: Path) -> bool:

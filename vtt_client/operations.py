@@ -16,7 +16,7 @@ from pydantic import BaseModel, ValidationError
 from vtt_client.calls import Call, Operation, Pause
 from vtt_client.errors import BadInputError, InvalidError, JobFailedError, ServiceError, TooLargeError
 from vtt_client.evaluation_models import Evaluations
-from vtt_client.files import Image, Progress, archive_parts, files_below, image_part, in_requests, packed
+from vtt_client.files import Image, LabelledImages, Progress, files_below, form_of, image_part, in_requests
 from vtt_client.models import (
     Alias,
     AliasPage,
@@ -46,7 +46,7 @@ _KINDS = {"set_": "support-sets", "job_": "jobs", "mdl_": "models", "bat_": "pre
 
 
 def upload(
-    source: str | Path,
+    source: LabelledImages,
     *,
     name: str = "",
     negative: str | None = None,
@@ -56,7 +56,7 @@ def upload(
     """Send labelled images as a new support set.
 
     Args:
-        source: folder with a folder per class, or a zip of one.
+        source: folder with a folder per class, or a zip of one, or the images of each class by its label.
         name: what you call the set.
         negative: label of the class whose images show none of the others.
         groups: by file name, what images have in common, such as the patient.
@@ -69,16 +69,12 @@ def upload(
         BadInputError: there are no images.
         InvalidError: none of them can be used; `results` says why.
     """
-    archive = packed(source, progress)
-    try:
-        parts = archive_parts(archive)
+    with form_of(source, progress) as parts:
         if groups:
             parts.append(("groups", (None, json.dumps(dict(groups)))))
         params = {"name": name or None, "negative": negative}
         answer = yield Call("POST", "/v1/support-sets", params, files=parts, read_seconds=UNHURRIED_SECONDS)
         return _read(Upload, answer)
-    finally:
-        archive.close()
 
 
 def support_sets() -> Operation[list[SupportSet]]:
@@ -243,7 +239,7 @@ def predict_folder(
 
 def evaluate(
     reference: str,
-    source: str | Path,
+    source: LabelledImages,
     *,
     name: str = "",
     keep_images: bool = False,
@@ -255,22 +251,19 @@ def evaluate(
 
     Args:
         reference: id or alias of a model.
-        source: folder with a folder per class, or a zip of one.
+        source: as of `upload`.
         name: what you call the images.
         keep_images: whether the service keeps them.
         coverage: as of `predict`.
         false_rejects: as of `predict`.
         progress: told the bytes that were sent, and those in all.
     """
-    archive = packed(source, progress)
-    try:
+    with form_of(source, progress) as parts:
         params: dict[str, Any] = {"name": name or None, "keep_images": keep_images or None}
         params |= {"coverage": coverage, "false_rejects": false_rejects}
         path = f"/v1/models/{_segment(reference)}/evaluations"
-        answer = yield Call("POST", path, params, files=archive_parts(archive), read_seconds=UNHURRIED_SECONDS)
+        answer = yield Call("POST", path, params, files=parts, read_seconds=UNHURRIED_SECONDS)
         return _read(Evaluations, answer)
-    finally:
-        archive.close()
 
 
 def download(reference: str, target: str | Path, *, kind: str = "adapter") -> Operation[Path]:

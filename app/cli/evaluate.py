@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Annotated, Any
 
 import typer
@@ -16,8 +16,8 @@ from rich.table import Table
 from app.cli.console import stderr_console, write_json, write_rejections
 from app.cli.labelled_files import LabelledFiles
 from app.cli.predict import CoverageOption, FalseRejectsOption, options_of
-from app.cli.service_client import ServiceClient
 from app.domain.errors import error_facts
+from vtt_client import Client
 from vtt_core.contract.serving import DEFAULT_COVERAGE, AnswerOptions
 from vtt_core.evaluation.evaluate import Judged
 from vtt_core.evaluation.evaluate import evaluate as measure
@@ -132,14 +132,14 @@ def ask_service(model: str, source: Path, parameters: Mapping[str, Any], url: st
         key: API key; None where the service asks for none.
 
     Raises:
-        ServiceRefusedError: the service refuses, or does not answer.
+        VttClientError: the service refuses, or does not answer.
         ArchiveError: the images cannot be found.
     """
-    with LabelledFiles.opened(source) as files, tempfile.TemporaryFile() as archive, ServiceClient(url, key=key) as client:
-        files.pack(archive)
+    with LabelledFiles.opened(source) as files, NamedTemporaryFile(suffix=".zip") as archive, Client(url, key) as client:
+        files.pack(archive)  # type: ignore[arg-type]
+        archive.flush()
         write_rejections(files.left_out)
-        archive.seek(0)
-        answer = client.evaluate(model, archive, dict(parameters))
+        answer = client.evaluate(model, archive.name, **parameters).model_dump(mode="json")
         left_out = [{"file": name, **error_facts(error)} for name, error in files.left_out]
         for refused in answer["refused"]:
             line = f"left out {refused['file']}: expected {refused['expected']}, got {refused['got']}. {refused['remedy']}."

@@ -38,6 +38,7 @@ from app.cli.store import store
 from app.cli.up import up
 from app.cli.worker import worker
 from app.domain.errors import DataFolderInUseError, UnsafeHostError
+from vtt_client.errors import BadInputError, VttClientError
 from vtt_core.contract.cores import shared_cores
 from vtt_core.contract.errors import InputError, VttError
 
@@ -76,6 +77,9 @@ def main() -> None:
     except VttError as error:
         write_error(error)
         sys.exit(BAD_INPUT_EXIT if isinstance(error, InputError | DataFolderInUseError | UnsafeHostError) else FAILURE_EXIT)
+    except VttClientError as error:
+        write_error(error)
+        sys.exit(BAD_INPUT_EXIT if isinstance(error, BadInputError) else FAILURE_EXIT)
 
 
 if __name__ == "__main__":
