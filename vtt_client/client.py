@@ -10,7 +10,7 @@ from typing import Concatenate, ParamSpec, Self, TypeVar
 
 import httpx2
 
-from vtt_client import operations
+from vtt_client import operations, predict_operations
 from vtt_client.calls import Operation, Pause, Retries, Step, attempts
 from vtt_client.connection import TIMEOUT_SECONDS, connection
 from vtt_client.following import Follower, JobEvent
@@ -76,11 +76,13 @@ class Client:
     models = _method(operations.models)
     model = _method(operations.model)
     aliases = _method(operations.aliases)
+    alias = _method(operations.alias)
     point_alias = _method(operations.point_alias)
     delete_alias = _method(operations.delete_alias)
-    predict = _method(operations.predict)
-    predict_folder = _method(operations.predict_folder)
-    evaluate = _method(operations.evaluate)
+    predict = _method(predict_operations.predict)
+    predict_files = _method(predict_operations.predict_files)
+    predict_folder = _method(predict_operations.predict_folder)
+    evaluate = _method(predict_operations.evaluate)
     download = _method(operations.download)
     delete = _method(operations.delete)
 

@@ -4,14 +4,12 @@ from __future__ import annotations
 
 import csv
 from collections.abc import Iterator, Sequence
+from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from vtt_client.errors import VttClientError
 from vtt_client.models import ImagePrediction
-
-if TYPE_CHECKING:
-    import pandas
 
 FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
 """First characters by which a spreadsheet takes a text for a formula."""
@@ -56,14 +54,14 @@ class Predictions(Sequence[ImagePrediction]):
             writer.writerows([_safe(value) for value in row.values()] for row in rows)
         return target
 
-    def to_dataframe(self) -> pandas.DataFrame:
+    def to_dataframe(self) -> Any:
         """Return the rows as a pandas DataFrame.
 
         Raises:
             VttClientError: pandas is not installed.
         """
         try:
-            from pandas import DataFrame  # noqa: PLC0415 - optional, and slow to import
+            pandas = import_module("pandas")
         except ImportError as error:
             raise VttClientError(
                 code="client.missing_package",
@@ -72,7 +70,7 @@ class Predictions(Sequence[ImagePrediction]):
                 got="an environment without it",
                 remedy="Install it with: pip install 'vtt-client[pandas]'",
             ) from error
-        return DataFrame(self.rows())
+        return pandas.DataFrame(self.rows())
 
 
 def _row(item: ImagePrediction, labels: Sequence[str]) -> dict[str, Any]:

@@ -16,6 +16,7 @@ from rich.table import Table
 from app.cli.console import stderr_console, write_json, write_rejections
 from app.cli.labelled_files import LabelledFiles
 from app.cli.predict import CoverageOption, FalseRejectsOption, options_of
+from app.cli.remote.service import OWN_SERVICE, KeyOption, UrlOption
 from app.domain.errors import error_facts
 from vtt_client import Client
 from vtt_core.contract.serving import DEFAULT_COVERAGE, AnswerOptions
@@ -33,8 +34,8 @@ def evaluate(
     images: Annotated[Path, typer.Argument(metavar="FOLDER|ZIP", help="Labelled images, one folder per class.")],
     coverage: CoverageOption = DEFAULT_COVERAGE,
     false_rejects: FalseRejectsOption = None,
-    url: Annotated[str, typer.Option(help="URL of the service that has MODEL.")] = "http://127.0.0.1:8000",
-    key: Annotated[str | None, typer.Option(help="API key.", envvar="VTT_KEY")] = None,
+    url: UrlOption = OWN_SERVICE,
+    key: KeyOption = None,
     keep_images: Annotated[bool, typer.Option("--keep-images", help="Let the service keep the images.")] = False,
     device: Annotated[str, typer.Option(help="Of an adapter: auto, cpu, cuda or cuda:N.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
@@ -48,13 +49,13 @@ def evaluate(
     if Path(model).is_dir():
         found = run_evaluate(Path(model), images, device=device, options=options_of(coverage, false_rejects))
     else:
-        parameters = {
-            "coverage": coverage,
-            "false_rejects": false_rejects,
-            "keep_images": keep_images,
-            "name": images.name[:200],
-        }
-        found = ask_service(model, images, {name: value for name, value in parameters.items() if value is not None}, url, key)
+        parameters = {"coverage": coverage, "false_rejects": false_rejects, "keep_images": keep_images}
+        found = ask_service(model, images, parameters | {"name": images.name[:200]}, url, key)
+    write_measured(found, as_json=as_json)
+
+
+def write_measured(found: Mapping[str, Any], *, as_json: bool) -> None:
+    """Write what was measured, and what else is worth knowing."""
     for notice in found["notices"]:
         stderr_console().print(notice, style="yellow", markup=False)
     if as_json:

@@ -30,6 +30,7 @@ from app.cli.health import health
 from app.cli.inspect import inspect
 from app.cli.keys import keys
 from app.cli.predict import predict
+from app.cli.remote.group import remote
 from app.cli.renamed import draw
 from app.cli.report import report
 from app.cli.restore import restore
@@ -64,6 +65,7 @@ cli.add_typer(bench, name="bench", rich_help_panel="Measure")
 cli.add_typer(diagnose, name="diagnose", rich_help_panel="Measure")
 cli.add_typer(keys, name="keys", rich_help_panel="Operate")
 cli.add_typer(store, name="store", rich_help_panel="Operate")
+cli.add_typer(remote, name="remote", rich_help_panel="Service")
 
 
 def main() -> None:
