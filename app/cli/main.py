@@ -27,6 +27,7 @@ from app.cli.console import BAD_INPUT_EXIT, FAILURE_EXIT, write_error
 from app.cli.demo import demo
 from app.cli.evaluate import evaluate
 from app.cli.health import health
+from app.cli.imports.group import imports
 from app.cli.inspect import inspect
 from app.cli.keys import keys
 from app.cli.predict import predict
@@ -66,6 +67,7 @@ cli.add_typer(diagnose, name="diagnose", rich_help_panel="Measure")
 cli.add_typer(keys, name="keys", rich_help_panel="Operate")
 cli.add_typer(store, name="store", rich_help_panel="Operate")
 cli.add_typer(remote, name="remote", rich_help_panel="Service")
+cli.add_typer(imports, name="import", rich_help_panel="Adapt")
 
 
 def main() -> None:
