@@ -71,7 +71,7 @@ def packed(source: str | Path, progress: Progress | None = None) -> CountedFile:
     if path.is_file():
         return CountedFile(path.open("rb"), path.stat().st_size, progress)
     names = files_below(path)
-    archive = TemporaryFile()  # noqa: SIM115
+    archive = TemporaryFile()
     with zipfile.ZipFile(archive, "w", zipfile.ZIP_STORED) as packing:
         for file in names:
             packing.write(file, file.relative_to(path))
