@@ -30,6 +30,7 @@ from app.cli.health import health
 from app.cli.imports.group import imports
 from app.cli.inspect import inspect
 from app.cli.keys import keys
+from app.cli.mlflow_log import log_mlflow
 from app.cli.predict import predict
 from app.cli.remote.group import remote
 from app.cli.renamed import draw
@@ -53,7 +54,7 @@ cli = typer.Typer(
 bench = typer.Typer(help="Compare alternatives in turn, and print ratios with their spread.", no_args_is_help=True)
 GROUPS = {
     "Service": (up, api, worker),
-    "Adapt": (inspect, adapt, predict, evaluate, report, backbones, demo, sample_images),
+    "Adapt": (inspect, adapt, predict, evaluate, report, log_mlflow, backbones, demo, sample_images),
     "Operate": (health, backup, restore),
 }
 for group, commands in GROUPS.items():
