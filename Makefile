@@ -12,7 +12,7 @@ export OMP_NUM_THREADS ?= $(shell $(PYTHON) -c 'from vtt_core.contract.cores imp
 unexport PYTHONDONTWRITEBYTECODE
 # Two processes on two cores; the tests of one file stay together, because they share servers.
 PARALLEL := -n 2 --dist loadfile --no-loadscope-reorder
-COVERED := --cov=app --cov=worker --cov=vtt_core --cov-report=
+COVERED := --cov=app --cov=worker --cov=vtt_core --cov=vtt_client --cov-report=
 COVERAGE ?=
 IMAGES ?=
 NAMES ?=

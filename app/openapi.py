@@ -1,4 +1,4 @@
-"""Add the schema of problem documents, and links between operations, to the API's description."""
+"""Add the schema of problem documents, links between operations and examples to the API's description."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
+from app.api_examples import add_examples
 from app.api_links import add_links
 from app.problem_details import Problem
 
@@ -13,13 +14,14 @@ _REF = "#/components/schemas/{model}"
 
 
 def document_answers(app: FastAPI) -> None:
-    """Make `app.openapi()` have the schemas of problem documents instead of FastAPI's own, and links between operations."""
+    """Make `app.openapi()` have the schemas of problem documents instead of FastAPI's own, links and examples."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
         if app.openapi_schema is None:
             document = generate()
             add_links(document)
+            add_examples(document)
             schemas = document.setdefault("components", {}).setdefault("schemas", {})
             schemas |= _problem_schemas()
             schemas.pop("HTTPValidationError", None)

@@ -24,7 +24,7 @@ from app.uploads.results import ImageResult
 from vtt_core.contract.errors import VttError
 
 
-class Mistake(BaseModel):
+class WrongField(BaseModel):
     """One wrong field, parameter or header."""
 
     location: str = Field(examples=["body.seed"])
@@ -45,7 +45,7 @@ class Problem(BaseModel):
     got: str
     remedy: str
     results: list[ImageResult] | None = Field(default=None, description="With `images.nothing_usable`: why each was refused")
-    mistakes: list[Mistake] | None = Field(default=None, description="With `request.invalid`: every wrong field")
+    mistakes: list[WrongField] | None = Field(default=None, description="With `request.invalid`: every wrong field")
 
 
 ALWAYS = (

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 from fastapi import APIRouter
+from fastapi.routing import APIRoute
 from starlette.routing import BaseRoute
 
 from app.backbones.endpoints import router as backbones
@@ -37,7 +38,12 @@ _ROUTERS: dict[Role, tuple[APIRouter, ...]] = {
 @lru_cache
 def routes_of(role: Role) -> tuple[BaseRoute, ...]:
     """Return the endpoints of a role; the applications of a process share them, since building takes a third of a second."""
-    router = APIRouter()
+    router = APIRouter(generate_unique_id_function=_operation_id)
     for part in _ROUTERS[role]:
         router.include_router(part)
     return tuple(router.routes)
+
+
+def _operation_id(route: APIRoute) -> str:
+    """Return the name of the endpoint's function: generators of clients call their methods by it."""
+    return route.name

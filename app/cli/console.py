@@ -11,6 +11,7 @@ from typing import Any, Self
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from vtt_client.errors import VttClientError
 from vtt_core.contract.errors import VttError
 from vtt_core.ingest.causes import by_cause, cause_of
 
@@ -35,7 +36,7 @@ def write_json(result: Mapping[str, Any]) -> None:
     sys.stdout.flush()
 
 
-def write_error(error: VttError) -> None:
+def write_error(error: VttError | VttClientError) -> None:
     """Write what came, what was expected and what to do, a line each."""
     console = stderr_console()
     console.print(f"{error.title} ({error.code})", style="bold red", markup=False)

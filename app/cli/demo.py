@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Any
 
-import httpx
+import httpx2
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -23,11 +23,13 @@ from app.cli.console import FinetuneBar, stderr_console
 from app.cli.dry_run import write_remarks
 from app.cli.interrupts import end_on
 from app.cli.selection import LabelledImage, Selection, survey_images
-from app.cli.service_client import ServiceClient
+from app.cli.sent_images import sent_classes, sent_images
 from app.cli.synthetic_images import write_folders
 from app.cli.up import URL_FILE
 from app.domain.errors import JobFailureError, ServiceNotUpError
 from app.infra.child_processes import die_with_parent
+from vtt_client import Client
+from vtt_client.models import Job, Model
 from vtt_core.contract.backbones import MINI
 from vtt_core.contract.errors import TooFewShotsError
 from vtt_core.contract.interval import wilson_half_width
@@ -83,13 +85,13 @@ def demo(
             )
         origin = str(images) if images else "the synthetic images"
         console.print(f"support set: {support_set.way} classes x {shot} images from {origin}", markup=False)
-        with running_service(Path(scratch) / "data") as url, ServiceClient(url) as client:
+        with running_service(Path(scratch) / "data") as url, Client(url) as client:
             console.print(f"service on {url}", markup=False)
             recipe = {} if iterations is None else {"iterations": iterations}
             walk(client, selection, {"backbone": backbone, "method": method, "recipe": recipe})
 
 
-def walk(client: ServiceClient, selection: Selection, request: dict[str, Any]) -> float:
+def walk(client: Client, selection: Selection, request: dict[str, Any]) -> float:
     """Upload, fine-tune, predict and print; return the accuracy.
 
     Args:
@@ -98,49 +100,49 @@ def walk(client: ServiceClient, selection: Selection, request: dict[str, Any]) -
         request: further fields of the job.
     """
     console = stderr_console()
-    set_id = client.upload(selection.support_set)
-    job_id = client.start_job({"support_set_id": set_id, "name": "demo", **request})
+    set_id = client.upload(sent_classes(selection.support_set)).id
+    job_id = client.train(set_id, name="demo", **request).id
     console.print(f"uploaded {set_id}, started {job_id}", markup=False)
     started = time.monotonic()
     follow(client, job_id)
     job = client.job(job_id)
-    if job["state"] != "succeeded":
+    if job.model_id is None:
         raise _job_error(job)
-    console.print(f"published {job['model_id']} after {time.monotonic() - started:.1f} s", markup=False)
-    write_expectation(client.model(job["model_id"]))
-    predictions = predict_all(client, job["model_id"], selection.query_images)
+    console.print(f"published {job.model_id} after {time.monotonic() - started:.1f} s", markup=False)
+    write_expectation(client.model(job.model_id))
+    predictions = predict_all(client, job.model_id, selection.query_images)
     return write_results(selection, predictions)
 
 
-def write_expectation(model: dict[str, Any]) -> None:
+def write_expectation(model: Model) -> None:
     """Print what the service says of a model before anyone has measured it."""
-    console, metrics = Console(highlight=False, emoji=False), model["metrics"]
-    expected = metrics["expected_accuracy"]
-    if expected is not None:
+    console, expected = Console(highlight=False, emoji=False), model.metrics.expected_accuracy
+    if expected is not None and expected.low is not None and expected.high is not None:
         console.print(
-            f"expected accuracy {100 * expected['accuracy']:.1f} % (95 % interval {100 * expected['low']:.0f} to "
-            f"{100 * expected['high']:.0f} %), from images of the support set that were left out"
+            f"expected accuracy {100 * expected.accuracy:.1f} % (95 % interval {100 * expected.low:.0f} to "
+            f"{100 * expected.high:.0f} %), from images of the support set that were left out"
         )
-    for sentence in metrics["advice"]:
+    for sentence in model.advice:
         console.print(f"note: {sentence}", markup=False)
 
 
-def follow(client: ServiceClient, job_id: str) -> None:
+def follow(client: Client, job_id: str) -> None:
     """Show the job's events as a progress bar until it ends."""
     with FinetuneBar("fine-tuning") as bar:
-        for kind, payload in client.events(job_id):
-            if kind == "progress":
-                bar.show(payload)
-            elif kind == "state":
-                bar.say(f"job {payload['state']}")
+        for event in client.follow(job_id):
+            if event.kind == "progress":
+                bar.show(event.data)
+            elif event.kind == "state":
+                bar.say(f"job {event.data['state']}")
 
 
-def predict_all(client: ServiceClient, model_id: str, query_images: Sequence[LabelledImage]) -> list[dict[str, float]]:
+def predict_all(client: Client, model_id: str, query_images: Sequence[LabelledImage]) -> list[dict[str, float]]:
     """Return label probabilities for every query image, highest first."""
     results: list[dict[str, float]] = []
     for start in range(0, len(query_images), IMAGES_PER_REQUEST):
         batch = query_images[start : start + IMAGES_PER_REQUEST]
-        results += [prediction["probabilities"] for prediction in client.predict(model_id, [query.image for query in batch])]
+        images = sent_images([query.image for query in batch])
+        results += [prediction.probabilities or {} for prediction in client.predict(model_id, images)]
     return results
 
 
@@ -211,9 +213,9 @@ def _wait_until_ready(process: subprocess.Popen[bytes], url_file: Path, log_path
         if url_file.exists():
             url = url_file.read_text(encoding="utf-8").strip()
             try:
-                if httpx.get(f"{url}/readyz", timeout=5.0, trust_env=False).status_code == httpx.codes.OK:
+                if httpx2.get(f"{url}/readyz", timeout=5.0, trust_env=False).status_code == httpx2.codes.OK:
                     return url
-            except httpx.HTTPError:
+            except httpx2.HTTPError:
                 pass
         time.sleep(0.2)
     ended = process.poll()
@@ -225,10 +227,10 @@ def _wait_until_ready(process: subprocess.Popen[bytes], url_file: Path, log_path
     )
 
 
-def _job_error(job: dict[str, Any]) -> JobFailureError:
-    error = job.get("error") or {}
+def _job_error(job: Job) -> JobFailureError:
+    error = job.error
     return JobFailureError(
         expected="a job that succeeds",
-        got=f"{job['state']}: {error.get('title')}: {error.get('got')}",
-        remedy=str(error.get("remedy")),
+        got=f"{job.state}: {error.title}: {error.got}" if error else job.state,
+        remedy=error.remedy if error else "Look at the service's log",
     )

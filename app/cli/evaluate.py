@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tempfile
 from collections import Counter
 from collections.abc import Mapping
 from itertools import islice
 from pathlib import Path
+from tempfile import NamedTemporaryFile
 from typing import Annotated, Any
 
 import typer
@@ -16,8 +16,9 @@ from rich.table import Table
 from app.cli.console import stderr_console, write_json, write_rejections
 from app.cli.labelled_files import LabelledFiles
 from app.cli.predict import CoverageOption, FalseRejectsOption, options_of
-from app.cli.service_client import ServiceClient
+from app.cli.remote.service import OWN_SERVICE, KeyOption, UrlOption
 from app.domain.errors import error_facts
+from vtt_client import Client
 from vtt_core.contract.serving import DEFAULT_COVERAGE, AnswerOptions
 from vtt_core.evaluation.evaluate import Judged
 from vtt_core.evaluation.evaluate import evaluate as measure
@@ -33,8 +34,8 @@ def evaluate(
     images: Annotated[Path, typer.Argument(metavar="FOLDER|ZIP", help="Labelled images, one folder per class.")],
     coverage: CoverageOption = DEFAULT_COVERAGE,
     false_rejects: FalseRejectsOption = None,
-    url: Annotated[str, typer.Option(help="URL of the service that has MODEL.")] = "http://127.0.0.1:8000",
-    key: Annotated[str | None, typer.Option(help="API key.", envvar="VTT_KEY")] = None,
+    url: UrlOption = OWN_SERVICE,
+    key: KeyOption = None,
     keep_images: Annotated[bool, typer.Option("--keep-images", help="Let the service keep the images.")] = False,
     device: Annotated[str, typer.Option(help="Of an adapter: auto, cpu, cuda or cuda:N.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
@@ -48,13 +49,13 @@ def evaluate(
     if Path(model).is_dir():
         found = run_evaluate(Path(model), images, device=device, options=options_of(coverage, false_rejects))
     else:
-        parameters = {
-            "coverage": coverage,
-            "false_rejects": false_rejects,
-            "keep_images": keep_images,
-            "name": images.name[:200],
-        }
-        found = ask_service(model, images, {name: value for name, value in parameters.items() if value is not None}, url, key)
+        parameters = {"coverage": coverage, "false_rejects": false_rejects, "keep_images": keep_images}
+        found = ask_service(model, images, parameters | {"name": images.name[:200]}, url, key)
+    write_measured(found, as_json=as_json)
+
+
+def write_measured(found: Mapping[str, Any], *, as_json: bool) -> None:
+    """Write what was measured, and what else is worth knowing."""
     for notice in found["notices"]:
         stderr_console().print(notice, style="yellow", markup=False)
     if as_json:
@@ -132,14 +133,14 @@ def ask_service(model: str, source: Path, parameters: Mapping[str, Any], url: st
         key: API key; None where the service asks for none.
 
     Raises:
-        ServiceRefusedError: the service refuses, or does not answer.
+        VttClientError: the service refuses, or does not answer.
         ArchiveError: the images cannot be found.
     """
-    with LabelledFiles.opened(source) as files, tempfile.TemporaryFile() as archive, ServiceClient(url, key=key) as client:
-        files.pack(archive)
+    with LabelledFiles.opened(source) as files, NamedTemporaryFile(suffix=".zip") as archive, Client(url, key) as client:
+        files.pack(archive)  # type: ignore[arg-type]
+        archive.flush()
         write_rejections(files.left_out)
-        archive.seek(0)
-        answer = client.evaluate(model, archive, dict(parameters))
+        answer = client.evaluate(model, archive.name, **parameters).model_dump(mode="json")
         left_out = [{"file": name, **error_facts(error)} for name, error in files.left_out]
         for refused in answer["refused"]:
             line = f"left out {refused['file']}: expected {refused['expected']}, got {refused['got']}. {refused['remedy']}."

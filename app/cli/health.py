@@ -27,7 +27,7 @@ def health(
 
 def _check_api() -> tuple[bool, str]:
     # Imported here, so that `vtt --help` does without them.
-    import httpx  # noqa: PLC0415
+    import httpx2  # noqa: PLC0415
 
     from app.infra.settings import load_settings  # noqa: PLC0415
 
@@ -35,12 +35,12 @@ def _check_api() -> tuple[bool, str]:
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(settings.host, settings.host)
     url = f"http://{f'[{host}]' if ':' in host else host}:{settings.port}/readyz"
     try:
-        answer = httpx.get(url, timeout=TIMEOUT_SECONDS, trust_env=False)
+        answer = httpx2.get(url, timeout=TIMEOUT_SECONDS, trust_env=False)
         parts = answer.json()["parts"]
-    except (httpx.HTTPError, ValueError, KeyError) as error:
+    except (httpx2.HTTPError, ValueError, KeyError) as error:
         return False, f"{url}: {type(error).__name__}: {error}"
     lines = [f"{name}: {part['condition']}, {part['detail']}" for name, part in parts.items()]
-    return answer.status_code == httpx.codes.OK, "\n".join(lines)
+    return answer.status_code == httpx2.codes.OK, "\n".join(lines)
 
 
 def _check_worker() -> tuple[bool, str]:

@@ -30,10 +30,13 @@ from app.cli.doctor.command import doctor
 from app.cli.evaluate import evaluate
 from app.cli.export import export
 from app.cli.health import health
+from app.cli.imports.group import imports
 from app.cli.inspect import inspect
 from app.cli.interrupts import end_on_ctrl_c, exit_code_of_signal
 from app.cli.keys import keys
+from app.cli.mlflow_log import log_mlflow
 from app.cli.predict import predict
+from app.cli.remote.group import remote
 from app.cli.renamed import draw
 from app.cli.report import report
 from app.cli.restore import restore
@@ -42,6 +45,7 @@ from app.cli.store import store
 from app.cli.up import up
 from app.cli.worker import worker
 from app.domain.errors import DataFolderInUseError, UnsafeHostError
+from vtt_client.errors import BadInputError, VttClientError
 from vtt_core.contract.cores import shared_cores
 from vtt_core.contract.errors import InputError, VttError
 
@@ -51,9 +55,11 @@ cli = typer.Typer(
     pretty_exceptions_enable=False,
 )
 bench = typer.Typer(help="Compare alternatives in turn, and print ratios with their spread.", no_args_is_help=True)
+_BAD_INPUT = (InputError, DataFolderInUseError, UnsafeHostError, BadInputError)
+"""Errors of whoever typed the command."""
 GROUPS = {
     "Service": (up, api, worker),
-    "Adapt": (inspect, adapt, predict, evaluate, report, export, backbones, demo, sample_images),
+    "Adapt": (inspect, adapt, predict, evaluate, report, export, log_mlflow, backbones, demo, sample_images),
     "Operate": (doctor, health, backup, restore),
 }
 for group, commands in GROUPS.items():
@@ -67,6 +73,8 @@ cli.add_typer(bench, name="bench", rich_help_panel="Measure")
 cli.add_typer(diagnose, name="diagnose", rich_help_panel="Measure")
 cli.add_typer(keys, name="keys", rich_help_panel="Operate")
 cli.add_typer(store, name="store", rich_help_panel="Operate")
+cli.add_typer(remote, name="remote", rich_help_panel="Service")
+cli.add_typer(imports, name="import", rich_help_panel="Adapt")
 
 
 def main() -> None:
@@ -82,10 +90,10 @@ def main() -> None:
         # Whatever came out: a package written in C may turn the interrupt into an error of its own.
         code = exit_code_of_signal()
         if code is None:
-            if not isinstance(error, VttError):
+            if not isinstance(error, VttError | VttClientError):
                 raise
             write_error(error)
-            code = BAD_INPUT_EXIT if isinstance(error, InputError | DataFolderInUseError | UnsafeHostError) else FAILURE_EXIT
+            code = BAD_INPUT_EXIT if isinstance(error, _BAD_INPUT) else FAILURE_EXIT
         sys.exit(code)
 
 

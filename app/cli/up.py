@@ -21,7 +21,7 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Annotated
 
-import httpx
+import httpx2
 import typer
 
 from app.access.loopback import check_host
@@ -178,8 +178,8 @@ def _url_of(listener: socket.socket) -> str:
 
 def _answers(url: str) -> bool:
     try:
-        return httpx.get(url, timeout=1.0, trust_env=False).status_code == httpx.codes.OK
-    except httpx.HTTPError:
+        return httpx2.get(url, timeout=1.0, trust_env=False).status_code == httpx2.codes.OK
+    except httpx2.HTTPError:
         return False
 
 

@@ -16,13 +16,13 @@ router = APIRouter(tags=["health"])
 
 
 @router.get("/livez")
-async def livez() -> Liveness:
+async def get_liveness() -> Liveness:
     """Say that the process is alive. Restart it if this does not answer."""
     return Liveness(status="alive")
 
 
 @router.get("/readyz", responses={503: {"model": Readiness, "description": "A required part is missing"}})
-async def readyz(context: AppContextDep, response: Response) -> Readiness:
+async def get_readiness(context: AppContextDep, response: Response) -> Readiness:
     """Say whether this process can do its work, and list every part: database, store, disk, queue, worker, jobs, backbone.
 
     The answer is 503 if a required part is missing. A job that is sent while the queue is down is kept and starts later.
@@ -37,7 +37,7 @@ async def readyz(context: AppContextDep, response: Response) -> Readiness:
     response_class=Response,
     responses={200: {"content": {"text/plain": {"schema": {"type": "string"}}}, "description": "Prometheus text"}},
 )
-async def metrics(counted: MetricsDep, process: AppContextDep) -> Response:
+async def get_metrics(counted: MetricsDep, process: AppContextDep) -> Response:
     """Metrics for Prometheus: jobs, waiting times, workers, adapters, images, requests, latencies. Workers serve their own."""
     rendered = await to_thread.run_sync(counted.render, limiter=process.bounds.health_threads)
     return Response(rendered, media_type=CONTENT_TYPE_LATEST)

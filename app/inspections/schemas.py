@@ -11,7 +11,7 @@ class _OfReport(BaseModel):
     model_config = ConfigDict(from_attributes=True)
 
 
-class Accuracy(_OfReport):
+class HeldOutAccuracy(_OfReport):
     """A share of images that were recognised, with its 95 % interval."""
 
     accuracy: float = Field(examples=[0.68])
@@ -62,7 +62,7 @@ class CurvePointAnswer(_OfReport):
     """Held-out accuracy with so many images of each class."""
 
     shot: int
-    measured: Accuracy
+    measured: HeldOutAccuracy
 
 
 class FindingAnswer(_OfReport):
@@ -82,7 +82,7 @@ class ReportAnswer(_OfReport):
     support_set_id: str = Field(examples=["set_0f1e2d3c4b5a69788796a5b4"])
     backbone: str = Field(description="The frozen backbone that looked at the images: the service's default")
     num_images: int
-    held_out: Accuracy | None = Field(
+    held_out: HeldOutAccuracy | None = Field(
         description="Of a closed-form classifier on the frozen backbone; null if no image could be held out"
     )
     classes: list[InspectedClass] = Field(description="In the order that models follow")
@@ -91,7 +91,7 @@ class ReportAnswer(_OfReport):
     shortcuts: list[ShortcutAnswer] = Field(description="Every fact that was tried; none where there are too few images")
     learning_curve: list[CurvePointAnswer]
     gain_of_doubling: float | None = Field(
-        description="Accuracy that twice as many images as at the last point of `learning_curve` would likely add to it"
+        description="HeldOutAccuracy that twice as many images as at the last point of `learning_curve` would likely add to it"
     )
     findings: list[FindingAnswer] = Field(description="Problems first; empty if nothing is wrong or worth a look")
     image_ids: dict[str, str] = Field(description="Id of every image by the name that the report calls it")

@@ -2,7 +2,7 @@ r"""Read the field name and the file name of a part of a form as its client mean
 
 Clients write the same name in different ways, and a wrong reading would become a wrong label:
 
-| name | browsers, curl | httpx | aiohttp |
+| name | browsers, curl | httpx2 | aiohttp |
 | --- | --- | --- | --- |
 | `a "b"` | `a %22b%22` | `a %22b%22` | `a\ \"b\"` |
 | `polar star` | `polar star` | `polar star` | `polar\ star` |

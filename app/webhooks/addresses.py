@@ -9,7 +9,7 @@ from __future__ import annotations
 import socket
 from ipaddress import IPv4Address, IPv4Network, IPv6Address, IPv6Network, ip_address
 
-import httpx
+import httpx2
 
 from app.domain.errors import WebhookUrlError
 
@@ -23,16 +23,16 @@ _REMEDY = "Name a public http or https address; the operator may allow private o
 _PORTS = {"http": 80, "https": 443}
 
 
-def check_url(text: str, *, may_reach_private: bool) -> httpx.URL:
+def check_url(text: str, *, may_reach_private: bool) -> httpx2.URL:
     """Return the URL of a webhook, if events may be sent there as far as the URL tells.
 
     Raises:
         WebhookUrlError: it is none, has another scheme, has a user or a password in it, or names a private address.
     """
     try:
-        url = httpx.URL(text)
+        url = httpx2.URL(text)
         host = url.host
-    except (httpx.InvalidURL, ValueError) as error:
+    except (httpx2.InvalidURL, ValueError) as error:
         raise _refused("a URL", f"{text[:100]!r} ({error})") from error
     if url.scheme not in _PORTS or not host:
         raise _refused("a URL that begins with http:// or https:// and names a host", repr(text[:100]))
@@ -51,7 +51,7 @@ def check_url(text: str, *, may_reach_private: bool) -> httpx.URL:
     return url
 
 
-def resolve(url: httpx.URL, *, may_reach_private: bool) -> str:
+def resolve(url: httpx2.URL, *, may_reach_private: bool) -> str:
     """Return the address to dial for a URL.
 
     Raises:

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-import httpx
+import httpx2
 
 from app.domain.errors import WebhookUrlError
 from app.webhooks.addresses import check_url, resolve
@@ -51,7 +51,7 @@ def post_event(text: str, body: bytes, headers: Mapping[str, str], *, may_reach_
         url = check_url(text, may_reach_private=may_reach_private)
         address = resolve(url, may_reach_private=may_reach_private)
         watchdog.start()
-        with httpx.Client(timeout=seconds, follow_redirects=False, trust_env=False) as client:
+        with httpx2.Client(timeout=seconds, follow_redirects=False, trust_env=False) as client:
             request = client.build_request(
                 "POST",
                 url.copy_with(host=address),
@@ -66,14 +66,14 @@ def post_event(text: str, body: bytes, headers: Mapping[str, str], *, may_reach_
                 answer.close()
     except WebhookUrlError as error:
         raise DeliveryFailedError(f"expected {error.expected}, got {error.got}") from error
-    except (httpx.HTTPError, OSError) as error:
+    except (httpx2.HTTPError, OSError) as error:
         late = f" (no whole answer within {seconds:g} s)" if cut.is_shut else ""
         raise DeliveryFailedError(f"{type(error).__name__}: {error}{late}") from error
     finally:
         watchdog.cancel()
 
 
-def _status_of(answer: httpx.Response) -> int:
+def _status_of(answer: httpx2.Response) -> int:
     if answer.is_success:
         return answer.status_code
     reason = f"the answer {answer.status_code}"
@@ -90,7 +90,7 @@ def _status_of(answer: httpx.Response) -> int:
 
 
 class _Cut:
-    """Ends a connection from another thread: httpx bounds each read, but not the sum of many small ones."""
+    """Ends a connection from another thread: httpx2 bounds each read, but not the sum of many small ones."""
 
     def __init__(self) -> None:
         self._socket: socket.socket | None = None

@@ -6,7 +6,7 @@ import io
 from dataclasses import dataclass
 
 import pytest
-from httpx import Response
+from httpx2 import Response
 from PIL import Image
 
 from app.problem_details import Problem

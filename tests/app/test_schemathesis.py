@@ -14,7 +14,7 @@ from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 import uvicorn
 from sqlalchemy import select
@@ -99,7 +99,7 @@ class ServedApi:
         headers = {"Authorization": self.authorization, "User-Agent": TESTER}
         # The queues of the application belong to the event loop of its server. A `TestClient` has a loop of its own, and a
         # request of one loop that waits for one of the other would wait for ever.
-        with httpx.Client(base_url=self.url, headers=headers, timeout=60) as client:
+        with httpx2.Client(base_url=self.url, headers=headers, timeout=60) as client:
             self._tend(replace(self._api, client=client))  # type: ignore[arg-type]
 
     def _tend(self, api: Api) -> None:

@@ -3,7 +3,7 @@
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("app", "worker", "vtt_core")
+PACKAGES = ("app", "worker", "vtt_core", "vtt_client")
 
 
 def rooms() -> list[Path]:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from playwright.sync_api import Page, Request, expect
 
 from app.cli.demo import running_service
-from app.cli.service_client import ServiceClient
 from app.pages.texts import text
 from tests.browser.conftest import Faults, OpenPage, violations
 from tests.browser.steps import answers
+from vtt_client import Client
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
@@ -62,7 +62,7 @@ def service_url(data_dir: Path) -> Iterator[str]:
 @pytest.fixture(scope="module")
 def screens(service_url: str, data_dir: Path, photos: Path) -> dict[str, str]:
     """The path of each screen, after two jobs that succeeded and one that failed."""
-    with ServiceClient(service_url) as client, httpx.Client(base_url=service_url, timeout=60.0) as http:
+    with Client(service_url) as client, httpx2.Client(base_url=service_url, timeout=60.0) as http:
         names = ("Shapes of a long afternoon in autumn", "shapes", "damaged")
         used, unused, damaged = (upload(http, photos, name) for name in names)
         jobs = [finished_job(client, used, name=name) for name in ("first", "second")]
@@ -72,8 +72,8 @@ def screens(service_url: str, data_dir: Path, photos: Path) -> dict[str, str]:
         failed = finished_job(client, damaged)
         for path, content in kept.items():
             path.write_bytes(content)
-        assert client.job(failed)["state"] == "failed"
-        one, other = (client.job(job_id)["model_id"] for job_id in jobs)
+        assert client.job(failed).state == "failed"
+        one, other = (client.job(job_id).model_id for job_id in jobs)
         pair = f"/models/compare?model={one}&model={other}"
         files = [(path.parent.name, (path.name, path.read_bytes())) for path in sorted(photos.glob("*/00[01].png"))]
         measured = http.post(pair.replace("/models/compare", "/v1/evaluations"), files=files).json()["evaluations"]
@@ -94,14 +94,14 @@ def screens(service_url: str, data_dir: Path, photos: Path) -> dict[str, str]:
     }
 
 
-def upload(http: httpx.Client, photos: Path, name: str) -> str:
+def upload(http: httpx2.Client, photos: Path, name: str) -> str:
     files = [(path.parent.name, (path.name, path.read_bytes())) for path in sorted(photos.glob("*/*.png"))]
     return str(http.post("/v1/support-sets", params={"name": name}, files=files).json()["id"])
 
 
-def finished_job(client: ServiceClient, set_id: str, **more: str) -> str:
-    job_id = client.start_job({"support_set_id": set_id, **more})
-    for _ in client.events(job_id):
+def finished_job(client: Client, set_id: str, name: str = "") -> str:
+    job_id = client.train(set_id, name=name).id
+    for _ in client.follow(job_id):
         pass
     return job_id
 
@@ -134,9 +134,9 @@ def test_everybody_can_use(open_page: OpenPage, faults: Faults, screens: dict[st
 
 
 def test_a_job_can_be_watched_by_everybody(open_page: OpenPage, service_url: str, photos: Path) -> None:
-    with ServiceClient(service_url) as client, httpx.Client(base_url=service_url) as http:
-        request = {"support_set_id": upload(http, photos, ""), "method": "clip-lora+vtt", "recipe": {"iterations": 2000}}
-        job_id = client.start_job(request)
+    with Client(service_url) as client, httpx2.Client(base_url=service_url) as http:
+        set_id = upload(http, photos, "")
+        job_id = client.train(set_id, method="clip-lora+vtt", recipe={"iterations": 2000}).id
         page = open_page(f"/jobs/{job_id}", viewport=PHONE, reduced_motion="reduce")
         expect(page.locator("[data-chart=absorption_loss] svg")).to_be_visible()
         assert violations(page) == []

@@ -35,14 +35,14 @@ def _grey_of_16_bits() -> bytes:
 
 
 def use(url: str) -> None:
-    import httpx
+    import httpx2
 
-    with httpx.Client(base_url=url, timeout=30, trust_env=False) as client:
+    with httpx2.Client(base_url=url, timeout=30, trust_env=False) as client:
         while True:
             try:
                 client.get("/livez")
                 break
-            except httpx.TransportError:
+            except httpx2.TransportError:
                 time.sleep(0.2)
         client.post("/v1/support-sets", files={"cat": ("a.png", b"no image")})
         client.post("/v1/support-sets", files={"cat": ("a.png", _grey_of_16_bits())})

@@ -16,7 +16,7 @@ from fnmatch import fnmatch
 from importlib.metadata import packages_distributions
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
@@ -165,9 +165,9 @@ def wait_until_ready(url: str, process: subprocess.Popen[bytes]) -> None:
     deadline = time.monotonic() + 180  # the modules of a new environment are compiled first
     while process.poll() is None and time.monotonic() < deadline:
         try:
-            if httpx.get(url + "/readyz", trust_env=False).status_code == 200:
+            if httpx2.get(url + "/readyz", trust_env=False).status_code == 200:
                 return
-        except httpx.TransportError:
+        except httpx2.TransportError:
             pass
         time.sleep(0.2)
     raise AssertionError("the control process is not ready")

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import httpx
+import httpx2
 
 from app.infra.child_processes import die_with_parent
 from app.infra.redis_server import find_redis_server
@@ -103,7 +103,7 @@ class Cluster:
         made = re.search(r"mc mb --ignore-existing minio/(\S+)", commands)
         assert made is not None
         # Any key may do everything here, so requests need no signature.
-        httpx.put(f"http://{host}:{port}/{made.group(1)}", trust_env=False).raise_for_status()
+        httpx2.put(f"http://{host}:{port}/{made.group(1)}", trust_env=False).raise_for_status()
 
     def _start_api(self, service: str) -> str:
         address = self._addresses[f"{service}:8000"]
@@ -144,11 +144,11 @@ class Cluster:
         deadline = time.monotonic() + START_SECONDS
         while True:
             try:
-                answer = httpx.get(url, trust_env=False, timeout=10)
-                if answer.status_code == httpx.codes.OK:
+                answer = httpx2.get(url, trust_env=False, timeout=10)
+                if answer.status_code == httpx2.codes.OK:
                     return
                 got = answer.text
-            except httpx.HTTPError as error:
+            except httpx2.HTTPError as error:
                 got = repr(error)
             assert time.monotonic() < deadline, got + self._log("api-control") + self._log("api-predict")
             time.sleep(0.3)

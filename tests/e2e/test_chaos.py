@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 import torch
 from sqlalchemy import select
@@ -93,11 +93,11 @@ class Clients:
     num_allowed: int = 8
     """Jobs that may be requested now: new ones come as others end, so that requests meet every fault."""
 
-    def request(self, client: httpx.Client, choice: random.Random, method: str, path: str, **how: object) -> httpx.Response:
+    def request(self, client: httpx2.Client, choice: random.Random, method: str, path: str, **how: object) -> httpx2.Response:
         while True:
             try:
                 answer = client.request(method, choice.choice(self.urls) + path, **how)  # type: ignore[arg-type]
-            except httpx.TransportError as error:
+            except httpx2.TransportError as error:
                 self.answers[type(error).__name__] += 1
                 time.sleep(0.2)
                 continue
@@ -113,7 +113,7 @@ class Clients:
             for shot in range(2)
             for label, colour in (("red square", 200 + 50 * number), ("blue square", 40_000 + 50 * number))
         ]
-        with httpx.Client(timeout=30.0) as client:
+        with httpx2.Client(timeout=30.0) as client:
             answer = self.request(client, random.Random(number), "POST", "/v1/support-sets", files=parts)
         assert answer.status_code == 201, answer.text
         return str(answer.json()["id"])
@@ -121,7 +121,7 @@ class Clients:
     def ask_for_jobs(self, number: int, set_ids: list[str]) -> None:
         """Request every second job, read other resources meanwhile, and sometimes repeat a request that was answered."""
         choice = random.Random(SEED * 1000 + number)
-        with httpx.Client(timeout=10.0) as client:
+        with httpx2.Client(timeout=10.0) as client:
             for place in range(number, self.num_jobs, NUM_CLIENTS):
                 while place >= self.num_allowed:
                     self._note(self.request(client, choice, "GET", "/v1/jobs"), 200)
@@ -140,7 +140,7 @@ class Clients:
                     if self.job_ids.setdefault(place, job_id) != job_id:
                         self.problems.append(f"two jobs of one key: {job_id}")
 
-    def _note(self, answer: httpx.Response, status: int) -> None:
+    def _note(self, answer: httpx2.Response, status: int) -> None:
         if answer.status_code != status:
             self.problems.append(f"{answer.status_code}: {answer.text}")
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from app.cli.synthetic_images import write_folders
@@ -26,14 +26,14 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
 
 
 @pytest.fixture(scope="module")
-def http(cluster: Cluster) -> Iterator[httpx.Client]:
+def http(cluster: Cluster) -> Iterator[httpx2.Client]:
     """A client of the front proxy, with a key."""
-    with httpx.Client(base_url=cluster.url, timeout=60, trust_env=False, headers=cluster.authorization()) as client:
+    with httpx2.Client(base_url=cluster.url, timeout=60, trust_env=False, headers=cluster.authorization()) as client:
         yield client
 
 
 def test_a_support_set_becomes_a_model_that_another_process_predicts_with(
-    cluster: Cluster, http: httpx.Client, tmp_path: Path
+    cluster: Cluster, http: httpx2.Client, tmp_path: Path
 ) -> None:
     write_folders(tmp_path, num_images=2)
     images = [(file.parent.name, (file.name, file.read_bytes())) for file in sorted(tmp_path.rglob("*.png"))]
@@ -68,22 +68,22 @@ def test_a_support_set_becomes_a_model_that_another_process_predicts_with(
         assert sorted(archive.namelist()) == ["adapter.safetensors", "manifest.json"]
 
 
-def test_each_role_answers_for_its_own_paths(cluster: Cluster, http: httpx.Client) -> None:
-    to_control = httpx.post(f"{cluster.control_url}/predict", headers=http.headers, trust_env=False)
-    to_predict = httpx.get(f"{cluster.predict_url}/v1/jobs", headers=http.headers, trust_env=False)
+def test_each_role_answers_for_its_own_paths(cluster: Cluster, http: httpx2.Client) -> None:
+    to_control = httpx2.post(f"{cluster.control_url}/predict", headers=http.headers, trust_env=False)
+    to_predict = httpx2.get(f"{cluster.predict_url}/v1/jobs", headers=http.headers, trust_env=False)
     assert (to_control.status_code, to_predict.status_code) == (404, 404)
     assert http.get("/v1/jobs").status_code == 200
     assert http.post("/predict").status_code not in (404, 502)
 
 
-def test_metrics_and_health_stay_inside(cluster: Cluster, http: httpx.Client) -> None:
+def test_metrics_and_health_stay_inside(cluster: Cluster, http: httpx2.Client) -> None:
     for path in ("/metrics", "/readyz"):
-        assert httpx.get(cluster.control_url + path, trust_env=False).status_code == 200
+        assert httpx2.get(cluster.control_url + path, trust_env=False).status_code == 200
         assert http.get(path).status_code == 404
     assert http.get("/livez").status_code == 200
 
 
-def test_the_callers_address_passes_the_proxy(cluster: Cluster, http: httpx.Client) -> None:
+def test_the_callers_address_passes_the_proxy(cluster: Cluster, http: httpx2.Client) -> None:
     """The proxy trusts this machine, like a configured load balancer."""
     files = {"cat": ("a.png", encode_image())}
     answer = http.post("/v1/support-sets", files=files, headers={"X-Forwarded-For": "203.0.113.7"})
@@ -95,4 +95,4 @@ def test_the_callers_address_passes_the_proxy(cluster: Cluster, http: httpx.Clie
 
 def test_a_request_without_a_key_is_refused(cluster: Cluster) -> None:
     for method, path in (("GET", "/v1/jobs"), ("POST", "/predict"), ("POST", "/v1/support-sets")):
-        assert httpx.request(method, cluster.url + path, trust_env=False).status_code == 401
+        assert httpx2.request(method, cluster.url + path, trust_env=False).status_code == 401

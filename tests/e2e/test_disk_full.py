@@ -12,7 +12,7 @@ import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from PIL import Image
 
@@ -35,8 +35,8 @@ def small_disk(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
 
 
 @pytest.fixture(scope="module")
-def service(small_disk: Path) -> Iterator[httpx.Client]:
-    with running_service(small_disk / "data") as url, httpx.Client(base_url=url, trust_env=False, timeout=120) as client:
+def service(small_disk: Path) -> Iterator[httpx2.Client]:
+    with running_service(small_disk / "data") as url, httpx2.Client(base_url=url, trust_env=False, timeout=120) as client:
         yield client
 
 
@@ -52,7 +52,7 @@ def zip_of(num_images: int, seed: int) -> bytes:
     return content.getvalue()
 
 
-def send(service: httpx.Client, content: bytes, *, announces_length: bool) -> httpx.Response:
+def send(service: httpx2.Client, content: bytes, *, announces_length: bool) -> httpx2.Response:
     request = service.build_request("POST", "/v1/support-sets", files={"archive": ("set.zip", content)})
     body = request.read()
     headers = {"Content-Type": request.headers["Content-Type"]}
@@ -63,7 +63,7 @@ def send(service: httpx.Client, content: bytes, *, announces_length: bool) -> ht
 class Watch:
     """Requests /livez repeatedly, and remembers the longest wait."""
 
-    def __init__(self, url: httpx.URL) -> None:
+    def __init__(self, url: httpx2.URL) -> None:
         self._url = url
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._ask)
@@ -80,12 +80,12 @@ class Watch:
     def _ask(self) -> None:
         while not self._stop.is_set():
             start = time.monotonic()
-            assert httpx.get(f"{self._url}/livez", trust_env=False, timeout=120).status_code == 200
+            assert httpx2.get(f"{self._url}/livez", trust_env=False, timeout=120).status_code == 200
             self.longest_seconds = max(self.longest_seconds, time.monotonic() - start)
             time.sleep(0.05)
 
 
-def test_a_full_disk_refuses_new_images_and_nothing_else(service: httpx.Client, small_disk: Path) -> None:
+def test_a_full_disk_refuses_new_images_and_nothing_else(service: httpx2.Client, small_disk: Path) -> None:
     kept = send(service, zip_of(20, seed=1), announces_length=True)
     assert kept.status_code == 201
     with Watch(service.base_url) as watch:
@@ -110,7 +110,7 @@ def test_a_full_disk_refuses_new_images_and_nothing_else(service: httpx.Client, 
     assert service.get("/readyz").json()["parts"]["disk"]["condition"] == "ok"
 
 
-def test_a_disk_that_fills_up_during_an_upload_is_reported_too(service: httpx.Client, small_disk: Path) -> None:
+def test_a_disk_that_fills_up_during_an_upload_is_reported_too(service: httpx2.Client, small_disk: Path) -> None:
     before = sorted(small_disk.rglob("img_*"))
     request = service.build_request("POST", "/v1/support-sets", files={"archive": ("set.zip", zip_of(20, seed=4))})
     body = request.read()

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from app.cli.demo import running_service
@@ -36,7 +36,7 @@ def service(worker_port: int, tmp_path: Path) -> Iterator[str]:
 
 
 def exit_code(url: str, data_dir: Path, *options: str) -> int:
-    port = str(httpx.URL(url).port)
+    port = str(httpx2.URL(url).port)
     environment = {**os.environ, "VTT_DATA_DIR": str(data_dir), "VTT_PORT": port}
     return subprocess.run(
         [sys.executable, "-m", "app.cli.main", "health", *options], env=environment, capture_output=True
@@ -52,7 +52,7 @@ def wait_until_unfit(url: str, data_dir: Path) -> None:
 
 def test_a_worker_has_metrics_and_a_stalled_one_is_noticed(service: str, worker_port: int, tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
-    told = httpx.get(f"http://127.0.0.1:{worker_port}/metrics", trust_env=False).text
+    told = httpx2.get(f"http://127.0.0.1:{worker_port}/metrics", trust_env=False).text
     assert 'vtt_attempts_total{outcome="succeeded"} 0.0' in told
     assert (exit_code(service, data_dir), exit_code(service, data_dir, "--worker")) == (0, 0)
 
@@ -64,6 +64,6 @@ def test_a_worker_has_metrics_and_a_stalled_one_is_noticed(service: str, worker_
     try:
         wait_until_unfit(service, data_dir)
         assert exit_code(service, data_dir) == 1, "one machine without its worker is not ready"
-        assert httpx.get(f"{service}/livez", trust_env=False).status_code == 200
+        assert httpx2.get(f"{service}/livez", trust_env=False).status_code == 200
     finally:
         os.kill(pid, signal.SIGCONT)

@@ -5,11 +5,11 @@ import json
 import zipfile
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
-from app.cli.service_client import ServiceClient
 from app.cli.synthetic_images import write_folders
+from vtt_client import Client
 from vtt_core.contract.manifest import FORMAT_VERSION
 
 pytestmark = pytest.mark.services
@@ -32,8 +32,8 @@ def zip_of(folder: Path) -> bytes:
 
 
 def test_a_zip_becomes_a_model_that_predicts(service_url: str, synthetic_images: Path, tmp_path: Path) -> None:
-    http = httpx.Client(base_url=service_url, timeout=60.0)
-    with http, ServiceClient(service_url) as client:
+    http = httpx2.Client(base_url=service_url, timeout=60.0)
+    with http, Client(service_url) as client:
         uploaded = http.post("/v1/support-sets", files={"archive": ("set.zip", zip_of(synthetic_images))})
         assert uploaded.status_code == 207
         refused = [result for result in uploaded.json()["results"] if result["status"] != 201]
@@ -55,15 +55,16 @@ def test_a_zip_becomes_a_model_that_predicts(service_url: str, synthetic_images:
         early = http.post(f"/v1/models/{job_id}/predict", files={"images": (synthetic_images / "star/000.png").read_bytes()})
         assert (early.status_code, early.json()["code"]) == (409, "model.not_ready")
 
-        events = list(client.events(job_id))
-        states = [payload["state"] for kind, payload in events if kind == "state"]
+        events = list(client.follow(job_id))
+        states = [event.data["state"] for event in events if event.kind == "state"]
         assert states == ["queued", "running", "verifying", "succeeded"]
-        steps = [payload for kind, payload in events if kind == "progress"]
+        steps = [event.data for event in events if event.kind == "progress"]
         assert steps[-1]["step"] == steps[-1]["num_steps"] == 7
         assert {"classification_loss", "absorption_loss", "conflict_cosine", "is_absorbing", "seconds_left"} <= set(steps[-1])
 
-        model_id = client.job(job_id)["model_id"]
-        model = client.model(model_id)
+        model_id = client.job(job_id).model_id
+        assert model_id is not None
+        model = client.model(model_id).model_dump()
         assert model["labels"] == ["chessboard", "polka dots", "rings", "star", "stripes"]
         assert {"training_accuracy", "expected_accuracy", "zero_shot", "linear_probe"} <= set(model["metrics"])
         report = http.get(model["links"]["report"])
@@ -97,18 +98,21 @@ def test_a_class_is_added_to_a_model_that_then_knows_it(service_url: str, synthe
     def files(*labels: str) -> list[tuple[str, tuple[str, bytes]]]:
         return [(label, (path.name, path.read_bytes())) for label in labels for path in (synthetic_images / label).iterdir()]
 
-    http = httpx.Client(base_url=service_url, timeout=60.0)
-    with http, ServiceClient(service_url) as client:
+    http = httpx2.Client(base_url=service_url, timeout=60.0)
+    with http, Client(service_url) as client:
         set_id = http.post("/v1/support-sets", files=files("rings", "star")).json()["id"]
-        job_id = client.start_job({"support_set_id": set_id, "method": "frozen"})
-        assert [payload["state"] for kind, payload in client.events(job_id) if kind == "state"][-1] == "succeeded"
-        base_id = client.job(job_id)["model_id"]
+        job_id = client.train(set_id, method="frozen").id
+        assert [event.data["state"] for event in client.follow(job_id) if event.kind == "state"][-1] == "succeeded"
+        base_id = client.job(job_id).model_id
         added = http.post(f"/v1/models/{base_id}/classes", files=files("stripes"))
         assert added.status_code == 202, added.text
-        assert [payload["state"] for _, payload in client.events(added.json()["id"])][-1] == "succeeded"
-        model_id = client.job(added.json()["id"])["model_id"]
-        assert client.model(model_id)["labels"] == ["rings", "star", "stripes"]
-        assert client.model(model_id)["metrics"]["expected_accuracy"]["num_images"] == 9
+        assert [event.data["state"] for event in client.follow(added.json()["id"])][-1] == "succeeded"
+        model_id = client.job(added.json()["id"]).model_id
+        assert model_id is not None
+        model = client.model(model_id)
+        assert model.labels == ["rings", "star", "stripes"]
+        assert model.metrics.expected_accuracy is not None
+        assert model.metrics.expected_accuracy.num_images == 9
         image = {"images": (synthetic_images / "stripes/000.png").read_bytes()}
         assert http.post(f"/v1/models/{model_id}/predict", files=image).json()["predictions"][0]["label"] == "stripes"
 
@@ -124,16 +128,16 @@ def test_a_job_of_a_killed_worker_is_finished(service_url: str, synthetic_images
             if child.status() != psutil.STATUS_ZOMBIE and child.cmdline()[1:3] == ["-m", "worker"]
         ]
 
-    with ServiceClient(service_url) as client, httpx.Client(base_url=service_url, timeout=60.0) as http:
+    with Client(service_url) as client, httpx2.Client(base_url=service_url, timeout=60.0) as http:
         set_id = http.post("/v1/support-sets", files={"archive": ("set.zip", zip_of(synthetic_images))}).json()["id"]
-        job_id = client.start_job({"support_set_id": set_id, "method": "clip-lora+vtt", "recipe": {"iterations": 12}})
+        job_id = client.train(set_id, method="clip-lora+vtt", recipe={"iterations": 12}).id
         killed = 0
-        for kind, payload in client.events(job_id):
-            if kind == "progress" and payload["step"] >= 2 and not killed:
+        for event in client.follow(job_id):
+            if event.kind == "progress" and event.data["step"] >= 2 and not killed:
                 for worker in workers():
                     worker.kill()
                     killed += 1
         job = client.job(job_id)
     assert killed == 1
-    assert job["state"] == "succeeded", job["error"]
-    assert job["attempt"] == 2
+    assert job.state == "succeeded", job.error
+    assert job.attempt == 2

@@ -12,7 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 
 from tests.fixtures.http_api import encode_image
@@ -141,7 +141,7 @@ def test_a_slow_body_ends_with_a_problem_document(tmp_path: Path, broker_url: st
 
 @pytest.mark.slow
 def test_a_slow_but_steady_body_is_taken(tmp_path: Path, broker_url: str) -> None:
-    body = httpx.Request("POST", "http://localhost", files=FORM)
+    body = httpx2.Request("POST", "http://localhost", files=FORM)
     content = body.read() + b" " * 8000
     with running_api(tmp_path, broker_url, **QUICK) as live:
 

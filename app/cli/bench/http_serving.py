@@ -15,7 +15,7 @@ from random import Random
 from statistics import median, quantiles
 from typing import TYPE_CHECKING, Any
 
-import httpx
+import httpx2
 import numpy as np
 from PIL import Image
 
@@ -53,7 +53,7 @@ def measure_http(backbone: Backbone, folder: Path, *, num_clients: int, num_requ
     """
     files = [_make_jpeg(seed) for seed in range(NUM_FILES)]
     bare = _bare_images_per_second(backbone, files, batch_size=num_clients, num_images=num_requests)
-    with _serving(backbone, folder, num_threads) as (url, model_ids), httpx.Client(base_url=url, timeout=120) as client:
+    with _serving(backbone, folder, num_threads) as (url, model_ids), httpx2.Client(base_url=url, timeout=120) as client:
         ask = _asking(client, model_ids, files)
         for number in range(len(model_ids)):
             ask(number)
@@ -100,7 +100,7 @@ def _bare_images_per_second(backbone: Backbone, files: list[bytes], *, batch_siz
     return num_images / (time.perf_counter() - started)
 
 
-def _asking(client: httpx.Client, model_ids: list[str], files: list[bytes]) -> Callable[[int], None]:
+def _asking(client: httpx2.Client, model_ids: list[str], files: list[bytes]) -> Callable[[int], None]:
     def ask(number: int) -> None:
         model_id = model_ids[number % len(model_ids)]
         files_of_form = {"images": ("image.jpg", files[number % len(files)], "image/jpeg")}
@@ -157,9 +157,9 @@ def _wait_until_ready(url: str, child: Child) -> None:
     deadline = time.monotonic() + START_SECONDS
     while time.monotonic() < deadline and child.exit_code is None:
         try:
-            if httpx.get(f"{url}/readyz", timeout=5.0).status_code == httpx.codes.OK:
+            if httpx2.get(f"{url}/readyz", timeout=5.0).status_code == httpx2.codes.OK:
                 return
-        except httpx.HTTPError:
+        except httpx2.HTTPError:
             pass
         time.sleep(0.1)
     raise BackboneUnavailableError(

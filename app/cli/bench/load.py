@@ -6,7 +6,7 @@ import asyncio
 from pathlib import Path
 from typing import Annotated, Any
 
-import httpx
+import httpx2
 import typer
 from rich.console import Console
 from rich.table import Table
@@ -46,13 +46,13 @@ def load(
     headers = {"Authorization": f"Bearer {key}"} if key else {}
     curve = MemoryCurve(pid, url, headers)
     try:
-        with httpx.Client(base_url=url, headers=headers, timeout=TIMEOUT_SECONDS, trust_env=False) as http:
+        with httpx2.Client(base_url=url, headers=headers, timeout=TIMEOUT_SECONDS, trust_env=False) as http:
             mixed = prepare_mix(http, weights, models)
             stderr_console().print(f"{len(mixed.model_ids)} models are ready; the load starts")
             run = LoadRun(url, headers, mixed, seconds)
             asyncio.run(run.run(clients, rate, curve.look, max(1.0, seconds / NUM_SAMPLES)))
             jobs = _end_jobs(http, mixed)
-    except httpx.TransportError as error:
+    except httpx2.TransportError as error:
         raise ServiceRefusedError(
             expected=f"a service that answers on {url}", got=type(error).__name__, remedy="Start one with vtt up"
         ) from error
@@ -66,7 +66,7 @@ def load(
         _write_tables(result)
 
 
-def _end_jobs(http: httpx.Client, mix: Mix) -> dict[str, int]:
+def _end_jobs(http: httpx2.Client, mix: Mix) -> dict[str, int]:
     """Count the states of the jobs that the load started, then cancel the unfinished ones."""
     states: dict[str, int] = {}
     for job_id in mix.job_ids:

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Any, Literal, get_args
 
-import httpx
+import httpx2
 from PIL import Image
 
 from app.cli.synthetic_images import PAINTERS, make_image
@@ -130,7 +130,7 @@ def _encode(image: Image.Image, side_pixels: int) -> bytes:
     return buffer.getvalue()
 
 
-def prepare_mix(http: httpx.Client, weights: dict[Kind, float], num_models: int) -> Mix:
+def prepare_mix(http: httpx2.Client, weights: dict[Kind, float], num_models: int) -> Mix:
     """Create what requests refer to: a support set, and the models that the service lacks.
 
     Args:
@@ -153,7 +153,7 @@ def prepare_mix(http: httpx.Client, weights: dict[Kind, float], num_models: int)
     return mix
 
 
-def _model_of(http: httpx.Client, job_id: str) -> str:
+def _model_of(http: httpx2.Client, job_id: str) -> str:
     deadline = time.monotonic() + READY_SECONDS
     job = _checked(http.get(f"/v1/jobs/{job_id}"))
     while job["model_id"] is None and job["finished_at"] is None and time.monotonic() < deadline:
@@ -168,7 +168,7 @@ def _model_of(http: httpx.Client, job_id: str) -> str:
     return str(job["model_id"])
 
 
-def _checked(response: httpx.Response) -> dict[str, Any]:
+def _checked(response: httpx2.Response) -> dict[str, Any]:
     if response.is_success:
         return dict(response.json())
     raise ServiceRefusedError(

@@ -13,7 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from random import Random
 
-import httpx
+import httpx2
 
 from app.cli.bench.load_mix import Ask, Mix
 
@@ -21,7 +21,7 @@ TIMEOUT_SECONDS = 120.0
 PROBE_SECONDS = 1.0
 """Pause between two requests to each health endpoint."""
 PROBES = ("livez", "readyz")
-LIMITS = httpx.Limits(keepalive_expiry=2.0)
+LIMITS = httpx2.Limits(keepalive_expiry=2.0)
 """Idle connections are closed before the service closes them, after 5 s, perhaps during a request."""
 LONGEST_WAIT_SECONDS = 5.0
 """Longest pause of a refused client, whatever it was asked to wait, since the measurement ends."""
@@ -61,8 +61,8 @@ class LoadRun:
         self._headers = headers
         self._mix = mix
         self._seconds = seconds
-        self._tls = httpx.create_ssl_context(trust_env=False)
-        self._idle: list[httpx.AsyncClient] = []
+        self._tls = httpx2.create_ssl_context(trust_env=False)
+        self._idle: list[httpx2.AsyncClient] = []
         self.outcomes: list[Outcome] = []
         self.start = 0.0
         self.elapsed_seconds = 0.0
@@ -89,16 +89,16 @@ class LoadRun:
         look(time.perf_counter() - self.start)
 
     @asynccontextmanager
-    async def _connection(self) -> AsyncIterator[httpx.AsyncClient]:
-        # One for each open request: httpx searches a pool of hundreds for longer than the service takes to answer.
+    async def _connection(self) -> AsyncIterator[httpx2.AsyncClient]:
+        # One for each open request: httpx2 searches a pool of hundreds for longer than the service takes to answer.
         connection = self._idle.pop() if self._idle else self._connect()
         try:
             yield connection
         finally:
             self._idle.append(connection)
 
-    def _connect(self) -> httpx.AsyncClient:
-        return httpx.AsyncClient(
+    def _connect(self) -> httpx2.AsyncClient:
+        return httpx2.AsyncClient(
             base_url=self._url, headers=self._headers, timeout=TIMEOUT_SECONDS, verify=self._tls, limits=LIMITS, trust_env=False
         )
 
@@ -130,7 +130,7 @@ class LoadRun:
         try:
             async with self._connection() as http:
                 response = await http.post(ask.path, files=ask.files, json=ask.json)
-        except httpx.HTTPError as error:
+        except httpx2.HTTPError as error:
             outcome = Outcome(ask.kind, time.perf_counter() - due, 0, type(error).__name__)
         else:
             outcome = _outcome(ask.kind, time.perf_counter() - due, response)
@@ -145,7 +145,7 @@ class LoadRun:
             try:
                 async with self._connection() as http:
                     response = await http.get(f"/{path}")
-            except httpx.HTTPError as error:
+            except httpx2.HTTPError as error:
                 self.outcomes.append(Outcome(path, time.perf_counter() - started, 0, type(error).__name__))
             else:
                 self.outcomes.append(_outcome(path, time.perf_counter() - started, response))
@@ -159,7 +159,7 @@ class LoadRun:
         return looking
 
 
-def _outcome(kind: str, seconds: float, response: httpx.Response) -> Outcome:
+def _outcome(kind: str, seconds: float, response: httpx2.Response) -> Outcome:
     return Outcome(kind, seconds, response.status_code, retry_after=response.headers.get("Retry-After", ""))
 
 

@@ -7,7 +7,7 @@ from collections import defaultdict
 from pathlib import Path
 from typing import Any
 
-import httpx
+import httpx2
 import numpy as np
 import psutil
 
@@ -54,8 +54,8 @@ class MemoryCurve:
 
     def _from_metrics(self) -> dict[str, float]:
         try:
-            found = RESIDENT.search(httpx.get(self._url, headers=self._headers, timeout=10.0, trust_env=False).text)
-        except httpx.HTTPError:
+            found = RESIDENT.search(httpx2.get(self._url, headers=self._headers, timeout=10.0, trust_env=False).text)
+        except httpx2.HTTPError:
             return {}
         return {"api": float(found[1]) / 1e6} if found else {}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import httpx
+import httpx2
 from sqlalchemy import Engine, event
 
 from app.domain.batches import answered_row
@@ -19,7 +19,7 @@ FORM = {"files": {"cat": ("a.png", encode_image(1))}}
 FOREIGN = {"Origin": "http://evil.example", "Sec-Fetch-Site": "cross-site"}
 
 
-def check_refused(answer: httpx.Response, code: str, variable: str) -> None:
+def check_refused(answer: httpx2.Response, code: str, variable: str) -> None:
     assert (answer.status_code, answer.json()["code"]) == (403, code)
     assert answer.headers["content-type"] == "application/problem+json"
     assert variable in answer.json()["remedy"]

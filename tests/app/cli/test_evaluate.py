@@ -4,11 +4,10 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-import httpx
+import httpx2
 import pytest
 from typer.testing import CliRunner
 
-from app.cli import service_client
 from app.cli.main import cli
 from app.cli.synthetic_images import PAINTERS, make_image
 from tests.fixtures.noise_images import encode, noise
@@ -110,20 +109,18 @@ def test_images_of_other_classes_are_refused(run: Run) -> None:
 
 @pytest.mark.slow
 def test_a_name_that_is_no_folder_is_a_model_of_the_service(run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[httpx.Request] = []
+    asked: list[httpx2.Request] = []
 
-    def refuse(request: httpx.Request) -> httpx.Response:
+    def refuse(request: httpx2.Request) -> httpx2.Response:
         request.read()
         asked.append(request)
-        return httpx.Response(404, json={"code": "not_found", "expected": "a model", "got": "none", "remedy": "Look"})
+        return httpx2.Response(404, json={"code": "not_found", "expected": "a model", "got": "none", "remedy": "Look"})
 
-    client = httpx.Client
-    monkeypatch.setattr(
-        service_client.httpx, "Client", lambda **options: client(**{**options, "transport": httpx.MockTransport(refuse)})
-    )
+    client = httpx2.Client
+    monkeypatch.setattr(httpx2, "Client", lambda **options: client(**{**options, "transport": httpx2.MockTransport(refuse)}))
     result = CliRunner().invoke(cli, ["evaluate", "patterns", "photos", "--url", "http://lab", "--key", "vtt_key"])
-    assert getattr(result.exception, "code", None) == "service.refused"
+    assert getattr(result.exception, "code", None) == "not_found"
     (request,) = asked
-    assert str(request.url) == "http://lab/v1/models/patterns/evaluations?coverage=0.9&keep_images=false&name=photos"
+    assert str(request.url) == "http://lab/v1/models/patterns/evaluations?name=photos&coverage=0.9"
     assert request.headers["Authorization"] == "Bearer vtt_key"
     assert f"{LABELS[0]}/100.png".encode() in request.content

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import httpx
+import httpx2
 import psutil
 import pytest
 
@@ -54,8 +54,8 @@ def is_ready(data_dir: Path) -> bool:
     if not url_file.exists():
         return False
     try:
-        return httpx.get(url_file.read_text().strip() + "/readyz", timeout=5.0).status_code == 200
-    except httpx.HTTPError:
+        return httpx2.get(url_file.read_text().strip() + "/readyz", timeout=5.0).status_code == 200
+    except httpx2.HTTPError:
         return False
 
 

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import pytest
-from httpx import Response
+from httpx2 import Response
 
 from tests.fixtures.http_api import Api, MakeApi, encode_image, encode_zip
 from vtt_core.contract.limits import Limits

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from threading import Event
 from typing import Any
 
-import httpx
+import httpx2
 import pytest
 from PIL import Image
 
@@ -63,7 +63,7 @@ def predict_at_once(api: Api, pool: ThreadPoolExecutor, number: int) -> list[Any
     return [pool.submit(api.client.post, path, files=[IMAGE]) for _ in range(number)]
 
 
-def check_refused(answer: httpx.Response, expected: str) -> None:
+def check_refused(answer: httpx2.Response, expected: str) -> None:
     assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["expected"] == expected
     assert int(answer.headers["retry-after"]) >= 1

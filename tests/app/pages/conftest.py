@@ -6,7 +6,7 @@ import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import httpx
+import httpx2
 import pytest
 
 from app.infra.settings import Role
@@ -20,15 +20,15 @@ class Browser:
 
     api: Api
 
-    def open(self, path: str) -> httpx.Response:
+    def open(self, path: str) -> httpx2.Response:
         return self.api.client.get(path, headers={"Accept": "text/html"}, follow_redirects=False)
 
-    def send(self, path: str, *, page: str = "/sign-in", **fields: str | list[str]) -> httpx.Response:
+    def send(self, path: str, *, page: str = "/sign-in", **fields: str | list[str]) -> httpx2.Response:
         """Send a form that a page has."""
         csrf = csrf_in(self.api.client.get(page, headers={"Accept": "text/html"}, follow_redirects=True).text)
         return self.api.client.post(path, data={**fields, "csrf": csrf}, follow_redirects=False)
 
-    def upload(self, path: str, files: Sequence[tuple[str, tuple[str, bytes]]], **fields: str) -> httpx.Response:
+    def upload(self, path: str, files: Sequence[tuple[str, tuple[str, bytes]]], **fields: str) -> httpx2.Response:
         """Send a form with files, as the first page has one."""
         csrf = csrf_in(self.open("/").text)
         return self.api.client.post(path, data={**fields, "csrf": csrf}, files=files, follow_redirects=False)

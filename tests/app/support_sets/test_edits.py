@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from httpx import Response
+from httpx2 import Response
 
 from tests.fixtures.http_api import Api, MakeApi, encode_image
 from vtt_core.contract.limits import Limits

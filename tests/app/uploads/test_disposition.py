@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import httpx
+import httpx2
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -26,7 +26,7 @@ def field_name(value: str) -> str:
         ("name*=UTF-8'de'Bl%C3%BCte", "Blüte"),
         ("name*=iso-8859-1''Bl%FCte", "Blüte"),
         ("name=\"Blute\"; name*=utf-8''Bl%C3%BCte", "Blüte"),
-        # As browsers, curl, httpx and requests send them.
+        # As browsers, curl, httpx2 and requests send them.
         ('name="polar star"', "polar star"),
         ('name="annual crop (dry)"', "annual crop (dry)"),
         ('name="Blüte"', "Blüte"),
@@ -111,6 +111,6 @@ def test_any_bytes_give_a_name_or_the_error(header: bytes) -> None:
 
 @given(st.text(st.characters(exclude_categories=("Cc", "Cs")), max_size=20))
 def test_what_httpx_sends_comes_back(name: str) -> None:
-    body = httpx.Request("POST", "http://x", files=[(name, ("a", b""))]).read()
+    body = httpx2.Request("POST", "http://x", files=[(name, ("a", b""))]).read()
     header = body.split(b"\r\n")[1].split(b": ", 1)[1]
     assert read_disposition(header).field_name == name.replace("%22", '"')

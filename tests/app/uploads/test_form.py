@@ -8,7 +8,7 @@ import io
 import zipfile
 from collections.abc import AsyncIterator
 
-import httpx
+import httpx2
 import pytest
 
 from app.domain.errors import MalformedRequestError, RequestTooLargeError, UnsupportedMediaTypeError
@@ -33,7 +33,7 @@ def read(content_type: str, body: bytes, chunk_bytes: int = 7, limits: FormLimit
 
 
 def encode(files: list[tuple[str, tuple[str, bytes]]], data: dict[str, str] | None = None) -> tuple[str, bytes]:
-    request = httpx.Request("POST", "http://test", files=files, data=data)
+    request = httpx2.Request("POST", "http://test", files=files, data=data)
     return request.headers["content-type"], request.read()
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from ipaddress import ip_address
 
-import httpx
+import httpx2
 import pytest
 
 from app.domain.errors import WebhookUrlError
@@ -74,19 +74,19 @@ def test_a_url_that_cannot_be_a_webhook_is_refused(text: str) -> None:
 
 def test_a_private_address_is_allowed_where_the_operator_allows_it() -> None:
     assert check_url("http://127.0.0.1:9000/hook", may_reach_private=True).port == 9000
-    assert resolve(httpx.URL("http://127.0.0.1:9000/"), may_reach_private=True) == "127.0.0.1"
+    assert resolve(httpx2.URL("http://127.0.0.1:9000/"), may_reach_private=True) == "127.0.0.1"
 
 
 def test_a_name_of_a_private_address_is_refused_when_it_is_dialled() -> None:
     assert check_url("http://localhost:9000/", may_reach_private=False)
     with pytest.raises(WebhookUrlError, match="a public address"):
-        resolve(httpx.URL("http://localhost:9000/"), may_reach_private=False)
+        resolve(httpx2.URL("http://localhost:9000/"), may_reach_private=False)
 
 
 def test_one_private_address_among_public_ones_is_enough_to_refuse(monkeypatch: pytest.MonkeyPatch) -> None:
     found = [(socket.AF_INET, socket.SOCK_STREAM, 6, "", (address, 80)) for address in ("93.184.216.34", "10.0.0.1")]
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found)
     with pytest.raises(WebhookUrlError, match=r"10\.0\.0\.1"):
-        resolve(httpx.URL("http://lab.example/"), may_reach_private=False)
+        resolve(httpx2.URL("http://lab.example/"), may_reach_private=False)
     monkeypatch.setattr(socket, "getaddrinfo", lambda *_, **__: found[:1])
-    assert resolve(httpx.URL("http://lab.example/"), may_reach_private=False) == "93.184.216.34"
+    assert resolve(httpx2.URL("http://lab.example/"), may_reach_private=False) == "93.184.216.34"

@@ -1,0 +1,1 @@
+"""Commands that take in images from other services, one file per service."""

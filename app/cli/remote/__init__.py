@@ -1,0 +1,1 @@
+"""Commands that talk to a running service, one file per kind of resource."""

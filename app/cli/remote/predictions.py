@@ -1,0 +1,72 @@
+"""`vtt remote predict` and `vtt remote evaluate`: classify images with a model of a service, and measure it."""
+
+from __future__ import annotations
+
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.cli.console import BAD_INPUT_EXIT, stderr_console, write_json
+from app.cli.evaluate import ask_service, write_measured
+from app.cli.predict import CoverageOption, FalseRejectsOption, in_words
+from app.cli.remote.service import OWN_SERVICE, JsonOption, KeyOption, ModelArgument, UrlOption
+from vtt_client import Client, Predictions, TextBar
+from vtt_client.models import ImagePrediction
+from vtt_core.contract.serving import DEFAULT_COVERAGE
+
+
+def predict(
+    model: ModelArgument,
+    images: Annotated[list[Path], typer.Argument(metavar="FOLDER|IMAGE...", help="A folder, or images.")],
+    coverage: CoverageOption = DEFAULT_COVERAGE,
+    false_rejects: FalseRejectsOption = None,
+    csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write a table with a row for each image.")] = None,
+    url: UrlOption = OWN_SERVICE,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Classify images with a model of the service: a folder with all its folders, or single images.
+
+    Images that cannot be used are named, the others are classified, and the exit code is 2.
+    """
+    found: list[ImagePrediction] = []
+    folders, files = [path for path in images if path.is_dir()], [path for path in images if not path.is_dir()]
+    with Client(url, key) as client:
+        ask = partial(client.predict_folder, model, coverage=coverage, false_rejects=false_rejects)
+        for folder in folders:
+            found += ask(folder, progress=TextBar(f"predicting {folder.name}"))
+        found += client.predict_files(model, files, coverage=coverage, false_rejects=false_rejects)
+    predictions = Predictions(found)
+    if csv is not None:
+        predictions.to_csv(csv)
+    _write(predictions, as_json=as_json, is_quiet=csv is not None)
+    if any(one.code for one in predictions):
+        raise typer.Exit(BAD_INPUT_EXIT)
+
+
+def evaluate(
+    model: ModelArgument,
+    images: Annotated[Path, typer.Argument(metavar="FOLDER|ZIP", help="Labelled images, one folder per class.")],
+    coverage: CoverageOption = DEFAULT_COVERAGE,
+    false_rejects: FalseRejectsOption = None,
+    keep_images: Annotated[bool, typer.Option("--keep-images", help="Let the service keep the images.")] = False,
+    url: UrlOption = OWN_SERVICE,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Measure a model of the service on labelled images that it has not learnt from."""
+    parameters = {"coverage": coverage, "false_rejects": false_rejects, "keep_images": keep_images, "name": images.name[:200]}
+    write_measured(ask_service(model, images, parameters, url, key), as_json=as_json)
+
+
+def _write(predictions: Predictions, *, as_json: bool, is_quiet: bool) -> None:
+    for one in predictions:
+        if one.code is not None:
+            line = f"left out {one.file}: expected {one.expected}, got {one.got}. {one.remedy}."
+            stderr_console().print(line, style="yellow", markup=False)
+        elif not as_json and not is_quiet:
+            typer.echo(f"{one.file}: {in_words(one.model_dump())}")
+    if as_json:
+        write_json({"predictions": [one.model_dump(mode="json", exclude_unset=True) for one in predictions]})

@@ -1,0 +1,135 @@
+"""The client for programs that do other things while they wait: the same as `client.py`, with `await`."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Coroutine
+from functools import wraps
+from types import TracebackType
+from typing import Concatenate, ParamSpec, Self, TypeVar
+
+import httpx2
+
+from vtt_client import operations, predict_operations
+from vtt_client.calls import Operation, Pause, Retries, Step, attempts
+from vtt_client.connection import TIMEOUT_SECONDS, connection
+from vtt_client.following import Follower, JobEvent
+
+Arguments = ParamSpec("Arguments")
+Result = TypeVar("Result")
+
+
+def _method(
+    operation: Callable[Arguments, Operation[Result]],
+) -> Callable[Concatenate[AsyncClient, Arguments], Coroutine[None, None, Result]]:
+    """Make a method of an operation, to be awaited."""
+
+    @wraps(operation)
+    async def method(self: AsyncClient, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
+        return await self._carry_out(operation(*args, **kwargs))
+
+    return method
+
+
+class AsyncClient:
+    """A service, asked several things at once.
+
+    Args:
+        url: address of the service.
+        key: API key; None where the service asks for none.
+        retries: how often a request is sent again.
+        timeout_seconds: for a connection, and between two parts of an answer.
+        transport: sends the requests; None for the network.
+    """
+
+    def __init__(
+        self,
+        url: str,
+        key: str | None = None,
+        *,
+        retries: Retries = Retries(),  # noqa: B008 - it cannot be changed
+        timeout_seconds: float = TIMEOUT_SECONDS,
+        transport: httpx2.AsyncBaseTransport | None = None,
+    ) -> None:
+        self._http = httpx2.AsyncClient(**connection(url, key), transport=transport)
+        self._retries, self._timeout_seconds = retries, timeout_seconds
+
+    async def __aenter__(self) -> Self:
+        """Use the client."""
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Close the connection."""
+        await self.close()
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._http.aclose()
+
+    upload = _method(operations.upload)
+    support_sets = _method(operations.support_sets)
+    support_set = _method(operations.support_set)
+    train = _method(operations.train)
+    job = _method(operations.job)
+    cancel = _method(operations.cancel)
+    wait = _method(operations.wait)
+    models = _method(operations.models)
+    model = _method(operations.model)
+    aliases = _method(operations.aliases)
+    alias = _method(operations.alias)
+    point_alias = _method(operations.point_alias)
+    delete_alias = _method(operations.delete_alias)
+    predict = _method(predict_operations.predict)
+    predict_files = _method(predict_operations.predict_files)
+    predict_folder = _method(predict_operations.predict_folder)
+    evaluate = _method(predict_operations.evaluate)
+    download = _method(operations.download)
+    delete = _method(operations.delete)
+
+    async def follow(self, job_id: str) -> AsyncIterator[JobEvent]:
+        """Yield the events of a job from its beginning to its end; a lost connection is made anew.
+
+        Args:
+            job_id: of a job.
+
+        Raises:
+            RefusedError: the service refuses.
+            UnreachableError: it does not answer any more.
+        """
+        follower = Follower(job_id, self._retries)
+        while not follower.has_ended:
+            await asyncio.sleep(follower.pause_seconds)
+            try:
+                async with self._http.stream(**follower.call().arguments(self._timeout_seconds)) as answer:
+                    if answer.is_success:
+                        async for sent in httpx2.EventSource(answer):
+                            yield follower.event(sent)
+                            if follower.has_ended:
+                                return
+                        follower.failed(None)
+                    else:
+                        await answer.aread()
+                        follower.failed(answer)
+            except httpx2.TransportError as error:
+                follower.failed(error)
+
+    async def _carry_out(self, operation: Operation[Result]) -> Result:
+        running = attempts(operation, self._retries)
+        try:
+            step = next(running)
+            while True:
+                step = running.send(await self._taken(step))
+        except StopIteration as end:
+            result: Result = end.value
+            return result
+
+    async def _taken(self, step: Step) -> httpx2.Response | httpx2.TransportError | None:
+        if isinstance(step, Pause):
+            await asyncio.sleep(step.seconds)
+            return None
+        try:
+            return await self._http.request(**step.arguments(self._timeout_seconds))
+        except httpx2.TransportError as error:
+            return error
