@@ -15,7 +15,7 @@ import typer
 from app.cli.backbones import weights_here
 from app.cli.console import BAD_INPUT_EXIT, FinetuneBar, stderr_console, write_json
 from app.cli.dry_run import advise_on, notices_of, write_dry_run, write_remarks
-from app.cli.groups_file import GroupPrefixOption, GroupsOption, NegativeOption, chosen_groups
+from app.cli.groups_file import GroupPatientOption, GroupPrefixOption, GroupsOption, NegativeOption, chosen_groups
 from app.cli.renamed import warn_of_old_preset
 from app.cli.selection import LabelledImage, Selection, Survey, survey_images
 from app.domain.errors import AdapterExistsError
@@ -88,6 +88,7 @@ def adapt(
     names: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON: folder name to class name.")] = None,
     groups: GroupsOption = None,
     group_prefix: GroupPrefixOption = False,
+    group_patient: GroupPatientOption = False,
     negative: NegativeOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     threads: Annotated[int | None, typer.Option(metavar="N", min=1, help="Cores to use; without it, all that it may.")] = None,
@@ -113,7 +114,7 @@ def adapt(
         raise blockers[0]
     reader = LabelReader(backbone, recipe)
     try:
-        found_groups = chosen_groups(groups, by_prefix=group_prefix)
+        found_groups = chosen_groups(groups, by_prefix=group_prefix, by_patient=group_patient)
         survey = survey_images(
             source, shot=shot, query=query, names_path=names, groups=found_groups, negative=negative, reader=reader
         )

@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from app.cli.found_classes import FoundClass, found_classes, take_negative
-from app.cli.groups_file import Groups
+from app.cli.groups_file import Groups, PatientGroups
 from app.cli.left_out import LeftOut, shot_problem
 from vtt_core.contract.admitted_images import AdmittedImages
 from vtt_core.contract.backbones import MINI
@@ -83,9 +83,10 @@ class Survey:
 class _Chooser:
     """Take usable images in order, each file once."""
 
-    def __init__(self, limits: Limits, group_by_file: Mapping[str, str | None]) -> None:
+    def __init__(self, limits: Limits, group_by_file: Mapping[str, str | None], patients: PatientGroups | None) -> None:
         self.limits = limits
         self._group_by_file = group_by_file
+        self._patients = patients
         self.left_out: list[LeftOut] = []
         self._taken = AdmittedImages(limits)
 
@@ -96,11 +97,12 @@ class _Chooser:
                 sha256 = hashlib.sha256(encoded).hexdigest()
                 self._taken.check_new(label, sha256)
                 inspect_image(encoded, self.limits)
+                patient = self._patients.group_in(encoded) if self._patients is not None else None
             except VttError as error:
                 self.left_out.append(LeftOut(file.name, error))
                 continue
             self._taken.admit(label, sha256)
-            yield SupportImage(name=file.name, encoded=encoded, group=self._group_by_file.get(file.name))
+            yield SupportImage(name=file.name, encoded=encoded, group=self._group_by_file.get(file.name) or patient)
 
 
 def select_images(
@@ -174,7 +176,8 @@ def survey_images(
     classes: list[SurveyedClass] = []
     surveyed_negative: SurveyedClass | None = None
     with open_images(source, limits) as contents:
-        chooser = _Chooser(limits, _group_by_file(contents, groups))
+        patients = groups if isinstance(groups, PatientGroups) else None
+        chooser = _Chooser(limits, _group_by_file(contents, groups), patients)
         chooser.left_out += [LeftOut(rejection.name, rejection.error) for rejection in contents.rejections]
         found, problems = found_classes(contents, source, names_path, limits)
         found, found_negative = take_negative(found, negative, limits)

@@ -31,15 +31,20 @@ from vtt_core.ingest import jpeg2000, tiff_directory
 from vtt_core.ingest.avif import is_avif
 from vtt_core.ingest.colour import flat_srgb
 from vtt_core.ingest.decode_cost import check_cost
+from vtt_core.ingest.dicom_file import is_dicom, read_dicom_fields
+from vtt_core.ingest.heic import is_heic, open_heic, read_heic
 from vtt_core.ingest.jpeg_kind import unread_jpeg_kind
 from vtt_core.ingest.orientation import turn_upright
-from vtt_core.ingest.pixels import PROFILE, read_pixels, read_wide_tiff, without_unnamed_alpha
+from vtt_core.ingest.pixels import PROFILE, from_samples, read_pixels, read_wide_tiff, without_unnamed_alpha
 from vtt_core.ingest.tiff_directory import picture_directory, with_first_page
 from vtt_core.ingest.tiff_layout import is_read_by_pillow, layout_of
 from vtt_core.ingest.unread_formats import unread_format
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "JPEG2000")
-"""Every supported format. Pillow has many more decoders, some of them hardly tested."""
+"""Every format that Pillow reads here. It has many more decoders, some of them hardly tested."""
+
+CONVERTED_FORMATS = ("DICOM", "HEIC")
+"""Formats that other packages read. They are stored as PNG."""
 
 _SIGNATURES = (
     *(b"\xff\xd8\xff", b"\x89PNG\r\n", b"RIFF", b"BM", b"GIF8"),
@@ -58,7 +63,7 @@ class ImageFacts:
     height: int
     """In pixels, upright."""
     image_format: str
-    """One of FORMATS."""
+    """One of FORMATS or CONVERTED_FORMATS."""
 
 
 def decode_image(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> Image.Image:
@@ -80,12 +85,13 @@ def decode_image(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> Image.Image
         AnimatedImageError: there is more than one frame or page.
         ImageTooComplexError: decoding it would take too long or too much memory.
         TruncatedImageError: the pixels end early or are damaged.
+        FormatPackageMissingError: the package that reads this format is not installed.
     """
     return _decode(encoded, limits)[0]
 
 
 def decode_with_format(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[Image.Image, str]:
-    """Return the image as `decode_image` does, and its format, one of FORMATS; it raises the same errors."""
+    """Return the image as `decode_image` does, raising the same errors, and its format: of FORMATS or CONVERTED_FORMATS."""
     return _decode(encoded, limits)
 
 
@@ -106,9 +112,13 @@ def _decode(encoded: bytes, limits: Limits) -> tuple[Image.Image, str]:
         raise ImageTooManyBytesError(
             expected=f"at most {limits.max_image_bytes} bytes", got=f"{len(encoded)} bytes", remedy="Scale the image down"
         )
-    with _quiet_pillow(), _damage_named(encoded):
+    with _quiet_decoders(), _damage_named(encoded):
+        if is_dicom(encoded):  # first: the preamble may be the header of a TIFF
+            return _decode_dicom(encoded, limits), "DICOM"
         if encoded.startswith(tiff_directory.SIGNATURES):
             return _decode_tiff(encoded, limits), "TIFF"
+        if is_heic(encoded):
+            return _decode_heic(encoded, limits), "HEIC"
         with _open(encoded, limits) as image:
             _check_dimensions(image.width, image.height, limits)
             _check_frames(image)
@@ -126,6 +136,22 @@ def _decode_tiff(encoded: bytes, limits: Limits) -> Image.Image:
     with _open(encoded, limits) as image:
         check_cost(image, encoded)
         return _upright_rgb(without_unnamed_alpha(read_pixels(image, encoded), layout))
+
+
+def _decode_dicom(encoded: bytes, limits: Limits) -> Image.Image:
+    dataset = read_dicom_fields(encoded)
+    from vtt_core.ingest.dicom import check_dicom, dicom_samples  # noqa: PLC0415  # numpy: see samples.py
+
+    width, height = check_dicom(dataset)
+    _check_dimensions(width, height, limits)
+    return _upright_rgb(from_samples(dicom_samples(dataset), dataset.get("ICCProfile")))
+
+
+def _decode_heic(encoded: bytes, limits: Limits) -> Image.Image:
+    photo = open_heic(encoded)
+    width, height = photo.size
+    _check_dimensions(width, height, limits)
+    return _upright_rgb(read_heic(photo))
 
 
 @contextmanager
@@ -160,7 +186,7 @@ def _open(encoded: bytes, limits: Limits) -> Image.Image:
         if encoded.startswith(_SIGNATURES) or is_avif(encoded):
             raise
         raise NotAnImageError(
-            expected="an image in one of the formats " + ", ".join(FORMATS),
+            expected="an image in one of the formats " + ", ".join((*FORMATS, *CONVERTED_FORMATS)),
             got=unread_format(encoded) or f"{len(encoded)} bytes beginning with {encoded[:12]!r}",
             remedy="Convert it to JPEG or PNG",
         ) from error
@@ -222,12 +248,12 @@ def _upright_rgb(image: Image.Image) -> Image.Image:
 
 _quiet_lock = threading.Lock()
 _num_quiet = 0
-_QUIET_MODULES = r"PIL\."
+_QUIET_MODULES = r"(PIL|pydicom|openjpeg|libjpeg|pillow_heif)\b"
 
 
 @contextmanager
-def _quiet_pillow() -> Iterator[None]:
-    """Hide Pillow's warnings while any thread decodes: they are about the sender's file, not our code.
+def _quiet_decoders() -> Iterator[None]:
+    """Hide the decoders' warnings while any thread decodes: they are about the sender's file, not our code.
 
     `warnings.catch_warnings` restores the whole list of filters, which is wrong if threads leave in another order than they
     entered. This removes only the filter that it added.
