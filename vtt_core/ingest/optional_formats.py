@@ -1,4 +1,4 @@
-"""Formats that need a package which is not always installed: DICOM and HEIC."""
+"""Formats that need a package which is not always installed: DICOM, HEIC, and GeoTIFF for scenes."""
 
 from __future__ import annotations
 
