@@ -121,7 +121,7 @@ def run_predict(
     results: list[dict[str, Any]] = []
     for path in image_paths:
         try:
-            image = decode_image(read_image_file(path))
+            image = decode_image(read_image_file(path), bands=adapter.manifest.bands)
         except InputError as error:
             write_rejection(str(path), error)
             results.append({"image": str(path), "error": error_facts(error)})

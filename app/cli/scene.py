@@ -7,9 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import numpy as np
 import typer
-from numpy.typing import NDArray
 from PIL import Image
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -19,6 +17,9 @@ from vtt_core.contract.errors import InputError
 from vtt_core.contract.serving import AnswerOptions
 
 if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+
     from vtt_core.adapter.files import Adapter
     from vtt_core.backbones.backbone import Backbone
 
@@ -105,6 +106,8 @@ class _Tiles:
 
     def classify(self, images: Iterator[Image.Image]) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
         """Return the probabilities of each class, and which images show none of them."""
+        import numpy as np  # noqa: PLC0415  # like torch, not for `vtt adapt --dry-run` and the like
+
         from vtt_core.adapter.answer import answers  # noqa: PLC0415
         from vtt_core.adapter.classify import adapter_scores, read_for  # noqa: PLC0415
         from vtt_core.heads.features import head_input  # noqa: PLC0415

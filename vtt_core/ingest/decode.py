@@ -12,10 +12,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from PIL import Image, UnidentifiedImageError
 
+from vtt_core.contract.bands import BandChoice
 from vtt_core.contract.errors import (
     AnimatedImageError,
     EmptyFileError,
@@ -35,10 +36,13 @@ from vtt_core.ingest.dicom_file import is_dicom, read_dicom_fields
 from vtt_core.ingest.heic import is_heic, open_heic, read_heic
 from vtt_core.ingest.jpeg_kind import unread_jpeg_kind
 from vtt_core.ingest.orientation import turn_upright
-from vtt_core.ingest.pixels import PROFILE, from_samples, read_pixels, read_wide_tiff, without_unnamed_alpha
+from vtt_core.ingest.pixels import PROFILE, from_samples, read_band_tiff, read_pixels, read_wide_tiff, without_unnamed_alpha
 from vtt_core.ingest.tiff_directory import picture_directory, with_first_page
 from vtt_core.ingest.tiff_layout import is_read_by_pillow, layout_of
 from vtt_core.ingest.unread_formats import unread_format
+
+if TYPE_CHECKING:
+    from vtt_core.ingest.samples import Array
 
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "JPEG2000")
 """Every format that Pillow reads here. It has many more decoders, some of them hardly tested."""
@@ -66,7 +70,7 @@ class ImageFacts:
     """One of FORMATS or CONVERTED_FORMATS."""
 
 
-def decode_image(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> Image.Image:
+def decode_image(encoded: bytes, limits: Limits = DEFAULT_LIMITS, bands: BandChoice | None = None) -> Image.Image:
     """Return the image as 8-bit sRGB, with its EXIF orientation applied and its metadata dropped.
 
     Colours are converted by their ICC profile, transparent pixels are laid on white, and samples of more than 8 bits
@@ -75,6 +79,7 @@ def decode_image(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> Image.Image
     Args:
         encoded: the file as it was sent.
         limits: bounds on bytes, pixels and ratio.
+        bands: which bands of a TIFF are shown, and how; None reads it like any image. Other formats are not concerned.
 
     Raises:
         EmptyFileError: there are no bytes.
@@ -87,12 +92,36 @@ def decode_image(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> Image.Image
         TruncatedImageError: the pixels end early or are damaged.
         FormatPackageMissingError: the package that reads this format is not installed.
     """
-    return _decode(encoded, limits)[0]
+    return _decode(encoded, limits, bands)[0]
 
 
 def decode_with_format(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[Image.Image, str]:
     """Return the image as `decode_image` does, raising the same errors, and its format: of FORMATS or CONVERTED_FORMATS."""
     return _decode(encoded, limits)
+
+
+def band_values(encoded: bytes, bands: tuple[int, int, int], limits: Limits = DEFAULT_LIMITS) -> Array:
+    """Return values of three bands of a TIFF from all over the image, [pixels, 3], without missing pixels.
+
+    Args:
+        encoded: the file as it was sent.
+        bands: counted from 1.
+        limits: bounds on bytes, pixels and ratio.
+
+    Raises:
+        NotAnImageError: it is no TIFF.
+        ImageError: see decode_image.
+    """
+    from vtt_core.ingest.tiff_bands import some_values  # noqa: PLC0415  # numpy: see samples.py
+
+    _check_bytes(encoded, limits)
+    if not encoded.startswith(tiff_directory.SIGNATURES):
+        raise NotAnImageError(expected="a TIFF with bands", got="another format", remedy="Leave --bands out")
+    with _quiet_decoders(), _damage_named(encoded):
+        page = picture_directory(encoded)
+        layout = layout_of(page)
+        _check_dimensions(layout.width, layout.height, limits)
+        return some_values(page, layout, bands)
 
 
 def inspect_image(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> ImageFacts:
@@ -105,18 +134,22 @@ def inspect_image(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> ImageFacts
     return ImageFacts(width=image.width, height=image.height, image_format=image_format)
 
 
-def _decode(encoded: bytes, limits: Limits) -> tuple[Image.Image, str]:
+def _check_bytes(encoded: bytes, limits: Limits) -> None:
     if not encoded:
         raise EmptyFileError(expected="an image file", got="an empty file (0 bytes)", remedy="Send the file again")
     if len(encoded) > limits.max_image_bytes:
         raise ImageTooManyBytesError(
             expected=f"at most {limits.max_image_bytes} bytes", got=f"{len(encoded)} bytes", remedy="Scale the image down"
         )
+
+
+def _decode(encoded: bytes, limits: Limits, bands: BandChoice | None = None) -> tuple[Image.Image, str]:
+    _check_bytes(encoded, limits)
     with _quiet_decoders(), _damage_named(encoded):
         if is_dicom(encoded):  # first: the preamble may be the header of a TIFF
             return _decode_dicom(encoded, limits), "DICOM"
         if encoded.startswith(tiff_directory.SIGNATURES):
-            return _decode_tiff(encoded, limits), "TIFF"
+            return _decode_tiff(encoded, limits, bands), "TIFF"
         if is_heic(encoded):
             return _decode_heic(encoded, limits), "HEIC"
         with _open(encoded, limits) as image:
@@ -126,10 +159,12 @@ def _decode(encoded: bytes, limits: Limits) -> tuple[Image.Image, str]:
             return _upright_rgb(read_pixels(image, encoded)), "JPEG" if image.format == "MPO" else str(image.format)
 
 
-def _decode_tiff(encoded: bytes, limits: Limits) -> Image.Image:
+def _decode_tiff(encoded: bytes, limits: Limits, bands: BandChoice | None) -> Image.Image:
     page = picture_directory(encoded)
     layout = layout_of(page)
     _check_dimensions(layout.width, layout.height, limits)
+    if bands is not None:
+        return _upright_rgb(read_band_tiff(page, layout, bands))
     if not is_read_by_pillow(layout):
         return _upright_rgb(read_wide_tiff(page, layout))
     encoded = with_first_page(encoded, page)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from vtt_core.contract.bands import BandChoice
 from vtt_core.contract.errors import UnsupportedKindError
 from vtt_core.ingest.avif import coded_colours
 from vtt_core.ingest.brightness import Numbers
@@ -63,7 +64,22 @@ def read_wide_tiff(page: Directory, layout: Layout) -> Image.Image:
     """
     from vtt_core.ingest.tiff_samples import samples_of  # noqa: PLC0415  # numpy: see samples.py
 
-    image = from_samples(samples_of(page, layout), page.content(Tag.ICC_PROFILE))
+    return _with_orientation(from_samples(samples_of(page, layout), page.content(Tag.ICC_PROFILE)), page)
+
+
+def read_band_tiff(page: Directory, layout: Layout, choice: BandChoice) -> Image.Image:
+    """Show three bands of a TIFF. The result is like that of `read_pixels`.
+
+    Raises:
+        ImageTooComplexError: unpacking it would take too much memory.
+        UnsupportedKindError: it has no such bands.
+    """
+    from vtt_core.ingest.tiff_bands import shown_bands  # noqa: PLC0415  # numpy: see samples.py
+
+    return _with_orientation(shown_bands(page, layout, choice), page)
+
+
+def _with_orientation(image: Image.Image, page: Directory) -> Image.Image:
     if Tag.ORIENTATION in page.entries:
         image.info["exif"] = orientation_exif(page.number(Tag.ORIENTATION, UPRIGHT))
     image.info["xmp"] = page.content(Tag.XMP)
