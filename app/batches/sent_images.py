@@ -13,7 +13,9 @@ from app.uploads.form_request import image_bytes
 from vtt_core.contract.errors import ArchiveTooLargeError, VttError
 from vtt_core.contract.limits import Limits
 from vtt_core.ingest.archives import FoundFile, read_loose_zip
+from vtt_core.ingest.dicom_file import is_dicom
 from vtt_core.ingest.printable import printable
+from vtt_core.ingest.strip_metadata import clean_image
 
 IMAGES_FIELD = "images"
 ARCHIVE_FIELD = "archive"
@@ -70,7 +72,7 @@ def _images_of(form: SpooledForm, limits: Limits) -> Iterator[SentImage]:
             continue
         name = shown_file_name(part.file_name or "")
         try:
-            yield SentImage(name, image_bytes(form, part, limits))
+            yield SentImage(name, _without_header(image_bytes(form, part, limits), limits))
         except VttError as error:
             yield SentImage(name, None, refused_row(name, error))
 
@@ -84,17 +86,26 @@ def _images_in_zip(form: SpooledForm, part: FormPart, limits: Limits) -> Iterato
         )
     with form.open(part) as stream, read_loose_zip(stream, limits) as files:
         for file in files:
-            yield _unpacked(file)
+            yield _unpacked(file, limits)
 
 
-def _unpacked(file: FoundFile) -> SentImage:
+def _unpacked(file: FoundFile, limits: Limits) -> SentImage:
     name = shown_file_name(printable(file.path))
     try:
         if file.problem is not None:
             raise file.problem
-        return SentImage(name, file.read())
+        return SentImage(name, _without_header(file.read(), limits))
     except VttError as error:
         return SentImage(name, None, refused_row(name, error))
+
+
+def _without_header(content: bytes, limits: Limits) -> bytes:
+    """Return a DICOM file as a PNG of its pixels, since its header names a patient, and other files as they are.
+
+    Raises:
+        ImageError: the DICOM file cannot be used.
+    """
+    return clean_image(content, limits).content if is_dicom(content) else content
 
 
 def _check_size(num_images: int, num_bytes: int, limits: Limits) -> None:

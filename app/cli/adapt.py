@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli.backbones import weights_here
+from app.cli.bands import USUAL_STRETCH, BandsOption, StretchOption, in_bands, measured_bands, wished_bands
 from app.cli.console import BAD_INPUT_EXIT, FinetuneBar, stderr_console, write_json
 from app.cli.dry_run import advise_on, notices_of, write_dry_run, write_remarks
-from app.cli.groups_file import GroupPrefixOption, GroupsOption, NegativeOption, chosen_groups
+from app.cli.groups_file import GroupPatientOption, GroupPrefixOption, GroupsOption, NegativeOption, chosen_groups
 from app.cli.interrupts import held_back
 from app.cli.renamed import warn_of_old_preset
 from app.cli.selection import LabelledImage, Selection, Survey, survey_images
@@ -24,6 +25,7 @@ from app.domain.errors import AdapterExistsError
 from app.infra.data_folder import why_unwritable
 from app.reports.data import NEGATIVE, data_digest
 from vtt_core.contract.backbones import MINI, Weights, catalogue, check_backbone_id
+from vtt_core.contract.bands import BandChoice
 from vtt_core.contract.cores import usable_cores
 from vtt_core.contract.errors import BackboneUnavailableError, InputError, VttError
 from vtt_core.contract.interval import wilson_half_width
@@ -90,7 +92,10 @@ def adapt(
     names: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON: folder name to class name.")] = None,
     groups: GroupsOption = None,
     group_prefix: GroupPrefixOption = False,
+    group_patient: GroupPatientOption = False,
     negative: NegativeOption = None,
+    bands: BandsOption = None,
+    stretch: StretchOption = USUAL_STRETCH,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     threads: Annotated[int | None, typer.Option(metavar="N", min=1, help="Cores to use; without it, all that it may.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an adapter that is in DIR already.")] = False,
@@ -113,11 +118,18 @@ def adapt(
     blockers = [error for error in (_out_problem(out, force=force), _weights_problem(backbone)) if error is not None]
     if blockers and not dry_run:
         raise blockers[0]
-    reader = LabelReader(backbone, recipe)
+    reader, wish = LabelReader(backbone, recipe), wished_bands(bands, stretch)
     try:
-        found_groups = chosen_groups(groups, by_prefix=group_prefix)
+        found_groups = chosen_groups(groups, by_prefix=group_prefix, by_patient=group_patient)
         survey = survey_images(
-            source, shot=shot, query=query, names_path=names, groups=found_groups, negative=negative, reader=reader
+            source,
+            shot=shot,
+            query=query,
+            names_path=names,
+            groups=found_groups,
+            negative=negative,
+            reader=reader,
+            bands=None if wish is None else wish.bands,
         )
     except VttError as error:
         if not dry_run:
@@ -132,7 +144,16 @@ def adapt(
     num_threads = threads or usable_cores()
     selection = survey.selection()
     with _made(out):
-        report = run_adapt(selection, recipe, backbone_id=backbone, seed=seed, out=out, device=device, num_threads=num_threads)
+        report = run_adapt(
+            selection,
+            recipe,
+            backbone_id=backbone,
+            seed=seed,
+            out=out,
+            device=device,
+            num_threads=num_threads,
+            bands=None if wish is None else measured_bands(selection, wish),
+        )
     if as_json:
         remarks: dict[str, Any] = {
             "advice": [asdict(advice) for advice in advise_on(survey, recipe.prompt_template)],
@@ -219,6 +240,7 @@ def run_adapt(
     out: Path,
     device: str = "auto",
     num_threads: int | None = None,
+    bands: BandChoice | None = None,
 ) -> AdaptReport:
     """Fine-tune, strip, save, reload and measure.
 
@@ -230,15 +252,18 @@ def run_adapt(
         out: folder of the adapter.
         device: `auto`, `cpu`, `cuda` or `cuda:N`.
         num_threads: cores to fine-tune with; None for as many as torch uses.
+        bands: how images of many bands are shown; None for ordinary images.
     """
     # torch takes seconds to import; `vtt --help` and the service's control role do without it.
     from vtt_core.adapter.adaptation import Adaptation  # noqa: PLC0415
     from vtt_core.adapter.files import load_adapter, save_adapter  # noqa: PLC0415
-    from vtt_core.adapter.strip import frozen_adapter  # noqa: PLC0415
+    from vtt_core.adapter.strip import frozen_adapter, with_bands  # noqa: PLC0415
     from vtt_core.backbones.device import resolve_device  # noqa: PLC0415
     from vtt_core.backbones.load import load_backbone  # noqa: PLC0415
 
     frozen = load_backbone(backbone_id, device=resolve_device(device))
+    original = selection
+    selection = selection if bands is None else in_bands(selection, bands)
     started = time.monotonic()
     adaptation = Adaptation(frozen, selection.support_set, recipe, seed, num_threads=num_threads)
     num_steps = 0
@@ -249,8 +274,8 @@ def run_adapt(
     adapted = adaptation.finish()
     seconds = time.monotonic() - started
     with held_back():
-        save_adapter(adapted.adapter, out)
-        _write_metrics(selection, adapted.metrics, out)
+        save_adapter(adapted.adapter if bands is None else with_bands(adapted.adapter, bands), out)
+        _write_metrics(original, adapted.metrics, out)
     written = load_adapter(out)
     num_correct = _count_correct(frozen, written, selection.query_images)
     zero_shot = frozen_adapter(frozen, selection.support_set.labels, recipe, seed)

@@ -112,7 +112,7 @@ def _judge(folder: Path, files: LabelledFiles, device: str, options: AnswerOptio
     matched = match_labels(files.labels, labels)
     check_known(files.labels, labels, str(folder))
     backbone = load_backbone(adapter.manifest.backbone_id, device=resolve_device(device))
-    decoded = files.each(lambda encoded: resize(decode_image(encoded), backbone.preprocessing))
+    decoded = files.each(lambda encoded: resize(decode_image(encoded, bands=adapter.manifest.bands), backbone.preprocessing))
     judged: list[Judged] = []
     while chunk := list(islice(decoded, CHUNK_IMAGES)):
         readout = read_for(backbone, adapter, [image for _, image in chunk])

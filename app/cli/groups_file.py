@@ -1,7 +1,8 @@
-"""Options for the groups of images and for the negative class: `--groups`, `--group-prefix`, `--negative`."""
+"""Options for the groups of images and the negative class: `--groups`, `--group-prefix`, `--group-patient`, `--negative`."""
 
 from __future__ import annotations
 
+import secrets
 from pathlib import Path
 from typing import Annotated, Protocol
 
@@ -9,6 +10,7 @@ import typer
 
 from vtt_core.contract.errors import GroupsError
 from vtt_core.ingest.groups import LAYOUT, clean_group, parse_groups
+from vtt_core.ingest.patient_groups import patient_group
 
 GroupsOption = Annotated[
     Path | None,
@@ -20,6 +22,9 @@ GroupPrefixOption = Annotated[
     bool,
     typer.Option("--group-prefix", help="The group of an image is its file name up to the first _: <patient>_<number>.png."),
 ]
+GroupPatientOption = Annotated[
+    bool, typer.Option("--group-patient", help="The group of a DICOM file is a hash of its PatientID, which is not kept.")
+]
 NegativeOption = Annotated[
     str | None,
     typer.Option(metavar="LABEL", help="Folder of the negative class: its images show none of the other classes."),
@@ -30,7 +35,7 @@ class Groups(Protocol):
     """Tells which group an image belongs to."""
 
     def group_of(self, name: str) -> str | None:
-        """Return the group of a file `<class folder>/<file>`."""
+        """Return the group of a file `<class folder>/<file>`, as far as its name tells."""
 
     def notices(self) -> list[str]:
         """Return what is worth knowing once every file has been asked for, as sentences."""
@@ -49,21 +54,43 @@ class PrefixGroups:
         return []
 
 
-def chosen_groups(groups_path: Path | None, *, by_prefix: bool) -> Groups | None:
+class PatientGroups:
+    """Takes the group from the content of a DICOM file. Two runs give a patient different groups."""
+
+    def __init__(self) -> None:
+        self._salt = secrets.token_hex()
+
+    def group_of(self, name: str) -> str | None:
+        """Return None: a name tells nothing."""
+        return None
+
+    def group_in(self, encoded: bytes) -> str | None:
+        """Return the group of a file; None for one that is no DICOM, or names no patient."""
+        return patient_group(encoded, self._salt)
+
+    def notices(self) -> list[str]:
+        """Return nothing: no file is named."""
+        return []
+
+
+def chosen_groups(groups_path: Path | None, *, by_prefix: bool, by_patient: bool = False) -> Groups | None:
     """Return the groups that the options ask for; None for none.
 
     Args:
         groups_path: value of `--groups`.
         by_prefix: value of `--group-prefix`.
+        by_patient: value of `--group-patient`.
 
     Raises:
         GroupsError: the file cannot be read or has another layout.
-        BadParameter: both options are given.
+        BadParameter: several of the options are given.
     """
+    if (groups_path is not None) + by_prefix + by_patient > 1:
+        raise typer.BadParameter("Pass only one of --groups, --group-prefix and --group-patient.", param_hint="--groups")
+    if by_patient:
+        return PatientGroups()
     if groups_path is None:
         return PrefixGroups() if by_prefix else None
-    if by_prefix:
-        raise typer.BadParameter("Pass either --groups or --group-prefix.", param_hint="--groups")
     try:
         text = groups_path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:

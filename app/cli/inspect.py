@@ -12,7 +12,7 @@ from rich.table import Table
 
 from app.cli.console import stderr_console, write_json
 from app.cli.dry_run import write_remarks
-from app.cli.groups_file import GroupPrefixOption, GroupsOption, NegativeOption, chosen_groups
+from app.cli.groups_file import GroupPatientOption, GroupPrefixOption, GroupsOption, NegativeOption, chosen_groups
 from app.cli.selection import survey_images
 from vtt_core.contract.backbones import MINI, check_backbone_id
 from vtt_core.contract.recipe import FinetuneRecipe
@@ -30,6 +30,7 @@ def inspect(
     names: Annotated[Path | None, typer.Option(metavar="FILE", help="JSON: folder name to class name.")] = None,
     groups: GroupsOption = None,
     group_prefix: GroupPrefixOption = False,
+    group_patient: GroupPatientOption = False,
     negative: NegativeOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
@@ -41,7 +42,7 @@ def inspect(
     bring. Trains and writes nothing.
     """
     check_backbone_id(backbone)
-    found_groups = chosen_groups(groups, by_prefix=group_prefix)
+    found_groups = chosen_groups(groups, by_prefix=group_prefix, by_patient=group_patient)
     reader = LabelReader(backbone, FinetuneRecipe())
     survey = survey_images(source, shot=shot, query=0, names_path=names, groups=found_groups, negative=negative, reader=reader)
     support_set = survey.selection().support_set

@@ -11,6 +11,7 @@ from typing import Annotated, Any
 import typer
 
 from app.cli.console import BAD_INPUT_EXIT, write_json, write_rejection
+from app.cli.scene import MapOption, StrideOption, TileOption, run_scene, write_scene_summary
 from app.domain.answer_ranges import COVERAGE_RANGE, FALSE_REJECTS_RANGE
 from app.domain.errors import error_facts
 from vtt_core.contract.errors import InputError, NotAnImageError
@@ -54,13 +55,27 @@ def predict(
     images: Annotated[list[Path], typer.Argument(metavar="IMAGE...", help="Images to classify.")],
     coverage: CoverageOption = DEFAULT_COVERAGE,
     false_rejects: FalseRejectsOption = None,
+    tile: TileOption = None,
+    stride: StrideOption = None,
+    out: MapOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> None:
     """Print label probabilities for each image, or that it shows none of the classes.
 
-    Images that cannot be used are named, the others are classified, and the exit code is 2.
+    Images that cannot be used are named, the others are classified, and the exit code is 2. With --tile, one GeoTIFF is
+    classified tile by tile into a map.
     """
+    if tile is not None or stride is not None or out is not None:
+        if tile is None or out is None or len(images) != 1:
+            raise typer.BadParameter("A map needs --tile, --out and one GeoTIFF.", param_hint="--tile")
+        wanted = options_of(coverage, false_rejects)
+        report = run_scene(adapter, images[0], tile=tile, stride=stride, out=out, device=device, options=wanted)
+        if as_json:
+            write_json(report)
+        else:
+            write_scene_summary(report)
+        return
     results = run_predict(adapter, images, device=device, options=options_of(coverage, false_rejects))
     if as_json:
         write_json({"predictions": results})
@@ -106,7 +121,7 @@ def run_predict(
     results: list[dict[str, Any]] = []
     for path in image_paths:
         try:
-            image = decode_image(read_image_file(path))
+            image = decode_image(read_image_file(path), bands=adapter.manifest.bands)
         except InputError as error:
             write_rejection(str(path), error)
             results.append({"image": str(path), "error": error_facts(error)})

@@ -9,7 +9,7 @@ from itertools import chain
 from pathlib import Path
 
 from app.cli.found_classes import FoundClass, found_classes, take_negative
-from app.cli.groups_file import Groups
+from app.cli.groups_file import Groups, PatientGroups
 from app.cli.left_out import LeftOut, shot_problem
 from vtt_core.contract.admitted_images import AdmittedImages
 from vtt_core.contract.backbones import MINI
@@ -18,7 +18,7 @@ from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import SupportClass, SupportImage, SupportSet, check_shape
 from vtt_core.ingest.archives import ArchiveContents, LabelledFile, open_images
-from vtt_core.ingest.decode import inspect_image
+from vtt_core.ingest.decode import band_values, inspect_image
 from vtt_core.ingest.splits import SplitNotice
 from vtt_core.labels.checks import LabelReader, label_problems, raise_problems
 
@@ -83,9 +83,17 @@ class Survey:
 class _Chooser:
     """Take usable images in order, each file once."""
 
-    def __init__(self, limits: Limits, group_by_file: Mapping[str, str | None]) -> None:
+    def __init__(
+        self,
+        limits: Limits,
+        group_by_file: Mapping[str, str | None],
+        patients: PatientGroups | None,
+        bands: tuple[int, int, int] | None,
+    ) -> None:
         self.limits = limits
+        self._bands = bands
         self._group_by_file = group_by_file
+        self._patients = patients
         self.left_out: list[LeftOut] = []
         self._taken = AdmittedImages(limits)
 
@@ -95,12 +103,16 @@ class _Chooser:
                 encoded = file.read()
                 sha256 = hashlib.sha256(encoded).hexdigest()
                 self._taken.check_new(label, sha256)
-                inspect_image(encoded, self.limits)
+                if self._bands is None:
+                    inspect_image(encoded, self.limits)
+                else:
+                    band_values(encoded, self._bands, self.limits)
+                patient = self._patients.group_in(encoded) if self._patients is not None else None
             except VttError as error:
                 self.left_out.append(LeftOut(file.name, error))
                 continue
             self._taken.admit(label, sha256)
-            yield SupportImage(name=file.name, encoded=encoded, group=self._group_by_file.get(file.name))
+            yield SupportImage(name=file.name, encoded=encoded, group=self._group_by_file.get(file.name) or patient)
 
 
 def select_images(
@@ -146,6 +158,7 @@ def survey_images(
     negative: str | None = None,
     reader: LabelReader | None = None,
     limits: Limits = DEFAULT_LIMITS,
+    bands: tuple[int, int, int] | None = None,
 ) -> Survey:
     """Read a folder or zip with a folder per class, and collect every problem.
 
@@ -160,6 +173,7 @@ def survey_images(
         negative: folder or label of the negative class. All its images are support images, whatever the shot, up to the limit.
         reader: how the backbone reads labels; None for the bundled backbone and the default recipe.
         limits: the bounds in force.
+        bands: an image must be a TIFF with these bands; None for ordinary images.
 
     Raises:
         TooManyShotsError: the shot is outside the limits.
@@ -174,7 +188,8 @@ def survey_images(
     classes: list[SurveyedClass] = []
     surveyed_negative: SurveyedClass | None = None
     with open_images(source, limits) as contents:
-        chooser = _Chooser(limits, _group_by_file(contents, groups))
+        patients = groups if isinstance(groups, PatientGroups) else None
+        chooser = _Chooser(limits, _group_by_file(contents, groups), patients, bands)
         chooser.left_out += [LeftOut(rejection.name, rejection.error) for rejection in contents.rejections]
         found, problems = found_classes(contents, source, names_path, limits)
         found, found_negative = take_negative(found, negative, limits)

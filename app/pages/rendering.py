@@ -55,6 +55,10 @@ def render(
     return HTMLResponse(page, status_code=status, headers=HEADERS)
 
 
+IMAGE_FILES = "image/*,.tif,.tiff,.jp2,.bmp,.avif,.heic,.heif,.dcm,.dicom"
+"""What a browser's file chooser offers; as `IMAGE_FILES` in assets/picked-files.js."""
+
+
 @lru_cache(maxsize=1)
 def environment() -> Environment:
     """Return the environment of all templates."""
@@ -74,6 +78,7 @@ def environment() -> Environment:
         now=_now,
         verdict=verdict,
         ends=ends,
+        image_files=IMAGE_FILES,
     )
     made.filters.update(
         ago=ago, breakable=breakable, duration=duration, file_size=file_size, percent=percent, half_width=half_width

@@ -36,8 +36,6 @@ router = APIRouter(
 
 COVERAGES = (0.8, 0.9, 0.95, 0.99)
 """Promises of a prediction set that the page offers."""
-ACCEPT = "image/*,.tif,.tiff,.jp2,.bmp,.avif"
-"""What the browser's file chooser offers."""
 NUM_TEXTS = 3
 """Text fields of the form, with one to spare."""
 
@@ -119,6 +117,5 @@ def _page(
         why_no_set="gone" if may_train else "key",
         coverages=COVERAGES,
         coverage=coverage,
-        accept=ACCEPT,
         answered=answered,
     )

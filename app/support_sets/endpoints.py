@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from fastapi import APIRouter, Depends, Query, Request, Response
 from starlette.concurrency import run_in_threadpool
@@ -69,6 +69,11 @@ ClassLabelQuery = Annotated[str, Query(max_length=400, description="Label of the
 NegativeQuery = Annotated[
     str | None,
     Query(max_length=400, description="Label of the negative class: its images show none of the others. At most one a set"),
+]
+
+GroupByQuery = Annotated[
+    Literal["patient"] | None,
+    Query(description="`patient`: a DICOM file without a group of its own is in the group of its patient"),
 ]
 
 FORM_BODY = form_body(
@@ -140,6 +145,7 @@ async def create_support_set(
     response: Response,
     name: Annotated[DisplayName, Query(description="What you call the set")] = "",
     negative: NegativeQuery = None,
+    group_by: GroupByQuery = None,
 ) -> UploadAnswer:
     """Create a support set from labelled images.
 
@@ -159,7 +165,8 @@ async def create_support_set(
     file with that or with CSV of the columns `file` and `group`. A name may have a folder or a class before it. `notices`
     lists names that no image has. An image in a field called `groups` is still one of a class.
     """
-    take_in = partial(receive.create_support_set, context, form, name, negative, utc_now())
+    by_patient = group_by == "patient"
+    take_in = partial(receive.create_support_set, context, form, name, negative, utc_now(), by_patient=by_patient)
     received = await context.bounds.uploads.run(UPLOAD_BYTES + form.size_bytes, take_in)
     response.headers["Location"] = f"{router.prefix}/{received.view.row.id}"
     return answers.upload(received, counted, response)
@@ -258,12 +265,14 @@ async def add_images(
     counted: MetricsDep,
     response: Response,
     negative: NegativeQuery = None,
+    group_by: GroupByQuery = None,
 ) -> UploadAnswer:
     """Add images to a support set, in the same form that creates one.
 
     Once a job has used the set it is frozen and answers 409, so that what a model learnt from never changes.
     """
-    take_in = partial(receive.add_images, context, support_set_id, form, negative, utc_now())
+    by_patient = group_by == "patient"
+    take_in = partial(receive.add_images, context, support_set_id, form, negative, utc_now(), by_patient=by_patient)
     received = await context.bounds.uploads.run(UPLOAD_BYTES + form.size_bytes, take_in)
     return answers.upload(received, counted, response)
 

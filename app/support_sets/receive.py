@@ -48,7 +48,9 @@ def check_room(context: AppContext, num_bytes: int) -> None:
     context.disk.check_room(num_bytes)
 
 
-def create_support_set(context: AppContext, form: SpooledForm, name: str, negative: str | None, now: datetime) -> Received:
+def create_support_set(
+    context: AppContext, form: SpooledForm, name: str, negative: str | None, now: datetime, *, by_patient: bool = False
+) -> Received:
     """Store a new support set with the usable images of the form.
 
     Args:
@@ -57,6 +59,7 @@ def create_support_set(context: AppContext, form: SpooledForm, name: str, negati
         name: what the user calls the set.
         negative: label of the negative class, if there is one.
         now: the present moment.
+        by_patient: whether DICOM files are grouped by their patients.
 
     Raises:
         BadLabelError: the label of the negative class cannot be one.
@@ -67,7 +70,15 @@ def create_support_set(context: AppContext, form: SpooledForm, name: str, negati
     """
     support_set_id = new_id(SUPPORT_SET_PREFIX)
     negative = _cleaned(negative, context)
-    upload = Upload(context, support_set_id, form, negative, Admission.of_set(context.settings, [], [], negative), now)
+    upload = Upload(
+        context,
+        support_set_id,
+        form,
+        negative,
+        Admission.of_set(context.settings, [], [], negative),
+        now,
+        by_patient=by_patient,
+    )
     with upload.images.blobs_removed_on_failure():
         upload.add_all()
         with context.sessions.begin() as session:
@@ -75,7 +86,15 @@ def create_support_set(context: AppContext, form: SpooledForm, name: str, negati
             return upload.add_rows(session, row)
 
 
-def add_images(context: AppContext, support_set_id: str, form: SpooledForm, negative: str | None, now: datetime) -> Received:
+def add_images(
+    context: AppContext,
+    support_set_id: str,
+    form: SpooledForm,
+    negative: str | None,
+    now: datetime,
+    *,
+    by_patient: bool = False,
+) -> Received:
     """Add the usable images of the form to a support set that no job has used.
 
     Args:
@@ -84,6 +103,7 @@ def add_images(context: AppContext, support_set_id: str, form: SpooledForm, nega
         form: what was sent.
         negative: label of the negative class; None leaves it as it is.
         now: the present moment.
+        by_patient: whether DICOM files are grouped by their patients.
 
     Raises:
         BadLabelError: the label of the negative class cannot be one.
@@ -104,7 +124,7 @@ def add_images(context: AppContext, support_set_id: str, form: SpooledForm, nega
         _check_negative(row, negative)
         images = repository.images(support_set_id)
         admission = Admission.of_set(context.settings, images, row.empty_labels, negative or row.negative_label)
-    upload = Upload(context, support_set_id, form, negative, admission, now)
+    upload = Upload(context, support_set_id, form, negative, admission, now, by_patient=by_patient)
     with upload.images.blobs_removed_on_failure():
         upload.add_all()
         with context.sessions.begin() as session:
@@ -128,13 +148,17 @@ class Upload:
         negative: str | None,
         admission: Admission,
         now: datetime,
+        *,
+        by_patient: bool = False,
     ) -> None:
         limits = context.settings.limits
         self._context = context
         self._files = FormFiles(form, limits)
         self._negative = negative
         prefix = blob_prefix(context, support_set_id)
-        self.images = UploadedImages(support_set_id, prefix, context.store, limits, admission, now, self._files.groups)
+        self.images = UploadedImages(
+            support_set_id, prefix, context.store, limits, admission, now, self._files.groups, by_patient=by_patient
+        )
         if negative is not None:
             self.images.name_negative(negative)
 

@@ -21,6 +21,7 @@ from vtt_core.contract.errors import EmptyClassError, SupportSetError, TooManyCl
 from vtt_core.contract.limits import Limits
 from vtt_core.contract.support_set import clean_label
 from vtt_core.ingest.groups import ImageGroups
+from vtt_core.ingest.patient_groups import patient_group
 from vtt_core.ingest.strip_metadata import CleanImage, clean_image
 
 
@@ -44,6 +45,7 @@ class UploadedImages:
         admission: what is in the set so far.
         now: the present moment.
         groups: which group each image belongs to, by file name.
+        by_patient: whether a DICOM file that `groups` does not name belongs to the group of its patient.
     """
 
     def __init__(
@@ -55,6 +57,8 @@ class UploadedImages:
         admission: Admission,
         now: datetime,
         groups: ImageGroups | None = None,
+        *,
+        by_patient: bool = False,
     ) -> None:
         self._support_set_id = support_set_id
         self._blob_prefix = blob_prefix
@@ -63,6 +67,7 @@ class UploadedImages:
         self._admission = admission
         self._now = now
         self._groups = groups or ImageGroups()
+        self._by_patient = by_patient
         self._new_images: list[NewImage] = []
         self._named_labels: dict[str, None] = {}
         self._in_archive: set[int] = set()
@@ -92,25 +97,26 @@ class UploadedImages:
         if file.in_archive:
             self._in_archive.add(len(self.results))
         label = file.label
-        group = self._groups.group_of(file.name, _spellings(label))
+        is_grouped, group = self._groups.find(file.name, _spellings(label))
         try:
             if isinstance(file.content, VttError) and (label is None or file.in_archive):
                 raise file.content  # and names no class: a folder without any file to read comes as an EmptyFolder
             label = self._name_class(label or "")
-            sha256, image = self._checked(label, file.content)
+            sha256, image, patient = self._checked(label, file.content)
         except VttError as error:
             self._refuse(shown_file_name(file.name), label, error)
             return
-        self._keep(label, shown_file_name(file.name), group, sha256, image)
+        self._keep(label, shown_file_name(file.name), group if is_grouped else patient, sha256, image)
 
-    def _checked(self, label: str, content: Callable[[], bytes] | VttError) -> tuple[str, CleanImage]:
-        """Return the digest of a file as it was sent, by which a second copy is noticed, and the image to store."""
+    def _checked(self, label: str, content: Callable[[], bytes] | VttError) -> tuple[str, CleanImage, str | None]:
+        """Return the digest of a file as it was sent, by which a second copy is noticed, the image to store, and its group."""
         if isinstance(content, VttError):
             raise content
         encoded = content()
         sha256 = hashlib.sha256(encoded).hexdigest()
         self._admission.check(label, sha256)
-        return sha256, clean_image(encoded, self._limits)
+        image = clean_image(encoded, self._limits)
+        return sha256, image, patient_group(encoded, self._support_set_id) if self._by_patient else None
 
     def _keep(self, label: str, file_name: str, group: str | None, sha256: str, image: CleanImage) -> None:
         image_id = new_id(IMAGE_PREFIX)

@@ -7,8 +7,10 @@ import struct
 from functools import partial
 from zipfile import ZipFile
 
+import numpy as np
 from PIL import Image
 
+from tests.fixtures.dicom_writer import write_dicom
 from tests.fixtures.noise_images import encode, frames, good, noise
 from tests.hostile.image_bombs import jpeg_segments
 from tests.hostile.raw_png import END, chunk, grey, header, zeros
@@ -124,7 +126,18 @@ DAMAGED = [
     Hostile("zip-as-image.jpg", _zip_of, "image.not_an_image"),
     Hostile("jpeg-2000.jp2", lambda: good(image_format="JPEG2000"), ACCEPTED),
     Hostile("avif.avif", lambda: good(image_format="AVIF"), ACCEPTED),
-    Hostile("heic.heic", lambda: struct.pack(">I", 24) + b"ftypheic" + bytes(100), "image.not_an_image"),
+    Hostile("heic.heic", lambda: struct.pack(">I", 24) + b"ftypheic" + bytes(100), "image.truncated"),
+    Hostile("dicom-without-fields.dcm", lambda: bytes(128) + b"DICM" + b"\xff" * 100, "image.truncated"),
+    Hostile(
+        "dicom-larger-than-its-pixels.dcm",
+        lambda: write_dicom(np.zeros((9, 9), "u1"), Rows=6000, Columns=6000),
+        "image.truncated",
+    ),
+    Hostile(
+        "dicom-of-huge-sides.dcm",
+        lambda: write_dicom(np.zeros((9, 9), "u1"), Rows=60_000, Columns=60_000),
+        "image.bad_dimensions",
+    ),
     Hostile("icon.ico", lambda: good(image_format="ICO"), "image.not_an_image"),
     Hostile("animated.gif", lambda: frames("GIF"), "image.animated"),
     Hostile("animated.webp", lambda: frames("WEBP"), "image.animated"),

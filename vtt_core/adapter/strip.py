@@ -16,7 +16,8 @@ from importlib.metadata import version
 from vtt_core.adapter.classify import zero_shot_prototypes
 from vtt_core.adapter.files import UNWRITTEN, Adapter
 from vtt_core.backbones.backbone import Backbone
-from vtt_core.contract.manifest import FORMAT_VERSION, AdapterManifest, HeadFacts
+from vtt_core.contract.bands import BandChoice
+from vtt_core.contract.manifest import FORMAT_VERSION, NEWEST_VERSION, AdapterManifest, HeadFacts
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.heads.learn import LearntHead
 from vtt_core.heads.linear_head import LinearHead
@@ -88,6 +89,11 @@ def with_head(
     manifest = replace(adapter.manifest, format_version=FORMAT_VERSION, head=facts)
     means_MF = None if familiarity is None else familiarity.means_CF.float()
     return replace(adapter, manifest=manifest, head=learnt.linear.to_float(), class_means_MF=means_MF, strangers=row)
+
+
+def with_bands(adapter: Adapter, bands: BandChoice) -> Adapter:
+    """Return the adapter with the bands that its images were shown in, so that prediction does the same."""
+    return replace(adapter, manifest=replace(adapter.manifest, format_version=NEWEST_VERSION, bands=bands))
 
 
 def _manifest(backbone: Backbone, labels: tuple[str, ...], recipe: FinetuneRecipe, seed: int) -> AdapterManifest:

@@ -11,6 +11,7 @@ VttError
 │   │   ├── ImageTooManyBytesError        image.too_many_bytes
 │   │   ├── ImageDimensionsError          image.bad_dimensions
 │   │   ├── ImageTooComplexError          image.too_complex
+│   │   ├── FormatPackageMissingError     image.missing_package
 │   │   └── MetadataNotRemovableError     image.metadata_not_removable
 │   ├── ArchiveError                      a zip or folder of classes
 │   │   ├── SourcePathError               archive.bad_source
@@ -159,6 +160,13 @@ class ImageTooComplexError(ImageError):
 
     code = "image.too_complex"
     title = "Image too complex"
+
+
+class FormatPackageMissingError(ImageError):
+    """Reading this format needs a package that is not installed."""
+
+    code = "image.missing_package"
+    title = "Package for this format missing"
 
 
 class MetadataNotRemovableError(ImageError):

@@ -5,10 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass, fields
 from typing import Any
 
+from vtt_core.contract.bands import BandChoice
 from vtt_core.contract.errors import AdapterFormatError, shown
 
 FORMAT_VERSION = 2
-"""Raised by one whenever an older reader would misread a new adapter. Adapters without a head still say 1."""
+"""Of an adapter with a head. One without a head still says 1."""
+NEWEST_VERSION = 3
+"""Of an adapter with a choice of bands. Raised by one whenever an older reader would misread a new adapter."""
 
 
 @dataclass(frozen=True)
@@ -95,13 +98,17 @@ class AdapterManifest:
     library_versions: dict[str, str]
     head: HeadFacts | None = None
     """None for an adapter whose prototypes alone classify."""
+    bands: BandChoice | None = None
+    """How images of many bands are shown; None where it has learnt from ordinary images."""
 
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
         values = asdict(self)
-        del values["head"]
+        del values["head"], values["bands"]
         if self.head is not None:
             values["head"] = self.head.to_json()
+        if self.bands is not None:
+            values["bands"] = self.bands.to_json()
         values["labels"], values["prompts"] = list(self.labels), list(self.prompts)
         values["preprocessing"].update(mean=list(self.preprocessing.mean), std=list(self.preprocessing.std))
         return values
@@ -116,16 +123,21 @@ class AdapterManifest:
         if not isinstance(values, dict):
             raise _malformed("a JSON object", type(values).__name__)
         version = values.get("format_version")
-        if type(version) is not int or not 1 <= version <= FORMAT_VERSION:
+        if type(version) is not int or not 1 <= version <= NEWEST_VERSION:
             raise AdapterFormatError(
-                expected=f"adapter format version 1 to {FORMAT_VERSION}",
+                expected=f"adapter format version 1 to {NEWEST_VERSION}",
                 got=shown(version),
                 remedy="Use the release that wrote the adapter, or train it again",
             )
-        if version == 1 and "head" not in values:
+        if version != FORMAT_VERSION and "head" not in values:
             values = {**values, "head": None}
-        _check_fields(cls, values)
-        if version > 1:
+        bands = None
+        if version == NEWEST_VERSION:
+            bands = BandChoice.from_json(values.get("bands"))
+        elif "bands" in values:
+            raise _malformed(f"no bands in format version {version}", shown(values["bands"]))
+        _check_fields(cls, {**values, "bands": bands})
+        if version == FORMAT_VERSION or values["head"] is not None:
             values = {**values, "head": HeadFacts.from_json(values["head"])}
         preprocessing = values["preprocessing"]
         _check_fields(Preprocessing, preprocessing)
@@ -133,7 +145,7 @@ class AdapterManifest:
         if len(labels) != len(prompts):
             raise _malformed("one prompt for each label", f"{len(prompts)} for {len(labels)}")
         read = Preprocessing(**{**preprocessing, "mean": _triple(preprocessing, "mean"), "std": _triple(preprocessing, "std")})
-        return cls(**{**values, "labels": labels, "prompts": prompts, "preprocessing": read})
+        return cls(**{**values, "labels": labels, "prompts": prompts, "preprocessing": read, "bands": bands})
 
 
 _TYPES: dict[str, tuple[type, ...]] = {

@@ -12,10 +12,11 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import Any, cast
+from typing import TYPE_CHECKING, Any, cast
 
 from PIL import Image, UnidentifiedImageError
 
+from vtt_core.contract.bands import BandChoice
 from vtt_core.contract.errors import (
     AnimatedImageError,
     EmptyFileError,
@@ -31,15 +32,23 @@ from vtt_core.ingest import jpeg2000, tiff_directory
 from vtt_core.ingest.avif import is_avif
 from vtt_core.ingest.colour import flat_srgb
 from vtt_core.ingest.decode_cost import check_cost
+from vtt_core.ingest.dicom_file import is_dicom, read_dicom_fields
+from vtt_core.ingest.heic import is_heic, open_heic, read_heic
 from vtt_core.ingest.jpeg_kind import unread_jpeg_kind
 from vtt_core.ingest.orientation import turn_upright
-from vtt_core.ingest.pixels import PROFILE, read_pixels, read_wide_tiff, without_unnamed_alpha
+from vtt_core.ingest.pixels import PROFILE, from_samples, read_band_tiff, read_pixels, read_wide_tiff, without_unnamed_alpha
 from vtt_core.ingest.tiff_directory import picture_directory, with_first_page
 from vtt_core.ingest.tiff_layout import is_read_by_pillow, layout_of
 from vtt_core.ingest.unread_formats import unread_format
 
+if TYPE_CHECKING:
+    from vtt_core.ingest.samples import Array
+
 FORMATS = ("JPEG", "PNG", "WEBP", "BMP", "TIFF", "GIF", "AVIF", "JPEG2000")
-"""Every supported format. Pillow has many more decoders, some of them hardly tested."""
+"""Every format that Pillow reads here. It has many more decoders, some of them hardly tested."""
+
+CONVERTED_FORMATS = ("DICOM", "HEIC")
+"""Formats that other packages read. They are stored as PNG."""
 
 _SIGNATURES = (
     *(b"\xff\xd8\xff", b"\x89PNG\r\n", b"RIFF", b"BM", b"GIF8"),
@@ -58,10 +67,10 @@ class ImageFacts:
     height: int
     """In pixels, upright."""
     image_format: str
-    """One of FORMATS."""
+    """One of FORMATS or CONVERTED_FORMATS."""
 
 
-def decode_image(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> Image.Image:
+def decode_image(encoded: bytes, limits: Limits = DEFAULT_LIMITS, bands: BandChoice | None = None) -> Image.Image:
     """Return the image as 8-bit sRGB, with its EXIF orientation applied and its metadata dropped.
 
     Colours are converted by their ICC profile, transparent pixels are laid on white, and samples of more than 8 bits
@@ -70,6 +79,7 @@ def decode_image(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> Image.Image
     Args:
         encoded: the file as it was sent.
         limits: bounds on bytes, pixels and ratio.
+        bands: which bands of a TIFF are shown, and how; None reads it like any image. Other formats are not concerned.
 
     Raises:
         EmptyFileError: there are no bytes.
@@ -80,13 +90,38 @@ def decode_image(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> Image.Image
         AnimatedImageError: there is more than one frame or page.
         ImageTooComplexError: decoding it would take too long or too much memory.
         TruncatedImageError: the pixels end early or are damaged.
+        FormatPackageMissingError: the package that reads this format is not installed.
     """
-    return _decode(encoded, limits)[0]
+    return _decode(encoded, limits, bands)[0]
 
 
 def decode_with_format(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[Image.Image, str]:
-    """Return the image as `decode_image` does, and its format, one of FORMATS; it raises the same errors."""
+    """Return the image as `decode_image` does, raising the same errors, and its format: of FORMATS or CONVERTED_FORMATS."""
     return _decode(encoded, limits)
+
+
+def band_values(encoded: bytes, bands: tuple[int, int, int], limits: Limits = DEFAULT_LIMITS) -> Array:
+    """Return values of three bands of a TIFF from all over the image, [pixels, 3], without missing pixels.
+
+    Args:
+        encoded: the file as it was sent.
+        bands: counted from 1.
+        limits: bounds on bytes, pixels and ratio.
+
+    Raises:
+        NotAnImageError: it is no TIFF.
+        ImageError: see decode_image.
+    """
+    from vtt_core.ingest.tiff_bands import some_values  # noqa: PLC0415  # numpy: see samples.py
+
+    _check_bytes(encoded, limits)
+    if not encoded.startswith(tiff_directory.SIGNATURES):
+        raise NotAnImageError(expected="a TIFF with bands", got="another format", remedy="Leave --bands out")
+    with _quiet_decoders(), _damage_named(encoded):
+        page = picture_directory(encoded)
+        layout = layout_of(page)
+        _check_dimensions(layout.width, layout.height, limits)
+        return some_values(page, layout, bands)
 
 
 def inspect_image(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> ImageFacts:
@@ -99,16 +134,24 @@ def inspect_image(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> ImageFacts
     return ImageFacts(width=image.width, height=image.height, image_format=image_format)
 
 
-def _decode(encoded: bytes, limits: Limits) -> tuple[Image.Image, str]:
+def _check_bytes(encoded: bytes, limits: Limits) -> None:
     if not encoded:
         raise EmptyFileError(expected="an image file", got="an empty file (0 bytes)", remedy="Send the file again")
     if len(encoded) > limits.max_image_bytes:
         raise ImageTooManyBytesError(
             expected=f"at most {limits.max_image_bytes} bytes", got=f"{len(encoded)} bytes", remedy="Scale the image down"
         )
-    with _quiet_pillow(), _damage_named(encoded):
+
+
+def _decode(encoded: bytes, limits: Limits, bands: BandChoice | None = None) -> tuple[Image.Image, str]:
+    _check_bytes(encoded, limits)
+    with _quiet_decoders(), _damage_named(encoded):
+        if is_dicom(encoded):  # first: the preamble may be the header of a TIFF
+            return _decode_dicom(encoded, limits), "DICOM"
         if encoded.startswith(tiff_directory.SIGNATURES):
-            return _decode_tiff(encoded, limits), "TIFF"
+            return _decode_tiff(encoded, limits, bands), "TIFF"
+        if is_heic(encoded):
+            return _decode_heic(encoded, limits), "HEIC"
         with _open(encoded, limits) as image:
             _check_dimensions(image.width, image.height, limits)
             _check_frames(image)
@@ -116,16 +159,34 @@ def _decode(encoded: bytes, limits: Limits) -> tuple[Image.Image, str]:
             return _upright_rgb(read_pixels(image, encoded)), "JPEG" if image.format == "MPO" else str(image.format)
 
 
-def _decode_tiff(encoded: bytes, limits: Limits) -> Image.Image:
+def _decode_tiff(encoded: bytes, limits: Limits, bands: BandChoice | None) -> Image.Image:
     page = picture_directory(encoded)
     layout = layout_of(page)
     _check_dimensions(layout.width, layout.height, limits)
+    if bands is not None:
+        return _upright_rgb(read_band_tiff(page, layout, bands))
     if not is_read_by_pillow(layout):
         return _upright_rgb(read_wide_tiff(page, layout))
     encoded = with_first_page(encoded, page)
     with _open(encoded, limits) as image:
         check_cost(image, encoded)
         return _upright_rgb(without_unnamed_alpha(read_pixels(image, encoded), layout))
+
+
+def _decode_dicom(encoded: bytes, limits: Limits) -> Image.Image:
+    dataset = read_dicom_fields(encoded)
+    from vtt_core.ingest.dicom import check_dicom, dicom_samples  # noqa: PLC0415  # numpy: see samples.py
+
+    width, height = check_dicom(dataset)
+    _check_dimensions(width, height, limits)
+    return _upright_rgb(from_samples(dicom_samples(dataset), dataset.get("ICCProfile")))
+
+
+def _decode_heic(encoded: bytes, limits: Limits) -> Image.Image:
+    photo = open_heic(encoded)
+    width, height = photo.size
+    _check_dimensions(width, height, limits)
+    return _upright_rgb(read_heic(photo))
 
 
 @contextmanager
@@ -160,7 +221,7 @@ def _open(encoded: bytes, limits: Limits) -> Image.Image:
         if encoded.startswith(_SIGNATURES) or is_avif(encoded):
             raise
         raise NotAnImageError(
-            expected="an image in one of the formats " + ", ".join(FORMATS),
+            expected="an image in one of the formats " + ", ".join((*FORMATS, *CONVERTED_FORMATS)),
             got=unread_format(encoded) or f"{len(encoded)} bytes beginning with {encoded[:12]!r}",
             remedy="Convert it to JPEG or PNG",
         ) from error
@@ -222,12 +283,12 @@ def _upright_rgb(image: Image.Image) -> Image.Image:
 
 _quiet_lock = threading.Lock()
 _num_quiet = 0
-_QUIET_MODULES = r"PIL\."
+_QUIET_MODULES = r"(PIL|pydicom|openjpeg|libjpeg|pillow_heif)\b"
 
 
 @contextmanager
-def _quiet_pillow() -> Iterator[None]:
-    """Hide Pillow's warnings while any thread decodes: they are about the sender's file, not our code.
+def _quiet_decoders() -> Iterator[None]:
+    """Hide the decoders' warnings while any thread decodes: they are about the sender's file, not our code.
 
     `warnings.catch_warnings` restores the whole list of filters, which is wrong if threads leave in another order than they
     entered. This removes only the filter that it added.

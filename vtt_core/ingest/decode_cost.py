@@ -39,14 +39,19 @@ def check_cost(image: Image.Image, encoded: bytes) -> None:
         ImageTooComplexError: decoding it would take too long or too much memory.
     """
     if image.format in ("JPEG", "MPO"):
-        _check_scans(encoded)
+        check_scans(encoded)
     elif isinstance(image, TiffImagePlugin.TiffImageFile):
         _check_tiles(image)
     elif image.format == "AVIF" and image.mode == "RGBA":
         _check_avif_alpha(image)
 
 
-def _check_scans(encoded: bytes) -> None:
+def check_scans(encoded: bytes) -> None:
+    """Check the scans of a JPEG.
+
+    Raises:
+        ImageTooComplexError: there are far more than a picture needs.
+    """
     num_scans = 0
     for num_segments, (marker, _) in enumerate(jpeg_segments(encoded), start=1):
         num_scans += marker == _START_OF_SCAN

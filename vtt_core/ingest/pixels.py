@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
+from vtt_core.contract.bands import BandChoice
 from vtt_core.contract.errors import UnsupportedKindError
 from vtt_core.ingest.avif import coded_colours
 from vtt_core.ingest.brightness import Numbers
@@ -63,7 +64,22 @@ def read_wide_tiff(page: Directory, layout: Layout) -> Image.Image:
     """
     from vtt_core.ingest.tiff_samples import samples_of  # noqa: PLC0415  # numpy: see samples.py
 
-    image = _from_samples(samples_of(page, layout), page.content(Tag.ICC_PROFILE))
+    return _with_orientation(from_samples(samples_of(page, layout), page.content(Tag.ICC_PROFILE)), page)
+
+
+def read_band_tiff(page: Directory, layout: Layout, choice: BandChoice) -> Image.Image:
+    """Show three bands of a TIFF. The result is like that of `read_pixels`.
+
+    Raises:
+        ImageTooComplexError: unpacking it would take too much memory.
+        UnsupportedKindError: it has no such bands.
+    """
+    from vtt_core.ingest.tiff_bands import shown_bands  # noqa: PLC0415  # numpy: see samples.py
+
+    return _with_orientation(shown_bands(page, layout, choice), page)
+
+
+def _with_orientation(image: Image.Image, page: Directory) -> Image.Image:
     if Tag.ORIENTATION in page.entries:
         image.info["exif"] = orientation_exif(page.number(Tag.ORIENTATION, UPRIGHT))
     image.info["xmp"] = page.content(Tag.XMP)
@@ -75,7 +91,12 @@ def without_unnamed_alpha(image: Image.Image, layout: Layout) -> Image.Image:
     return image if layout.has_alpha or image.mode != "RGBA" else image.convert("RGB")
 
 
-def _from_samples(samples: Samples, profile: object) -> Image.Image:
+def from_samples(samples: Samples, profile: object) -> Image.Image:
+    """Return an 8-bit image of samples, in sRGB if they have an ICC profile.
+
+    Raises:
+        UnsupportedKindError: every pixel is missing.
+    """
     from vtt_core.ingest.samples import eight_bits  # noqa: PLC0415  # numpy: see samples.py
 
     mode = {1: "L", 3: "RGB", 4: "CMYK"}[samples.num_colours]
@@ -104,7 +125,7 @@ def _read_wide_png(image: Image.Image, encoded: bytes, header: PngHeader) -> Ima
     from vtt_core.ingest.png_samples import samples_of  # noqa: PLC0415  # numpy: see samples.py
 
     samples = samples_of(encoded, header)
-    return _turned_as(_from_samples(samples, image.info.get(PROFILE)), image)
+    return _turned_as(from_samples(samples, image.info.get(PROFILE)), image)
 
 
 def _read_avif(image: Image.Image, encoded: bytes) -> Image.Image:
@@ -123,7 +144,7 @@ def _read_jpeg2000(image: Image.Image, encoded: bytes) -> Image.Image:
     image.load()
     bits = header.bits[0]
     if image.mode == "I;16":
-        return _turned_as(_from_samples(_grey_samples(image, bits), header.profile), image)
+        return _turned_as(from_samples(_grey_samples(image, bits), header.profile), image)
     _check_depth(image, header)
     if bits < 8 and image.mode not in ("P", "PA"):  # Pillow only shifts the bits up, which turns white into grey
         largest = (2**bits - 1) << (8 - bits)

@@ -2,7 +2,8 @@
 
 A module for each format parses the file and writes it again with the parts that decoding needs; the coded pixels stay as they
 are. The result is decoded, and its pixels are compared with the original's. If the file cannot be parsed, or the pixels
-differ, a PNG of the pixels takes its place. So the stored file has no metadata, and always decodes to the same image.
+differ, a PNG of the pixels takes its place. DICOM and HEIC always become PNG. So the stored file has no metadata, and always
+decodes to the same image.
 """
 
 from __future__ import annotations
@@ -13,11 +14,13 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from PIL import Image
+from PIL import Image, ImageChops
 
 from vtt_core.contract.errors import ImageError, MetadataNotRemovableError
 from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
 from vtt_core.ingest.decode import ImageFacts, decode_image
+from vtt_core.ingest.dicom_file import is_dicom
+from vtt_core.ingest.heic import is_heic
 from vtt_core.ingest.jpeg2000 import SIGNATURES as JPEG2000_SIGNATURES
 from vtt_core.ingest.png_header import SIGNATURE as PNG_SIGNATURE
 from vtt_core.ingest.strip_avif import strip_avif
@@ -88,6 +91,8 @@ def clean_image(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> CleanImage:
     image = decode_image(encoded, limits)
     (width, height), digest = image.size, _pixel_digest(image)
     del image  # or memory would hold two images below
+    if is_dicom(encoded) or is_heic(encoded):
+        return CleanImage(_as_png(encoded, limits), ImageFacts(width=width, height=height, image_format="PNG"))
     image_format, strip = _container(encoded)
     content = _stripped(encoded, strip, digest, limits)
     if content is None:
@@ -115,7 +120,7 @@ def _stripped(encoded: bytes, strip: Strip, digest: bytes, limits: Limits) -> by
 def _as_png(encoded: bytes, limits: Limits) -> bytes:
     file = _BoundedFile(limits.max_image_bytes)
     try:
-        decode_image(encoded, limits).save(file, "PNG", compress_level=_PNG_LEVEL)
+        _smallest(decode_image(encoded, limits)).save(file, "PNG", compress_level=_PNG_LEVEL)
     except _TooManyBytesError as error:
         raise MetadataNotRemovableError(
             expected="an image whose metadata can be removed without loss",
@@ -123,6 +128,13 @@ def _as_png(encoded: bytes, limits: Limits) -> bytes:
             remedy="Save it again from an image program, as JPEG or PNG",
         ) from error
     return file.getvalue()
+
+
+def _smallest(image: Image.Image) -> Image.Image:
+    """Return an image without colours as grey: it decodes to the same pixels."""
+    red, green, blue = image.split()
+    is_grey = ImageChops.difference(red, green).getbbox() is None and ImageChops.difference(red, blue).getbbox() is None
+    return red if is_grey else image
 
 
 def _pixel_digest(image: Image.Image) -> bytes:

@@ -6,10 +6,12 @@ many. `tiff_samples.py` reads those of grey, RGB or CMYK.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from PIL.TiffImagePlugin import COMPRESSION_INFO
 
+from vtt_core.contract.bands import MAX_BANDS
 from vtt_core.contract.errors import UnsupportedKindError
 from vtt_core.ingest.brightness import Numbers
 from vtt_core.ingest.tiff_directory import Directory, Tag
@@ -155,7 +157,26 @@ def is_read_by_pillow(layout: Layout) -> bool:
     raise UnsupportedKindError(
         expected="a TIFF of grey, RGB or CMYK, or of 8 bits in other usual colours",
         got=str(layout),
-        remedy="Convert it to 8-bit RGB" + (", with the three bands to use" if layout.num_samples > 1 else ""),
+        remedy="Convert it to 8-bit RGB"
+        + (", with the three bands to use, or name them with vtt adapt --bands" if layout.num_samples > 1 else ""),
+    )
+
+
+def check_bands(layout: Layout, bands: Sequence[int]) -> None:
+    """Check that some bands of a TIFF can be read, whatever its colours.
+
+    Raises:
+        UnsupportedKindError: it lacks one of them, or its samples are of another kind.
+    """
+    numbers = layout.numbers
+    is_known = numbers is not None and layout.is_uniform and layout.compression in BYTE_COMPRESSIONS
+    if is_known and numbers is not None and layout.bits[0] in _WHOLE_BITS[numbers] and layout.fill_order in (1, 2):
+        if max(bands) <= layout.num_samples <= MAX_BANDS:
+            return
+    raise UnsupportedKindError(
+        expected=f"a TIFF with the bands {', '.join(map(str, bands))}, all of one kind of real numbers",
+        got=str(layout),
+        remedy="Leave it out, or write it again with these bands",
     )
 
 
@@ -199,7 +220,7 @@ def _is_readable(layout: Layout) -> bool:
         return False
     if layout.bits[0] not in _WHOLE_BITS[numbers] or layout.fill_order not in (1, 2):
         return False
-    if not num_colours <= layout.num_samples <= 64 or (layout.photometric == CMYK and layout.ink_set != 1):
+    if not num_colours <= layout.num_samples <= MAX_BANDS or (layout.photometric == CMYK and layout.ink_set != 1):
         return False
     if numbers is Numbers.SIGNED and layout.is_premultiplied:  # the black level is unknown, so alpha cannot be divided out
         return False

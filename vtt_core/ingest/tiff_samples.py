@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import io
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -66,9 +66,30 @@ def samples_of(page: Directory, layout: Layout) -> Samples:
         alpha_bits=layout.bits[0] if layout.has_alpha else 0,
         is_premultiplied=layout.is_premultiplied,
         is_white_zero=layout.photometric == WHITE_IS_ZERO,
-        missing=_missing(page),
+        missing=no_data_value(page),
         declared=_declared(page, layout),
     )
+
+
+def band_blocks(page: Directory, layout: Layout, bands: Sequence[int]) -> Iterator[tuple[int, Array]]:
+    """Yield the top row and the values [rows, width, bands] of each block.
+
+    Args:
+        page: of the file.
+        layout: of the page; `check_bands` has passed it.
+        bands: counted from 1, in the order that is wanted.
+
+    Raises:
+        ImageTooComplexError: unpacking them would take too much memory.
+        ValueError: the directory is damaged.
+    """
+    planes = _planes(page, layout)
+    places = [band - 1 for band in bands]
+    if layout.is_planar:
+        yield from _blocks(page, layout, [planes[place] for place in places])
+        return
+    for top, block in _blocks(page, layout, planes):
+        yield top, block[..., places]
 
 
 def _numbers(layout: Layout) -> Numbers:
@@ -77,7 +98,8 @@ def _numbers(layout: Layout) -> Numbers:
     return numbers
 
 
-def _missing(page: Directory) -> float | None:
+def no_data_value(page: Directory) -> float | None:
+    """Return the value of missing pixels, if the file names one."""
     try:
         return float(page.content(Tag.GDAL_NODATA).rstrip(b"\0 ").decode("ascii"))
     except ValueError:  # not a number, so it is ignored

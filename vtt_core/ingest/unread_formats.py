@@ -32,18 +32,15 @@ _STARTS = (
     (b"P6\n", "a netpbm picture"),
 )
 _BRANDS = {
-    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"), "a HEIC photo"),
     b"crx ": "a camera RAW photo (CR3)",
     **dict.fromkeys((b"isom", b"mp41", b"mp42", b"avc1", b"M4V ", b"qt  "), "a video"),
 }
 
 
 def unread_format(encoded: bytes) -> str | None:
-    """Return the format as a phrase such as "a HEIC photo", or None if it is unknown."""
+    """Return the format as a phrase such as "a JPEG XL picture", or None if it is unknown."""
     if encoded[4:8] == b"ftyp":
         return _BRANDS.get(encoded[8:12])
-    if encoded[128:132] == b"DICM":
-        return "a DICOM file"
     text = encoded[:1000].lstrip(b"\xef\xbb\xbf \t\r\n").lower()
     if text.startswith(b"<svg") or (text.startswith((b"<?xml", b"<!doctype svg")) and b"<svg" in text):
         return "an SVG drawing"

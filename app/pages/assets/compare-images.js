@@ -1,7 +1,7 @@
 // <compare-images>: drop a folder per class, or a zip, and let one model, or two, look at the photographs.
 import { Problem, announce, fieldOf, t } from "./page.js";
 import { patiently } from "./patient-api.js";
-import { chosenFiles, takeDrops } from "./picked-files.js";
+import { chosenFiles, mayBeImage, takeDrops } from "./picked-files.js";
 
 const MOST_NAMED = 8;
 const listed = (names) => [...names.slice(0, MOST_NAMED), ...(names.length > MOST_NAMED ? [t("compare.more_names", { n: names.length - MOST_NAMED })] : [])].join(", ");
@@ -23,7 +23,7 @@ class CompareImages extends HTMLElement {
     if (this.isBusy || files.length === 0) return;
     const form = new FormData();
     const zip = files.find(({ file }) => /\.zip$/i.test(file.name));
-    const images = zip ? [] : files.map(({ file, path }) => ({ file, path: path.split("/") })).filter(({ file, path }) => path.length > 1 && /^image\/|^$/.test(file.type));
+    const images = zip ? [] : files.map(({ file, path }) => ({ file, path: path.split("/") })).filter(({ file, path }) => path.length > 1 && mayBeImage(file));
     if (!zip && images.length === 0) return this.#tell(t("compare.none"), true);
     const most = Number(this.dataset.most);
     if (images.length > most) return this.#tell(t("compare.too_many", { n: images.length, most }), true);

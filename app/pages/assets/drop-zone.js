@@ -1,6 +1,7 @@
 // <drop-zone>: takes photographs by drop, button, clipboard and camera, and sends them into an image set.
 import { FoundFile, filesOfDrop, filesOfList, withoutQueries } from "./dropped-files.js";
 import { announce, element, t } from "./page.js";
+import { IMAGE_FILES } from "./picked-files.js";
 import { UploadQueue } from "./upload-queue.js";
 import { knownCard, reason, refusedCard, show, smaller, thumbnail, trayCard } from "./upload-view.js";
 
@@ -253,7 +254,7 @@ class DropZone extends HTMLElement {
         { class: "row" },
         ...choose({ webkitdirectory: true }, t("drop.folder")),
         ...choose({ accept: ".zip,application/zip" }, t("drop.zip")),
-        ...choose({ accept: "image/*", multiple: true }, t("drop.images")),
+        ...choose({ accept: IMAGE_FILES, multiple: true }, t("drop.images")),
         ...choose({ accept: "image/*", capture: "environment" }, t("drop.camera")),
       ),
       element("p", { class: "hint paste" }, t("drop.paste")),

@@ -1,5 +1,5 @@
 // Reads what was dropped, chosen or pasted as a list of files, each with the name of its class or none.
-import { filesOf } from "./picked-files.js";
+import { filesOf, mayBeImage } from "./picked-files.js";
 
 const LEFT_BEHIND = new Set(["thumbs.db", "desktop.ini", "__macosx"]);
 const TRAIN = /^(train|training)$/i;
@@ -41,7 +41,7 @@ function seen(found) {
 function withoutLooseLabels(found) {
   const isOneFolder = new Set(found.map((one) => one.folders[0])).size === 1;
   if (!isOneFolder || !found.some((one) => one.folders.length > 1)) return found;
-  const isOther = (one) => one.folders.length === 1 && one.file.type && !one.file.type.startsWith("image/") && !/\.zip$/i.test(one.file.name);
+  const isOther = (one) => one.folders.length === 1 && !mayBeImage(one.file) && !/\.zip$/i.test(one.file.name);
   for (const one of found) if (one.folders.length === 1) one.label = "";
   return found.filter((one) => !isOther(one));
 }

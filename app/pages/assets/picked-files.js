@@ -1,5 +1,11 @@
 // Files that somebody drops, pastes or chooses; folders are walked through.
 
+/** What a file chooser offers; as `IMAGE_FILES` in app/pages/rendering.py. */
+export const IMAGE_FILES = "image/*,.tif,.tiff,.jp2,.bmp,.avif,.heic,.heif,.dcm,.dicom";
+
+/** Tells whether a file may be an image. Browsers know no type of some kinds. */
+export const mayBeImage = (file) => /^(image\/|application\/dicom$|$)/.test(file.type);
+
 /** Returns [{file, path}] of what was dropped or pasted; the path has the folders, as in `forest/1.jpg`. */
 export async function filesOf(transfer) {
   const entries = [...(transfer.items ?? [])].map((item) => item.webkitGetAsEntry?.()).filter(Boolean);

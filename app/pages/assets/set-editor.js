@@ -1,6 +1,7 @@
 // <set-editor>: lets images of a set be dragged to other classes, and shows what is noticed about them.
 import { announce, api, element, htmx, t } from "./page.js";
 import { filesOfList } from "./dropped-files.js";
+import { IMAGE_FILES } from "./picked-files.js";
 import { patiently } from "./patient-api.js";
 
 const PAUSE = 700;
@@ -69,7 +70,7 @@ class SetEditor extends HTMLElement {
 
   #addTo(label) {
     if (label === undefined) return;
-    const input = element("input", { type: "file", accept: "image/*", multiple: true });
+    const input = element("input", { type: "file", accept: IMAGE_FILES, multiple: true });
     input.addEventListener("change", () => this.querySelector("drop-zone").add(filesOfList(input.files), label));
     input.click();
   }

@@ -4,12 +4,11 @@ import { answerCard } from "./answer-card.js";
 import { csvOf, download } from "./answer-csv.js";
 import { answerTable } from "./answer-table.js";
 import { Corrections } from "./corrections.js";
-import { chosenFiles, takeDrops } from "./picked-files.js";
+import { chosenFiles, mayBeImage, takeDrops } from "./picked-files.js";
 import { PredictionQueue } from "./prediction-queue.js";
 
 /** More photographs than this are shown as a table, until somebody chooses otherwise. */
 const MOST_CARDS = 12;
-const IMAGE = /^image\/|^$/;
 
 class TryImages extends HTMLElement {
   #items = [];
@@ -53,7 +52,7 @@ class TryImages extends HTMLElement {
   }
 
   #take(files) {
-    const items = files.filter(({ file }) => IMAGE.test(file.type)).map((one) => ({ ...one, answer: null, problem: null, corrected: null }));
+    const items = files.filter(({ file }) => mayBeImage(file)).map((one) => ({ ...one, answer: null, problem: null, corrected: null }));
     if (items.length < files.length) announce(t("try.left_out", { n: files.length - items.length }));
     if (items.length === 0) return;
     this.#items.push(...items);

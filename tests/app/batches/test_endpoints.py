@@ -6,6 +6,7 @@ import csv
 import io
 from datetime import timedelta
 
+import numpy as np
 import pytest
 
 from app.domain.batches import answered_row, refused_row
@@ -15,6 +16,7 @@ from app.infra.batch_leases import BatchLeases
 from app.infra.batch_recovery import clear_batches
 from app.infra.clock import utc_now
 from app.infra.tables import BatchRow
+from tests.fixtures.dicom_writer import PATIENT, write_dicom
 from tests.fixtures.http_api import Api, MakeApi, encode_image, encode_zip
 from vtt_core.contract.errors import NotAnImageError
 from vtt_core.contract.limits import Limits
@@ -178,3 +180,15 @@ def test_too_many_images_for_predict_are_told_to_come_as_a_batch(api: Api) -> No
         refused = api.client.post(f"/v1/models/{model_id}/predict", files=files).json()
         assert refused["expected"] == "at most 64 images in a request"
         assert f"POST /v1/models/{model_id}/predictions" in refused["remedy"]
+
+
+def test_a_dicom_file_waits_without_its_header(api: Api) -> None:
+    scan = write_dicom(np.arange(256, dtype="u1").reshape(16, 16))
+    batch = send(api, content=encode_zip({"a.dcm": scan, "broken.dcm": scan[:400]}))
+    kept = b"".join(path.read_bytes() for path in api.context.settings.data_dir.rglob("*") if path.is_file())
+    assert PATIENT.encode() not in kept
+    with api.context.sessions.begin() as session:
+        row = session.get_one(BatchRow, str(batch["id"]))
+        images = BatchBlobs(api.context.store, row.blob_key).images(0)
+    assert [image.content is None for image in images] == [False, True]
+    assert images[1].refusal is not None

@@ -36,6 +36,8 @@ def test_a_file_that_cannot_be_used_is_named(tmp_path: Path, content: bytes | No
         chosen_groups(path, by_prefix=False)
 
 
-def test_the_two_options_exclude_each_other(tmp_path: Path) -> None:
+def test_the_options_exclude_each_other(tmp_path: Path) -> None:
     with pytest.raises(typer.BadParameter):
         chosen_groups(tmp_path / "groups.csv", by_prefix=True)
+    with pytest.raises(typer.BadParameter):
+        chosen_groups(None, by_prefix=True, by_patient=True)

@@ -3,11 +3,13 @@ import shutil
 import zipfile
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from app.cli.groups_file import PrefixGroups
+from app.cli.groups_file import PrefixGroups, chosen_groups
 from app.cli.selection import select_images, survey_images
 from app.cli.synthetic_images import write_folders
+from tests.fixtures.dicom_writer import write_dicom
 from vtt_core.contract.errors import (
     ArchiveError,
     BadLabelError,
@@ -269,3 +271,16 @@ class TestGroupsAndNegatives:
             file.write_bytes(b"text")
         with pytest.raises(EmptyClassError, match="none in 'rings' .left out: rings/000.png"):
             select_images(folder, shot=1, query=1, negative="rings")
+
+
+def test_dicom_files_of_one_patient_are_one_group_where_asked(folder: Path) -> None:
+    pixels = np.arange(256, dtype="u1").reshape(16, 16)
+    for place, patient in enumerate(("7", "7", "8")):
+        (folder / "chessboard" / f"a{place}.dcm").write_bytes(write_dicom(np.roll(pixels, place), PatientID=patient))
+    selection = select_images(folder, shot=None, query=0, groups=chosen_groups(None, by_prefix=False, by_patient=True))
+    (images,) = (one.images for one in selection.support_set.classes if one.label == "chessboard")
+    drawn, scans = [image.group for image in images[:4]], [image.group for image in images[4:]]
+    assert drawn == [None] * 4
+    assert scans[0] == scans[1]
+    assert None not in scans
+    assert scans[1] != scans[2]

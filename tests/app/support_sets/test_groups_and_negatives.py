@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
+import numpy as np
 import pytest
 
 from app.support_sets.form_groups import MAX_GROUPS_BYTES
+from tests.fixtures.dicom_writer import PATIENT, PATIENT_ID, write_dicom
 from tests.fixtures.http_api import Api, MakeApi, encode_image, encode_zip
 from vtt_core.contract.limits import Limits
 
@@ -51,6 +53,30 @@ class TestGroups:
         answer = api.client.post(SETS, files=[*groups, *PARTS])
         assert [one["label"] for one in answer.json()["classes"]] == ["groups", "cat", "dog"]
         assert ("groups/a.png", "p 1") in groups_of(api, answer.json()["id"])
+
+    def test_dicom_files_are_grouped_by_patient_where_asked_and_their_headers_are_stored_nowhere(self, api: Api) -> None:
+        pixels = np.arange(256, dtype="u1").reshape(16, 16)
+        scans = [
+            write_dicom(np.roll(pixels, place), PatientID=patient)
+            for place, patient in enumerate((PATIENT_ID, PATIENT_ID, "other"))
+        ]
+        parts = [("cat", (f"{place}.dcm", scan)) for place, scan in enumerate(scans)]
+        named = ("groups", (None, '{"2.dcm": "plot 1"}'))
+        answer = api.client.post(f"{SETS}?group_by=patient", files=[named, *parts, *PARTS])
+        assert answer.status_code == 201, answer.text
+        groups = [group for _, group in groups_of(api, answer.json()["id"])]
+        assert groups[0] == groups[1] is not None
+        assert groups[2:] == ["plot 1", None, None, None]
+        added = api.client.post(
+            f"{SETS}/{answer.json()['id']}/images?group_by=patient", files=[("dog", ("9.dcm", write_dicom(pixels[::-1])))]
+        )
+        assert added.status_code == 201, added.text
+        assert groups_of(api, answer.json()["id"])[-1][1] == groups[0]
+        kept = b"".join(path.read_bytes() for path in api.context.settings.data_dir.rglob("*") if path.is_file())
+        assert PATIENT_ID.encode() not in kept
+        assert PATIENT.encode() not in kept
+        alone = api.client.post(SETS, files=[parts[0], *PARTS]).json()["id"]
+        assert groups_of(api, alone)[0] == ("cat/0.dcm", None)
 
     def test_an_image_that_is_too_large_stays_an_image(self, api: Api) -> None:
         parts = [("groups", ("a.png", encode_image(7) + bytes(MAX_GROUPS_BYTES))), *PARTS]

@@ -1,14 +1,15 @@
 import copy
 import json
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from vtt_core.contract.bands import BandChoice
 from vtt_core.contract.errors import AdapterFormatError
-from vtt_core.contract.manifest import FORMAT_VERSION, AdapterManifest, HeadFacts, Preprocessing
+from vtt_core.contract.manifest import FORMAT_VERSION, NEWEST_VERSION, AdapterManifest, HeadFacts, Preprocessing
 from vtt_core.contract.recipe import FinetuneRecipe
 
 MANIFEST = AdapterManifest(
@@ -25,7 +26,7 @@ MANIFEST = AdapterManifest(
     library_versions={"torch": "2.13.0"},
     head=HeadFacts("sum", {"ridge": 5.0, "text": 0.0}, (0.1, 0.7), {"mean": 0.8, "deviation": 0.05, "num_values": 25}),
 )
-FIELDS = [field.name for field in fields(AdapterManifest)]
+FIELDS = [field.name for field in fields(AdapterManifest) if field.name != "bands"]
 PREPROCESSING_FIELDS = [field.name for field in fields(Preprocessing)]
 
 
@@ -52,6 +53,22 @@ def test_a_manifest_of_the_first_version_has_no_head(values: dict[str, Any]) -> 
     read = AdapterManifest.from_json(values | {"format_version": 1})
     assert read.head is None
     assert "head" not in read.to_json()
+
+
+@pytest.mark.parametrize("has_head", [True, False])
+def test_a_choice_of_bands_survives_json_with_a_version_of_its_own(has_head: bool) -> None:
+    head = MANIFEST.head if has_head else None
+    with_bands = replace(
+        MANIFEST, format_version=NEWEST_VERSION, head=head, bands=BandChoice((4, 3, 2), (0, 0, 0.5), (9, 8, 7.5))
+    )
+    assert AdapterManifest.from_json(json.loads(json.dumps(with_bands.to_json()))) == with_bands
+
+
+@pytest.mark.parametrize("version", [1, 2])
+def test_an_older_version_has_no_bands(version: int) -> None:
+    bands = BandChoice((4, 3, 2), (0, 0, 0), (9, 9, 9)).to_json()
+    with pytest.raises(AdapterFormatError, match="no bands"):
+        AdapterManifest.from_json(MANIFEST.to_json() | {"format_version": version, "bands": bands})
 
 
 class TestMalformed:
@@ -81,9 +98,9 @@ class TestMalformed:
         with pytest.raises(AdapterFormatError, match="a JSON object"):
             AdapterManifest.from_json(whole)
 
-    @pytest.mark.parametrize("version", [0, FORMAT_VERSION + 1, "1", 1.0, True, None])
+    @pytest.mark.parametrize("version", [0, NEWEST_VERSION + 1, "1", 1.0, True, None])
     def test_another_format_version_is_refused(self, values: dict[str, Any], version: object) -> None:
-        with pytest.raises(AdapterFormatError, match="adapter format version 1 to 2, got") as caught:
+        with pytest.raises(AdapterFormatError, match="adapter format version 1 to 3, got") as caught:
             AdapterManifest.from_json(values | {"format_version": version})
         assert "the release that wrote the adapter" in caught.value.remedy
 

@@ -10,12 +10,9 @@ from vtt_core.ingest.unread_formats import unread_format
 @pytest.mark.parametrize(
     ("encoded", "kind"),
     [
-        (b"\0\0\0\x18ftypheic", "a HEIC photo"),
-        (b"\0\0\0\x18ftypmif1", "a HEIC photo"),
         (b"\0\0\0\x18ftypcrx ", "a camera RAW photo (CR3)"),
         (b"\0\0\0\x18ftypisom", "a video"),
         (b"\0\0\0\x18ftypwhat", None),
-        (bytes(128) + b"DICM", "a DICOM file"),
         (b"%PDF-1.7", "a PDF document"),
         (b"8BPS\0\1", "a Photoshop document (PSD)"),
         (b"\xff\x0a\xfa", "a JPEG XL picture"),
