@@ -69,7 +69,7 @@ def page(chromium: Browser, server: ThreadingHTTPServer, faults: Faults) -> Iter
 
 @pytest.fixture
 def picture(tmp_path: Path) -> Path:
-    pixels = np.random.default_rng(0).integers(0, 256, (133, 210, 3), dtype=np.uint8)
+    pixels = np.random.default_rng(0).integers(0, 256, (71, 90, 3), dtype=np.uint8)
     Image.fromarray(pixels).save(tmp_path / "noise.png")
     return tmp_path / "noise.png"
 
@@ -126,6 +126,16 @@ def test_a_dropped_picture_is_classified(page: Page, picture: Path) -> None:
         list(picture.read_bytes()),
     )
     expect(page.locator("article", has_text="dropped.png").locator("h2")).to_be_visible()
+
+
+def test_a_picture_of_the_camera_is_classified(page: Page) -> None:
+    page.get_by_role("button", name="Camera").click()
+    expect(page.locator("#video")).to_be_visible()
+    page.wait_for_timeout(500)  # until the first frame is there
+    page.get_by_role("button", name="Take the picture").click()
+    expect(page.locator("article", has_text="Camera").locator("h2")).to_be_visible()
+    page.get_by_role("button", name="Close the camera").click()
+    expect(page.locator("#video")).to_be_hidden()
 
 
 def test_it_opens_again_when_server_and_network_are_gone(page: Page, server: ThreadingHTTPServer, picture: Path) -> None:
