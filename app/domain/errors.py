@@ -13,6 +13,7 @@ VttError
 │   ├── InterimModelError          model.interim: its job's own model will replace it
 │   ├── ClassExistsError           model.class_exists: a class to add is in the model already
 │   ├── BatchNotReadyError         batch.not_ready: it has no result yet, or never will
+│   ├── ExportNotReadyError        export.not_ready: it has no files yet, or could not be made
 │   ├── BatchEndedError            batch.ended: nothing is left to cancel
 │   └── IdempotencyConflictError   idempotency.conflict
 ├── StaleLeaseError                job.stale_lease: the worker no longer holds the job

@@ -73,6 +73,11 @@ class Recorder:
                 return dict(found)
             time.sleep(0.2)
 
+    def wait_for_export(self, path: str) -> None:
+        """Wait until the only export of a model has ended."""
+        while self._http.get(path).json()["items"][0]["state"] in ("queued", "running"):
+            time.sleep(0.2)
+
 
 def _shortened(value: Any, name: str = "") -> Any:
     if isinstance(value, Mapping):
@@ -161,6 +166,10 @@ def _walk_models(recorder: Recorder, model_id: str, images: Path) -> None:
     recorder.call("change_model", "PATCH", here, json={"false_rejects": 0.02})
     recorder.call("pin_model", "PUT", f"{here}/pin")
     recorder.call("unpin_model", "DELETE", f"{here}/pin")
+    recorder.call("create_export", "POST", f"{here}/exports/onnx")
+    recorder.wait_for_export(f"{here}/exports")
+    recorder.call("list_exports", "GET", f"{here}/exports")
+    recorder.call("get_export", "GET", f"{here}/exports/onnx")
     recorder.call("export_adapter", "GET", f"{here}/exports/adapter")
     recorder.call("export_report", "GET", f"{here}/exports/report")
     spirals = [("spiral", (f"{slot}.png", (images / f"00{slot}.png").read_bytes())) for slot in range(2)]

@@ -22,6 +22,9 @@ OPTIONS = (
     "--disable-background-networking",
     "--disable-component-update",
     "--disable-sync",
+    # A camera that shows a moving disc, and is allowed.
+    "--use-fake-device-for-media-stream",
+    "--use-fake-ui-for-media-stream",
 )
 WAIT_MS = 60_000
 AXE = Path(__file__).with_name("axe.min.js")

@@ -75,7 +75,7 @@ class ClipVisionTower:
         if prompts_JPW is None or index >= len(prompts_JPW):
             return x_BTW
         prompts_PW = self._visual.ln_pre(prompts_JPW[0]) if index == 0 else prompts_JPW[index]
-        return torch.cat((x_BTW[:, : self.num_tokens], prompts_PW.expand(len(x_BTW), -1, -1)), dim=1)
+        return torch.cat((x_BTW[:, : self.num_tokens], prompts_PW.expand(x_BTW.shape[0], -1, -1)), dim=1)
 
     def embed(self, images_B3HW: Tensor) -> Tensor:
         """Return x_BTW, the input of the first block: class token and patches with positions, normalised."""

@@ -210,7 +210,7 @@ class TimmVisionTower:
         if prompts_JPW is None or index >= len(prompts_JPW):
             return x_BTW
         prompts_PW = self._normed(prompts_JPW[0]) if index == 0 else prompts_JPW[index]
-        return torch.cat((x_BTW[:, : self.num_tokens], prompts_PW.expand(len(x_BTW), -1, -1)), dim=1)
+        return torch.cat((x_BTW[:, : self.num_tokens], prompts_PW.expand(x_BTW.shape[0], -1, -1)), dim=1)
 
     def _normed(self, x_TW: Tensor) -> Tensor:
         normed_TW: Tensor = self._trunk.norm_pre(x_TW)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,7 +60,8 @@ def _front_matter(facts: Mapping[str, Any]) -> str:
 
 def _title(facts: Mapping[str, Any]) -> str:
     base, labels = facts["base"], facts["labels"]
-    shown = "\n".join(f"| {label} | {prompt} |" for label, prompt in zip(labels, facts["prompts"], strict=True))
+    rows = (f"| {label} | {prompt} |" for label, prompt in zip(*map(_cells, (labels, facts["prompts"])), strict=True))
+    shown = "\n".join(rows)
     return (
         f"# A classifier of {len(labels)} classes on {base['backbone_id']}\n\n"
         f"Learnt from a few labelled images by vtt-service, method `{facts['recipe'].get('method', '')}`.\n"
@@ -68,6 +69,11 @@ def _title(facts: Mapping[str, Any]) -> str:
         f"revision {base['revision'] or 'not known'}, licence {base['licence']} (`{LICENCE_FILE}`).\n\n"
         f"| class | prompt |\n| --- | --- |\n{shown}"
     )
+
+
+def _cells(texts: Sequence[str]) -> list[str]:
+    """Return texts as cells of a table, which a bar would end."""
+    return [text.replace("|", "\\|") for text in texts]
 
 
 def _how_to_load(facts: Mapping[str, Any]) -> str:

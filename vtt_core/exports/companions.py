@@ -81,9 +81,9 @@ def head_tensors(adapter: Adapter) -> dict[str, Tensor]:
     return {name: tensor.detach().cpu().float().contiguous() for name, tensor in tensors.items()}
 
 
-def write_companions(source: ExportSource, kind: ExportKind, folder: Path) -> None:
-    """Write facts, card and licence of the base."""
-    facts = facts_of(source, kind)
+def write_companions(source: ExportSource, kind: ExportKind, folder: Path, **more_facts: str) -> None:
+    """Write facts, card and licence of the base; further facts go into the file of facts."""
+    facts = facts_of(source, kind) | more_facts
     (folder / FACTS_FILE).write_text(json.dumps(facts, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     (folder / MANIFEST_FILE).write_text(
         json.dumps(source.adapter.manifest.to_json(), indent=2, sort_keys=True, ensure_ascii=False) + "\n", encoding="utf-8"

@@ -116,8 +116,9 @@ def _write(source: ExportSource, kind: ExportKind, folder: Path, adapter_dir: Pa
 
         return (*write_peft(source, folder), {})
     from vtt_core.exports.onnx_folder import write_onnx  # noqa: PLC0415
+    from vtt_core.exports.web_folder import write_web  # noqa: PLC0415
 
-    return write_onnx(source, folder)
+    return write_web(source, folder) if kind is ExportKind.WEB else write_onnx(source, folder)
 
 
 def _write_adapter(source: ExportSource, folder: Path, adapter_dir: Path) -> Written:

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -23,6 +24,18 @@ def test_a_card_says_how_to_load_it_and_what_it_may_be_used_for(
     assert "Send more images." in card
     assert "{" not in card.partition("## Preprocessing")[0].replace("{'pixels'", "").replace('{"pixels"', "")
     assert tiny_source.backbone.weight_sha256 in (tmp_path / "LICENSE-base.txt").read_text()
+
+
+def test_numbers_have_their_interval_and_labels_do_not_break_the_table(tiny_source: ExportSource, tmp_path: Path) -> None:
+    expected = {"accuracy": 0.66, "low": 0.48, "high": 0.8, "how": "5-fold cross-validation"}
+    manifest = replace(tiny_source.adapter.manifest, labels=("river | lake", "forest", "sea ice"))
+    source = replace(
+        tiny_source, adapter=replace(tiny_source.adapter, manifest=manifest), metrics={"expected_accuracy": expected}
+    )
+    write_companions(source, ExportKind.PEFT, tmp_path)
+    card = (tmp_path / "README.md").read_text(encoding="utf-8")
+    assert "66.0 % (95 % interval 48 to 80 %; 5-fold cross-validation)" in card
+    assert "| river \\| lake | a photo of a river. |" in card
 
 
 def test_thresholds_are_those_that_answers_use(tiny_source: ExportSource) -> None:

@@ -10,6 +10,7 @@ import numpy as np
 import onnx
 import onnxruntime
 import pytest
+import torch
 from PIL import Image
 
 from tests.fixtures.tiny_backbones import KINDS
@@ -89,6 +90,15 @@ def test_a_model_that_cannot_tell_has_no_such_output(backbone_of: BackboneOf, ma
     session = onnxruntime.InferenceSession(str(tmp_path / "model.onnx"))
     assert [output.name for output in session.get_outputs()] == ["logits", "probabilities", "feature"]
     assert json.loads((tmp_path / "model.json").read_text())["none_of_these"]["familiarity_threshold"] is None
+
+
+def test_visual_prompts_are_in_the_graph(backbone_of: BackboneOf, make_source: MakeSource, tmp_path: Path) -> None:
+    source = make_source(backbone_of("clip"), rank=0)
+    width = source.backbone.vision_tower.width
+    prompts_JPW = torch.randn(2, 3, width, generator=torch.Generator().manual_seed(0))
+    prompted = replace(source, adapter=replace(source.adapter, prompts_JPW=prompts_JPW), is_generated=True)
+    assert prompted.agreement(source.own_scores_BR).largest_logit_difference > 0.01
+    check_agreement(write_onnx(prompted, tmp_path)[0])
 
 
 def test_generated_images_calibrate_nothing(written: tuple[ExportSource, Path], tmp_path: Path) -> None:
