@@ -10,7 +10,9 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -94,7 +96,8 @@ def write_configuration(work: Path) -> None:
         work: folder that holds the pages.
     """
     configuration = yaml.safe_load((HERE / "mkdocs.yml").read_text(encoding="utf-8"))
-    configuration["nav"] = [_listed(entry, work / "pages") for entry in configuration["nav"]]
+    named = set(_named(configuration["nav"]))
+    configuration["nav"] = [_listed(entry, work / "pages", named) for entry in configuration["nav"]]
     (work / "mkdocs.yml").write_text(yaml.safe_dump(configuration, sort_keys=False), encoding="utf-8")
     assets = work / "pages" / "assets"
     assets.mkdir()
@@ -102,16 +105,24 @@ def write_configuration(work: Path) -> None:
         shutil.copy(path, assets)
 
 
-def _listed(entry: dict[str, object], pages: Path) -> dict[str, object]:
+def _named(entries: list[dict[str, Any]]) -> Iterator[str]:
+    for entry in entries:
+        (value,) = entry.values()
+        yield from _named(value) if isinstance(value, list) else [value]
+
+
+def _listed(entry: dict[str, Any], pages: Path, named: set[str]) -> dict[str, Any]:
+    """Return an entry of the navigation, with the pages that no entry names in place of a folder."""
     ((title, value),) = entry.items()
     if isinstance(value, list):
-        return {title: [_listed(inner, pages) for inner in value]}
-    folder = pages / str(value)
+        inner = [_listed(one, pages, named) for one in value]
+        return {title: [one for one in inner if [] not in one.values()]}
+    folder = pages / value
     if not folder.is_dir():
         return entry
     first = {"index.md", "README.md"}
     found = sorted(folder.glob("*.md"), key=lambda path: (path.name not in first, path.name))
-    return {title: [str(path.relative_to(pages)) for path in found]}
+    return {title: [name for path in found if (name := str(path.relative_to(pages))) not in named]}
 
 
 def keep_shim_here(html: Path) -> None:

@@ -17,6 +17,7 @@ from app.cli.bench.diagnose_plots import AttentionRow, check_matplotlib, plot_at
 from app.cli.bench.logged_run import open_run
 from app.cli.bench.open_data import DataOption, NamesOption, PatientOption, open_data
 from app.cli.console import BAD_INPUT_EXIT, write_json, write_rejection
+from app.cli.interrupts import held_back
 from app.cli.predict import read_image_file
 from vtt_core.backbones.device import resolve_device
 from vtt_core.contract.errors import ImageError, NotAnImageError
@@ -82,8 +83,9 @@ def lost_layers(
         found = _run_lost_layers(measured, out, together)
     result = {"data": data, "iterations": None if before_only else iterations, **found}
     json_file, plot_file = (out / name for name in LOST_LAYERS_FILES)
-    json_file.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    plot_lost_layers(result, plot_file)
+    with held_back():
+        json_file.write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        plot_lost_layers(result, plot_file)
     if as_json:
         write_json(result)
     else:

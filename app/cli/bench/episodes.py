@@ -19,6 +19,7 @@ from app.cli.bench.logged_run import open_run
 from app.cli.bench.open_data import DataOption, NamesOption, PatientOption, open_data
 from app.cli.bench.plots import plot_methods
 from app.cli.console import stderr_console, write_json
+from app.cli.interrupts import held_back
 from app.cli.renamed import renamed_part, warn_of_old_preset
 from vtt_core.backbones.device import resolve_device
 from vtt_core.contract.errors import InputError
@@ -180,8 +181,9 @@ def write_results(result: Mapping[str, Any], folder: Path) -> None:
     """Write the JSON object, the tables and, if matplotlib is installed, the plot."""
     from vtt_core.bench.episodes.report import to_markdown  # noqa: PLC0415  (see run_request)
 
-    (folder / RESULT_FILE).write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-    (folder / MARKDOWN_FILE).write_text(to_markdown(result), encoding="utf-8")
+    with held_back():
+        (folder / RESULT_FILE).write_text(json.dumps(result, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        (folder / MARKDOWN_FILE).write_text(to_markdown(result), encoding="utf-8")
     try:
         plot_methods(result["methods"], folder / PLOT_FILE)
     except InputError as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from textwrap import shorten
 from typing import TYPE_CHECKING
 
 from app.cli.bench.plots import new_figure
@@ -39,7 +40,7 @@ def plot_run(run: TrainingRun, file: Path) -> None:
 def _plot_sequence(figure: Figure, axes: Axes, likeness_SS: Tensor) -> None:
     drawn = axes.imshow(likeness_SS.numpy(), cmap="viridis", vmax=1)
     figure.colorbar(drawn, ax=axes, shrink=0.8)
-    axes.set_title("1 sequence: cosine of what two steps read, before")
+    axes.set_title("1 sequence: cosine of what\ntwo steps read, before")
     axes.set_xlabel("scan step")
     axes.set_ylabel("scan step")
 
@@ -47,7 +48,7 @@ def _plot_sequence(figure: Figure, axes: Axes, likeness_SS: Tensor) -> None:
 def _plot_scan(axes: Axes, run: TrainingRun) -> None:
     for name, seen in (("before", run.before), ("after", run.after)):
         axes.plot(range(len(seen.influence_S)), (100 * seen.influence_S).numpy(), marker="o", markersize=3, label=name)
-    axes.set_title("2 scan: share of each step in the fused vector's change, %")
+    axes.set_title("2 scan: share of each step in\nthe fused vector's change, %")
     axes.set_xlabel("scan step; the deepest layers come first")
     axes.set_ylim(bottom=0)
     axes.grid(alpha=0.3)
@@ -58,10 +59,10 @@ def _plot_absorption(figure: Figure, axes: Axes, run: TrainingRun) -> None:
     drawn = axes.imshow(run.after.agreement_CC.numpy(), cmap="viridis")
     figure.colorbar(drawn, ax=axes, shrink=0.8)
     # A dollar sign would begin a formula.
-    names = [label[:LONGEST_LABEL].replace("$", r"\$") for label in run.labels]
+    names = [shorten(label, LONGEST_LABEL, placeholder=" ...").replace("$", r"\$") for label in run.labels]
     axes.set_xticks(range(len(names)), names, rotation=45, ha="right", rotation_mode="anchor")
     axes.set_yticks(range(len(names)), names)
-    axes.set_title("3 absorption: cosine with the class prompts, after")
+    axes.set_title("3 absorption: cosine with\nthe class prompts, after")
     axes.set_xlabel("prompt of the class")
     axes.set_ylabel("absorbed text of images of")
 
@@ -70,7 +71,7 @@ def _plot_conflict(axes: Axes, steps: Sequence[StepReport]) -> None:
     known = [(report.step, report.conflict_cosine) for report in steps if report.conflict_cosine is not None]
     axes.plot(*zip(*known, strict=True), color="tab:green", label="cosine of the gradients")
     axes.axhline(0, color="black", linewidth=0.8, linestyle="--")
-    axes.set_title("4 conflict: cosine of combined and classification gradient")
+    axes.set_title("4 conflict: cosine of combined\nand classification gradient")
     axes.set_xlabel("optimiser step")
     axes.set_ylim(-1, 1)
     losses = axes.twinx()

@@ -23,6 +23,11 @@ PURPOSES = {
     "siglip": "tokenizers of SigLIP, SigLIP2 and MetaCLIP 2",
     "datasets": "labels of Oxford 102 Flowers",
     "pretrain": "training `mini` anew",
+    "exports": "models for peft, open_clip, ONNX and browsers",
+    "mlflow": "models in MLflow",
+    "medical": "DICOM images",
+    "heic": "HEIC images of phones",
+    "remote-sensing": "GeoTIFF scenes and maps",
     "docs": "building the documentation as a site",
     "dev": "tests and linters",
 }
