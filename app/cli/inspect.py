@@ -10,6 +10,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from app.cli.bands import USUAL_STRETCH, BandsOption, StretchOption, in_bands, measured_bands, wished_bands
 from app.cli.console import stderr_console, write_json
 from app.cli.dry_run import write_remarks
 from app.cli.groups_file import GroupPatientOption, GroupPrefixOption, GroupsOption, NegativeOption, chosen_groups
@@ -32,6 +33,8 @@ def inspect(
     group_prefix: GroupPrefixOption = False,
     group_patient: GroupPatientOption = False,
     negative: NegativeOption = None,
+    bands: BandsOption = None,
+    stretch: StretchOption = USUAL_STRETCH,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> None:
@@ -44,8 +47,19 @@ def inspect(
     check_backbone_id(backbone)
     found_groups = chosen_groups(groups, by_prefix=group_prefix, by_patient=group_patient)
     reader = LabelReader(backbone, FinetuneRecipe())
-    survey = survey_images(source, shot=shot, query=0, names_path=names, groups=found_groups, negative=negative, reader=reader)
-    support_set = survey.selection().support_set
+    wish = wished_bands(bands, stretch)
+    survey = survey_images(
+        source,
+        shot=shot,
+        query=0,
+        names_path=names,
+        groups=found_groups,
+        negative=negative,
+        reader=reader,
+        bands=None if wish is None else wish.bands,
+    )
+    selection = survey.selection()
+    support_set = (selection if wish is None else in_bands(selection, measured_bands(selection, wish))).support_set
     write_remarks(survey, FinetuneRecipe().prompt_template)
     started = time.monotonic()
     report = run_inspect(support_set, backbone, device)

@@ -127,7 +127,7 @@ DAMAGED = [
     Hostile("jpeg-2000.jp2", lambda: good(image_format="JPEG2000"), ACCEPTED),
     Hostile("avif.avif", lambda: good(image_format="AVIF"), ACCEPTED),
     Hostile("heic.heic", lambda: struct.pack(">I", 24) + b"ftypheic" + bytes(100), "image.truncated"),
-    Hostile("dicom-without-fields.dcm", lambda: bytes(128) + b"DICM" + b"\xff" * 100, "image.truncated"),
+    Hostile("dicom-without-fields.dcm", lambda: bytes(128) + b"DICM" + b"\xff" * 100, "image.unsupported_kind"),
     Hostile(
         "dicom-larger-than-its-pixels.dcm",
         lambda: write_dicom(np.zeros((9, 9), "u1"), Rows=6000, Columns=6000),

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import struct
 from itertools import islice
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from PIL import Image
@@ -117,18 +117,15 @@ def _run_lengths(dataset: Dataset) -> Array:
     if count != num_planes:
         raise ValueError("the RLE has another number of segments")
     ends = [*offsets[1:num_planes], len(frame)]
-    planes: list[Array] = [
-        np.asarray(Image.frombytes("L", (num_pixels, 1), frame[start:end], "packbits", "L"))[0]
-        for start, end in zip(offsets, ends, strict=False)
-    ]
-    kind: np.dtype[Any] = np.dtype(f">{'i' if dataset.PixelRepresentation else 'u'}{num_bytes}")
-    samples = [
-        np.stack(planes[at : at + num_bytes], axis=-1).view(kind)[..., 0].astype(kind.newbyteorder("="))
-        for at in range(0, num_planes, num_bytes)
-    ]
-    if len(samples) == 1:
-        return samples[0].reshape(dataset.Rows, dataset.Columns)
-    pixels = np.stack(samples, axis=-1).reshape(dataset.Rows, dataset.Columns, len(samples))
+    kind = np.dtype(f"<{'i' if dataset.PixelRepresentation else 'u'}{num_bytes}")
+    pixels: Array = np.empty((num_pixels, dataset.SamplesPerPixel), kind)
+    bytes_of = pixels.view(np.uint8).reshape(num_pixels, dataset.SamplesPerPixel, num_bytes)
+    for place, (start, end) in enumerate(zip(offsets[:num_planes], ends, strict=True)):  # the most significant byte first
+        plane = Image.frombytes("L", (num_pixels, 1), frame[start:end], "packbits", "L")
+        bytes_of[:, place // num_bytes, num_bytes - 1 - place % num_bytes] = np.asarray(plane)[0]
+    if dataset.SamplesPerPixel == 1:
+        return pixels.reshape(dataset.Rows, dataset.Columns)
+    pixels = pixels.reshape(dataset.Rows, dataset.Columns, dataset.SamplesPerPixel)
     if dataset.PhotometricInterpretation != "YBR_FULL":
         return pixels
     return np.asarray(Image.fromarray(pixels, "YCbCr").convert("RGB"))

@@ -138,10 +138,12 @@ def picture_directory(encoded: bytes) -> Directory:
     if not pages:
         raise ValueError("the first directory is past the end")
     full = [page for page in pages if not _is_copy_or_mask(page)]
-    has_raw = any(len(page.content(Tag.DNG_VERSION)) == 4 for page in pages) or encoded[8:10] == b"CR"
-    if has_raw or (not full and Tag.SUB_DIRECTORIES in pages[0].entries):
+    raw = _camera_raw(encoded, pages, has_picture=bool(full))
+    if raw is not None:
         raise UnsupportedKindError(
-            expected="a developed picture", got="a camera RAW photo", remedy="Convert it to JPEG with the camera's program"
+            expected="a developed picture",
+            got=f"a camera RAW photo ({raw})",
+            remedy="Convert it to JPEG with the camera's program",
         )
     if len(full) > 1 or len(pages) == MAX_PAGES:
         raise AnimatedImageError(
@@ -150,6 +152,15 @@ def picture_directory(encoded: bytes) -> Directory:
             remedy="Send one page as an image of its own",
         )
     return full[0] if full else pages[0]
+
+
+def _camera_raw(encoded: bytes, pages: list[Directory], *, has_picture: bool) -> str | None:
+    """Return the kind of a camera's raw file, or None. Its pages are previews; the sensor's values are elsewhere."""
+    if encoded[8:10] == b"CR":
+        return "CR2"
+    if any(len(page.content(Tag.DNG_VERSION)) == 4 for page in pages):
+        return "DNG"
+    return "NEF, ARW or the like" if not has_picture and Tag.SUB_DIRECTORIES in pages[0].entries else None
 
 
 def with_first_page(encoded: bytes, page: Directory) -> bytes:

@@ -87,6 +87,8 @@ def test_prediction_and_map_use_the_bands_of_the_adapter(folder: Path, tmp_path:
     manifest = json.loads((out / "manifest.json").read_text())
     assert (manifest["format_version"], manifest["bands"]["bands"]) == (3, [4, 3, 2])
     files = [str(folder / label / "3.tif") for label in LABELS]
+    inspected = run.invoke(cli, ["inspect", str(folder), "--bands", "4,3,2", "--json"])
+    assert json.loads(inspected.stdout)["num_images"] == 8
     predicted = run.invoke(cli, ["predict", str(out), *files, "--json"])
     assert predicted.exit_code == 0, predicted.output
     assert [next(iter(one["probabilities"])) for one in json.loads(predicted.stdout)["predictions"]] == list(LABELS)

@@ -248,7 +248,8 @@ REFUSED = [
     ("YCbCr", Page(np.zeros((10, 10, 3), np.uint8), 6, 8)),
     ("compression method 34887", Page(np.zeros((10, 10, 1), np.uint8), 1, 8, tags={259: ("H", (34887,))})),
     ("samples of other kinds", Page(np.zeros((10, 10, 1), np.uint64), 1, 64, tags={339: ("H", (6,))})),
-    ("camera RAW", Page(np.zeros((10, 10, 3), np.uint8), RGB, 8, tags={50706: ("B", (1, 4, 0, 0))})),
+    ("camera RAW photo .DNG", Page(np.zeros((10, 10, 3), np.uint8), RGB, 8, tags={50706: ("B", (1, 4, 0, 0))})),
+    ("camera RAW photo .NEF, ARW", Page(np.zeros((10, 10, 3), np.uint8), RGB, 8, tags={254: ("I", (1,)), 330: ("I", (8,))})),
 ]
 
 
