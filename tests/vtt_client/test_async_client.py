@@ -12,6 +12,7 @@ from tests.fixtures.http_api import Api
 from vtt_client import AsyncClient, Client, Retries, UnreachableError
 
 
+@pytest.mark.slow
 def test_the_way_from_a_folder_to_predictions(url: str, api: Api, photos: Path) -> None:
     async def walk() -> None:
         async with AsyncClient(url) as client:

@@ -9,6 +9,9 @@ from pathlib import Path
 
 import pytest
 
+from app.domain.access import Scope
+from app.infra.access_repository import AccessRepository
+from app.infra.clock import utc_now
 from tests.fixtures.http_api import Api, MakeApi, encode_image
 from tests.fixtures.served_app import served_app
 from vtt_client import (
@@ -134,6 +137,21 @@ def test_a_key_that_is_missing_is_an_error_of_access(make_api: MakeApi) -> None:
         with pytest.raises(AccessError) as caught:
             client.models()
     assert (caught.value.status, caught.value.code) == (401, "access.key_required")
+
+
+def test_a_key_opens_what_its_scopes_allow(make_api: MakeApi, photos: Path) -> None:
+    api = make_api(require_keys=True)
+    with api.context.sessions.begin() as session:
+        access = AccessRepository(session)
+        tenant = access.ensure_tenant("clinic", utc_now())
+        both, only_predicts = (
+            access.create_key(tenant.id, "", frozenset(scopes), utc_now()).text for scopes in (Scope, {Scope.PREDICT})
+        )
+    with served_app(api.client.app) as url, Client(url, both) as client, Client(url, only_predicts) as reader:
+        assert client.upload(photos).way == 2
+        assert reader.models() == []
+        with pytest.raises(AccessError, match=r"access\.missing_scope"):
+            reader.upload(photos)
 
 
 def test_a_service_that_is_not_there_is_unreachable() -> None:

@@ -53,6 +53,7 @@ def _queued(api: Api) -> list[str]:
         return [row.id for row in session.query(JobRow).filter(JobRow.state == "queued", JobRow.created_at <= utc_now())]
 
 
+@pytest.mark.slow
 def test_the_way_from_a_folder_to_a_table(run: Run, api: Api, photos: Path, tmp_path: Path) -> None:
     set_id = run("upload", str(photos), "--name", "pets").strip()
     assert set_id.startswith("set_")
@@ -72,6 +73,7 @@ def test_the_way_from_a_folder_to_a_table(run: Run, api: Api, photos: Path, tmp_
     assert zipfile.is_zipfile(saved)
 
 
+@pytest.mark.slow
 def test_a_job_is_started_now_and_followed_later(run: Run, api: Api, photos: Path) -> None:
     set_id = json.loads(run("upload", str(photos), "--json"))["id"]
     job = json.loads(run("train", set_id, "--no-wait", "--set", "iterations=7", "--method", "clip-lora+vtt", "--json"))
