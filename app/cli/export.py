@@ -10,6 +10,7 @@ import typer
 
 from app.cli.console import stderr_console, write_json, write_rejection
 from app.cli.predict import read_image_file
+from app.infra.data_folder import why_unwritable
 from vtt_core.contract.errors import InputError
 from vtt_core.contract.exports import Agreement, ExportKind, ExportReport
 from vtt_core.contract.limits import DEFAULT_LIMITS
@@ -50,11 +51,21 @@ def run_export(adapter: Path, kind: ExportKind, out: Path, images: Path | None =
     Raises:
         InputError: the folder of images has none that can be read; see also `export_model`.
     """
+    _check_parent(out)
     compared = _read_images(images) if images is not None else None
     # torch takes seconds to import; `vtt --help` does without it.
     from vtt_core.exports.export import export_model  # noqa: PLC0415
 
     return export_model(adapter, kind, out, images=compared, stopwatch=time.monotonic)
+
+
+def _check_parent(out: Path) -> None:
+    """Refuse a place where no folder can be made, before anything is computed."""
+    reason = why_unwritable(out.parent)
+    if reason is not None:
+        raise InputError(
+            expected="a place that can be written to", got=f"{str(out.parent)!r} ({reason})", remedy="Choose another --out"
+        )
 
 
 def _read_images(folder: Path) -> list[Image]:

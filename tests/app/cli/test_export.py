@@ -48,6 +48,14 @@ def test_images_of_a_folder_are_compared_and_others_named(adapter_folder: Path, 
     assert "notes.txt" in result.stderr
 
 
+def test_a_place_that_cannot_be_written_to_is_refused(adapter_folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("no folder")
+    command = ["export", str(adapter_folder), "--format", "adapter", "--out", str(tmp_path / "file" / "out")]
+    result = CliRunner().invoke(cli, command)
+    assert isinstance(result.exception, InputError)
+    assert "Choose another --out" in str(result.exception)
+
+
 def test_a_folder_without_images_is_refused(adapter_folder: Path, tmp_path: Path) -> None:
     (tmp_path / "empty").mkdir()
     command = ["export", str(adapter_folder), "--format", "adapter", "--out", str(tmp_path / "out")]

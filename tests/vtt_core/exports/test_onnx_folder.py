@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import runpy
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -18,6 +19,7 @@ from tests.vtt_core.exports.conftest import EXPORTED_LABELS, BackboneOf, MakeSou
 from vtt_core.adapter.answer import answers
 from vtt_core.adapter.classify import adapter_scores, read_for
 from vtt_core.contract.serving import AnswerOptions
+from vtt_core.exports import onnx_folder
 from vtt_core.exports.export import check_agreement
 from vtt_core.exports.onnx_folder import write_onnx
 from vtt_core.exports.source import ExportSource
@@ -99,6 +101,20 @@ def test_visual_prompts_are_in_the_graph(backbone_of: BackboneOf, make_source: M
     prompted = replace(source, adapter=replace(source.adapter, prompts_JPW=prompts_JPW), is_generated=True)
     assert prompted.agreement(source.own_scores_BR).largest_logit_difference > 0.01
     check_agreement(write_onnx(prompted, tmp_path)[0])
+
+
+def test_ranges_from_images_are_taken_where_they_agree_better(
+    written: tuple[ExportSource, Path], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, folder = written
+    shutil.copytree(folder, tmp_path, dirs_exist_ok=True)
+    # A form that cannot be beaten: the graph in float32 itself.
+    monkeypatch.setattr(onnx_folder, "write_static", lambda graph, target, _: shutil.copyfile(graph, target))
+    variant = onnx_folder._int8(source, tmp_path)
+    assert variant.note == "8-bit products; ranges from 3 of the given images"
+    assert variant.file_name == "model.int8.onnx"
+    assert (tmp_path / "model.int8.onnx").read_bytes() == (folder / "model.onnx").read_bytes()
+    assert not (tmp_path / "static.onnx").exists()
 
 
 def test_generated_images_calibrate_nothing(written: tuple[ExportSource, Path], tmp_path: Path) -> None:
