@@ -34,7 +34,7 @@ def upgrade() -> None:
         sa.ForeignKeyConstraint(["tenant_id"], ["tenants.id"], name=op.f("fk_exports_tenant_id_tenants")),
         sa.ForeignKeyConstraint(["model_id"], ["models.id"], name=op.f("fk_exports_model_id_models")),
         sa.PrimaryKeyConstraint("id", name=op.f("pk_exports")),
-        sa.UniqueConstraint("model_id", "kind", name=op.f("uq_exports_model_id_kind")),
+        sa.UniqueConstraint("model_id", "kind", name=op.f("uq_exports_model_id")),
     )
     op.create_index(op.f("ix_exports_state"), "exports", ["state"], unique=False)
 

@@ -5,7 +5,7 @@ from celery import signals
 from sqlalchemy.exc import OperationalError
 from structlog.testing import capture_logs
 
-from app.domain.messages import BatchMessage, EpisodesMessage, FinetuneMessage
+from app.domain.messages import BatchMessage, EpisodesMessage, ExportMessage, FinetuneMessage
 from app.infra.queue import VISIBILITY_TIMEOUT_SECONDS, JobQueue
 from app.infra.settings import Settings, load_settings
 from worker import celery_app as module
@@ -67,11 +67,11 @@ def test_a_worker_that_cannot_start_ends_without_taking_messages(monkeypatch: py
 
 
 @pytest.mark.services
-def test_jobs_and_batches_take_turns_and_go_before_episodes_that_came_earlier(broker_url: str) -> None:
+def test_jobs_batches_and_exports_take_turns_and_go_before_episodes_that_came_earlier(broker_url: str) -> None:
     queue = JobQueue(broker_url)
     episodes = [EpisodesMessage("b1", 0), EpisodesMessage("b1", 1)]
     jobs = [FinetuneMessage("job_1"), FinetuneMessage("job_2")]
-    for message in (*episodes, *jobs, *(BatchMessage(f"bat_{place}") for place in range(3))):
+    for message in (*episodes, *jobs, *(BatchMessage(f"bat_{place}") for place in range(3)), ExportMessage("exp_1")):
         queue.send(message)
     queue.close()
     taken: list[str] = []
@@ -83,11 +83,11 @@ def test_jobs_and_batches_take_turns_and_go_before_episodes_that_came_earlier(br
             message.ack()
 
         queues = list(celery_app.amqp.queues.consume_from.values())
-        assert len(queues) == 3
+        assert len(queues) == 4
         consumer = connection.Consumer(queues, callbacks=[take], accept=["json"])
         consumer.qos(prefetch_count=1)
         with consumer:
-            for _ in range(7):
+            for _ in range(8):
                 connection.drain_events(timeout=10)
-    turn = ["batches.run", "finetune.run"]
-    assert taken == [*turn, *turn, "batches.run", "episodes.run", "episodes.run"]
+    turn = ["batches.run", "exports.run", "finetune.run"]
+    assert taken == [*turn, "batches.run", "finetune.run", "batches.run", "episodes.run", "episodes.run"]
