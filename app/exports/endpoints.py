@@ -31,6 +31,7 @@ from app.jobs.schemas import JobFailure
 from app.models.endpoints import CHANGES, PREFIX, ModelReference
 from app.models.service import find_model
 from app.problem_details import problem_responses
+from vtt_core.contract.errors import UnsupportedExportError
 from vtt_core.contract.exports import ExportKind
 
 router = APIRouter(tags=["models"], dependencies=[require_scope(*Scope)])
@@ -60,7 +61,13 @@ def list_exports(model: ModelReference, session: ReadSessionDep) -> ExportList:
     status_code=202,
     dependencies=CHANGES,
     responses=problem_responses(
-        NotFoundError, GoneError, ModelNotReadyError, InterimModelError, QuotaExceededError, DiskFullError
+        NotFoundError,
+        GoneError,
+        ModelNotReadyError,
+        InterimModelError,
+        UnsupportedExportError,
+        QuotaExceededError,
+        DiskFullError,
     ),
 )
 def create_export(model: ModelReference, kind: MadeKind, context: RequestContextDep, response: Response) -> ExportAnswer:

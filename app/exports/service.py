@@ -13,6 +13,7 @@ from app.domain.access import blob_folder
 from app.domain.errors import ExportNotReadyError
 from app.domain.exports import ExportState
 from app.domain.messages import ExportMessage
+from app.exports.possible import check_possible
 from app.infra.export_repository import ExportRepository
 from app.infra.model_repository import ModelRepository
 from app.infra.outbox import send_after_commit
@@ -30,6 +31,7 @@ def ask_for_export(context: AppContext, reference: str, kind: ExportKind, now: d
         GoneError: the model was deleted.
         ModelNotReadyError: it is a job that has not published a model.
         InterimModelError: the service will delete the model when its job succeeds.
+        UnsupportedExportError: the form has no place for what the model has learnt.
         QuotaExceededError: the tenant has no room for more bytes.
         DiskFullError: the disk is full.
     """
@@ -38,6 +40,7 @@ def ask_for_export(context: AppContext, reference: str, kind: ExportKind, now: d
     with context.sessions.begin() as session:
         models = ModelRepository(session)
         model = models.get_lasting(models.resolve(reference).id)
+        check_possible(model, kind)
         folder = blob_folder(context.caller.tenant_id)
         row, is_queued = ExportRepository(session).ask(model, kind, folder, bound_request_id(), now)
         if is_queued:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from app.domain.exports import OPEN_EXPORT_STATES, ExportState
 from app.exports.endpoints import answer
+from app.exports.possible import is_possible
 from app.exports.schemas import ExportAnswer
-from app.infra.tables import ExportRow
+from app.infra.tables import ExportRow, ModelRow
 from app.jobs.schemas import JobFailure
 from vtt_core.contract.exports import ExportKind
 
@@ -24,6 +25,8 @@ class ExportView:
     size_bytes: int = 0
     download: str | None = None
     error: JobFailure | None = None
+    is_possible: bool = True
+    """Whether the form has a place for what the model has learnt."""
 
     @property
     def is_open(self) -> bool:
@@ -31,10 +34,10 @@ class ExportView:
         return self.state in OPEN_EXPORT_STATES
 
 
-def export_views(rows: Sequence[ExportRow]) -> dict[ExportKind, ExportView]:
-    """Return all forms, in the order of the page."""
+def export_views(model: ModelRow, rows: Sequence[ExportRow]) -> dict[ExportKind, ExportView]:
+    """Return all forms of a model, in the order of the page."""
     answers = {row.kind: answer(row) for row in rows}
-    return {kind: _view(answers.get(kind)) for kind in MADE_KINDS}
+    return {kind: replace(_view(answers.get(kind)), is_possible=is_possible(model, kind)) for kind in MADE_KINDS}
 
 
 def _view(answered: ExportAnswer | None) -> ExportView:

@@ -63,7 +63,7 @@ def show_model(
         measured=evaluations_of(session, row.id, LATEST_MEASURED),
         image_side=_image_side(row.backbone_id),
         saved=saved,
-        exports=export_views(ExportRepository(session).of_model(row.id)),
+        exports=export_views(row, ExportRepository(session).of_model(row.id)),
     )
 
 

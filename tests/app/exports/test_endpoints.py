@@ -14,7 +14,7 @@ from app.infra.access_repository import UsageRepository
 from app.infra.clock import utc_now
 from app.infra.export_leases import ExportLease, ExportLeases
 from app.infra.export_recovery import clear_exports, release_expired_exports
-from app.infra.tables import ExportRow
+from app.infra.tables import ExportRow, ModelRow
 from tests.fixtures.http_api import Api
 from vtt_core.contract.errors import MissingPackageError
 
@@ -118,6 +118,18 @@ def test_exports_go_with_their_model(api: Api) -> None:
 def test_other_forms_are_not_made(api: Api, kind: str) -> None:
     answer = api.client.post(f"/v1/models/{api.publish()}/exports/{kind}")
     assert answer.status_code in {405, 422}
+
+
+@pytest.mark.parametrize("method", ["frozen", "clip-lora-text+vtt", "coop", "maple+vtt"])
+def test_a_model_without_a_lora_has_no_peft_form_and_is_told_at_once(api: Api, method: str) -> None:
+    model_id = api.publish()
+    with api.context.sessions.begin() as session:
+        session.get_one(ModelRow, model_id).recipe = {"method": method}
+    refused = api.client.post(f"/v1/models/{model_id}/exports/peft")
+    assert (refused.status_code, refused.json()["code"]) == (409, "export.unsupported")
+    assert repr(method) in refused.json()["got"]
+    assert api.client.get(f"/v1/models/{model_id}/exports").json()["items"] == []
+    ask(api, model_id, "open_clip")
 
 
 def test_an_export_that_nobody_asked_for_names_the_way_to_it(api: Api) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.infra.tables import ModelRow
 from app.pages.texts import text
 from tests.app.exports.test_endpoints import make_like_a_worker
 from tests.app.pages.conftest import Browser
@@ -23,6 +24,15 @@ def test_a_form_is_asked_for_followed_and_downloaded(api: Api, browser: Browser)
     made = browser.open(here).text
     assert f'href="/v1{here}/exports/web" download' in made
     assert "every 2s" not in made
+
+
+def test_a_form_without_a_place_for_the_model_is_not_offered(api: Api, browser: Browser) -> None:
+    model_id = api.publish()
+    with api.context.sessions.begin() as session:
+        session.get_one(ModelRow, model_id).recipe = {"method": "frozen"}
+    page = browser.open(f"/models/{model_id}").text
+    assert page.count(f'action="/models/{model_id}/exports"') == 3
+    assert text("exports.impossible") in page
 
 
 def test_a_form_that_is_none_is_refused(api: Api, browser: Browser) -> None:
