@@ -1,14 +1,15 @@
-"""`vtt export`: write an adapter in the format of another library, and say how well it agrees."""
+"""`vtt export`: write an adapter in the format of another library, and say how well it agrees; or record it in MLflow."""
 
 from __future__ import annotations
 
 import time
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from app.cli.console import stderr_console, write_json, write_rejection
+from app.cli.mlflow_log import log_model
 from app.cli.predict import read_image_file
 from app.infra.data_folder import why_unwritable
 from vtt_core.contract.errors import InputError
@@ -24,25 +25,44 @@ MOST_IMAGES = 200
 
 def export(
     adapter: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `vtt adapt` wrote.")],
-    kind: Annotated[ExportKind, typer.Option("--format", help="Library that is to load it.")],
-    out: Annotated[Path, typer.Option(metavar="FOLDER", help="Folder to make; there must be nothing yet.")],
+    kind: Annotated[ExportKind | None, typer.Option("--format", help="Library that is to load it.")] = None,
+    out: Annotated[Path | None, typer.Option(metavar="FOLDER", help="Folder to make; there must be nothing yet.")] = None,
     images: Annotated[
         Path | None,
         typer.Option(
             metavar="FOLDER", help="Images to compare on; without it, generated ones. int8 is calibrated on half of them."
         ),
     ] = None,
+    mlflow: Annotated[
+        str | None,
+        typer.Option(metavar="URI", help="Record the adapter in this MLflow: its files, recipe, numbers and report."),
+    ] = None,
+    experiment: Annotated[str, typer.Option(metavar="NAME", help="Of MLflow; made if there is none.")] = "vtt",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> None:
-    """Export an adapter for peft, open_clip or onnxruntime, or as a page that runs in a browser.
+    """Export an adapter for peft, open_clip or onnxruntime, or as a page that runs in a browser; or record it in MLflow.
 
     The export is loaded with that library and compared with the adapter before it gets its name. One that differs is not kept.
     """
-    report = run_export(adapter, kind, out, images)
+    if (kind is None) != (out is None) or (kind is None and mlflow is None):
+        raise InputError(
+            expected="--format with --out, or --mlflow, or all of them",
+            got=", ".join(name for name, value in (("--format", kind), ("--out", out)) if value is not None) or "none of them",
+            remedy="Say in which form, and into which folder: --format onnx --out FOLDER",
+        )
+    facts: dict[str, Any] = {}
+    if kind is not None and out is not None:
+        report = run_export(adapter, kind, out, images)
+        facts = report.to_json()
+        if not as_json:
+            _write_table(report, out)
+    if mlflow is not None:
+        run_id = log_model(adapter, mlflow, experiment=experiment)
+        facts["mlflow"] = {"run_id": run_id, "experiment": experiment, "tracking_uri": mlflow}
+        if not as_json:
+            typer.echo(f"mlflow     run {run_id} of {experiment!r}")
     if as_json:
-        write_json(report.to_json())
-    else:
-        _write_table(report, out)
+        write_json(facts)
 
 
 def run_export(adapter: Path, kind: ExportKind, out: Path, images: Path | None = None) -> ExportReport:

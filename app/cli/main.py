@@ -34,7 +34,6 @@ from app.cli.imports.group import imports
 from app.cli.inspect import inspect
 from app.cli.interrupts import end_on_ctrl_c, exit_code_of_signal
 from app.cli.keys import keys
-from app.cli.mlflow_log import log_mlflow
 from app.cli.predict import predict
 from app.cli.remote.group import remote
 from app.cli.renamed import draw
@@ -59,7 +58,7 @@ _BAD_INPUT = (InputError, DataFolderInUseError, UnsafeHostError, BadInputError)
 """Errors of whoever typed the command."""
 GROUPS = {
     "Service": (up, api, worker),
-    "Adapt": (inspect, adapt, predict, evaluate, report, export, log_mlflow, backbones, demo, sample_images),
+    "Adapt": (inspect, adapt, predict, evaluate, report, export, backbones, demo, sample_images),
     "Operate": (doctor, health, backup, restore),
 }
 for group, commands in GROUPS.items():

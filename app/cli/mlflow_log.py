@@ -1,4 +1,4 @@
-"""`vtt log-mlflow`: record an adapter, its numbers and its report in MLflow."""
+"""Record an adapter, its numbers and its report in MLflow, for `vtt export --mlflow`."""
 
 from __future__ import annotations
 
@@ -10,12 +10,9 @@ import time
 from collections.abc import Iterator, Mapping
 from importlib import import_module
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
-
-import typer
+from typing import TYPE_CHECKING, Any
 
 from app.cli.adapt import ADAPTER_FILES, METRICS_FILE
-from app.cli.console import write_json
 from app.cli.report import read_facts
 from app.reports.facts import ReportFacts
 from app.reports.page import render_report
@@ -27,21 +24,6 @@ if TYPE_CHECKING:
 ADAPTER_FOLDER, REPORT_FILE = "adapter", "report.html"
 LONGEST_PARAMETER = 500
 """Characters of a parameter: what every store of MLflow takes."""
-
-
-def log_mlflow(
-    adapter: Annotated[Path, typer.Argument(metavar="DIR", help="Folder that `vtt adapt` wrote.")],
-    tracking_uri: Annotated[str, typer.Option(metavar="URI", help="Where MLflow records.", envvar="MLFLOW_TRACKING_URI")],
-    experiment: Annotated[str, typer.Option(metavar="NAME", help="Experiment; made if there is none.")] = "vtt",
-    name: Annotated[str, typer.Option(help="Of the run; without it, the name of the folder.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
-) -> None:
-    """Record an adapter in MLflow as a run: its files, its recipe, what was measured, and its report."""
-    run_id = log_model(adapter, tracking_uri, experiment=experiment, name=name)
-    if as_json:
-        write_json({"run_id": run_id, "experiment": experiment, "tracking_uri": tracking_uri})
-    else:
-        typer.echo(run_id)
 
 
 def log_model(adapter_dir: Path, tracking_uri: str, *, experiment: str = "vtt", name: str = "") -> str:

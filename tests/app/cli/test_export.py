@@ -62,3 +62,10 @@ def test_a_folder_without_images_is_refused(adapter_folder: Path, tmp_path: Path
     result = CliRunner().invoke(cli, [*command, "--images", str(tmp_path / "empty")])
     assert isinstance(result.exception, InputError)
     assert "without one that can be read" in str(result.exception)
+
+
+@pytest.mark.parametrize("options", [[], ["--format", "onnx"], ["--out", "folder"]])
+def test_half_of_what_is_needed_is_refused(adapter_folder: Path, options: list[str]) -> None:
+    result = CliRunner().invoke(cli, ["export", str(adapter_folder), *options])
+    assert isinstance(result.exception, InputError)
+    assert result.exception.got == (options[0] if options else "none of them")

@@ -27,11 +27,11 @@ def test_a_run_has_the_files_the_numbers_and_the_report(adapter: Path, tmp_path:
     monkeypatch.chdir(tmp_path)  # where a database keeps its artifacts
     (adapter / "adapter.safetensors").write_bytes(b"tensors")
     uri = f"sqlite:///{tmp_path}/runs.db"
-    printed = CliRunner().invoke(cli, ["log-mlflow", str(adapter), "--tracking-uri", uri, "--experiment", "pets", "--json"])
+    printed = CliRunner().invoke(cli, ["export", str(adapter), "--mlflow", uri, "--experiment", "pets", "--json"])
     assert printed.exit_code == 0, printed.output
     again = log_model(adapter, uri, experiment="pets", name="second")
     client = MlflowClient(tracking_uri=uri)
-    first = client.get_run(json.loads(printed.stdout[printed.stdout.index("{") :])["run_id"])
+    first = client.get_run(json.loads(printed.stdout[printed.stdout.index("{") :])["mlflow"]["run_id"])
     second = client.get_run(again)
     assert first.info.experiment_id == second.info.experiment_id
     assert (first.info.status, first.info.run_name, second.info.run_name) == ("FINISHED", "pets", "second")
