@@ -21,12 +21,13 @@ from sqlalchemy import Connection, inspect, select
 
 from app.domain.batches import BatchState
 from app.domain.errors import BlobMissingError, NothingToBackUpError
+from app.domain.exports import ExportState
 from app.infra.backup_archive import BLOBS, FORMAT, TABLES, ArchiveWriter, Manifest
 from app.infra.batch_blobs import results_prefix
 from app.infra.database import make_engine
 from app.infra.object_store import ObjectStore
 from app.infra.row_lines import encode_row, tables_of
-from app.infra.tables import BatchRow, EvaluationImageRow, ModelRow, SupportImageRow
+from app.infra.tables import BatchRow, EvaluationImageRow, ExportRow, ModelRow, SupportImageRow
 
 ROWS_AT_ONCE = 500
 
@@ -104,7 +105,14 @@ def _write_blob_keys(keys: IO[bytes], connection: Connection) -> None:
     models = select(ModelRow.id, ModelRow.adapter_key).where(ModelRow.deleted_at.is_(None))
     has_results = (BatchRow.state == BatchState.SUCCEEDED, BatchRow.deleted_at.is_(None))
     batches = select(BatchRow.id, BatchRow.blob_key).where(*has_results)
-    named = ((SupportImageRow, images), (EvaluationImageRow, evaluated), (ModelRow, models), (BatchRow, batches))
+    exports = select(ExportRow.id, ExportRow.blob_key).where(ExportRow.state == ExportState.SUCCEEDED)
+    named = (
+        (SupportImageRow, images),
+        (EvaluationImageRow, evaluated),
+        (ModelRow, models),
+        (BatchRow, batches),
+        (ExportRow, exports),
+    )
     known = set(inspect(connection).get_table_names())  # an older database may lack the newest tables
     for table, statement in ((row.__tablename__, rows) for row, rows in named if row.__tablename__ in known):
         for row_id, key in connection.execute(statement, execution_options={"yield_per": ROWS_AT_ONCE}):
@@ -132,4 +140,4 @@ def _write_blobs(writer: ArchiveWriter, keys: IO[bytes], store: ObjectStore) -> 
 def _blobs_of(table: str, key: str, store: ObjectStore) -> list[str]:
     if table == BatchRow.__tablename__:  # the results alone, never the images
         return store.keys(results_prefix(key))
-    return store.keys(key) if table == ModelRow.__tablename__ else [key]
+    return store.keys(key) if table in (ModelRow.__tablename__, ExportRow.__tablename__) else [key]

@@ -110,7 +110,7 @@ def _put_all(path: Path, connection: Connection, store: ObjectStore, manifest: M
     for name, content in members_of(path):
         if name.startswith(BLOBS):
             store.put(name.removeprefix(BLOBS), content.read())
-        elif name in tables and tables[name].name != ExportRow.__tablename__:  # an export can be made again
+        elif name in tables:
             _insert(connection, tables[name], content, manifest)
 
 
@@ -122,14 +122,14 @@ def _insert(connection: Connection, table: Table, lines: IO[bytes], manifest: Ma
 
 
 def _without(gone: set[str], table: Table, rows: Iterable[dict[str, Any]], moment: datetime) -> Iterator[dict[str, Any]]:
-    """Leave out images without bytes, and mark models without bytes as deleted, since other rows may refer to them."""
+    """Leave out images and exports without bytes; mark models without bytes as deleted, since other rows may name them."""
     for row in rows:
         if row.get("id") not in gone:
             yield row
         elif table.name == ModelRow.__tablename__:
             yield {**row, "deleted_at": row["deleted_at"] or moment}
         else:
-            assert table.name in (SupportImageRow.__tablename__, EvaluationImageRow.__tablename__), table.name
+            assert table.name in (row.__tablename__ for row in (SupportImageRow, EvaluationImageRow, ExportRow)), table.name
 
 
 def _advance_sequences(connection: Connection) -> None:
