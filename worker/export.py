@@ -6,7 +6,6 @@ import json
 import tempfile
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -126,14 +125,7 @@ def _run(context: WorkerContext, lease: ExportLease) -> None:
         for name in report.files:
             content = (made / name).read_bytes()
             retry.wait_for(partial(context.store.put, f"{task.blob_key}/{name}", content))
-    try:
-        _settle(context, lambda exports: exports.succeed(lease, report.to_json(), report.size_bytes, context.clock()))
-    except StaleLeaseError:
-        # Without a row, the model was deleted in the meantime, and nobody else would remove the files.
-        with suppress(*OUTAGES):
-            if not _is_there(context, lease.export_id):
-                context.store.delete_prefix(task.blob_key)
-        raise
+    _settle(context, lambda exports: exports.succeed(lease, report.to_json(), report.size_bytes, context.clock()))
     _log.info("exported", export_id=lease.export_id, kind=task.kind, size_bytes=report.size_bytes)
 
 
@@ -159,11 +151,6 @@ def _read_images(context: WorkerContext, task: _Task) -> list[Image]:
     except BlobMissingError:
         return []
     return [decode_image(blobs[key], context.settings.limits) for key in task.image_keys]
-
-
-def _is_there(context: WorkerContext, export_id: str) -> bool:
-    with context.session_factory() as session:
-        return session.get(ExportRow, export_id) is not None
 
 
 def _give_back(context: WorkerContext, lease: ExportLease, reason: VttError | None = None) -> None:

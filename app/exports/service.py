@@ -61,11 +61,11 @@ def find_export(context: AppContext, reference: str, kind: ExportKind) -> Export
         model = ModelRepository(session).resolve(reference)
         row = ExportRepository(session).get(model.id, kind)
     if row.state == ExportState.FAILED:
-        reason = "" if row.error is None else f": {row.error['got']}. {row.error['remedy']}"
+        assert row.error is not None
         raise ExportNotReadyError(
-            expected="an export that could be made",
-            got=f"one that could not{reason}",
-            remedy=f"Then ask for it again with POST /v1/models/{model.id}/exports/{kind}",
+            expected=f"an export that could be made, which takes {row.error['expected']}",
+            got=row.error["got"],
+            remedy=f"{row.error['remedy']}. POST /v1/models/{model.id}/exports/{kind} tries it again",
         )
     if row.state != ExportState.SUCCEEDED:
         raise ExportNotReadyError(

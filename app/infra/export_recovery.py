@@ -51,10 +51,9 @@ def clear_exports(session_factory: SessionFactory, store: ObjectStore) -> list[s
     with session_factory() as session:
         rows = list(ExportLeases(session).of_deleted_models())
     for row in rows:
-        # A worker that is at it still writes its files; without a row it then fails, and removes them.
+        store.delete_prefix(row.blob_key)  # before the row, which alone names the files
         with session_factory.begin() as session:
             found = session.get(ExportRow, row.id)
             if found is not None:
                 session.delete(found)
-        store.delete_prefix(row.blob_key)
     return [row.id for row in rows]

@@ -8,6 +8,7 @@ from datetime import timedelta
 
 import pytest
 
+from app.domain.errors import StoreUnavailableError
 from app.domain.exports import MAX_EXPORT_ATTEMPTS
 from app.domain.messages import ExportMessage
 from app.infra.access_repository import UsageRepository
@@ -80,7 +81,8 @@ def test_a_failed_export_says_why_and_is_tried_again_when_asked(api: Api) -> Non
         ExportLeases(session).fail(lease, missing, utc_now())
     refused = api.client.get(f"/v1/models/{model_id}/exports/onnx").json()
     assert refused["code"] == "export.not_ready"
-    assert "vtt-service[exports]" in refused["got"]
+    assert refused["got"] == missing.got
+    assert "vtt-service[exports]" in refused["remedy"]
     (listed,) = api.client.get(f"/v1/models/{model_id}/exports").json()["items"]
     assert listed["error"]["remedy"] == missing.remedy
     again = ask(api, model_id)
@@ -118,6 +120,26 @@ def test_exports_go_with_their_model(api: Api) -> None:
 def test_other_forms_are_not_made(api: Api, kind: str) -> None:
     answer = api.client.post(f"/v1/models/{api.publish()}/exports/{kind}")
     assert answer.status_code in {405, 422}
+
+
+def test_exports_stay_known_while_the_store_is_away_or_a_worker_is_at_them(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
+    model_id = api.publish()
+    ask(api, model_id)
+    lease = claim(api, row_of(api, model_id).id)
+    assert lease is not None
+    assert api.client.delete(f"/v1/models/{model_id}").status_code == 204
+    assert clear_exports(api.context.sessions, api.context.store) == []
+    with api.context.sessions.begin() as session:
+        ExportLeases(session).succeed(lease, REPORT, 8, utc_now())
+
+    def refuse(_: str) -> None:
+        raise StoreUnavailableError(expected="a store", got="none", remedy="Start it")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(api.context.store, "delete_prefix", refuse)
+        with pytest.raises(StoreUnavailableError):
+            clear_exports(api.context.sessions, api.context.store)
+    assert clear_exports(api.context.sessions, api.context.store) == [lease.export_id]
 
 
 @pytest.mark.parametrize("method", ["frozen", "clip-lora-text+vtt", "coop", "maple+vtt"])
