@@ -115,7 +115,7 @@ def require_scope(*scopes: Scope) -> Any:
 
 async def _request_context(request: Request, shared: AppContextDep, caller: CallerDep) -> AppContext:
     path = request.url.path + (f"?{request.url.query}" if request.url.query else "")
-    route = request.scope["route"].path
+    route = request.scope["route"].path_format
     # A prediction changes nothing, though it may be kept for some days; nor does a report.
     action = None if route.endswith(("/predict", "/report", "/attention", "/try")) else f"{request.method} {route}"
     address = request.client.host if request.client is not None else None

@@ -100,4 +100,4 @@ class _Exchange:
 
 
 def _route_of(scope: Scope) -> str:
-    return getattr(scope.get("route"), "path", UNMATCHED)
+    return getattr(scope.get("route"), "path_format", UNMATCHED)

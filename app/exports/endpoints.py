@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 
 from fastapi import APIRouter, Path, Response
 from fastapi.responses import StreamingResponse
+from starlette.convertors import StringConvertor, register_url_convertor
 
 from app.dependencies import ReadSessionDep, RequestContextDep, require_scope
 from app.domain.access import Scope
@@ -46,6 +47,16 @@ MadeKind = Annotated[
 """Forms that are made in the background; a model is stored in its own form anyway."""
 
 
+class _MadeConvertor(StringConvertor):
+    """Leaves out the paths of what is sent at once, which have endpoints of their own and take no POST."""
+
+    regex = "(?!adapter$|report$)[^/]+"
+
+
+register_url_convertor("made_export", _MadeConvertor())
+MADE = PREFIX + "/{model}/exports/{kind:made_export}"
+
+
 @router.get(PREFIX + "/{model}/exports", responses=problem_responses(NotFoundError, GoneError, ModelNotReadyError))
 def list_exports(model: ModelReference, session: ReadSessionDep) -> ExportList:
     """List the exports of a model that were asked for, with their states.
@@ -57,7 +68,7 @@ def list_exports(model: ModelReference, session: ReadSessionDep) -> ExportList:
 
 
 @router.post(
-    PREFIX + "/{model}/exports/{kind}",
+    MADE,
     status_code=202,
     dependencies=CHANGES,
     responses=problem_responses(
@@ -83,7 +94,7 @@ def create_export(model: ModelReference, kind: MadeKind, context: RequestContext
 
 
 @router.get(
-    PREFIX + "/{model}/exports/{kind}",
+    MADE,
     response_class=StreamingResponse,
     responses={
         200: {"content": {"application/zip": {"schema": {"type": "string", "format": "binary"}}}, "description": "The zip"},

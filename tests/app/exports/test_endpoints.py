@@ -116,10 +116,17 @@ def test_exports_go_with_their_model(api: Api) -> None:
     assert clear_exports(api.context.sessions, api.context.store) == []
 
 
-@pytest.mark.parametrize("kind", ["adapter", "report", "tflite"])
-def test_other_forms_are_not_made(api: Api, kind: str) -> None:
+@pytest.mark.parametrize("kind", ["adapter", "report"])
+def test_what_is_sent_at_once_need_not_be_made(api: Api, kind: str) -> None:
     answer = api.client.post(f"/v1/models/{api.publish()}/exports/{kind}")
-    assert answer.status_code in {405, 422}
+    assert (answer.status_code, answer.headers["Allow"]) == (405, "GET")
+
+
+@pytest.mark.parametrize("kind", ["tflite", "adapters", "onnx2"])
+def test_a_form_that_is_none_is_refused_with_those_that_are(api: Api, kind: str) -> None:
+    answer = api.client.post(f"/v1/models/{api.publish()}/exports/{kind}")
+    assert answer.status_code == 422
+    assert "open_clip" in answer.text
 
 
 def test_exports_stay_known_while_the_store_is_away_or_a_worker_is_at_them(api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
