@@ -7,15 +7,11 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
-from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import torch
-
 import vtt_core.contract
-from vtt_core.backbones.open_clip_import import open_clip, timm
-from vtt_core.backbones.timm_vision_tower import why_unsupported as why_trunk_unsupported
+from vtt_core.backbones.open_clip_import import open_clip
 from vtt_core.contract.backbones import MINI, BackboneEntry, split_backbone_id
 
 MINI_CONFIG = Path(__file__).parent / "mini" / "model.json"
@@ -36,14 +32,16 @@ def is_supported(config: dict[str, Any]) -> bool:
 def why_unsupported(config: dict[str, Any]) -> str | None:
     """Return why an open_clip configuration is unsupported, or None if it is supported.
 
-    The vision tower must be CLIP's own ViT with a class token, or a timm model that `timm_vision_tower.py` can run. The text
+    The vision tower must be CLIP's own ViT with a class token, or a timm model of `timm_trunks.py`. The text
     tower must be open_clip's own, and as wide as the joint size: the fused vector replaces a token embedding.
     """
     if config.get("multimodal_cfg"):
         return "it also writes captions"
     reason = _why_clip_vision_unsupported(config["vision_cfg"]) or _why_text_unsupported(config)
     if reason is None and "timm_model_name" in config["vision_cfg"]:
-        reason = why_trunk_unsupported(timm_trunk(config["vision_cfg"]["timm_model_name"]))
+        from vtt_core.backbones import timm_trunks  # noqa: PLC0415  (timm takes a second to import)
+
+        reason = timm_trunks.why_unsupported(timm_trunks.timm_trunk(config["vision_cfg"]["timm_model_name"]))
     return reason
 
 
@@ -70,13 +68,6 @@ def _why_text_unsupported(config: dict[str, Any]) -> str | None:
     return None
 
 
-@lru_cache(maxsize=64)
-def timm_trunk(name: str) -> Any:
-    """Return timm's model of this name without weights: only its blocks and their shapes matter."""
-    with torch.device("meta"):
-        return timm.create_model(name, num_classes=0)
-
-
 def build_catalogue() -> list[BackboneEntry]:
     """Return the bundled backbone and every supported (name, tag) of the installed open_clip."""
     entries = [_entry(MINI, json.loads(MINI_CONFIG.read_text(encoding="utf-8")), is_bundled=True)]
@@ -91,6 +82,8 @@ def _entry(backbone_id: str, config: dict[str, Any], *, is_bundled: bool) -> Bac
     vision, text = config["vision_cfg"], config["text_cfg"]
     num_layers, kind = vision.get("layers"), f"ViT, width {vision.get('width')}, patch {vision.get('patch_size')}"
     if "timm_model_name" in vision:
+        from vtt_core.backbones.timm_trunks import timm_trunk  # noqa: PLC0415  (as above)
+
         trunk = timm_trunk(vision["timm_model_name"])
         num_layers, kind = len(trunk.blocks), f"timm's {vision['timm_model_name']}, width {trunk.embed_dim}"
     if text.get("no_causal_mask"):

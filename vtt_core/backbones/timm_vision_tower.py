@@ -16,13 +16,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from vtt_core.backbones.open_clip_import import timm
 from vtt_core.backbones.towers import NUM_DEPTHS, AnyLayerLora, AnyLora, Readout, read_depths
 from vtt_core.lora.dropout import Dropout, LayerDropout
-
-TRUNKS = (timm.models.vision_transformer.VisionTransformer, timm.models.eva.Eva)
-"""Models with the expected forward pass: embedding, blocks in sequence, norm, head."""
-ATTENTIONS = (timm.layers.attention.Attention, timm.layers.attention.AttentionRope, timm.models.eva.EvaAttention)
 
 
 class _Active(NamedTuple):
@@ -42,30 +37,6 @@ _ACTIVE = _ActiveOfThread()
 def _add_active_lora(_qkv: nn.Module, inputs: tuple[Tensor, ...], packed_BT3W: Tensor) -> Tensor | None:
     active = _ACTIVE.value
     return None if active is None else active.lora.add_to(packed_BT3W, inputs[0], active.dropout)
-
-
-def why_unsupported(trunk: Any) -> str | None:
-    """Return why a timm model is unsupported, or None if it is supported.
-
-    Args:
-        trunk: the model; its weights do not matter.
-    """
-    if type(trunk) not in TRUNKS:
-        return f"its vision tower is timm's {type(trunk).__name__}, neither a VisionTransformer nor an Eva"
-    if getattr(trunk, "rope_mixed", False):
-        return "its vision tower has different rotary positions in each block"
-    width = trunk.embed_dim
-    for block in trunk.blocks:
-        attention = getattr(block, "attn", None)
-        if not isinstance(attention, ATTENTIONS):
-            return f"its vision tower's attention is timm's {type(attention).__name__}"
-        if not isinstance(attention.qkv, nn.Linear):
-            return "its vision tower's q, k and v are separate layers"
-        if getattr(attention, "q_bias", None) is not None and not attention.qkv_bias_separate:
-            return "its vision tower multiplies by the weights of q, k and v without calling their layer"
-        if attention.qkv.weight.shape != (3 * width, width):
-            return f"its vision tower's q, k and v are not of its width {width}"
-    return None
 
 
 class TimmVisionTower:

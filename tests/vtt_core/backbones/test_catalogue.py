@@ -3,8 +3,9 @@ from typing import Any
 import pytest
 
 from tests.fixtures.tiny_backbones import KINDS, read_config
-from vtt_core.backbones.catalogue import build_catalogue, is_supported, timm_trunk, why_unsupported
+from vtt_core.backbones.catalogue import build_catalogue, is_supported, why_unsupported
 from vtt_core.backbones.open_clip_import import open_clip
+from vtt_core.backbones.timm_trunks import timm_trunk
 from vtt_core.contract.backbones import catalogue
 
 

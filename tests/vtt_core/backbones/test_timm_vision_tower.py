@@ -10,8 +10,9 @@ from torch import Tensor, nn
 from tests.fixtures.tiny_backbones import tiny_backbone
 from vtt_core.adapter.answer import Answering
 from vtt_core.backbones.backbone import Backbone
-from vtt_core.backbones.open_clip_import import timm
-from vtt_core.backbones.timm_vision_tower import TimmVisionTower, why_unsupported
+from vtt_core.backbones.timm_import import timm
+from vtt_core.backbones.timm_trunks import why_unsupported
+from vtt_core.backbones.timm_vision_tower import TimmVisionTower
 from vtt_core.lora.dropout import Dropout
 from vtt_core.lora.layers import TowerLora
 from vtt_core.serving.mixed_lora import MixedLora

@@ -16,7 +16,7 @@ from tests.fixtures.tiny_backbones import read_config, tiny_backbone
 from vtt_core.adapter.files import Adapter
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.load import backbone_from_files
-from vtt_core.backbones.open_clip_import import timm
+from vtt_core.backbones.timm_import import timm
 from vtt_core.bench.hosts.small_backbones import vit_small_pe_core_of_vtt
 from vtt_core.contract.manifest import HeadFacts, Preprocessing
 from vtt_core.contract.recipe import FinetuneRecipe

@@ -15,7 +15,7 @@ import torch
 
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.load import backbone_from_files
-from vtt_core.backbones.open_clip_import import timm
+from vtt_core.backbones.timm_import import timm
 
 KINDS = ("clip", "siglip2", "pe-core")
 SMALL_BACKBONES = {f"small-{kind}": kind for kind in KINDS}
