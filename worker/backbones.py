@@ -21,7 +21,7 @@ _log = structlog.get_logger(__name__)
 
 
 class BackboneCache:
-    """Keeps the backbone that was used last, warmed up for training.
+    """Keeps the backbone that was used last.
 
     Args:
         device: torch device.
@@ -55,11 +55,14 @@ class BackboneCache:
                 gc.collect()
                 if self.device.startswith("cuda"):
                     torch.cuda.empty_cache()
-                backbone = self._load(backbone_id)
-                warm_up(backbone)
-                self._kept = backbone
+                self._kept = self._load(backbone_id)
                 _log.info("backbone_loaded", backbone_id=backbone_id, device=self.device)
             return self._kept
+
+    def warm_up(self) -> None:
+        """Compile what fine-tunings of the backbone in memory run, so that the first of them need not."""
+        if self._kept is not None:
+            warm_up(self._kept)
 
     def _load(self, backbone_id: str) -> Backbone:
         try:

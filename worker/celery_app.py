@@ -35,6 +35,8 @@ from worker.queue_order import TurnsBeforeBenchmarks
 QUEUE_NAMES = (QUEUE_NAME, BatchMessage.queue_name, ExportMessage.queue_name, EpisodesMessage.queue_name)
 TICK_SECONDS = 2.0
 """Pause between two ticks of the consumer's loop."""
+WARM_UP_AFTER_SECONDS = 5.0
+"""From the start to the warm-up, which waits until the worker has no task: a job that came at once goes first."""
 START_PAUSE_SECONDS = 1.0
 """Pause between two attempts to open the database."""
 _log = structlog.get_logger(__name__)
@@ -75,6 +77,8 @@ class WorkerProcess:
 
     context: WorkerContext | None = None
     liveness: LivenessReporter | None = None
+    is_warm = False
+    """Whether the warm-up is done or planned."""
 
 
 def current_context() -> WorkerContext:
@@ -96,6 +100,9 @@ class ConsumerTicks(bootsteps.StartStopStep):  # type: ignore[misc]
     def start(self, consumer: Any) -> None:
         """Begin to tick; celery calls this after each connection to the broker."""
         if WorkerProcess.liveness is not None:
+            if not WorkerProcess.is_warm:
+                WorkerProcess.is_warm = True
+                consumer.timer.call_after(WARM_UP_AFTER_SECONDS, current_context().backbones.warm_up)
             WorkerProcess.liveness.tick()
             self._entry = consumer.timer.call_repeatedly(TICK_SECONDS, self._tick, (consumer, WorkerProcess.liveness))
 

@@ -41,3 +41,7 @@ def put_in_environment(**options: object) -> None:
     for name, value in options.items():
         if value is not None:
             os.environ[f"VTT_{name.upper()}"] = str(value)
+
+
+if __name__ == "__main__":
+    typer.run(api)  # as `vtt up` starts it, without the other commands' imports

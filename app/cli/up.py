@@ -80,9 +80,8 @@ class Supervisor:
         self._console = stderr_console()
         self._url = _url_of(listener)
         self._url_file = settings.data_dir / URL_FILE
-        module = [sys.executable, "-m", "app.cli.main"]
         fd = listener.fileno()
-        self._api = Child("api", [*module, "api", "--fd", str(fd)], os.environ, inherited_fds=(fd,))
+        self._api = Child("api", [sys.executable, "-m", "app.cli.api", "--fd", str(fd)], os.environ, inherited_fds=(fd,))
         self._worker = Child("worker", [sys.executable, *worker_arguments()], os.environ)
         self._num_signals = 0
         self._is_announced = self._is_ready = False

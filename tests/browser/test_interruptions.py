@@ -40,7 +40,7 @@ def step_of(page: Page) -> float:
 
 def api_processes() -> Iterator[psutil.Process]:
     for child in psutil.Process().children(recursive=True):
-        if child.status() != psutil.STATUS_ZOMBIE and child.cmdline()[1:4] == ["-m", "app.cli.main", "api"]:
+        if child.status() != psutil.STATUS_ZOMBIE and child.cmdline()[1:3] == ["-m", "app.cli.api"]:
             yield child
 
 

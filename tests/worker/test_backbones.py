@@ -15,9 +15,7 @@ def test_the_same_backbone_is_loaded_once_and_another_takes_its_place(monkeypatc
             self.backbone_id = backbone_id
             loaded.append((backbone_id, device))
 
-    warmed = []
     monkeypatch.setattr(backbones, "load_backbone", Loaded)
-    monkeypatch.setattr(backbones, "warm_up", lambda backbone: warmed.append(backbone.backbone_id))
     cache = BackboneCache("cpu")
     assert cache.backbone_id is None
     assert cache.get("one") is cache.get("one")
@@ -25,7 +23,18 @@ def test_the_same_backbone_is_loaded_once_and_another_takes_its_place(monkeypatc
     assert cache.backbone_id == "two"
     cache.get("one")
     assert loaded == [("one", "cpu"), ("two", "cpu"), ("one", "cpu")]
-    assert warmed == ["one", "two", "one"]
+
+
+def test_the_backbone_in_memory_is_warmed_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    warmed = []
+    monkeypatch.setattr(backbones, "load_backbone", lambda backbone_id, device: backbone_id)
+    monkeypatch.setattr(backbones, "warm_up", warmed.append)
+    cache = BackboneCache("cpu")
+    cache.warm_up()
+    assert warmed == []
+    cache._kept = cache._load("one")
+    cache.warm_up()
+    assert warmed == ["one"]
 
 
 @pytest.mark.slow
@@ -54,7 +63,6 @@ def test_the_scan_is_that_of_the_device_and_of_the_backbone_in_memory(monkeypatc
         backbone_id, joint_size = "ViT-L-14/openai", 768
 
     monkeypatch.setattr(backbones, "load_backbone", lambda backbone_id, device: Loaded())
-    monkeypatch.setattr(backbones, "warm_up", lambda backbone: None)
     asked = []
     monkeypatch.setattr(backbones, "choose_scan", lambda *arguments: asked.append(arguments))
     cache = BackboneCache("cuda:1")

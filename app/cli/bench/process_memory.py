@@ -15,7 +15,8 @@ Sample = tuple[float, dict[str, float]]
 """Seconds since the start, and MB by process name."""
 COMMANDS = ("api", "worker", "up")
 """Subcommands of `vtt`, by which its processes are named."""
-WORKER_MODULE = "worker"
+MODULES = {"worker": "worker", "app.cli.api": "api"}
+"""What `vtt up` starts, and the names of these processes."""
 MODULE_FLAG = "-m"
 RESIDENT = re.compile(r"^process_resident_memory_bytes(?:\{[^}]*\})? (\S+)$", re.MULTILINE)
 
@@ -78,8 +79,9 @@ def _of_processes(pid: int) -> dict[str, float]:
 
 def process_name(command: list[str]) -> str:
     """Return the name of a process of the service, from its command line."""
-    if MODULE_FLAG in command and command[command.index(MODULE_FLAG) + 1 :][:1] == [WORKER_MODULE]:
-        return WORKER_MODULE
+    module = command[command.index(MODULE_FLAG) + 1 :][:1] if MODULE_FLAG in command else []
+    if module and module[0] in MODULES:
+        return MODULES[module[0]]
     named = [part for part in command[1:] if part in COMMANDS]
     return named[0] if named else Path(command[0].split(" ")[0]).name if command else "?"
 

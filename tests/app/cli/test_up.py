@@ -31,7 +31,7 @@ def start(data_dir: Path) -> subprocess.Popen[bytes]:
         return subprocess.Popen(command, stdout=log, stderr=log, start_new_session=True)
 
 
-PROGRAMS = {"redis": "redis-server", "worker": "-m worker", "api": "app.cli.main api"}
+PROGRAMS = {"redis": "redis-server", "worker": "-m worker", "api": "app.cli.api"}
 
 
 def children_of(process: subprocess.Popen[bytes]) -> dict[str, psutil.Process]:

@@ -11,6 +11,7 @@ from app.cli.bench.process_memory import MemoryCurve, memory_json, process_name
     ("command", "name"),
     [
         (["/venv/bin/python", "-m", "app.cli.main", "api", "--fd", "4"], "api"),
+        (["/venv/bin/python", "-m", "app.cli.api", "--fd", "4"], "api"),
         (["/venv/bin/python", "-m", "worker"], "worker"),
         (["/venv/bin/vtt", "up", "--port", "0"], "up"),
         (["/opt/bin/redis-server unixsocket:/data/redis.sock"], "redis-server"),
