@@ -14,6 +14,7 @@ from app.display_names import DisplayName, id_parameter
 from app.domain.access import Scope
 from app.domain.errors import (
     BadCursorError,
+    BandsFixedError,
     DiskFullError,
     GoneError,
     LabelTakenError,
@@ -226,13 +227,17 @@ def get_support_set(support_set_id: SupportSetId, session: ReadSessionDep) -> Su
 
 @router.patch(
     "/{support_set_id}",
-    responses=problem_responses(*CHANGE_ERRORS, BadLabelError, SameTokensError, TooManyClassesError),
+    responses=problem_responses(
+        *CHANGE_ERRORS, BadLabelError, SameTokensError, TooManyClassesError, BandsError, BandsFixedError
+    ),
 )
 def change_support_set(support_set_id: SupportSetId, change: SupportSetChange, context: RequestContextDep) -> SupportSetDetail:
     """Rename a support set, or say which class of one that no job has used is the negative one, or that none is.
 
     The images of the negative class show none of the classes: they teach a model what to refuse. It is no label of the model
     and needs no meaningful name. There is at most one.
+
+    `bands` and `stretch` can be changed only while the set has no images (409): those that it has were read in its bands.
     """
     return SupportSetDetail(**answers.detail(*service.change_support_set(context, support_set_id, change)))
 

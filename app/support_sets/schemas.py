@@ -106,6 +106,13 @@ class SupportSetChange(Change):
         description="Label of the class that becomes the negative one; null for none",
         examples=["something else"],
     )
+    bands: str | None = Field(
+        default=None,
+        max_length=100,
+        description="As of an upload; null for ordinary images. Only of a set without images",
+        examples=["4,3,2"],
+    )
+    stretch: str | None = Field(default=None, max_length=100, description="As of an upload, with `bands`", examples=["2,98"])
 
 
 class ClassChange(BaseModel):

@@ -125,3 +125,18 @@ def test_a_plain_tiff_of_the_bands_is_the_picture_that_a_png_is() -> None:
     choice = own_bands(band_tiff(LABELS[1], 1), WISH)
     plain = decode_image(plain_png(LABELS[1], 1)).tobytes()
     assert decode_image(band_tiff(LABELS[1], 1), bands=choice).tobytes() == plain
+
+
+def test_bands_change_only_while_there_are_no_images(api: Api) -> None:
+    path = f"{SETS}/{make_set(api)['id']}"
+    same = api.client.patch(path, json={"bands": "4,3,2", "stretch": "0,100", "name": "fields"})
+    assert (same.status_code, same.json()["name"]) == (200, "fields")
+    fixed = api.client.patch(path, json={"bands": "3,2,1"})
+    assert (fixed.status_code, fixed.json()["code"]) == (409, "support_set.bands_fixed")
+    assert "POST /v1/support-sets?bands=" in fixed.json()["remedy"]
+    assert api.client.patch(path, json={"stretch": "1,99"}).json()["code"] == "bands.invalid"
+    for label in LABELS:
+        api.client.delete(f"{path}/classes", params={"label": label})
+    changed = api.client.patch(path, json={"bands": "3,2,1"})
+    assert (changed.status_code, changed.json()["bands"], changed.json()["stretch"]) == (200, [3, 2, 1], [2, 98])
+    assert api.client.patch(path, json={"bands": None}).json()["bands"] is None
