@@ -43,7 +43,7 @@ def test_bands_are_named_after_the_first_try_was_refused_and_a_model_answers(
     expect(refused.first).to_contain_text(text("script.refusals.image.unsupported_kind"))
     expect(refused.first.locator(".no-picture").first).to_have_text(text("script.drop.unreadable"))
 
-    page.get_by_text(text("new.bands.title")).click()
+    page.get_by_text(text("new.bands.title"), exact=True).click()
     page.get_by_label(text("new.bands.bands"), exact=True).fill("4,3,2")
     page.get_by_label(text("new.bands.stretch")).fill("0,100")
     for _ in LABELS:

@@ -47,7 +47,9 @@ class Run(Protocol):
         """Return the adapter."""
 
 
-def publish(context: WorkerContext, run: Run, spec: JobSpec, lease: Lease, retry: OutageRetry, bands: BandChoice | None) -> str:
+def publish(
+    context: WorkerContext, run: Run, spec: JobSpec, lease: Lease, retry: OutageRetry, bands: BandChoice | None = None
+) -> str:
     """Verify the adapter, store its files, then end the job and add its model row in one transaction.
 
     Args:
@@ -79,7 +81,7 @@ def publish_interim(
     spec: JobSpec,
     lease: Lease,
     retry: OutageRetry,
-    bands: BandChoice | None,
+    bands: BandChoice | None = None,
 ) -> None:
     """Publish what can be served while a fine-tuning runs, unless an attempt has done so; raises as `publish`."""
     if retry.wait_for(lambda: _has_interim(context, spec.job_id)) or (adapted := adaptation.interim()) is None:
