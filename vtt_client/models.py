@@ -68,6 +68,8 @@ class SupportSet(Answer):
     way: int
     classes: list[ClassSummary]
     negative: str | None
+    bands: list[int] | None
+    stretch: list[float] | None
     empty_classes: list[str]
     is_frozen: bool
     created_at: datetime
@@ -288,6 +290,14 @@ class ModelMetrics(Answer):
     linear_probe_leave_one_out: Accuracy | None = None
 
 
+class ModelBands(Answer):
+    """How images of many bands are shown to a model."""
+
+    bands: list[int]
+    black: list[float]
+    white: list[float]
+
+
 class Model(Answer):
     """A published model."""
 
@@ -299,6 +309,7 @@ class Model(Answer):
     backbone: str
     backbone_sha256: str
     labels: list[str]
+    bands: ModelBands | None
     method: str
     recipe: dict[str, Any]
     advice: list[str]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -42,6 +42,8 @@ def upload(
     name: str = "",
     negative: str | None = None,
     groups: Mapping[str, str] | None = None,
+    bands: Sequence[int] | None = None,
+    stretch: tuple[float, float] | None = None,
     progress: Progress | None = None,
 ) -> Operation[Upload]:
     """Send labelled images as a new support set.
@@ -51,6 +53,8 @@ def upload(
         name: what you call the set.
         negative: label of the class whose images show none of the others.
         groups: by file name, what images have in common, such as the patient.
+        bands: of TIFFs with more than three: those that are shown as red, green and blue, counted from 1; or one, as grey.
+        stretch: percentiles of the images that become black and white, with `bands`; None for the usual ones.
         progress: told the bytes that were sent, and those in all.
 
     Returns:
@@ -63,9 +67,13 @@ def upload(
     with form_of(source, progress) as parts:
         if groups:
             parts.append(("groups", (None, json.dumps(dict(groups)))))
-        params = {"name": name or None, "negative": negative}
+        params = {"name": name or None, "negative": negative, "bands": _joined(bands), "stretch": _joined(stretch)}
         answer = yield Call("POST", "/v1/support-sets", params, files=parts, read_seconds=UNHURRIED_SECONDS)
         return read(Upload, answer)
+
+
+def _joined(numbers: Sequence[float] | None) -> str | None:
+    return None if numbers is None else ",".join(f"{number:g}" for number in numbers)
 
 
 def support_sets() -> Operation[list[SupportSet]]:

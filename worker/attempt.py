@@ -17,14 +17,15 @@ from app.infra.outages import OUTAGES
 from app.infra.outbox import send_after_commit
 from app.infra.telemetry import bind_job, unbind_job
 from app.infra.tracing import attempt_span
+from vtt_core.adapter.new_head import NewHead
 from vtt_core.contract.errors import VttError
 from worker.context import WorkerContext
 from worker.failures import crashed, out_of_memory
 from worker.heartbeat import CancelRequestedError, Heartbeat, StopRequestedError
 from worker.metrics import Outcome
 from worker.outage_retry import OutageRetry
-from worker.pipeline.fetch import JobSpec, fetch_support_set, read_job_spec
-from worker.pipeline.new_head import open_new_head
+from worker.pipeline.fetch import JobSpec, fetch_support_set, read_job_spec, show_bands
+from worker.pipeline.new_head import read_base
 from worker.pipeline.publish import publish, publish_interim
 from worker.pipeline.run import open_adaptation, run_steps
 from worker.progress import ProgressWriter
@@ -121,17 +122,20 @@ def _run_pipeline(context: WorkerContext, lease: Lease) -> None:
         spec = retry.wait_for(lambda: _read_job_spec(context, lease.job_id))
         support_set = retry.wait_for(lambda: fetch_support_set(spec, context.store))
         backbone = context.backbones.get(spec.backbone_id)
-        if (base := spec.base_adapter_key) is not None:
-            head = retry.wait_for(lambda: open_new_head(base, backbone, support_set, context.store, settings.limits))
-            publish(context, head, spec, lease, retry)
+        if (key := spec.base_adapter_key) is not None:
+            base = retry.wait_for(lambda: read_base(key, context.store))
+            # The tower has learnt from what was black and white then, so that is not measured anew.
+            shown, bands = show_bands(support_set, spec.bands, base.manifest.bands, settings.limits)
+            publish(context, NewHead(backbone, base, shown, settings.limits), spec, lease, retry, bands)
         else:
-            adaptation = retry.wait_for(lambda: open_adaptation(spec, backbone, support_set, context.store, settings.limits))
-            publish_interim(context, adaptation, spec, lease, retry)
+            shown, bands = show_bands(support_set, spec.bands, None, settings.limits)
+            adaptation = retry.wait_for(lambda: open_adaptation(spec, backbone, shown, context.store, settings.limits))
+            publish_interim(context, adaptation, spec, lease, retry, bands)
             progress = ProgressWriter(
                 context.session_factory, lease, context.clock, time.monotonic, context.metrics.step_seconds.observe
             )
             run_steps(adaptation, spec.job_id, context.store, heartbeat, progress, settings.checkpoint_steps)
-            publish(context, adaptation, spec, lease, retry)
+            publish(context, adaptation, spec, lease, retry, bands)
         context.metrics.job_seconds.observe((context.clock() - spec.created_at).total_seconds())
 
 

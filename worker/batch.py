@@ -13,6 +13,7 @@ from app.domain.batches import REFUSED, BatchState
 from app.domain.errors import RateLimitedError, StaleLeaseError
 from app.domain.messages import BatchMessage
 from app.infra.access_repository import predictions_per_minute
+from app.infra.band_columns import choice_of
 from app.infra.batch_blobs import BatchBlobs, SentImage
 from app.infra.batch_leases import BatchLease, BatchLeases
 from app.infra.model_repository import ModelRepository
@@ -129,7 +130,7 @@ def _open_model(context: WorkerContext, task: _Task, retry: OutageRetry) -> Chun
 
     adapter = context.adapters.get(model.id, backbone, load_files, settings.adapter_precision)
     options = AnswerOptions(task.batch.coverage, task.batch.false_rejects)
-    return ChunkModel(backbone, adapter, options, settings.limits, settings.batch_max_images)
+    return ChunkModel(backbone, adapter, options, choice_of(model), settings.limits, settings.batch_max_images)
 
 
 def _count(context: WorkerContext, task: _Task, num_images: int) -> None:

@@ -14,6 +14,7 @@ from app.infra.batch_blobs import SentImage
 from app.infra.prediction_repository import KeptPrediction
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.preprocess import preprocess
+from vtt_core.contract.bands import BandChoice
 from vtt_core.contract.errors import VttError
 from vtt_core.contract.limits import Limits
 from vtt_core.contract.serving import AnswerOptions
@@ -29,6 +30,8 @@ class ChunkModel:
     backbone: Backbone
     adapter: ServedAdapter
     options: AnswerOptions
+    bands: BandChoice | None
+    """How its images of many bands are shown."""
     limits: Limits
     max_images: int
     """Images that go through the tower together."""
@@ -65,7 +68,7 @@ def _read(model: ChunkModel, image: SentImage) -> Tensor | dict[str, Any]:
         assert image.refusal is not None
         return image.refusal
     try:
-        pixels_3HW = preprocess([decode_image(image.content, model.limits)], model.backbone.preprocessing)[0]
+        pixels_3HW = preprocess([decode_image(image.content, model.limits, model.bands)], model.backbone.preprocessing)[0]
     except VttError as error:
         return refused_row(image.file, error)
     return pixels_3HW.to(model.backbone.device, model.backbone.dtype)

@@ -18,12 +18,14 @@ from sqlalchemy import select
 
 from app.domain.errors import BlobMissingError, StaleLeaseError
 from app.domain.messages import ExportMessage
+from app.infra.band_columns import choice_of
 from app.infra.export_leases import ExportLease, ExportLeases
 from app.infra.model_repository import ModelRepository
 from app.infra.outages import OUTAGES
 from app.infra.outbox import send_after_commit
 from app.infra.tables import ExportRow, JobRow, SupportImageRow
 from vtt_core.adapter.files import MANIFEST_FILE, TENSORS_FILE
+from vtt_core.contract.bands import BandChoice
 from vtt_core.contract.errors import VttError
 from vtt_core.contract.exports import ExportKind
 from vtt_core.exports.export import export_model
@@ -50,6 +52,8 @@ class _Task:
     """Of the model; its card tells them."""
     image_keys: tuple[str, ...]
     """Where some images of its support set are, to compare on; none if the set was deleted."""
+    bands: BandChoice | None
+    """How they are shown."""
 
 
 def run_export(context: WorkerContext, export_id: str) -> None:
@@ -141,7 +145,7 @@ def _read_task(context: WorkerContext, lease: ExportLease) -> _Task:
         set_id = select(JobRow.support_set_id).where(JobRow.id == model.job_id).scalar_subquery()
         keys = select(SupportImageRow.blob_key).where(SupportImageRow.support_set_id == set_id).order_by(SupportImageRow.id)
         images = session.scalars(keys.limit(MOST_IMAGES)).all()
-        return _Task(ExportKind(row.kind), model.adapter_key, row.blob_key, model.metrics, tuple(images))
+        return _Task(ExportKind(row.kind), model.adapter_key, row.blob_key, model.metrics, tuple(images), choice_of(model))
 
 
 def _read_images(context: WorkerContext, task: _Task) -> list[Image]:
@@ -150,7 +154,7 @@ def _read_images(context: WorkerContext, task: _Task) -> list[Image]:
         blobs = context.store.get_many(task.image_keys)
     except BlobMissingError:
         return []
-    return [decode_image(blobs[key], context.settings.limits) for key in task.image_keys]
+    return [decode_image(blobs[key], context.settings.limits, task.bands) for key in task.image_keys]
 
 
 def _give_back(context: WorkerContext, lease: ExportLease, reason: VttError | None = None) -> None:

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from app.cli.backbones import weights_here
-from app.cli.bands import USUAL_STRETCH, BandsOption, StretchOption, in_bands, measured_bands, wished_bands
+from app.cli.bands import BandsOption, StretchOption, in_bands
 from app.cli.console import BAD_INPUT_EXIT, FinetuneBar, stderr_console, write_json
 from app.cli.dry_run import advise_on, notices_of, write_dry_run, write_remarks
 from app.cli.groups_file import GroupPatientOption, GroupPrefixOption, GroupsOption, NegativeOption, chosen_groups
@@ -25,12 +25,13 @@ from app.domain.errors import AdapterExistsError
 from app.infra.data_folder import why_unwritable
 from app.reports.data import NEGATIVE, data_digest
 from vtt_core.contract.backbones import MINI, Weights, catalogue, check_backbone_id
-from vtt_core.contract.bands import BandChoice
+from vtt_core.contract.bands import BandChoice, read_band_wish
 from vtt_core.contract.cores import usable_cores
 from vtt_core.contract.errors import BackboneUnavailableError, InputError, VttError
 from vtt_core.contract.interval import wilson_half_width
 from vtt_core.contract.method_spec import parse_spec
 from vtt_core.contract.recipe import AUTO, FinetuneRecipe
+from vtt_core.ingest.band_images import measure_support
 from vtt_core.labels.checks import LabelReader
 
 if TYPE_CHECKING:
@@ -95,7 +96,7 @@ def adapt(
     group_patient: GroupPatientOption = False,
     negative: NegativeOption = None,
     bands: BandsOption = None,
-    stretch: StretchOption = USUAL_STRETCH,
+    stretch: StretchOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     threads: Annotated[int | None, typer.Option(metavar="N", min=1, help="Cores to use; without it, all that it may.")] = None,
     force: Annotated[bool, typer.Option("--force", help="Overwrite an adapter that is in DIR already.")] = False,
@@ -118,7 +119,7 @@ def adapt(
     blockers = [error for error in (_out_problem(out, force=force), _weights_problem(backbone)) if error is not None]
     if blockers and not dry_run:
         raise blockers[0]
-    reader, wish = LabelReader(backbone, recipe), wished_bands(bands, stretch)
+    reader, wish = LabelReader(backbone, recipe), read_band_wish(bands, stretch)
     try:
         found_groups = chosen_groups(groups, by_prefix=group_prefix, by_patient=group_patient)
         survey = survey_images(
@@ -152,7 +153,7 @@ def adapt(
             out=out,
             device=device,
             num_threads=num_threads,
-            bands=None if wish is None else measured_bands(selection, wish),
+            bands=None if wish is None else measure_support(selection.support_set, wish),
         )
     if as_json:
         remarks: dict[str, Any] = {

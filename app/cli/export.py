@@ -12,6 +12,7 @@ from app.cli.console import stderr_console, write_json, write_rejection
 from app.cli.mlflow_log import log_model
 from app.cli.predict import read_image_file
 from app.infra.data_folder import why_unwritable
+from vtt_core.contract.bands import BandChoice
 from vtt_core.contract.errors import InputError
 from vtt_core.contract.exports import Agreement, ExportKind, ExportReport
 from vtt_core.contract.limits import DEFAULT_LIMITS
@@ -72,9 +73,11 @@ def run_export(adapter: Path, kind: ExportKind, out: Path, images: Path | None =
         InputError: the folder of images has none that can be read; see also `export_model`.
     """
     _check_parent(out)
-    compared = _read_images(images) if images is not None else None
     # torch takes seconds to import; `vtt --help` does without it.
+    from vtt_core.adapter.files import load_adapter  # noqa: PLC0415
     from vtt_core.exports.export import export_model  # noqa: PLC0415
+
+    compared = _read_images(images, load_adapter(adapter).manifest.bands) if images is not None else None
 
     return export_model(adapter, kind, out, images=compared, stopwatch=time.monotonic)
 
@@ -88,7 +91,7 @@ def _check_parent(out: Path) -> None:
         )
 
 
-def _read_images(folder: Path) -> list[Image]:
+def _read_images(folder: Path, bands: BandChoice | None) -> list[Image]:
     """Read images below a folder; those that cannot be read are named."""
     # See run_export.
     from vtt_core.ingest.decode import decode_image  # noqa: PLC0415
@@ -97,7 +100,7 @@ def _read_images(folder: Path) -> list[Image]:
     files = sorted(file for file in folder.rglob("*") if file.is_file() and not file.name.startswith("."))
     for file in files[:: max(1, len(files) // MOST_IMAGES)][:MOST_IMAGES]:
         try:
-            images.append(decode_image(read_image_file(file), DEFAULT_LIMITS))
+            images.append(decode_image(read_image_file(file), DEFAULT_LIMITS, bands))
         except InputError as error:
             write_rejection(str(file), error)
     if not images:

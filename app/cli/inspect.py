@@ -10,15 +10,17 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
-from app.cli.bands import USUAL_STRETCH, BandsOption, StretchOption, in_bands, measured_bands, wished_bands
+from app.cli.bands import BandsOption, StretchOption, in_bands
 from app.cli.console import stderr_console, write_json
 from app.cli.dry_run import write_remarks
 from app.cli.groups_file import GroupPatientOption, GroupPrefixOption, GroupsOption, NegativeOption, chosen_groups
 from app.cli.selection import survey_images
 from vtt_core.contract.backbones import MINI, check_backbone_id
+from vtt_core.contract.bands import read_band_wish
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import SupportSet
 from vtt_core.contract.support_set_report import Measured, SupportSetReport
+from vtt_core.ingest.band_images import measure_support
 from vtt_core.labels.checks import LabelReader
 
 
@@ -34,7 +36,7 @@ def inspect(
     group_patient: GroupPatientOption = False,
     negative: NegativeOption = None,
     bands: BandsOption = None,
-    stretch: StretchOption = USUAL_STRETCH,
+    stretch: StretchOption = None,
     device: Annotated[str, typer.Option(help="auto, cpu, cuda or cuda:N.")] = "auto",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")] = False,
 ) -> None:
@@ -47,7 +49,7 @@ def inspect(
     check_backbone_id(backbone)
     found_groups = chosen_groups(groups, by_prefix=group_prefix, by_patient=group_patient)
     reader = LabelReader(backbone, FinetuneRecipe())
-    wish = wished_bands(bands, stretch)
+    wish = read_band_wish(bands, stretch)
     survey = survey_images(
         source,
         shot=shot,
@@ -59,7 +61,7 @@ def inspect(
         bands=None if wish is None else wish.bands,
     )
     selection = survey.selection()
-    support_set = (selection if wish is None else in_bands(selection, measured_bands(selection, wish))).support_set
+    support_set = (selection if wish is None else in_bands(selection, measure_support(selection.support_set, wish))).support_set
     write_remarks(survey, FinetuneRecipe().prompt_template)
     started = time.monotonic()
     report = run_inspect(support_set, backbone, device)

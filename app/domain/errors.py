@@ -7,6 +7,7 @@ VttError
 │   ├── SupportSetFrozenError      support_set.frozen
 │   ├── SupportSetInUseError       support_set.in_use
 │   ├── NegativeClassTakenError    support_set.negative_class_taken
+│   ├── BandsFixedError            support_set.bands_fixed
 │   ├── LabelTakenError            support_set.label_taken: another class has the label
 │   ├── JobTransitionError         job.illegal_transition
 │   ├── ModelNotReadyError         model.not_ready
@@ -114,6 +115,13 @@ class NegativeClassTakenError(ConflictError):
 
     code = "support_set.negative_class_taken"
     title = "Another class is the negative one"
+
+
+class BandsFixedError(ConflictError):
+    """The support set has images, which were read in its bands."""
+
+    code = "support_set.bands_fixed"
+    title = "The bands of this support set are fixed"
 
 
 class LabelTakenError(ConflictError):

@@ -9,9 +9,11 @@ from typing import Any
 from app.dependencies import AppContext
 from app.evaluations.kept_images import KeptImages
 from app.evaluations.query_images import QueryImage, QueryImages
+from app.infra.band_columns import choice_of
 from app.infra.tables import ModelRow
 from app.models.service import read_adapter
 from app.predictions.asked import Asked
+from vtt_core.contract.bands import BandChoice
 from vtt_core.contract.errors import VttError
 from vtt_core.evaluation.evaluate import Judged
 from vtt_core.evaluation.label_match import match_labels
@@ -49,7 +51,8 @@ class Measuring:
     def take(self, chunk: Sequence[QueryImage]) -> None:
         """Read, classify and, where they are kept, store some images."""
         cleaned = self._cleaned(chunk)
-        read = {model.backbone_id: self._read(model.backbone_id, chunk) for model in self._models}
+        ways = [(model.backbone_id, choice_of(model)) for model in self._models]
+        read = {way: self._read(*way, chunk) for way in dict.fromkeys(ways)}
         usable = []
         for place, image in enumerate(chunk):
             clean = cleaned[place]
@@ -60,7 +63,9 @@ class Measuring:
                 usable.append(place)
         if not usable:
             return
-        answers = [self._ask(model, [read[model.backbone_id][place] for place in usable]) for model in self._models]
+        answers = [
+            self._ask(model, [read[way][place] for place in usable]) for model, way in zip(self._models, ways, strict=True)
+        ]
         for row, place in enumerate(usable):
             image, clean = chunk[place], cleaned[place]
             image_id = self._kept.keep(image, clean) if self._kept is not None and isinstance(clean, CleanImage) else None
@@ -77,13 +82,14 @@ class Measuring:
 
     def _clean(self, image: QueryImage) -> CleanImage | VttError:
         try:
-            return clean_image(image.encoded, self._context.settings.limits)
+            choices = (choice for model in self._models if (choice := choice_of(model)) is not None)
+            return clean_image(image.encoded, self._context.settings.limits, next(choices, None))
         except VttError as error:
             return error
 
-    def _read(self, backbone_id: str, chunk: Sequence[QueryImage]) -> Sequence[Any | VttError]:
+    def _read(self, backbone_id: str, bands: BandChoice | None, chunk: Sequence[QueryImage]) -> Sequence[Any | VttError]:
         readers = [partial(_encoded, image) for image in chunk]
-        return self._engine.read_images(backbone_id, readers, self._context.settings.limits)
+        return self._engine.read_images(backbone_id, readers, self._context.settings.limits, bands)
 
     def _ask(self, model: ModelRow, images: Sequence[Any]) -> Sequence[Any]:
         load_files = partial(read_adapter, self._context, model)

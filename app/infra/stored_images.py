@@ -12,11 +12,14 @@ from dataclasses import dataclass
 from sqlalchemy import func, select
 
 from app.domain.errors import BlobMissingError
+from app.infra.band_columns import wish_of
 from app.infra.database import SessionFactory
 from app.infra.object_store import ObjectStore
-from app.infra.tables import SupportImageRow
+from app.infra.tables import SupportImageRow, SupportSetRow
+from vtt_core.contract.bands import BandWish
 from vtt_core.contract.errors import VttError
 from vtt_core.contract.limits import Limits
+from vtt_core.ingest.band_images import own_bands
 from vtt_core.ingest.strip_metadata import CleanImage, clean_image
 
 _IDS_AT_ONCE = 500
@@ -54,10 +57,10 @@ def clean_stored_images(
     Raises:
         StoreUnavailableError: the store does not answer. Running this again cleans the rest.
     """
-    for image_id, blob_key in _images(session_factory):
+    for image_id, blob_key, wish in _images(session_factory):
         try:
             stored = store.get(blob_key)
-            clean = clean_image(stored, limits)
+            clean = clean_image(stored, limits, None if wish is None else own_bands(stored, wish, limits))
         except VttError as error:
             if not _is_about_the_image(error):
                 raise
@@ -74,14 +77,16 @@ def _is_about_the_image(error: VttError) -> bool:
     return isinstance(error, BlobMissingError) or error.code.startswith("image.")
 
 
-def _images(session_factory: SessionFactory) -> Iterator[tuple[str, str]]:
-    """Yield (id, blob key) in the order of the ids, read in batches so that no transaction stays open."""
+def _images(session_factory: SessionFactory) -> Iterator[tuple[str, str, BandWish | None]]:
+    """Yield (id, blob key, bands) in the order of the ids, read in batches so that no transaction stays open."""
     last_id = ""
     while True:
-        statement = select(SupportImageRow.id, SupportImageRow.blob_key).where(SupportImageRow.id > last_id)
+        statement = select(SupportImageRow, SupportSetRow).join(
+            SupportSetRow, SupportSetRow.id == SupportImageRow.support_set_id
+        )
+        statement = statement.where(SupportImageRow.id > last_id).order_by(SupportImageRow.id).limit(_IDS_AT_ONCE)
         with session_factory() as session:
-            rows = session.execute(statement.order_by(SupportImageRow.id).limit(_IDS_AT_ONCE))
-            found = [(image_id, blob_key) for image_id, blob_key in rows]
+            found = [(image.id, image.blob_key, wish_of(support_set)) for image, support_set in session.execute(statement)]
         yield from found
         if not found:
             return

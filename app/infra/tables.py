@@ -43,7 +43,7 @@ class Base(DeclarativeBase):
     """Base class of the tables."""
 
     metadata = MetaData(naming_convention=NAMING)
-    type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, list[str]: JSON}
+    type_annotation_map = {datetime: UtcDateTime, dict[str, Any]: JSON, list[str]: JSON, list[int]: JSON, list[float]: JSON}
 
 
 class TenantRow(Base):
@@ -120,6 +120,10 @@ class SupportSetRow(TenantOwned, Base):
     """Classes without a usable image; as long as there are any, a job with this set is refused."""
     negative_label: Mapped[str | None] = mapped_column(String(400))
     """The class whose images show none of the others; a class of the set, perhaps one without an image yet."""
+    bands: Mapped[list[int] | None]
+    """Of images of many bands: those that are shown as red, green and blue, counted from 1; None for ordinary images."""
+    stretch: Mapped[list[float] | None]
+    """With `bands`: percentiles of all images that become black and white."""
     created_at: Mapped[datetime]
     frozen_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
@@ -229,6 +233,8 @@ class ModelRow(TenantOwned, Base):
     labels: Mapped[list[str]]
     recipe: Mapped[dict[str, Any]]
     metrics: Mapped[dict[str, Any]]
+    bands: Mapped[dict[str, Any] | None]
+    """The adapter's choice of bands, with what is black and white in each; None for a model of ordinary images."""
     adapter_key: Mapped[str] = mapped_column(String(200))
     """Prefix of the adapter's files in the store."""
     adapter_bytes: Mapped[int]

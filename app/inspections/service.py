@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
 from app.dependencies import AppContext
 from app.domain.errors import PredictorNotReadyError
+from app.infra.band_columns import wish_of
 from app.infra.support_set_repository import SupportSetRepository
 from app.infra.tables import SupportImageRow
 from app.inspections.schemas import ReportAnswer
+from vtt_core.contract.bands import BandWish
 from vtt_core.contract.serving import PredictionEngine
 from vtt_core.contract.support_set import check_shape
 from vtt_core.contract.support_set_report import ImageToInspect
+from vtt_core.ingest.band_images import measure_bands, shown_png
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class ReportRequest:
     labels: tuple[str, ...]
     images: tuple[SupportImageRow, ...]
     negative_label: str | None
+    bands: BandWish | None
 
 
 def read_request(context: AppContext, support_set_id: str) -> ReportRequest:
@@ -38,14 +42,14 @@ def read_request(context: AppContext, support_set_id: str) -> ReportRequest:
     with context.readers() as session:
         repository = SupportSetRepository(session)
         row = repository.get(support_set_id)
-        images, negative_label = tuple(repository.images(support_set_id)), row.negative_label
+        images, negative_label, bands = tuple(repository.images(support_set_id)), row.negative_label, wish_of(row)
     shots: dict[str, int] = {}
     for image in images:
         if image.label != negative_label:
             shots[image.label] = shots.get(image.label, 0) + 1
     check_shape(shots, context.settings.limits)
     _engine(context)
-    return ReportRequest(support_set_id, tuple(shots), images, negative_label)
+    return ReportRequest(support_set_id, tuple(shots), images, negative_label, bands)
 
 
 def report(context: AppContext, request: ReportRequest) -> ReportAnswer:
@@ -59,14 +63,15 @@ def report(context: AppContext, request: ReportRequest) -> ReportAnswer:
         StoreUnavailableError: the store does not answer.
     """
     engine, backbone_id, names = _engine(context), context.settings.default_backbone, shown_names(request.images)
+    readers = _readers(context, request)
     images = [
         ImageToInspect(
             name=name,
             label=None if row.label == request.negative_label else row.label,
             group=row.group_name,
-            read=partial(context.store.get, row.blob_key),
+            read=read,
         )
-        for name, row in zip(names, request.images, strict=True)
+        for name, row, read in zip(names, request.images, readers, strict=True)
     ]
     found = engine.inspect(backbone_id, request.labels, images, context.settings.limits)
     return ReportAnswer.model_validate(
@@ -78,6 +83,16 @@ def report(context: AppContext, request: ReportRequest) -> ReportAnswer:
         },
         from_attributes=True,
     )
+
+
+def _readers(context: AppContext, request: ReportRequest) -> list[Callable[[], bytes]]:
+    """Return what reads each image; those of many bands as PNGs of what a model will see."""
+    stored: list[Callable[[], bytes]] = [partial(context.store.get, row.blob_key) for row in request.images]
+    if request.bands is None:
+        return stored
+    limits = context.settings.limits
+    choice = measure_bands(stored, request.bands, limits)
+    return [lambda read=read: shown_png(read(), choice, limits) for read in stored]  # type: ignore[misc]
 
 
 def shown_names(images: Sequence[SupportImageRow]) -> list[str]:

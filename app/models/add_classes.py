@@ -14,6 +14,7 @@ from app.backbones.service import check_reachable
 from app.dependencies import AppContext
 from app.domain.errors import ClassExistsError, GoneError, NothingUsableError
 from app.domain.ids import SUPPORT_SET_PREFIX, new_id
+from app.infra.band_columns import set_wish, wish_of
 from app.infra.job_repository import JobRepository, NewJob
 from app.infra.model_repository import ModelRepository
 from app.infra.support_set_repository import SupportSetRepository
@@ -119,7 +120,7 @@ def _add(context: AppContext, request: ClassesRequest, digest: str | None, now: 
     _check_new(_field_labels(request.form), base)
     set_id, source = new_id(SUPPORT_SET_PREFIX), base.support_set
     admission = Admission.of_set(context.settings, base.images, [], source.negative_label)
-    upload = Upload(context, set_id, request.form, None, admission, now)
+    upload = Upload(context, set_id, request.form, None, admission, now, bands=wish_of(source))
     with blobs_removed_on_failure(context, set_id):
         upload.add_all()
         _check_new(upload.images.labels, base)
@@ -128,6 +129,7 @@ def _add(context: AppContext, request: ClassesRequest, digest: str | None, now: 
             ModelRepository(session).get_lasting(base.model.id)
             row = SupportSetRepository(session).create(request.name or base.model.name, now, set_id)
             row.negative_label = source.negative_label
+            set_wish(row, wish_of(source))
             SupportSetRepository(session).add_images(copies)
             received = upload.add_rows(session, row)
             _check_no_empty_class(row, received)

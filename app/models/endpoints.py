@@ -28,7 +28,7 @@ from app.infra.clock import utc_now
 from app.infra.tables import ModelRow
 from app.models import report, service
 from app.models.metrics import ModelMetrics, listed_metrics
-from app.models.schemas import ModelAnswer, ModelChange, ModelLinks, ModelPage
+from app.models.schemas import ModelAnswer, ModelBands, ModelChange, ModelLinks, ModelPage
 from app.problem_details import problem_responses
 from vtt_core.contract.errors import BackboneMismatchError, BackboneUnavailableError
 
@@ -170,6 +170,7 @@ def _answer(context: AppContext, row: ModelRow, aliases: list[str], metrics: Map
         backbone=row.backbone_id,
         backbone_sha256=row.backbone_sha256,
         labels=row.labels,
+        bands=None if row.bands is None else ModelBands(**row.bands),
         method=row.recipe["method"],
         recipe=row.recipe,
         advice=row.metrics.get("advice", []),

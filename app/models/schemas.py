@@ -26,6 +26,14 @@ class ModelLinks(BaseModel):
     job: str
 
 
+class ModelBands(BaseModel):
+    """How images of many bands are shown to a model."""
+
+    bands: list[int] = Field(description="Shown as red, green and blue; counted from 1", examples=[[4, 3, 2]])
+    black: list[float] = Field(description="Value of each of them that is black", examples=[[212.0, 318.0, 402.0]])
+    white: list[float] = Field(description="Value of each of them that is white", examples=[[2890.0, 2401.0, 2114.0]])
+
+
 class ModelAnswer(BaseModel):
     """A published model: a backbone's id, and the small adapter that was learnt for it."""
 
@@ -40,6 +48,9 @@ class ModelAnswer(BaseModel):
     backbone: str
     backbone_sha256: str = Field(description="Hash of the backbone's weights; the adapter fits no others")
     labels: list[str] = Field(description="Classes, in the order of the support set")
+    bands: ModelBands | None = Field(
+        description="How TIFFs with many bands are read, in a prediction as in training; null for a model of ordinary images"
+    )
     method: str
     recipe: dict[str, Any] = Field(description="What was run; of a job with method `auto`, what it has chosen")
     advice: list[str] = Field(

@@ -25,6 +25,7 @@ from app.support_sets.endpoints import UPLOAD_BYTES, SupportFormDep, SupportSetI
 from app.support_sets.form_files import ARCHIVE_FIELD
 from app.uploads.form import SpooledForm
 from app.uploads.results import CREATED, MULTI_STATUS
+from vtt_core.contract.bands import read_band_wish
 from vtt_core.contract.errors import VttError
 
 router = APIRouter(route_class=PageRoute, include_in_schema=False)
@@ -47,7 +48,8 @@ async def create_set(request: Request, form: SupportFormDep, context: RequestCon
     texts = checked_texts(request, form)
     try:
         name = display_name(texts.get("name") or _archive_name(form))
-        take_in = partial(receive.create_support_set, context, form, name, None, utc_now())
+        bands = read_band_wish(texts.get("bands") or None, texts.get("stretch") or None)
+        take_in = partial(receive.create_support_set, context, form, name, None, utc_now(), bands=bands)
         received = await context.bounds.uploads.run(UPLOAD_BYTES + form.size_bytes, take_in)
     except VttError as error:
         return await run_in_threadpool(_page, request, context, error)

@@ -12,6 +12,7 @@ from typing import Any
 from app.dependencies import AppContext
 from app.display_names import shown_file_name
 from app.domain.errors import InvalidRequestError, NothingUsableError, RequestTooLargeError
+from app.infra.band_columns import choice_of
 from app.infra.model_repository import ModelRepository
 from app.infra.tables import ModelRow
 from app.models.service import read_adapter
@@ -160,9 +161,8 @@ def _answers(context: AppContext, model: ModelRow, form: SpooledForm, options: A
 def read_images(engine: PredictionEngine, model: ModelRow, form: SpooledForm, limits: Limits) -> Sequence[Any | VttError]:
     """Return each image of a form as the model's backbone reads it, or why it cannot be used."""
     spool_lock = Lock()
-    return engine.read_images(
-        model.backbone_id, [partial(_read, form, part, limits, spool_lock) for part in form.files], limits
-    )
+    readers = [partial(_read, form, part, limits, spool_lock) for part in form.files]
+    return engine.read_images(model.backbone_id, readers, limits, choice_of(model))
 
 
 def _read(form: SpooledForm, part: FormPart, limits: Limits, spool_lock: Lock) -> bytes:

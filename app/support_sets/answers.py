@@ -32,6 +32,8 @@ def summary(view: SupportSetView) -> dict[str, Any]:
         "way": len(view.classes),
         "classes": classes,
         "negative": row.negative_label,
+        "bands": row.bands,
+        "stretch": row.stretch,
         "empty_classes": row.empty_labels,
         "is_frozen": row.frozen_at is not None,
         "created_at": row.created_at,

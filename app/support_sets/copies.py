@@ -11,6 +11,7 @@ from app.access.quotas import check_storage
 from app.dependencies import AppContext
 from app.domain.errors import BlobMissingError, DiskFullError, GoneError, StoreUnavailableError
 from app.domain.ids import IMAGE_PREFIX, SUPPORT_SET_PREFIX, new_id
+from app.infra.band_columns import set_wish, wish_of
 from app.infra.outages import DATABASE_AWAY
 from app.infra.support_set_repository import SupportSetRepository
 from app.infra.tables import SupportImageRow, SupportSetRow
@@ -68,6 +69,7 @@ def copy_support_set(
             repository.get(source.row.id)
             row = repository.create(name or source.row.name, now, set_id)
             row.empty_labels, row.negative_label = list(source.row.empty_labels), source.row.negative_label
+            set_wish(row, wish_of(source.row))
             repository.add_images(images)
             check_storage(session, context.caller)
             return SupportSetView(row, count_shots(images)), images

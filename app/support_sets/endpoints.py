@@ -14,6 +14,7 @@ from app.display_names import DisplayName, id_parameter
 from app.domain.access import Scope
 from app.domain.errors import (
     BadCursorError,
+    BandsFixedError,
     DiskFullError,
     GoneError,
     LabelTakenError,
@@ -46,10 +47,12 @@ from app.support_sets.schemas import (
 from app.uploads.form import SpooledForm
 from app.uploads.form_request import form_body, form_with_room
 from app.uploads.results import CREATED, MULTI_STATUS
+from vtt_core.contract.bands import BandWish, read_band_wish
 from vtt_core.contract.errors import (
     ArchiveLayoutError,
     ArchiveTooLargeError,
     BadLabelError,
+    BandsError,
     GroupsError,
     NotAZipError,
     SameTokensError,
@@ -74,6 +77,24 @@ NegativeQuery = Annotated[
 GroupByQuery = Annotated[
     Literal["patient"] | None,
     Query(description="`patient`: a DICOM file without a group of its own is in the group of its patient"),
+]
+
+BandsQuery = Annotated[
+    str | None,
+    Query(
+        max_length=100,
+        description="Of TIFFs with more than three bands: those that are shown as red, green and blue, counted from 1, as in "
+        "`4,3,2`; one band is shown as grey. All images of the set are such TIFFs then",
+        examples=["4,3,2"],
+    ),
+]
+StretchQuery = Annotated[
+    str | None,
+    Query(
+        max_length=100,
+        description="With `bands`: percentiles of all images that become black and white; `2,98` without it",
+        examples=["2,98"],
+    ),
 ]
 
 FORM_BODY = form_body(
@@ -122,6 +143,13 @@ PARTLY_KEPT: dict[int | str, dict[str, Any]] = {
 }
 
 
+async def _band_wish(bands: BandsQuery = None, stretch: StretchQuery = None) -> BandWish | None:
+    return read_band_wish(bands, stretch)
+
+
+BandsDep = Annotated[BandWish | None, Depends(_band_wish)]
+
+
 async def _support_form(request: Request, context: RequestContextDep) -> AsyncIterator[SpooledForm]:
     context.bounds.uploads.check()
     limits = upload_limits(context.settings.limits)
@@ -135,10 +163,11 @@ SupportFormDep = Annotated[SpooledForm, Depends(_support_form)]
 @router.post(
     "",
     status_code=CREATED,
-    responses={**PARTLY_KEPT, **problem_responses(*UPLOAD_ERRORS)},
+    responses={**PARTLY_KEPT, **problem_responses(BandsError, *UPLOAD_ERRORS)},
     openapi_extra=FORM_BODY,
 )
 async def create_support_set(
+    bands: BandsDep,
     form: SupportFormDep,
     context: RequestContextDep,
     counted: MetricsDep,
@@ -164,9 +193,20 @@ async def create_support_set(
     The field `groups` says which images belong together, such as those of one patient: JSON `{"file name": "group"}`, or a
     file with that or with CSV of the columns `file` and `group`. A name may have a folder or a class before it. `notices`
     lists names that no image has. An image in a field called `groups` is still one of a class.
+
+    TIFFs with more than three bands need `bands`, which says what to look at. It belongs to the set and cannot be changed while
+    the set has images. Models that are made from the set read their images in the same bands.
     """
-    by_patient = group_by == "patient"
-    take_in = partial(receive.create_support_set, context, form, name, negative, utc_now(), by_patient=by_patient)
+    take_in = partial(
+        receive.create_support_set,
+        context,
+        form,
+        name,
+        negative,
+        utc_now(),
+        by_patient=group_by == "patient",
+        bands=bands,
+    )
     received = await context.bounds.uploads.run(UPLOAD_BYTES + form.size_bytes, take_in)
     response.headers["Location"] = f"{router.prefix}/{received.view.row.id}"
     return answers.upload(received, counted, response)
@@ -187,13 +227,17 @@ def get_support_set(support_set_id: SupportSetId, session: ReadSessionDep) -> Su
 
 @router.patch(
     "/{support_set_id}",
-    responses=problem_responses(*CHANGE_ERRORS, BadLabelError, SameTokensError, TooManyClassesError),
+    responses=problem_responses(
+        *CHANGE_ERRORS, BadLabelError, SameTokensError, TooManyClassesError, BandsError, BandsFixedError
+    ),
 )
 def change_support_set(support_set_id: SupportSetId, change: SupportSetChange, context: RequestContextDep) -> SupportSetDetail:
     """Rename a support set, or say which class of one that no job has used is the negative one, or that none is.
 
     The images of the negative class show none of the classes: they teach a model what to refuse. It is no label of the model
     and needs no meaningful name. There is at most one.
+
+    `bands` and `stretch` can be changed only while the set has no images (409): those that it has were read in its bands.
     """
     return SupportSetDetail(**answers.detail(*service.change_support_set(context, support_set_id, change)))
 

@@ -9,9 +9,11 @@ from contextlib import suppress
 
 from app.dependencies import AppContext
 from app.domain.errors import BlobMissingError, DiskFullError, StoreUnavailableError
+from app.infra.band_columns import wish_of
 from app.infra.support_set_repository import SupportSetRepository
 from app.infra.tables import SupportImageRow
 from app.support_sets.service import blob_prefix
+from vtt_core.contract.bands import BandWish
 from vtt_core.ingest.thumbnail import make_thumbnail
 
 KEPT_SIDES = frozenset({64, 128, 256, 512, 1024})
@@ -58,13 +60,18 @@ def create_thumbnail(context: AppContext, image: SupportImageRow, side: int) -> 
         BlobMissingError: the store has lost the image.
         ImageError: the limits are tighter than they were when the image came.
     """
-    thumbnail = make_thumbnail(read_image(context, image), side, context.settings.limits)
+    thumbnail = make_thumbnail(read_image(context, image), side, context.settings.limits, _wish(context, image))
     if side in KEPT_SIDES:
         # A thumbnail that cannot be kept can still be shown.
         with suppress(DiskFullError, StoreUnavailableError):
             context.disk.check_room(len(thumbnail))
             _keep(context, image, side, thumbnail)
     return thumbnail
+
+
+def _wish(context: AppContext, image: SupportImageRow) -> BandWish | None:
+    with context.readers() as session:
+        return wish_of(SupportSetRepository(session).get(image.support_set_id))
 
 
 def _keep(context: AppContext, image: SupportImageRow, side: int, thumbnail: bytes) -> None:

@@ -11,14 +11,16 @@ from app.access.quotas import check_room_for_upload, check_storage
 from app.dependencies import AppContext
 from app.domain.errors import NegativeClassTakenError, NothingUsableError
 from app.domain.ids import SUPPORT_SET_PREFIX, new_id
+from app.infra.band_columns import set_wish, wish_of
 from app.infra.support_set_repository import SupportSetRepository, check_open
 from app.infra.tables import SupportSetRow
 from app.support_sets.admission import Admission
 from app.support_sets.form_files import FormFiles
 from app.support_sets.service import SupportSetView, blob_prefix, count_shots
-from app.support_sets.uploaded_images import UploadedImages
+from app.support_sets.uploaded_images import Reading, UploadedImages
 from app.uploads.form import SpooledForm
 from app.uploads.results import ImageResult
+from vtt_core.contract.bands import BandWish
 from vtt_core.contract.support_set import clean_label
 
 
@@ -49,7 +51,14 @@ def check_room(context: AppContext, num_bytes: int) -> None:
 
 
 def create_support_set(
-    context: AppContext, form: SpooledForm, name: str, negative: str | None, now: datetime, *, by_patient: bool = False
+    context: AppContext,
+    form: SpooledForm,
+    name: str,
+    negative: str | None,
+    now: datetime,
+    *,
+    by_patient: bool = False,
+    bands: BandWish | None = None,
 ) -> Received:
     """Store a new support set with the usable images of the form.
 
@@ -60,6 +69,7 @@ def create_support_set(
         negative: label of the negative class, if there is one.
         now: the present moment.
         by_patient: whether DICOM files are grouped by their patients.
+        bands: which bands its images are shown in; None for ordinary images.
 
     Raises:
         BadLabelError: the label of the negative class cannot be one.
@@ -78,11 +88,13 @@ def create_support_set(
         Admission.of_set(context.settings, [], [], negative),
         now,
         by_patient=by_patient,
+        bands=bands,
     )
     with upload.images.blobs_removed_on_failure():
         upload.add_all()
         with context.sessions.begin() as session:
             row = SupportSetRepository(session).create(name, now, support_set_id)
+            set_wish(row, bands)
             return upload.add_rows(session, row)
 
 
@@ -124,7 +136,8 @@ def add_images(
         _check_negative(row, negative)
         images = repository.images(support_set_id)
         admission = Admission.of_set(context.settings, images, row.empty_labels, negative or row.negative_label)
-    upload = Upload(context, support_set_id, form, negative, admission, now, by_patient=by_patient)
+        bands = wish_of(row)
+    upload = Upload(context, support_set_id, form, negative, admission, now, by_patient=by_patient, bands=bands)
     with upload.images.blobs_removed_on_failure():
         upload.add_all()
         with context.sessions.begin() as session:
@@ -150,6 +163,7 @@ class Upload:
         now: datetime,
         *,
         by_patient: bool = False,
+        bands: BandWish | None = None,
     ) -> None:
         limits = context.settings.limits
         self._context = context
@@ -157,7 +171,14 @@ class Upload:
         self._negative = negative
         prefix = blob_prefix(context, support_set_id)
         self.images = UploadedImages(
-            support_set_id, prefix, context.store, limits, admission, now, self._files.groups, by_patient=by_patient
+            support_set_id,
+            prefix,
+            context.store,
+            limits,
+            admission,
+            now,
+            self._files.groups,
+            Reading(by_patient, bands),
         )
         if negative is not None:
             self.images.name_negative(negative)

@@ -37,6 +37,14 @@ class SupportSetSummary(BaseModel):
     way: int = Field(description="Number of classes with at least one image, without the negative one")
     classes: list[ClassSummary] = Field(description="In the order that models follow; then the negative class")
     negative: str | None = Field(description="Label of the negative class; null for none", examples=["something else"])
+    bands: list[int] | None = Field(
+        description="Of images with many bands: those that are shown as red, green and blue, counted from 1; null for ordinary "
+        "images",
+        examples=[[4, 3, 2]],
+    )
+    stretch: list[float] | None = Field(
+        description="With `bands`: percentiles of all images that become black and white", examples=[[2, 98]]
+    )
     empty_classes: list[str] = Field(description="Named but without a usable image; a job is refused until there are none")
     is_frozen: bool = Field(description="Whether a job has used it, so that it can no longer change")
     created_at: datetime
@@ -98,6 +106,13 @@ class SupportSetChange(Change):
         description="Label of the class that becomes the negative one; null for none",
         examples=["something else"],
     )
+    bands: str | None = Field(
+        default=None,
+        max_length=100,
+        description="As of an upload; null for ordinary images. Only of a set without images",
+        examples=["4,3,2"],
+    )
+    stretch: str | None = Field(default=None, max_length=100, description="As of an upload, with `bands`", examples=["2,98"])
 
 
 class ClassChange(BaseModel):

@@ -12,12 +12,14 @@ from sqlalchemy.orm import Session
 
 from app.dependencies import AppContext
 from app.domain.access import blob_folder
-from app.domain.errors import NotFoundError, SupportSetInUseError
+from app.domain.errors import BandsFixedError, NotFoundError, SupportSetInUseError
+from app.infra.band_columns import set_wish, wish_of
 from app.infra.job_repository import JobRepository
 from app.infra.support_set_repository import SupportSetRepository, check_not_deleted, check_open
 from app.infra.tables import SupportImageRow, SupportSetRow
 from app.support_sets.admission import Admission
 from app.support_sets.schemas import SupportSetChange
+from vtt_core.contract.bands import BandWish, read_band_wish
 from vtt_core.contract.errors import BadLabelError
 from vtt_core.contract.support_set import clean_label
 from vtt_core.ingest.groups import ImageGroups
@@ -45,12 +47,14 @@ class SupportSetView:
 def change_support_set(
     context: AppContext, support_set_id: str, change: SupportSetChange
 ) -> tuple[SupportSetView, list[SupportImageRow]]:
-    """Rename a support set, or say which class of one that no job has used is the negative one.
+    """Rename a support set, or say which class of one that no job has used is the negative one, or which bands are shown.
 
     Raises:
         NotFoundError: there is no such set, or no such class in it.
         GoneError: the set was deleted.
-        SupportSetFrozenError: the negative class is to change, and a job has used the set.
+        SupportSetFrozenError: the negative class or the bands are to change, and a job has used the set.
+        BandsError: the bands cannot be read.
+        BandsFixedError: they are to change, and the set has images.
         SupportSetError: the class that was the negative one cannot be a class: because of its label, or because there are
             enough classes.
     """
@@ -62,6 +66,9 @@ def change_support_set(
         if "negative" in change.model_fields_set:
             check_open(row)
             _set_negative(context, row, images, change.negative)
+        if change.model_fields_set & {"bands", "stretch"}:
+            check_open(row)
+            _set_bands(row, images, read_band_wish(change.bands, change.stretch))
         if "name" in change.model_fields_set:
             row.name = change.name
         return SupportSetView(row, count_shots(images)), images
@@ -145,6 +152,16 @@ def _set_negative(context: AppContext, row: SupportSetRow, images: Sequence[Supp
     before, row.negative_label = row.negative_label, label
     if before is not None and before != label:
         _check_becomes_class(context, row, images, before)
+
+
+def _set_bands(row: SupportSetRow, images: Sequence[SupportImageRow], wish: BandWish | None) -> None:
+    if images and wish != wish_of(row):
+        raise BandsFixedError(
+            expected="a support set without images",
+            got=f"{row.id}, whose images were checked and shown in its bands",
+            remedy="Send the images as a new set with POST /v1/support-sets?bands=...",
+        )
+    set_wish(row, wish)
 
 
 def check_class(row: SupportSetRow, label: str, images: Sequence[SupportImageRow]) -> None:

@@ -17,9 +17,11 @@ from app.infra.tables import SupportImageRow
 from app.support_sets.admission import Admission
 from app.support_sets.form_files import EmptyFolder, FormFile
 from app.uploads.results import ImageResult, group_by_cause
+from vtt_core.contract.bands import BandWish
 from vtt_core.contract.errors import EmptyClassError, SupportSetError, TooManyClassesError, TooManyShotsError, VttError
 from vtt_core.contract.limits import Limits
 from vtt_core.contract.support_set import clean_label
+from vtt_core.ingest.band_images import own_bands
 from vtt_core.ingest.groups import ImageGroups
 from vtt_core.ingest.patient_groups import patient_group
 from vtt_core.ingest.strip_metadata import CleanImage, clean_image
@@ -34,6 +36,16 @@ class NewImage:
     row: SupportImageRow
 
 
+@dataclass(frozen=True)
+class Reading:
+    """What is asked of every image of a request."""
+
+    by_patient: bool = False
+    """Whether a DICOM file that the groups do not name belongs to the group of its patient."""
+    bands: BandWish | None = None
+    """Which bands it must have and is shown in; None for ordinary images."""
+
+
 class UploadedImages:
     """The images of one request on their way into one support set.
 
@@ -45,7 +57,7 @@ class UploadedImages:
         admission: what is in the set so far.
         now: the present moment.
         groups: which group each image belongs to, by file name.
-        by_patient: whether a DICOM file that `groups` does not name belongs to the group of its patient.
+        reading: what is asked of every image.
     """
 
     def __init__(
@@ -57,8 +69,7 @@ class UploadedImages:
         admission: Admission,
         now: datetime,
         groups: ImageGroups | None = None,
-        *,
-        by_patient: bool = False,
+        reading: Reading = Reading(),  # noqa: B008  (frozen)
     ) -> None:
         self._support_set_id = support_set_id
         self._blob_prefix = blob_prefix
@@ -67,7 +78,7 @@ class UploadedImages:
         self._admission = admission
         self._now = now
         self._groups = groups or ImageGroups()
-        self._by_patient = by_patient
+        self._reading = reading
         self._new_images: list[NewImage] = []
         self._named_labels: dict[str, None] = {}
         self._in_archive: set[int] = set()
@@ -115,8 +126,10 @@ class UploadedImages:
         encoded = content()
         sha256 = hashlib.sha256(encoded).hexdigest()
         self._admission.check(label, sha256)
-        image = clean_image(encoded, self._limits)
-        return sha256, image, patient_group(encoded, self._support_set_id) if self._by_patient else None
+        bands = self._reading.bands
+        choice = None if bands is None else own_bands(encoded, bands, self._limits)
+        image = clean_image(encoded, self._limits, choice)
+        return sha256, image, patient_group(encoded, self._support_set_id) if self._reading.by_patient else None
 
     def _keep(self, label: str, file_name: str, group: str | None, sha256: str, image: CleanImage) -> None:
         image_id = new_id(IMAGE_PREFIX)

@@ -13,7 +13,7 @@ import sys
 import time
 import tomllib
 from fnmatch import fnmatch
-from importlib.metadata import packages_distributions
+from importlib.metadata import files, metadata, packages_distributions
 from pathlib import Path
 
 import httpx2
@@ -121,6 +121,29 @@ def test_the_build_context_holds_what_the_images_copy() -> None:
     }
     assert sources == set(kept)
     assert not any(fnmatch(".env", pattern) for pattern in kept)
+
+
+def named_in(requirements: str) -> set[str]:
+    """Return the distributions that a file of deploy/ names, without those of files that it includes."""
+    lines = (ROOT / "deploy" / requirements).read_text(encoding="utf-8").splitlines()
+    return {canonicalize_name(Requirement(line).name) for line in lines if line and not line.startswith(("#", "-r"))}
+
+
+def is_under_the_gpl(distribution: str) -> bool:
+    """Tell whether a distribution says so, or brings the encoder x265, which is."""
+    found = metadata(distribution)
+    said = [found.get("License") or "", *found.get_all("Classifier", [])]
+    return any("GPL" in one for one in said) or any("x265" in file.name for file in files(distribution) or [])
+
+
+def test_images_read_dicom_and_only_a_build_argument_brings_what_is_under_the_gpl() -> None:
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]["optional-dependencies"]
+    wanted = {canonicalize_name(Requirement(line).name) for line in [*extras["medical"], *extras["heic"]]}
+    assert named_in("formats.txt") | named_in("formats-gpl.txt") == wanted
+    assert not any(map(is_under_the_gpl, named_in("formats.txt")))
+    assert all(map(is_under_the_gpl, named_in("formats-gpl.txt")))
+    assert "ARG FORMATS=formats.txt" in stage("build")
+    assert "-r ${FORMATS}" in stage("build")
 
 
 def test_every_image_runs_without_root_and_without_pip() -> None:

@@ -21,6 +21,7 @@ from vtt_core.adapter.files import load_adapter
 from vtt_core.backbones.device import resolve_device
 from vtt_core.backbones.load import load_backbone
 from vtt_core.backbones.towers import Readout
+from vtt_core.contract.bands import BandChoice
 from vtt_core.contract.errors import NotAnImageError
 from vtt_core.contract.serving import AnswerOptions, Prediction
 from vtt_core.heads.features import head_input
@@ -94,7 +95,7 @@ class LocalModel:
 
     def _read(self, images: Iterable[AnyImage]) -> Readout | None:
         """Return what the head reads of the images, None if there are none. One at a time is in memory at its full size."""
-        decoded = _decoded(images)
+        decoded = _decoded(images, self._adapter.manifest.bands)
         first = next(decoded, None)
         if first is None:
             return None
@@ -102,8 +103,8 @@ class LocalModel:
             return read_for(self._backbone, self._adapter, chain([first], decoded))
 
 
-def _decoded(images: Iterable[AnyImage]) -> Iterator[Image.Image]:
-    """Yield RGB images, read as the service reads them."""
+def _decoded(images: Iterable[AnyImage], bands: BandChoice | None) -> Iterator[Image.Image]:
+    """Yield RGB images, read as the service reads them: files of many bands in those of the adapter."""
     if isinstance(images, Image.Image | bytes | str | Path):
         raise NotAnImageError(
             expected="a list of images", got=f"one {type(images).__name__}", remedy="Put it into a list: predict([image])"
@@ -112,7 +113,7 @@ def _decoded(images: Iterable[AnyImage]) -> Iterator[Image.Image]:
         if isinstance(image, Image.Image):
             yield image.convert("RGB")
         else:
-            yield decode_image(image if isinstance(image, bytes) else _bytes_of(Path(image)))
+            yield decode_image(image if isinstance(image, bytes) else _bytes_of(Path(image)), bands=bands)
 
 
 def _bytes_of(path: Path) -> bytes:

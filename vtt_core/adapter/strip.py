@@ -86,7 +86,8 @@ def with_head(
         added_labels=tuple(added_labels),
     )
     row = None if strangers is None else strangers.to_float()
-    manifest = replace(adapter.manifest, format_version=FORMAT_VERSION, head=facts)
+    version = FORMAT_VERSION if adapter.manifest.bands is None else NEWEST_VERSION
+    manifest = replace(adapter.manifest, format_version=version, head=facts)
     means_MF = None if familiarity is None else familiarity.means_CF.float()
     return replace(adapter, manifest=manifest, head=learnt.linear.to_float(), class_means_MF=means_MF, strangers=row)
 

@@ -6,11 +6,78 @@ import math
 from dataclasses import asdict, dataclass
 from typing import Any
 
-from vtt_core.contract.errors import AdapterFormatError, shown
+from vtt_core.contract.errors import AdapterFormatError, BandsError, shown
 
 MAX_BANDS = 64
 """Bands that an image may have."""
+USUAL_STRETCH = (2.0, 98.0)
+"""Percentiles that become black and white if nobody says."""
 Triple = tuple[float, float, float]
+
+
+@dataclass(frozen=True)
+class BandWish:
+    """Which bands a user wants to see, before anything is measured."""
+
+    bands: tuple[int, int, int]
+    """Shown as red, green and blue; counted from 1."""
+    low_percentile: float = USUAL_STRETCH[0]
+    """Of the support images' values: what becomes black."""
+    high_percentile: float = USUAL_STRETCH[1]
+    """What becomes white."""
+
+    @property
+    def stretch(self) -> tuple[float, float]:
+        """Return both percentiles."""
+        return self.low_percentile, self.high_percentile
+
+
+def read_band_wish(bands: str | None, stretch: str | None) -> BandWish | None:
+    """Return what a user has written; None without bands.
+
+    Args:
+        bands: three numbers such as `4,3,2`, or one, which is shown as grey.
+        stretch: two percentiles such as `2,98`; None for the usual ones.
+
+    Raises:
+        BandsError: one of them cannot be read, or `stretch` came alone.
+    """
+    if bands is None:
+        if stretch is not None:
+            raise BandsError(
+                expected="bands beside the stretch", got=f"stretch {shown(stretch)} alone", remedy="Name the bands"
+            )
+        return None
+    numbers = _numbers(bands)
+    if len(numbers) not in (1, 3) or not all(number.is_integer() and 1 <= number <= MAX_BANDS for number in numbers):
+        raise BandsError(
+            expected=f"three bands such as 4,3,2, or one, each from 1 to {MAX_BANDS}",
+            got=f"bands {shown(bands)}",
+            remedy="Bands are counted from 1: the first is shown as red, then green, then blue",
+        )
+    low, high = USUAL_STRETCH if stretch is None else _percentiles(stretch)
+    red, green, blue = map(int, numbers * (3 // len(numbers)))
+    return BandWish((red, green, blue), low, high)
+
+
+def _percentiles(stretch: str) -> tuple[float, float]:
+    numbers = _numbers(stretch)
+    if len(numbers) != 2 or not 0 <= numbers[0] < numbers[1] <= 100:
+        raise BandsError(
+            expected="two percentiles such as 2,98, between 0 and 100, the lower one first",
+            got=f"stretch {shown(stretch)}",
+            remedy="Leave it out for 2,98",
+        )
+    return numbers[0], numbers[1]
+
+
+def _numbers(text: str) -> list[float]:
+    """Return numbers between commas; none if one of them is no number."""
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        return []
+    return numbers if all(map(math.isfinite, numbers)) else []
 
 
 @dataclass(frozen=True)

@@ -35,6 +35,7 @@ VttError
 │   │   └── SeveralProblemsError          support_set.several_problems
 │   ├── UnknownClassesError               evaluation.unknown_classes: a model knows none of the classes of its query images
 │   ├── GroupsError                       groups.invalid: groups of images, such as patients
+│   ├── BandsError                        bands.invalid: which bands of an image are shown
 │   ├── DatasetError                      a public data set on disk
 │   │   ├── UnknownDatasetError           dataset.unknown
 │   │   ├── DatasetLayoutError            dataset.bad_layout
@@ -328,6 +329,13 @@ class GroupsError(InputError):
 
     code = "groups.invalid"
     title = "Unusable groups"
+
+
+class BandsError(InputError):
+    """The choice of bands, or their black and white, cannot be read."""
+
+    code = "bands.invalid"
+    title = "Unusable bands"
 
 
 class DatasetError(InputError):

@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
+from vtt_core.contract.bands import BandChoice
 from vtt_core.contract.errors import VttError
 from vtt_core.contract.limits import Limits
 from vtt_core.contract.support_set_report import ImageToInspect, SupportSetReport
@@ -110,8 +111,10 @@ class PredictionEngine(Protocol):
     def warm(self, backbone_id: str) -> float:
         """Load a backbone and return the seconds that one image takes in it."""
 
-    def read_images(self, backbone_id: str, encoded: Sequence[ReadBytes], limits: Limits) -> Sequence[Any | VttError]:
-        """Return each image as its backbone reads it, or why it cannot be used."""
+    def read_images(
+        self, backbone_id: str, encoded: Sequence[ReadBytes], limits: Limits, bands: BandChoice | None = None
+    ) -> Sequence[Any | VttError]:
+        """Return each image as its backbone reads it, in the bands of a model, or why it cannot be used."""
 
     def predict(
         self,

@@ -116,7 +116,11 @@ def band_values(encoded: bytes, bands: tuple[int, int, int], limits: Limits = DE
 
     _check_bytes(encoded, limits)
     if not encoded.startswith(tiff_directory.SIGNATURES):
-        raise NotAnImageError(expected="a TIFF with bands", got="another format", remedy="Leave --bands out")
+        raise NotAnImageError(
+            expected=f"a TIFF with the bands {', '.join(map(str, bands))}",
+            got="another format",
+            remedy="Send a TIFF, or choose no bands where the images are ordinary ones",
+        )
     with _quiet_decoders(), _damage_named(encoded):
         page = picture_directory(encoded)
         layout = layout_of(page)

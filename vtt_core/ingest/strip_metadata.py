@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 from PIL import Image, ImageChops
 
+from vtt_core.contract.bands import BandChoice
 from vtt_core.contract.errors import ImageError, MetadataNotRemovableError
 from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
 from vtt_core.ingest.decode import ImageFacts, decode_image
@@ -77,24 +78,31 @@ class _BoundedFile(io.BytesIO):
         return super().write(content)
 
 
-def clean_image(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> CleanImage:
+def clean_image(encoded: bytes, limits: Limits = DEFAULT_LIMITS, bands: BandChoice | None = None) -> CleanImage:
     """Check an image like `decode_image`, and return it without metadata.
 
     Args:
         encoded: the file as it was sent.
         limits: bounds on bytes, pixels and ratio.
+        bands: which bands of a TIFF are looked at, and how; what is returned has all its bands. None for ordinary images.
 
     Raises:
         ImageError: see decode_image. An image that passes can be trained on.
-        MetadataNotRemovableError: it cannot be parsed, and a PNG of it would be too large.
+        MetadataNotRemovableError: it cannot be parsed, and a PNG of it would be too large, or lack bands.
     """
-    image = decode_image(encoded, limits)
+    image = decode_image(encoded, limits, bands)
     (width, height), digest = image.size, _pixel_digest(image)
     del image  # or memory would hold two images below
     if is_dicom(encoded) or is_heic(encoded):
         return CleanImage(_as_png(encoded, limits), ImageFacts(width=width, height=height, image_format="PNG"))
     image_format, strip = _container(encoded)
-    content = _stripped(encoded, strip, digest, limits)
+    content = _stripped(encoded, strip, digest, limits, bands)
+    if content is None and bands is not None and image_format == "TIFF":
+        raise MetadataNotRemovableError(
+            expected="a TIFF whose metadata can be removed without loss",
+            got="one of an unusual structure; a PNG would lack its bands",
+            remedy="Write it again, for example with gdal_translate",
+        )
     if content is None:
         image_format, content = "PNG", _as_png(encoded, limits)
     return CleanImage(content, ImageFacts(width=width, height=height, image_format=image_format))
@@ -107,11 +115,11 @@ def _container(encoded: bytes) -> tuple[str, Strip]:
     return "AVIF", strip_avif  # starts with a box of any length; `strip_avif` refuses other formats
 
 
-def _stripped(encoded: bytes, strip: Strip, digest: bytes, limits: Limits) -> bytes | None:
+def _stripped(encoded: bytes, strip: Strip, digest: bytes, limits: Limits, bands: BandChoice | None) -> bytes | None:
     """Return the stripped file, or None if that is not the same image."""
     try:
         content = strip(encoded)
-        is_same = content == encoded or _pixel_digest(decode_image(content, limits)) == digest
+        is_same = content == encoded or _pixel_digest(decode_image(content, limits, bands)) == digest
     except (UnknownStructureError, struct.error, IndexError, ImageError):
         return None
     return content if is_same else None

@@ -8,6 +8,7 @@ Source: TIFF 6.0, sections 2 to 22; TIFF Technical Note 2 (JPEG).
 
 from __future__ import annotations
 
+from vtt_core.contract.bands import MAX_BANDS
 from vtt_core.ingest.icc_profile import clean_icc
 from vtt_core.ingest.orientation import ORIENTATION_TAG, UPRIGHT, read_orientation
 from vtt_core.ingest.strip_jpeg import strip_jpeg_stream
@@ -22,10 +23,9 @@ _JPEG_TABLES, _XMP, _ICC, _NO_DATA = 347, 700, 34675, 42113
 _RAW, _OLD_JPEG, _JPEG = 1, 6, 7
 _YCBCR, _SEPARATE = 6, 2
 _NUMBERS = {
-    **dict.fromkeys(
-        (254, _WIDTH, _LENGTH, _BITS, _COMPRESSION, _PHOTOMETRIC, 266, _SAMPLES, _ROWS, 280, 281, _PLANAR, 292), 16
-    ),
-    **dict.fromkeys((293, 317, _TILE_WIDTH, _TILE_LENGTH, 332, 338, 339, 340, 341, 529, 530, 531, 532), 16),
+    **dict.fromkeys((254, _WIDTH, _LENGTH, _COMPRESSION, _PHOTOMETRIC, 266, _SAMPLES, _ROWS, _PLANAR, 292), 16),
+    **dict.fromkeys((293, 317, _TILE_WIDTH, _TILE_LENGTH, 332, 529, 530, 531, 532), 16),
+    **dict.fromkeys((_BITS, 280, 281, 338, 339, 340, 341), MAX_BANDS),
     320: 3 * 65_536,
 }
 """Numeric tags -> most values: sizes, depth, strips, tiles, samples, predictor, YCbCr, colour map."""

@@ -44,6 +44,12 @@ _NUMBERS = {1: Numbers.UNSIGNED, 2: Numbers.SIGNED, 3: Numbers.FLOAT, 4: Numbers
 _WHOLE_BITS = {Numbers.UNSIGNED: (*range(1, 17), 32, 64), Numbers.SIGNED: (8, 16, 32, 64), Numbers.FLOAT: (16, 32, 64)}
 
 
+_NAME_BANDS = (
+    " with the three bands to use; or name the bands where the model is made: `bands` of its support set "
+    "(POST /v1/support-sets?bands=4,3,2), or vtt adapt --bands 4,3,2"
+)
+
+
 @dataclass(frozen=True)
 class Layout:
     """The tags of a page that describe its samples."""
@@ -157,8 +163,7 @@ def is_read_by_pillow(layout: Layout) -> bool:
     raise UnsupportedKindError(
         expected="a TIFF of grey, RGB or CMYK, or of 8 bits in other usual colours",
         got=str(layout),
-        remedy="Convert it to 8-bit RGB"
-        + (", with the three bands to use, or name them with vtt adapt --bands" if layout.num_samples > 1 else ""),
+        remedy="Convert it to 8-bit RGB" + (_NAME_BANDS if layout.num_samples > 1 else ""),
     )
 
 

@@ -22,6 +22,7 @@ from vtt_core.adapter.files import adapter_from_files
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.load import load_backbone
 from vtt_core.backbones.preprocess import preprocess
+from vtt_core.contract.bands import BandChoice
 from vtt_core.contract.errors import VttError
 from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
 from vtt_core.contract.serving import (
@@ -114,7 +115,11 @@ class Engine:
         return self._stopwatch() - started
 
     def read_images(
-        self, backbone_id: str, encoded: Sequence[ReadBytes], limits: Limits = DEFAULT_LIMITS
+        self,
+        backbone_id: str,
+        encoded: Sequence[ReadBytes],
+        limits: Limits = DEFAULT_LIMITS,
+        bands: BandChoice | None = None,
     ) -> list[Tensor | VttError]:
         """Return each image as its backbone reads it, (3, H, W) on its device, or why it cannot be used.
 
@@ -122,6 +127,7 @@ class Engine:
             backbone_id: whose preprocessing applies.
             encoded: gives the bytes of an image, in the pool's own thread; may raise a VttError.
             limits: on images.
+            bands: how images of many bands are shown; None for a model of ordinary images.
 
         Raises:
             BackboneUnavailableError: the backbone's weights are out of reach.
@@ -130,7 +136,7 @@ class Engine:
 
         def read(read_bytes: ReadBytes) -> Tensor | VttError:
             try:
-                pixels_3HW = preprocess([decode_image(read_bytes(), limits)], backbone.preprocessing)[0]
+                pixels_3HW = preprocess([decode_image(read_bytes(), limits, bands)], backbone.preprocessing)[0]
                 return pixels_3HW.to(backbone.device, backbone.dtype)
             except VttError as error:
                 return error

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Protocol
@@ -20,9 +21,11 @@ from app.infra.leases import Lease, LeaseRepository
 from app.infra.tables import ModelRow
 from vtt_core.adapter.adaptation import Adaptation, Adapted
 from vtt_core.adapter.files import adapter_to_files
+from vtt_core.adapter.strip import with_bands
 from vtt_core.adapter.support_features import SupportFeatures
 from vtt_core.adapter.verify import verify
 from vtt_core.backbones.backbone import Backbone
+from vtt_core.contract.bands import BandChoice
 from vtt_core.contract.manifest import AdapterManifest
 from worker.context import WorkerContext
 from worker.outage_retry import OutageRetry
@@ -44,8 +47,18 @@ class Run(Protocol):
         """Return the adapter."""
 
 
-def publish(context: WorkerContext, run: Run, spec: JobSpec, lease: Lease, retry: OutageRetry) -> str:
+def publish(
+    context: WorkerContext, run: Run, spec: JobSpec, lease: Lease, retry: OutageRetry, bands: BandChoice | None = None
+) -> str:
     """Verify the adapter, store its files, then end the job and add its model row in one transaction.
+
+    Args:
+        context: connections and state of this process.
+        run: what has the adapter.
+        spec: of the job.
+        lease: on it.
+        retry: waits for what is away.
+        bands: how the images were shown; None for ordinary images.
 
     Returns:
         The model's id.
@@ -56,19 +69,30 @@ def publish(context: WorkerContext, run: Run, spec: JobSpec, lease: Lease, retry
         OUTAGES: database or store is away for longer than `retry` lasts. The transaction may still have been committed.
     """
     retry.wait_for(lambda: _begin_verifying(context, lease))
-    columns = _store(context, run, run.finish(), spec, retry)
+    columns = _store(context, run, _in_bands(run.finish(), bands), spec, retry)
     _add_row(context, columns, retry, LeaseRepository.succeed, lease)
     _log.info("published", model_id=columns["id"], adapter_bytes=columns["adapter_bytes"])
     return str(columns["id"])
 
 
-def publish_interim(context: WorkerContext, adaptation: Adaptation, spec: JobSpec, lease: Lease, retry: OutageRetry) -> None:
+def publish_interim(
+    context: WorkerContext,
+    adaptation: Adaptation,
+    spec: JobSpec,
+    lease: Lease,
+    retry: OutageRetry,
+    bands: BandChoice | None = None,
+) -> None:
     """Publish what can be served while a fine-tuning runs, unless an attempt has done so; raises as `publish`."""
     if retry.wait_for(lambda: _has_interim(context, spec.job_id)) or (adapted := adaptation.interim()) is None:
         return
-    columns = _store(context, adaptation, adapted, spec, retry) | {"is_interim": True}
+    columns = _store(context, adaptation, _in_bands(adapted, bands), spec, retry) | {"is_interim": True}
     _add_row(context, columns, retry, LeaseRepository.publish_interim, lease)
     _log.info("published_interim", model_id=columns["id"], adapter_bytes=columns["adapter_bytes"])
+
+
+def _in_bands(adapted: Adapted, bands: BandChoice | None) -> Adapted:
+    return adapted if bands is None else replace(adapted, adapter=with_bands(adapted.adapter, bands))
 
 
 def _store(context: WorkerContext, run: Run, adapted: Adapted, spec: JobSpec, retry: OutageRetry) -> dict[str, Any]:
@@ -124,6 +148,7 @@ def _columns_of(spec: JobSpec, manifest: AdapterManifest) -> dict[str, Any]:
         "backbone_sha256": manifest.backbone_sha256,
         "labels": list(manifest.labels),
         "recipe": manifest.recipe,
+        "bands": None if manifest.bands is None else manifest.bands.to_json(),
     }
 
 

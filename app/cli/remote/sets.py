@@ -7,23 +7,35 @@ from typing import Annotated
 
 import typer
 
+from app.cli.bands import BandsOption, StretchOption
 from app.cli.console import stderr_console
 from app.cli.remote.service import OWN_SERVICE, JsonOption, KeyOption, UrlOption, write_answer
 from vtt_client import Client, TextBar
 from vtt_client.models import Upload
+from vtt_core.contract.bands import read_band_wish
 
 
 def upload(
     images: Annotated[Path, typer.Argument(metavar="FOLDER|ZIP", help="Labelled images, a folder per class.")],
     name: Annotated[str, typer.Option(help="What you call the support set.")] = "",
     negative: Annotated[str | None, typer.Option(metavar="LABEL", help="Class whose images show none of the others.")] = None,
+    bands: BandsOption = None,
+    stretch: StretchOption = None,
     url: UrlOption = OWN_SERVICE,
     key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Send labelled images as a new support set, and print its id."""
+    wish = read_band_wish(bands, stretch)
     with Client(url, key) as client:
-        made = client.upload(images, name=name or images.name[:200], negative=negative, progress=TextBar("uploading"))
+        made = client.upload(
+            images,
+            name=name or images.name[:200],
+            negative=negative,
+            bands=None if wish is None else wish.bands,
+            stretch=None if wish is None else wish.stretch,
+            progress=TextBar("uploading"),
+        )
     write_remarks(made)
     if as_json:
         write_answer(made)

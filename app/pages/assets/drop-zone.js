@@ -67,10 +67,11 @@ class DropZone extends HTMLElement {
 
   #uploads() {
     if (this.#queue) return this.#queue;
-    this.#queue = new UploadQueue({ setId: this.setId, newest: this.dataset.newest, name: this.#name || this.#namesOfClasses() });
+    this.#queue = new UploadQueue({ setId: this.setId, newest: this.dataset.newest, name: this.#name || this.#namesOfClasses(), bands: () => this.#bands() });
     this.#queue.addEventListener("answered", (event) => this.#answered(event));
     this.#queue.addEventListener("made", (event) => {
       this.setId = event.id;
+      if (this.manyBands) this.manyBands.hidden = true; // the set has its bands now
       history.replaceState(null, "", `/sets/${event.id}`);
     });
     this.#queue.addEventListener("pause", (event) => {
@@ -79,6 +80,12 @@ class DropZone extends HTMLElement {
     });
     this.#queue.addEventListener("idle", () => this.#ended());
     return this.#queue;
+  }
+
+  /** What is written about images with many bands: `bands` and `stretch`, where they are. */
+  #bands() {
+    const fields = [...(this.manyBands?.querySelectorAll("input") ?? [])];
+    return Object.fromEntries(fields.filter((field) => field.value.trim()).map((field) => [field.name, field.value.trim()]));
   }
 
   #answered({ item, state, result }) {
@@ -266,7 +273,8 @@ class DropZone extends HTMLElement {
     this.notices = element("div", {});
     this.cards = element("div", { class: "uploads" });
     this.known = element("datalist", { id: "drop-labels" });
-    this.replaceChildren(this.zone, this.bar, this.notices, this.cards, this.known);
+    this.manyBands = this.querySelector(".many-bands");
+    this.replaceChildren(this.zone, ...(this.manyBands ? [this.manyBands] : []), this.bar, this.notices, this.cards, this.known);
   }
 
   #listen() {

@@ -7,10 +7,13 @@ const LONGEST_PAUSE = 15;
 
 /** The images on their way into one set. Fires `answered` for each, `made` once the set exists, `pause` and `idle`. */
 export class UploadQueue extends EventTarget {
-  /** `newest` is the id of the newest set that there was before, to find out whether a lost answer has made one. */
-  constructor({ setId, newest, name }) {
+  /**
+   * `newest` is the id of the newest set that there was before, to find out whether a lost answer has made one.
+   * `bands()` returns what is asked of images with many bands; it is read when the set is made.
+   */
+  constructor({ setId, newest, name, bands = () => ({}) }) {
     super();
-    Object.assign(this, { setId, newest, name, waiting: [], isBusy: false });
+    Object.assign(this, { setId, newest, name, bands, waiting: [], isBusy: false });
   }
 
   /** Sends these too: objects with `file` and `label`. */
@@ -48,7 +51,7 @@ export class UploadQueue extends EventTarget {
     let isRepeated = false; // an answer may have got lost, and then what is there already came from here
     for (let pause = 1; ; pause = Math.min(2 * pause, LONGEST_PAUSE)) {
       try {
-        const path = this.setId ? `/v1/support-sets/${this.setId}/images` : `/v1/support-sets?name=${encodeURIComponent(this.name)}`;
+        const path = this.setId ? `/v1/support-sets/${this.setId}/images` : `/v1/support-sets?${new URLSearchParams({ name: this.name, ...this.bands() })}`;
         const answer = await api(path, { method: "POST", form });
         if (!this.setId) this.#found(answer.id);
         this.#tell("pause", { reason: "" });

@@ -76,7 +76,8 @@ export function refusedCard(items, { put, remove, shrink }) {
     event.preventDefault();
     if (name.value.trim()) put(items, name.value.trim());
   };
-  const canMend = isOfLabel || !result.code?.startsWith("image.");
+  // Many bands can be named, and then the image be sent again.
+  const canMend = isOfLabel || !result.code?.startsWith("image.") || (result.code === "image.unsupported_kind" && document.querySelector(".many-bands:not([hidden])"));
   return element(
     "section",
     { class: "card problem" },

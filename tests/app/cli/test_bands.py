@@ -9,16 +9,17 @@ from pathlib import Path
 import numpy as np
 import pytest
 import rasterio
-import typer
 from typer.testing import CliRunner
 
-from app.cli.bands import USUAL_STRETCH, BandWish, in_bands, measured_bands, wished_bands
+from app.cli.bands import in_bands
 from app.cli.main import cli
 from app.cli.selection import select_images, survey_images
 from app.cli.synthetic_images import PAINTERS, make_image
 from tests.fixtures.noise_images import good
 from tests.fixtures.scenes import four_bands, write_scene
-from vtt_core.contract.errors import EmptyClassError, NotAnImageError
+from vtt_core.contract.bands import BandWish
+from vtt_core.contract.errors import BandsError, EmptyClassError, NotAnImageError
+from vtt_core.ingest.band_images import measure_support
 from vtt_core.ingest.decode import decode_image
 
 LABELS = tuple(PAINTERS)[:2]
@@ -36,24 +37,9 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "set"
 
 
-def test_the_options_are_read() -> None:
-    assert wished_bands(None, USUAL_STRETCH) is None
-    assert wished_bands("4, 3,2", "2,98") == BandWish((4, 3, 2), 2, 98)
-
-
-@pytest.mark.parametrize(
-    ("bands", "stretch"),
-    [("4,3", "2,98"), ("a,b,c", "2,98"), ("0,1,2", "2,98"), ("1.5,2,3", "2,98"), ("1,2,65", "2,98"), ("nan,1,2", "2,98")]
-    + [("1,2,3", "98,2"), ("1,2,3", "2"), ("1,2,3", "-1,98"), (None, "1,99")],
-)
-def test_options_that_make_no_sense_are_refused(bands: str | None, stretch: str) -> None:
-    with pytest.raises(typer.BadParameter):
-        wished_bands(bands, stretch)
-
-
 def test_black_and_white_are_those_of_all_support_images_and_the_images_are_shown_so(folder: Path) -> None:
     selection = survey_images(folder, shot=3, query=1, bands=WISH.bands).selection()
-    choice = measured_bands(selection, WISH)
+    choice = measure_support(selection.support_set, WISH)
     support = [image for known in selection.support_set.classes for image in known.images]
     values = np.concatenate([rasterio.open(folder / image.name).read((4, 3, 2)).reshape(3, -1) for image in support], axis=1)
     assert choice.black == tuple(map(float, values.min(axis=1)))
@@ -101,3 +87,9 @@ def test_prediction_and_map_use_the_bands_of_the_adapter(folder: Path, tmp_path:
     with rasterio.open(tmp_path / "map.probabilities.tif") as found:
         ((left, right),) = found.read().argmax(axis=0).tolist()
         assert (found.descriptions[left], found.descriptions[right]) == LABELS
+
+
+def test_bands_that_make_no_sense_end_the_command(folder: Path) -> None:
+    refused = CliRunner().invoke(cli, ["inspect", str(folder), "--bands", "4,3"])
+    assert refused.exit_code != 0
+    assert isinstance(refused.exception, BandsError)

@@ -14,7 +14,9 @@ from app.infra.object_store import ObjectStore
 from app.infra.stored_images import CleanedImage, clean_stored_images, count_images
 from app.infra.tables import SupportImageRow, SupportSetRow, TenantRow
 from tests.fixtures import planted_metadata as planted
+from tests.fixtures.band_images import WISH, band_tiff
 from vtt_core.contract.limits import DEFAULT_LIMITS
+from vtt_core.ingest.band_images import own_bands
 
 
 @pytest.fixture
@@ -83,6 +85,22 @@ def test_the_images_of_all_tenants_are_cleaned_and_their_rows_corrected(
         assert sizes(session_factory)[image.blob_key] == len(stored)
     with session_factory() as session:
         assert session.get_one(SupportImageRow, "img_0").sha256 == "jpeg"  # of what was sent
+
+
+def test_images_of_many_bands_stay_as_they_are(
+    session_factory: SessionFactory, store: ObjectStore, keys: list[str], now: datetime
+) -> None:
+    with session_factory.begin() as session:
+        session.add(SupportSetRow(id="set_3", empty_labels=[], bands=[4, 3, 2], stretch=[2, 98], created_at=now))
+        session.flush()
+        row = session.get_one(SupportImageRow, "img_0")
+        row.support_set_id = "set_3"
+        store.put(row.blob_key, band_tiff("stripes", 0))
+    cleaned = clean(session_factory, store)
+    assert (cleaned[0].error, cleaned[0].has_changed) == (None, True)
+    stored = store.get(cleaned[0].blob_key)
+    assert own_bands(stored, WISH) == own_bands(band_tiff("stripes", 0), WISH)
+    assert b"WGS" not in stored
 
 
 def test_a_second_run_changes_nothing(session_factory: SessionFactory, store: ObjectStore, keys: list[str]) -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from httpx2 import Response
 
+from tests.fixtures.band_images import LABELS, band_tiff
 from tests.fixtures.http_api import Api, MakeApi, encode_image, encode_zip
 from vtt_core.contract.limits import Limits
 
@@ -36,6 +37,16 @@ def add(api: Api, reference: str, files: Any = BIRD, **params: str) -> Response:
 def left_behind(api: Api) -> tuple[int, int]:
     """Number of blobs of support sets, and of jobs."""
     return len(api.blobs("support-sets")), len(api.client.get("/v1/jobs").json()["items"])
+
+
+def test_images_of_many_bands_are_added_in_the_bands_of_the_model(api: Api) -> None:
+    first, second = [(label, ("0.tif", band_tiff(label, 0))) for label in LABELS]
+    made = api.client.post("/v1/support-sets", files=[first, second], params={"bands": "4,3,2", "stretch": "1,99"}).json()
+    model_id = api.publish(api.start_job(made["id"]))
+    added = add(api, model_id, [("clouds", ("9.tif", band_tiff(LABELS[0], 9)))])
+    assert added.status_code == 202, added.text
+    extended = support_set_of(api, added.json()["id"])
+    assert (extended["way"], extended["bands"], extended["stretch"]) == (3, [4, 3, 2], [1, 99])
 
 
 def test_a_job_is_queued_on_a_copy_of_the_images_with_the_new_ones(api: Api, model_id: str) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from app.domain.access import Scope
 from tests.app.pages.conftest import Browser
+from tests.fixtures.band_images import LABELS, band_tiff
 from tests.fixtures.http_api import Api, encode_image, encode_zip
 
 TWO_CLASSES = {"leaves/cat/1.png": encode_image(1), "leaves/dog/1.png": encode_image(2)}
@@ -63,3 +64,14 @@ def test_a_folder_may_be_called_archive(api: Api) -> None:
     images = {"archive ": [encode_image(1)], "dog": [encode_image(2)]}
     shown = api.client.get(f"/v1/support-sets/{api.upload(images)}").json()
     assert sorted(one["label"] for one in shown["classes"]) == ["archive", "dog"]
+
+
+def test_images_with_many_bands_are_shown_in_those_that_the_form_names(api: Api, browser: Browser) -> None:
+    zipped = encode_zip({f"fields/{label}/0.tif": band_tiff(label, 0) for label in LABELS})
+    refused = browser.upload("/sets", [("archive", ("fields.zip", zipped))], bands="4,3")
+    assert refused.status_code == 422
+    assert "These bands cannot be read" in refused.text
+    made = browser.upload("/sets", [("archive", ("fields.zip", zipped))], bands="4,3,2", stretch="")
+    assert made.status_code == 303
+    page = browser.open(made.headers["location"]).text
+    assert "Bands 4, 3, 2 are shown as red, green and blue, from 2 to 98 % of their values." in page

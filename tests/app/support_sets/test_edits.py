@@ -153,4 +153,4 @@ def test_a_set_is_renamed_even_if_a_job_has_frozen_it_and_nothing_else_of_it_cha
 def test_a_change_of_nothing_is_refused(api: Api, set_id: str) -> None:
     answer = api.client.patch(f"/v1/support-sets/{set_id}", json={})
     assert (answer.status_code, answer.json()["code"]) == (422, "request.invalid")
-    assert answer.json()["expected"] == "a JSON object with at least one of `name`, `negative`"
+    assert answer.json()["expected"] == "a JSON object with at least one of `name`, `negative`, `bands`, `stretch`"

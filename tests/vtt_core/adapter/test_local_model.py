@@ -9,13 +9,15 @@ import pytest
 from PIL import Image
 
 import vtt_core
+from tests.fixtures.band_images import WISH, band_tiff, plain_image
 from vtt_core.adapter.classify import classify
 from vtt_core.adapter.files import save_adapter
 from vtt_core.adapter.local_model import LocalModel
-from vtt_core.adapter.strip import frozen_adapter
+from vtt_core.adapter.strip import frozen_adapter, with_bands
 from vtt_core.backbones.load import load_backbone
 from vtt_core.contract.errors import AdapterFormatError, NotAnImageError
 from vtt_core.contract.recipe import make_recipe
+from vtt_core.ingest.band_images import own_bands
 
 LABELS = ("river", "forest", "sea ice")
 
@@ -43,6 +45,15 @@ def test_pictures_bytes_and_paths_give_the_same_answer(
     probabilities = model.predict_proba([image, encoded.getvalue(), str(path), path])
     assert np.ptp(probabilities, axis=0).max() < 1e-6
     assert model.predict([path]) == [model.classes_[probabilities[0].argmax()]]
+
+
+@pytest.mark.slow
+def test_files_of_many_bands_are_read_in_those_of_the_adapter(tmp_path: Path) -> None:
+    adapter = frozen_adapter(load_backbone("mini"), LABELS, make_recipe("frozen", backbone_id="mini"), 0)
+    encoded = band_tiff("stripes", 0)
+    save_adapter(with_bands(adapter, own_bands(encoded, WISH)), tmp_path)
+    of_bands, of_colours = vtt_core.load(tmp_path).predict_proba([encoded, plain_image("stripes", 0)])
+    assert of_bands == pytest.approx(of_colours, abs=1e-6)
 
 
 @pytest.mark.slow

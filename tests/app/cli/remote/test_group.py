@@ -17,6 +17,7 @@ from typer.testing import CliRunner
 from app.cli.main import cli
 from app.infra.clock import utc_now
 from app.infra.tables import JobRow
+from tests.fixtures.band_images import LABELS, band_tiff
 from tests.fixtures.http_api import Api
 from vtt_client import BadInputError, GoneError
 
@@ -80,6 +81,16 @@ def test_a_job_is_started_now_and_followed_later(run: Run, api: Api, photos: Pat
     assert (job["state"], job["recipe"]["iterations"]) == ("queued", 7)
     threading.Timer(0.1, lambda: api.publish(job["id"])).start()
     assert json.loads(run("follow", job["id"], "--json"))["state"] == "succeeded"
+
+
+def test_bands_are_sent_with_the_images_and_read_before_anything_is_sent(run: Run, api: Api, tmp_path: Path) -> None:
+    for label in LABELS:
+        (tmp_path / label).mkdir()
+        (tmp_path / label / "0.tif").write_bytes(band_tiff(label, 0))
+    made = json.loads(run("upload", str(tmp_path), "--bands", "4,3,2", "--stretch", "1,99.5", "--json"))
+    assert (made["bands"], made["stretch"]) == ([4, 3, 2], [1, 99.5])
+    refused = CliRunner().invoke(cli, ["remote", "upload", str(tmp_path), "--stretch", "1,99"])
+    assert getattr(refused.exception, "code", None) == "bands.invalid"
 
 
 def test_what_is_deleted_is_gone(run: Run, api: Api) -> None:
