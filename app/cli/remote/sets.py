@@ -2,28 +2,39 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from app.cli.console import stderr_console
+from app.cli.groups_file import GroupPatientOption, GroupsOption
 from app.cli.remote.service import OWN_SERVICE, JsonOption, KeyOption, UrlOption, write_answer
 from vtt_client import Client, TextBar
-from vtt_client.models import Upload
+from vtt_client.models import ImageResult, Upload
 
 
 def upload(
     images: Annotated[Path, typer.Argument(metavar="FOLDER|ZIP", help="Labelled images, a folder per class.")],
     name: Annotated[str, typer.Option(help="What you call the support set.")] = "",
     negative: Annotated[str | None, typer.Option(metavar="LABEL", help="Class whose images show none of the others.")] = None,
+    groups: GroupsOption = None,
+    group_patient: GroupPatientOption = False,
     url: UrlOption = OWN_SERVICE,
     key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
     """Send labelled images as a new support set, and print its id."""
     with Client(url, key) as client:
-        made = client.upload(images, name=name or images.name[:200], negative=negative, progress=TextBar("uploading"))
+        made = client.upload(
+            images,
+            name=name or images.name[:200],
+            negative=negative,
+            groups=groups,
+            group_by="patient" if group_patient else None,
+            progress=TextBar("uploading"),
+        )
     write_remarks(made)
     if as_json:
         write_answer(made)
@@ -34,10 +45,16 @@ def upload(
 def write_remarks(made: Upload) -> None:
     """Name on standard error what was refused or could be better."""
     console = stderr_console()
-    for one in made.refused:
-        what = one.file if one.count == 1 else f"{one.count} files such as {one.file}"
-        console.print(f"left out {what}: expected {one.expected}, got {one.got}. {one.remedy}.", style="yellow", markup=False)
+    write_refused(made.refused)
     for sentence in [*made.notices, *(f"label {one.label!r}: {one.message}" for one in made.advice)]:
         console.print(sentence, style="yellow", markup=False)
     for label in made.empty_classes:
         console.print(f"class {label!r} has no usable image", style="yellow", markup=False)
+
+
+def write_refused(refused: Sequence[ImageResult]) -> None:
+    """Name on standard error the images that could not be used."""
+    for one in refused:
+        what = one.file if one.count == 1 else f"{one.count} files such as {one.file}"
+        line = f"left out {what}: expected {one.expected}, got {one.got}. {one.remedy}."
+        stderr_console().print(line, style="yellow", markup=False)
