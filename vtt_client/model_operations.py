@@ -100,7 +100,8 @@ def download(reference: str, target: str | Path, *, kind: str = "adapter") -> Op
         The file.
 
     Raises:
-        ConflictError: the export was not asked for, or is not made yet.
+        NotFoundError: nobody has asked for the export.
+        ConflictError: it is not made yet.
     """
     answer = yield get(f"/v1/models/{segment(reference)}/exports/{segment(kind)}")
     path = Path(target)

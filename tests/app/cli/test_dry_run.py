@@ -158,13 +158,13 @@ def test_the_command_shows_the_negative_class_and_what_is_odd_about_groups(folde
     done = run(str(folder), *options, "--json")
     assert done.returncode == 0, done.stderr[-2000:]
     report = json.loads(done.stdout)
-    assert report["negative"] == {"name": "star", "label": "star", "support": 3}
+    assert report["negative"] == {"name": "star", "label": "star", "support": 3, "groups": 0}
     assert [one["label"] for one in report["classes"]] == ["chessboard", "polka dots", "rings", "stripes"]
     missing, leaking = report["notices"]
     assert "'missing.png'" in missing
     assert leaking.startswith("1 of 4 query images")
     table = run(str(folder), *options).stdout
-    assert "   3 support    0 query   (negative: no class)" in table
+    assert "   3 support    0 groups    0 query   (negative: no class)" in table
 
 
 @pytest.mark.slow
