@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from app.api_examples import add_examples
+from app.api_examples import add_examples, add_problems
 from app.api_links import add_links
 from app.problem_details import Problem
 
@@ -22,6 +22,7 @@ def document_answers(app: FastAPI) -> None:
             document = generate()
             add_links(document)
             add_examples(document)
+            add_problems(document)
             schemas = document.setdefault("components", {}).setdefault("schemas", {})
             schemas |= _problem_schemas()
             schemas.pop("HTTPValidationError", None)

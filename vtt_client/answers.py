@@ -2,19 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping
+from enum import Enum
+from typing import Any, Final, TypeVar
 from urllib.parse import quote
 
 import httpx2
 from pydantic import BaseModel, ValidationError
 
-from vtt_client.calls import Call
+from vtt_client.calls import Call, Operation
 from vtt_client.errors import ServiceError
 
 Body = TypeVar("Body", bound=BaseModel)
+PAGE = 100
+"""Entries of a page of a list."""
 UNHURRIED_SECONDS = 3600.0
 """How long an answer may take that comes when all images are done."""
+
+
+class Unchanged(Enum):
+    """Stands for a field that a change leaves as it is, where None means something else."""
+
+    UNCHANGED = "unchanged"
+
+
+UNCHANGED: Final = Unchanged.UNCHANGED
+
+
+def changes(**fields: Any) -> dict[str, Any]:
+    """Return the body of a change: the fields that it names."""
+    return {name: value for name, value in fields.items() if value is not UNCHANGED}
 
 
 def get(path: str, params: Mapping[str, Any] | None = None) -> Call:
@@ -44,3 +61,21 @@ def read(body: type[Body], answer: httpx2.Response) -> Body:
             remedy="Check the address; if it is the service's, install the client of its release",
             status=answer.status_code,
         ) from error
+
+
+def listed(path: str, page_type: type[Body], items: Callable[[Body], list[Any]]) -> Operation[list[Any]]:
+    """Read all pages of a list.
+
+    Args:
+        path: of the list.
+        page_type: of its pages.
+        items: entries of a page.
+    """
+    found: list[Any] = []
+    cursor: str | None = None
+    while True:
+        page = read(page_type, (yield get(path, {"limit": PAGE, "cursor": cursor})))
+        found += items(page)
+        cursor = getattr(page, "next_cursor", None)
+        if cursor is None:
+            return found

@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from functools import wraps
+from collections.abc import AsyncIterator
 from types import TracebackType
-from typing import Concatenate, ParamSpec, Self, TypeVar
+from typing import Self, TypeVar
 
 import httpx2
 
-from vtt_client import operations, predict_operations
 from vtt_client.calls import Operation, Pause, Retries, Step, attempts
 from vtt_client.connection import TIMEOUT_SECONDS, connection
 from vtt_client.following import Follower, JobEvent
+from vtt_client.methods import Awaits, Methods
 
-Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
-def _method(
-    operation: Callable[Arguments, Operation[Result]],
-) -> Callable[Concatenate[AsyncClient, Arguments], Coroutine[None, None, Result]]:
-    """Make a method of an operation, to be awaited."""
-
-    @wraps(operation)
-    async def method(self: AsyncClient, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        return await self._carry_out(operation(*args, **kwargs))
-
-    return method
-
-
-class AsyncClient:
+class AsyncClient(Methods, Awaits):
     """A service, asked several things at once.
 
     Args:
@@ -68,26 +54,6 @@ class AsyncClient:
         """Close the connection."""
         await self._http.aclose()
 
-    upload = _method(operations.upload)
-    support_sets = _method(operations.support_sets)
-    support_set = _method(operations.support_set)
-    train = _method(operations.train)
-    job = _method(operations.job)
-    cancel = _method(operations.cancel)
-    wait = _method(operations.wait)
-    models = _method(operations.models)
-    model = _method(operations.model)
-    aliases = _method(operations.aliases)
-    alias = _method(operations.alias)
-    point_alias = _method(operations.point_alias)
-    delete_alias = _method(operations.delete_alias)
-    predict = _method(predict_operations.predict)
-    predict_files = _method(predict_operations.predict_files)
-    predict_folder = _method(predict_operations.predict_folder)
-    evaluate = _method(predict_operations.evaluate)
-    download = _method(operations.download)
-    delete = _method(operations.delete)
-
     async def follow(self, job_id: str) -> AsyncIterator[JobEvent]:
         """Yield the events of a job from its beginning to its end; a lost connection is made anew.
 
@@ -115,7 +81,8 @@ class AsyncClient:
             except httpx2.TransportError as error:
                 follower.failed(error)
 
-    async def _carry_out(self, operation: Operation[Result]) -> Result:
+    async def carry_out(self, operation: Operation[Result]) -> Result:
+        """Say an operation to the service, sending again what may be sent again; return what comes of it."""
         running = attempts(operation, self._retries)
         try:
             step = next(running)

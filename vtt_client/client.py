@@ -3,35 +3,21 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from functools import wraps
+from collections.abc import Iterator
 from types import TracebackType
-from typing import Concatenate, ParamSpec, Self, TypeVar
+from typing import Self, TypeVar
 
 import httpx2
 
-from vtt_client import operations, predict_operations
 from vtt_client.calls import Operation, Pause, Retries, Step, attempts
 from vtt_client.connection import TIMEOUT_SECONDS, connection
 from vtt_client.following import Follower, JobEvent
+from vtt_client.methods import Methods, Waits
 
-Arguments = ParamSpec("Arguments")
 Result = TypeVar("Result")
 
 
-def _method(
-    operation: Callable[Arguments, Operation[Result]],
-) -> Callable[Concatenate[Client, Arguments], Result]:
-    """Make a method of an operation."""
-
-    @wraps(operation)
-    def method(self: Client, /, *args: Arguments.args, **kwargs: Arguments.kwargs) -> Result:
-        return self._carry_out(operation(*args, **kwargs))
-
-    return method
-
-
-class Client:
+class Client(Methods, Waits):
     """A service, asked one thing after another.
 
     Args:
@@ -66,26 +52,6 @@ class Client:
         """Close the connection."""
         self._http.close()
 
-    upload = _method(operations.upload)
-    support_sets = _method(operations.support_sets)
-    support_set = _method(operations.support_set)
-    train = _method(operations.train)
-    job = _method(operations.job)
-    cancel = _method(operations.cancel)
-    wait = _method(operations.wait)
-    models = _method(operations.models)
-    model = _method(operations.model)
-    aliases = _method(operations.aliases)
-    alias = _method(operations.alias)
-    point_alias = _method(operations.point_alias)
-    delete_alias = _method(operations.delete_alias)
-    predict = _method(predict_operations.predict)
-    predict_files = _method(predict_operations.predict_files)
-    predict_folder = _method(predict_operations.predict_folder)
-    evaluate = _method(predict_operations.evaluate)
-    download = _method(operations.download)
-    delete = _method(operations.delete)
-
     def follow(self, job_id: str) -> Iterator[JobEvent]:
         """Yield the events of a job from its beginning to its end; a lost connection is made anew.
 
@@ -113,7 +79,8 @@ class Client:
             except httpx2.TransportError as error:
                 follower.failed(error)
 
-    def _carry_out(self, operation: Operation[Result]) -> Result:
+    def carry_out(self, operation: Operation[Result]) -> Result:
+        """Say an operation to the service, sending again what may be sent again; return what comes of it."""
         running = attempts(operation, self._retries)
         try:
             step = next(running)

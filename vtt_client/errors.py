@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import httpx2
 
@@ -50,8 +50,29 @@ class UnreachableError(VttClientError):
     """The service gave no answer, however often it was asked."""
 
 
-class JobFailedError(VttClientError):
+class FailedError(VttClientError):
+    """Work in the background ended without what it was for."""
+
+    work: ClassVar[str]
+    """What failed, in a word."""
+
+
+class JobFailedError(FailedError):
     """A job ended without a model."""
+
+    work = "job"
+
+
+class BatchFailedError(FailedError):
+    """A batch ended without a result."""
+
+    work = "batch"
+
+
+class ExportFailedError(FailedError):
+    """An export could not be made, or does not agree with its model."""
+
+    work = "export"
 
 
 class RefusedError(VttClientError):

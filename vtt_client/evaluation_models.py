@@ -100,8 +100,8 @@ class KeptImage(Answer):
     link: str
 
 
-class Evaluation(Answer):
-    """What was measured of one model, and on which images."""
+class EvaluationSummary(Answer):
+    """Which model was measured, on which images, and its accuracy."""
 
     id: str
     name: str
@@ -112,6 +112,11 @@ class Evaluation(Answer):
     has_images: bool
     created_at: datetime
     links: EvaluationLinks
+
+
+class Evaluation(EvaluationSummary):
+    """All that was measured of one model."""
+
     coverage: float
     false_rejects: float
     macro_f1: float
@@ -134,3 +139,10 @@ class Evaluations(Answer):
     evaluations: list[Evaluation]
     refused: list[ImageResult]
     notices: list[str]
+
+
+class EvaluationPage(Answer):
+    """Some evaluations, newest first."""
+
+    items: list[EvaluationSummary]
+    next_cursor: str | None

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import zipfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryFile
 from typing import IO, Any, TypeAlias
+from zipfile import is_zipfile
 
 from vtt_client.errors import BadInputError
 
@@ -17,6 +19,8 @@ LabelledImages: TypeAlias = str | Path | Mapping[str, Sequence[Image]]
 """A folder with a folder per class, a zip of one, or the images of each class by its label."""
 Progress: TypeAlias = Callable[[int, int], None]
 """Called with what is done and what is to be done in all."""
+Groups: TypeAlias = Mapping[str, str] | str | Path
+"""By file name, what images have in common, such as the patient; or a file of CSV or JSON that says so."""
 MAX_REQUEST_BYTES = 100 * 2**20
 """Bytes of images in one request for predictions."""
 
@@ -112,9 +116,12 @@ def image_part(image: Image, folder: Path | None = None) -> tuple[str, tuple[str
     if isinstance(image, tuple):
         return "images", image
     path = Path(image)
-    name = path.name if folder is None else path.relative_to(folder).as_posix()
+    return "images", (path.name if folder is None else path.relative_to(folder).as_posix(), _read(path))
+
+
+def _read(path: Path) -> bytes:
     try:
-        return "images", (name, path.read_bytes())
+        return path.read_bytes()
     except OSError as error:
         raise BadInputError(
             code="client.unreadable_file",
@@ -147,16 +154,54 @@ def in_requests(images: Sequence[Path], most: int, max_bytes: int = MAX_REQUEST_
 
 
 @contextmanager
-def form_of(source: LabelledImages, progress: Progress | None) -> Iterator[list[tuple[str, Any]]]:
-    """Give the form fields of labelled images: a zip, or a field per class."""
+def form_of(source: LabelledImages, progress: Progress | None, groups: Groups | None = None) -> Iterator[list[tuple[str, Any]]]:
+    """Give the form fields of labelled images: a zip, or a field per class.
+
+    Args:
+        source: folder, zip, or images by label.
+        progress: told the bytes of a zip that were sent.
+        groups: by file name, what images have in common.
+    """
+    more = [("groups", (None, _groups_text(groups)))] if groups else []
     if isinstance(source, Mapping):
-        yield [(label, image_part(image)[1]) for label, images in source.items() for image in images]
+        yield [*((label, image_part(image)[1]) for label, images in source.items() for image in images), *more]
         return
+    with _zip_field(source, progress) as field:
+        yield [field, *more]
+
+
+@contextmanager
+def images_form(source: Image | Sequence[Image], progress: Progress | None) -> Iterator[list[tuple[str, Any]]]:
+    """Give the form fields of images without labels: a zip, or a field for each image.
+
+    Args:
+        source: folder, zip, an image, or several images.
+        progress: told the bytes of a zip that were sent.
+    """
+    if isinstance(source, str | Path) and (Path(source).is_dir() or is_zipfile(source)):
+        with _zip_field(source, progress) as field:
+            yield [field]
+        return
+    images: Sequence[Any] = [source] if isinstance(source, str | Path) or _is_named(source) else source
+    yield [image_part(image) for image in images]
+
+
+@contextmanager
+def _zip_field(source: str | Path, progress: Progress | None) -> Iterator[tuple[str, Any]]:
     archive = packed(source, progress)
     try:
-        yield [("archive", ("images.zip", archive, "application/zip"))]
+        yield "archive", ("images.zip", archive, "application/zip")
     finally:
         archive.close()
+
+
+def _groups_text(groups: Groups) -> bytes:
+    return json.dumps(dict(groups)).encode() if isinstance(groups, Mapping) else _read(Path(groups))
+
+
+def _is_named(source: object) -> bool:
+    """Say whether this is one image with its bytes, and not several images."""
+    return isinstance(source, tuple) and len(source) == 2 and isinstance(source[1], bytes)
 
 
 def _is_hidden(path: Path) -> bool:

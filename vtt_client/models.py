@@ -186,6 +186,45 @@ class Job(Answer):
         return self.state in FINAL_STATES
 
 
+class JobPage(Answer):
+    """Some jobs, newest first."""
+
+    items: list[Job]
+    next_cursor: str | None
+
+
+class AddedClasses(Job):
+    """A job that adds classes to a model, with what became of each image."""
+
+    results: list[ImageResult]
+    notices: list[str]
+
+    @property
+    def refused(self) -> list[ImageResult]:
+        """Images that could not be used, each with the reason."""
+        return [result for result in self.results if result.code is not None]
+
+
+class Backbone(Answer):
+    """A backbone that a job can take."""
+
+    id: str
+    description: str
+    num_vision_layers: int
+    num_text_layers: int
+    joint_size: int
+    image_side_pixels: int
+    is_bundled: bool
+    is_default: bool
+    weights: Literal["bundled", "cached", "downloadable", "out_of_reach", "unknown"]
+
+
+class BackboneList(Answer):
+    """All backbones."""
+
+    items: list[Backbone]
+
+
 class ModelLinks(Answer):
     """Where to go from a model."""
 
@@ -376,6 +415,19 @@ class PredictingModel(Answer):
     id: str
     name: str
     backbone: str
+
+
+class Attention(Answer):
+    """Where a model looked: shares of an image in a grid that covers it, before and after the model has learnt."""
+
+    model: PredictingModel
+    file: str
+    rows: int
+    columns: int
+    before: list[list[float]]
+    after: list[list[float]]
+    is_tuned: bool
+    is_rollout: bool
 
 
 class PredictAnswer(Answer):

@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from vtt_client.answers import UNHURRIED_SECONDS, read, segment
+from vtt_client.answers import UNHURRIED_SECONDS, get, listed, read, segment
 from vtt_client.calls import Call, Operation
 from vtt_client.errors import InvalidError, TooLargeError
-from vtt_client.evaluation_models import Evaluations
+from vtt_client.evaluation_models import Evaluation, EvaluationPage, Evaluations, EvaluationSummary
 from vtt_client.files import Image, LabelledImages, Progress, files_below, form_of, image_part, in_requests
-from vtt_client.models import ImagePrediction, PredictAnswer
+from vtt_client.models import Attention, ImagePrediction, PredictAnswer
 from vtt_client.predictions import Predictions
 
 IMAGES_PER_REQUEST = 64
@@ -101,12 +101,65 @@ def evaluate(
         false_rejects: as of `predict`.
         progress: told the bytes that were sent, and those in all.
     """
+    path = f"/v1/models/{segment(reference)}/evaluations"
+    asked = {"coverage": coverage, "false_rejects": false_rejects, "name": name or None, "keep_images": keep_images or None}
+    return (yield from _measured(path, asked, source, progress))
+
+
+def compare(
+    references: Sequence[str],
+    source: LabelledImages,
+    *,
+    name: str = "",
+    keep_images: bool = False,
+    coverage: float | None = None,
+    false_rejects: float | None = None,
+    progress: Progress | None = None,
+) -> Operation[Evaluations]:
+    """Measure up to eight models on the same labelled images; `compared` of all but the first says how it differs from that.
+
+    Args:
+        references: ids or aliases of models.
+        source: as of `upload`.
+        name: as of `evaluate`.
+        keep_images: as of `evaluate`.
+        coverage: as of `predict`.
+        false_rejects: as of `predict`.
+        progress: as of `evaluate`.
+    """
+    asked = {"model": list(references), "name": name or None, "keep_images": keep_images or None}
+    return (
+        yield from _measured(
+            "/v1/evaluations", asked | {"coverage": coverage, "false_rejects": false_rejects}, source, progress
+        )
+    )
+
+
+def evaluations(reference: str | None = None) -> Operation[list[EvaluationSummary]]:
+    """Return the evaluations of a model, or of all models, those that were deleted included; newest first."""
+    path = "/v1/evaluations" if reference is None else f"/v1/models/{segment(reference)}/evaluations"
+    return (yield from listed(path, EvaluationPage, lambda page: page.items))
+
+
+def evaluation(evaluation_id: str) -> Operation[Evaluation]:
+    """Return an evaluation with all its numbers."""
+    return read(Evaluation, (yield get(f"/v1/evaluations/{segment(evaluation_id)}")))
+
+
+def attention(reference: str, image: Image) -> Operation[Attention]:
+    """Show where a model looks in an image.
+
+    Args:
+        reference: id or alias of a model.
+        image: path, or name and bytes.
+    """
+    path = f"/v1/models/{segment(reference)}/attention"
+    return read(Attention, (yield Call("POST", path, files=[image_part(image)], is_repeatable=True)))
+
+
+def _measured(path: str, asked: Mapping[str, Any], source: LabelledImages, progress: Progress | None) -> Operation[Evaluations]:
     with form_of(source, progress) as parts:
-        params: dict[str, Any] = {"name": name or None, "keep_images": keep_images or None}
-        params |= {"coverage": coverage, "false_rejects": false_rejects}
-        path = f"/v1/models/{segment(reference)}/evaluations"
-        answer = yield Call("POST", path, params, files=parts, read_seconds=UNHURRIED_SECONDS)
-        return read(Evaluations, answer)
+        return read(Evaluations, (yield Call("POST", path, asked, files=parts, read_seconds=UNHURRIED_SECONDS)))
 
 
 def _predicted_in_parts(

@@ -19,6 +19,8 @@ BAD_INPUT_EXIT = 2
 """Exit code for input that cannot be used."""
 FAILURE_EXIT = 1
 
+NUM_DETAILS = 10
+"""Images or fields that an error of a service names."""
 NUM_PLAIN_LINES = 10
 """Progress lines of a fine-tuning if standard error is no terminal."""
 PHASES = {"validation": "validating", "fine-tuning": "fine-tuning"}
@@ -42,6 +44,19 @@ def write_error(error: VttError | VttClientError) -> None:
     console.print(f"{error.title} ({error.code})", style="bold red", markup=False)
     for name, text in (("got", error.got), ("expected", error.expected), ("to do", error.remedy)):
         console.print(f"  {name + ':':<10}{text}", markup=False)
+    if isinstance(error, VttClientError):
+        _write_details(error)
+
+
+def _write_details(error: VttClientError) -> None:
+    """Name each image, or field, that a service has refused."""
+    refused = [(one.get("file"), one) for one in error.results if one.get("code")]
+    wrong = [(one.get("location"), one) for one in error.mistakes]
+    for name, one in [*refused, *wrong][:NUM_DETAILS]:
+        line = f"  {name or 'a file'}: expected {one.get('expected')}, got {one.get('got')}"
+        stderr_console().print(line, style="yellow", markup=False)
+    if len(refused) + len(wrong) > NUM_DETAILS:
+        stderr_console().print(f"  and {len(refused) + len(wrong) - NUM_DETAILS} more", style="yellow", markup=False)
 
 
 def write_rejection(name: str, error: VttError) -> None:

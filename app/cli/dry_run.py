@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import typer
 
 from app.cli.console import stderr_console, write_error, write_json, write_rejections
-from app.cli.selection import Survey
+from app.cli.selection import Survey, SurveyedClass
 from app.domain.errors import error_facts
+from vtt_core.contract.support_set import SupportImage
 from vtt_core.ingest.causes import by_cause, cause_of
 from vtt_core.labels.advice import Advice, advise
 from vtt_core.labels.prompts import class_prompts
@@ -26,9 +27,13 @@ class DryRun:
     is_usable: bool
     """Whether a fine-tuning would start."""
     classes: list[dict[str, Any]]
-    """Name as found, label, prompt, and the numbers of support and query images."""
+    """Name as found, label, prompt, and the numbers of support images, of their groups, and of query images."""
     negative: dict[str, Any] | None
     """The same of the negative class, without a prompt."""
+    num_groups: int
+    """Groups of all support images, such as patients."""
+    num_ungrouped: int
+    """Support images that belong to no group."""
     problems: list[dict[str, str]]
     """Why it would not start."""
     left_out: list[dict[str, Any]]
@@ -45,13 +50,16 @@ def look(survey: Survey, template: str) -> DryRun:
         template: class prompt with `{}` for the label.
     """
     prompts = class_prompts([one.label for one in survey.classes], template)
+    taught = [image for one in (*survey.classes, survey.negative) if one is not None for image in one.support]
     return DryRun(
         is_usable=not survey.problems,
         classes=[
-            {"name": one.name, "label": one.label, "prompt": prompt, "support": len(one.support), "query": len(one.query)}
+            {**_counts(one), "prompt": prompt, "query": len(one.query)}
             for one, prompt in zip(survey.classes, prompts, strict=True)
         ],
-        negative=_negative(survey),
+        negative=None if survey.negative is None else _counts(survey.negative),
+        num_groups=_num_groups(taught),
+        num_ungrouped=sum(image.group is None for image in taught),
         problems=[error_facts(problem) for problem in survey.problems],
         left_out=_left_out(survey),
         advice=[asdict(advice) for advice in advise_on(survey, template)],
@@ -65,12 +73,14 @@ def write_dry_run(survey: Survey, template: str, *, as_json: bool) -> None:
     if as_json:
         write_json(asdict(found))
         return
-    for one in found.classes:
-        typer.echo(f"{one['label']:<30} {one['support']:>4} support {one['query']:>4} query   {one['prompt']}")
-    if found.negative is not None:
-        typer.echo(f"{found.negative['label']:<30} {found.negative['support']:>4} support    0 query   (negative: no class)")
+    negative = [] if found.negative is None else [{**found.negative, "query": 0, "prompt": "(negative: no class)"}]
+    for one in (*found.classes, *negative):
+        groups = f" {one['groups']:>4} groups" if found.num_groups else ""
+        typer.echo(f"{one['label']:<30} {one['support']:>4} support{groups} {one['query']:>4} query   {one['prompt']}")
     support, query = (sum(one[key] for one in found.classes) for key in ("support", "query"))
     typer.echo(f"{len(found.classes)} classes, {support} support images, {query} query images; nothing was trained")
+    if found.num_groups:
+        typer.echo(f"{found.num_groups} groups; {found.num_ungrouped} support images are in none")
     write_remarks(survey, template)
     for problem in survey.problems:
         write_error(problem)
@@ -101,9 +111,12 @@ def notices_of(survey: Survey) -> list[str]:
     return [*split, *survey.notices]
 
 
-def _negative(survey: Survey) -> dict[str, Any] | None:
-    one = survey.negative
-    return None if one is None else {"name": one.name, "label": one.label, "support": len(one.support)}
+def _counts(one: SurveyedClass) -> dict[str, Any]:
+    return {"name": one.name, "label": one.label, "support": len(one.support), "groups": _num_groups(one.support)}
+
+
+def _num_groups(images: Iterable[SupportImage]) -> int:
+    return len({image.group for image in images} - {None})
 
 
 def _names_file(found: Sequence[Advice]) -> str:

@@ -59,6 +59,7 @@ class PatientGroups:
 
     def __init__(self) -> None:
         self._salt = secrets.token_hex()
+        self._has_found_any = False
 
     def group_of(self, name: str) -> str | None:
         """Return None: a name tells nothing."""
@@ -66,11 +67,15 @@ class PatientGroups:
 
     def group_in(self, encoded: bytes) -> str | None:
         """Return the group of a file; None for one that is no DICOM, or names no patient."""
-        return patient_group(encoded, self._salt)
+        group = patient_group(encoded, self._salt)
+        self._has_found_any = self._has_found_any or group is not None
+        return group
 
     def notices(self) -> list[str]:
-        """Return nothing: no file is named."""
-        return []
+        """Say whether no image has named a patient."""
+        return (
+            [] if self._has_found_any else ["--group-patient: no image is a DICOM file with a PatientID, so none has a group."]
+        )
 
 
 def chosen_groups(groups_path: Path | None, *, by_prefix: bool, by_patient: bool = False) -> Groups | None:

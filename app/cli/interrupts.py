@@ -35,6 +35,12 @@ def end_on_ctrl_c() -> None:
         end_on(signal.SIGINT)
 
 
+def end_at_once() -> None:
+    """Let Ctrl-C end the process from now on. While Python ends, an exception would be printed as a traceback."""
+    if signal.getsignal(signal.SIGINT) is _interrupt:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def held_back() -> Iterator[None]:
     """Let a signal wait until the block has ended, so that what is written in it is whole."""

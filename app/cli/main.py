@@ -32,7 +32,7 @@ from app.cli.export import export
 from app.cli.health import health
 from app.cli.imports.group import imports
 from app.cli.inspect import inspect
-from app.cli.interrupts import end_on_ctrl_c, exit_code_of_signal
+from app.cli.interrupts import end_at_once, end_on_ctrl_c, exit_code_of_signal
 from app.cli.keys import keys
 from app.cli.predict import predict
 from app.cli.remote.group import remote
@@ -94,6 +94,8 @@ def main() -> None:
             write_error(error)
             code = BAD_INPUT_EXIT if isinstance(error, _BAD_INPUT) else FAILURE_EXIT
         sys.exit(code)
+    finally:
+        end_at_once()
 
 
 if __name__ == "__main__":

@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from app.cli.adapt import ADAPTER_FILES, METRICS_FILE
+from app.cli.adapter_folder import ADAPTER_FILES, METRICS_FILE
 from app.cli.report import read_facts
 from app.reports.facts import ReportFacts
 from app.reports.page import render_report

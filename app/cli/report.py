@@ -9,7 +9,7 @@ from typing import Annotated, Any, TypeVar
 
 import typer
 
-from app.cli.adapt import METRICS_FILE
+from app.cli.adapter_folder import METRICS_FILE
 from app.cli.console import stderr_console
 from app.cli.interrupts import held_back
 from app.reports.again import command_for

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,6 +16,36 @@ from tests.architecture.write_openapi import SNAPSHOT, describe
 
 API = describe()
 REGISTRY = Registry().with_resource("urn:api", Resource.from_contents(API, default_specification=DRAFT202012))
+PROBLEM = {"$id": "urn:problem", "$ref": "urn:api#/components/schemas/Problem"}
+NOT_RECORDED = frozenset(
+    {
+        "access.quota_exceeded",
+        "access.too_many_followers",
+        "adapter.backbone_mismatch",
+        "archive.bad_layout",
+        "archive.too_large",
+        "archive.unknown_encoding",
+        "archive.unsupported_method",
+        "backbone.unavailable",
+        "backbone.unsupported",
+        "disk.full",
+        "export.unsupported",
+        "image.bad_dimensions",
+        "image.not_an_image",
+        "image.too_many_bytes",
+        "model.interim",
+        "model.not_ready",
+        "predictions.not_ready",
+        "service.overloaded",
+        "store.unavailable",
+        "support_set.empty_class",
+        "support_set.negative_class_taken",
+        "support_set.several_problems",
+        "support_set.too_many_classes",
+        "support_set.too_many_shots",
+    }
+)
+"""Codes without an example: most take a full disk, a lost store, a busy service or many files to provoke."""
 METHODS = ("get", "post", "put", "patch", "delete")
 
 
@@ -61,6 +92,21 @@ def test_every_body_has_an_example_that_its_schema_allows(operation: dict[str, A
         schema = {"$id": "urn:body", **with_full_references(body.get("schema", {}))}
         errors = list(Draft202012Validator(schema, registry=REGISTRY).iter_errors(body["example"]))
         assert errors == [], name
+
+
+@pytest.mark.parametrize("operation", list(operations()))
+def test_every_answer_that_is_an_error_shows_one_that_was_recorded(operation: dict[str, Any]) -> None:
+    for status, answer in operation["responses"].items():
+        body = answer.get("content", {}).get("application/problem+json")
+        if int(status) < 400 or body is None:
+            continue
+        codes = set(re.findall(r"^- `([^`]+)`", answer["description"], flags=re.MULTILINE))
+        examples = body.get("examples", {})
+        assert examples.keys() == codes - NOT_RECORDED, f"{status}: run python -m tests.architecture.write_problem_examples"
+        for code, reference in examples.items():
+            shown = API["components"]["examples"][reference["$ref"].rsplit("/", 1)[-1]]["value"]
+            assert (shown["code"], str(shown["status"])) == (code, status)
+            assert list(Draft202012Validator(PROBLEM, registry=REGISTRY).iter_errors(shown)) == []
 
 
 def with_full_references(schema: Any) -> Any:

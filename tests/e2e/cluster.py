@@ -65,12 +65,11 @@ class Cluster:
         environment = {**_bare_environment(), **self.environment(service)}
         return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
-    def authorization(self) -> dict[str, str]:
-        """Return the header of a new key."""
-        create = self.vtt("keys", "create", "--tenant", "e2e", "--scopes", "train,predict", "--json")
-        done = self.call("api-control", create)
+    def key(self, scopes: str = "train,predict") -> str:
+        """Make a key."""
+        done = self.call("api-control", self.vtt("keys", "create", "--tenant", "e2e", "--scopes", scopes, "--json"))
         assert done.returncode == 0, done.stderr
-        return {"Authorization": f"Bearer {json.loads(done.stdout)['key']}"}
+        return str(json.loads(done.stdout)["key"])
 
     def wait_for_worker(self) -> None:
         deadline = time.monotonic() + START_SECONDS

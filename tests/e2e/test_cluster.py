@@ -4,7 +4,6 @@ import io
 import json
 import zipfile
 from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import httpx2
@@ -20,15 +19,10 @@ LARGE_BYTES = 48 * 2**20
 
 
 @pytest.fixture(scope="module")
-def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Cluster]:
-    with ExitStack() as stack:
-        yield Cluster(tmp_path_factory.mktemp("cluster"), stack)
-
-
-@pytest.fixture(scope="module")
 def http(cluster: Cluster) -> Iterator[httpx2.Client]:
     """A client of the front proxy, with a key."""
-    with httpx2.Client(base_url=cluster.url, timeout=60, trust_env=False, headers=cluster.authorization()) as client:
+    headers = {"Authorization": f"Bearer {cluster.key()}"}
+    with httpx2.Client(base_url=cluster.url, timeout=60, trust_env=False, headers=headers) as client:
         yield client
 
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import asyncio
-import inspect
 from pathlib import Path
 
 import pytest
 
 from tests.fixtures.http_api import Api
-from vtt_client import AsyncClient, Client, Retries, UnreachableError
+from vtt_client import AsyncClient, Retries, UnreachableError
 
 
 @pytest.mark.slow
@@ -37,16 +36,3 @@ def test_a_service_that_is_not_there_is_unreachable() -> None:
 
     with pytest.raises(UnreachableError):
         asyncio.run(ask())
-
-
-def test_both_clients_have_the_same_methods_with_the_same_arguments() -> None:
-    def methods(client: type) -> dict[str, inspect.Signature]:
-        return {
-            name: inspect.signature(method)
-            for name, method in vars(client).items()
-            if callable(method) and not name.startswith("_")
-        }
-
-    one, other = methods(Client), methods(AsyncClient)
-    assert one.keys() == other.keys()
-    assert {name for name in one if one[name].parameters != other[name].parameters} == set()

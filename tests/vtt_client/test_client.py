@@ -126,7 +126,7 @@ def test_a_model_is_measured_named_saved_and_deleted(url: str, api: Api, photos:
 
 
 def test_all_pages_of_a_list_are_read(url: str, api: Api, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("vtt_client.operations.PAGE", 2)
+    monkeypatch.setattr("vtt_client.answers.PAGE", 2)
     made = [api.upload() for _ in range(5)]
     with Client(url) as client:
         assert [one.id for one in client.support_sets()] == made[::-1]

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import BaseModel
 
-from vtt_client import evaluation_models, models
+from vtt_client import background_models, evaluation_models, export_models, models, report_models
 
 SCHEMAS = json.loads((Path(__file__).parents[1] / "architecture" / "openapi.json").read_text())["components"]["schemas"]
 SCHEMA_OF = {
@@ -30,12 +30,25 @@ SCHEMA_OF = {
     "KeptImage": "KeptImageAnswer",
     "Evaluation": "EvaluationDetail",
     "Evaluations": "EvaluationsAnswer",
+    "AddedClasses": "AddedClassesAnswer",
+    "Attention": "AttentionAnswer",
+    "Backbone": "BackboneAnswer",
+    "Batch": "BatchAnswer",
+    "Webhook": "WebhookAnswer",
+    "Delivery": "DeliveryAnswer",
+    "Export": "ExportAnswer",
+    "Finding": "FindingAnswer",
+    "Copies": "CopiesAnswer",
+    "Shortcut": "ShortcutAnswer",
+    "CurvePoint": "CurvePointAnswer",
+    "Report": "ReportAnswer",
 }
 """Names that differ: of the client's model -> of the schema."""
+MODULES = (models, evaluation_models, background_models, export_models, report_models)
 
 
 def answers() -> list[type[BaseModel]]:
-    found = [one for module in (models, evaluation_models) for one in vars(module).values() if isinstance(one, type)]
+    found = [one for module in MODULES for one in vars(module).values() if isinstance(one, type)]
     return [one for one in dict.fromkeys(found) if issubclass(one, models.Answer) and one is not models.Answer]
 
 
@@ -47,7 +60,8 @@ def kinds(schema: dict[str, Any], definitions: dict[str, Any]) -> set[str]:
     if "anyOf" in schema:
         return set().union(*(kinds(one, definitions) for one in schema["anyOf"]))
     if schema.get("type") == "array":
-        return {f"array of {kind}" for kind in kinds(schema["items"], definitions)}
+        items = schema["prefixItems"] if "prefixItems" in schema else [schema["items"]]
+        return {f"array of {kind}" for item in items for kind in kinds(item, definitions)}
     return {json.dumps(one) for one in schema["enum"]} if "enum" in schema else {str(schema.get("type"))}
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from PIL import Image
 
-from app.cli.adapt import _count_correct
+from app.cli.adapt_run import count_correct
 from app.cli.selection import LabelledImage
 from vtt_core.adapter.adaptation import Adaptation
 from vtt_core.adapter.files import adapter_from_files, adapter_to_files
@@ -64,7 +64,7 @@ def run(part: str, num_images: int) -> int:
     elif part == "classify":
         encoded = [image.encoded for support_class in images.classes for image in support_class.images]
         query = [LabelledImage("bright", SupportImage("q.jpg", content)) for content in encoded]
-        _count_correct(backbone, adapter_from_files(files), query)
+        count_correct(backbone, adapter_from_files(files), query)
     return peak_mib()
 
 

@@ -102,28 +102,20 @@ def reproduce(
     if show_list:
         _write_rows(as_json=as_json)
         return
-    if row is None or (data_root is None and not dry_run):
-        raise InputError(
-            expected="a row and --data-root DIR, or a row and --dry-run",
-            got="no row" if row is None else "no --data-root",
-            remedy="`vtt bench reproduce --list` shows the rows and where to get the data sets",
-        )
-    found = find_row(row)
-    plan = Plan(
-        row=found,
-        backbone_id=backbone or (MINI if dry_run else found.backbone_id),
-        num_episodes=episodes or (DRY_RUN_EPISODES if dry_run else found.num_episodes),
-        iterations=DRY_RUN_ITERATIONS if dry_run else None,
+    plan = _plan(
+        _checked_row(row, data_root, is_dry_run=dry_run),
+        backbone=backbone,
+        episodes=episodes,
         domains=_parse_domains(domains),
-        data_root=data_root or Path(),
+        data_root=data_root,
         seed=seed,
-        device=resolve_device(device),
-        num_threads=use_threads(threads),
+        device=device,
+        threads=threads,
         is_dry_run=dry_run,
     )
     with ExitStack() as stack:
         if dry_run and data_root is None:
-            plan = replace(plan, data_root=stack.enter_context(_synthetic_data(found)))
+            plan = replace(plan, data_root=stack.enter_context(_synthetic_data(plan.row)))
         if dry_run and out is None:
             out = Path(stack.enter_context(tempfile.TemporaryDirectory()))
         check_requirements(plan)
@@ -132,6 +124,43 @@ def reproduce(
         write_json(_to_json(plan, lines))
     else:
         _write_comparison(plan, lines)
+
+
+def _checked_row(row: str | None, data_root: Path | None, *, is_dry_run: bool) -> PublishedRow:
+    if row is None or (data_root is None and not is_dry_run):
+        raise InputError(
+            expected="a row and --data-root DIR, or a row and --dry-run",
+            got="no row" if row is None else "no --data-root",
+            remedy="`vtt bench reproduce --list` shows the rows and where to get the data sets",
+        )
+    return find_row(row)
+
+
+def _plan(
+    row: PublishedRow,
+    *,
+    backbone: str | None,
+    episodes: int | None,
+    domains: tuple[str, ...],
+    data_root: Path | None,
+    seed: int,
+    device: str,
+    threads: int | None,
+    is_dry_run: bool,
+) -> Plan:
+    """Fill in what the options leave open: as published, or as small as it goes for a dry run."""
+    return Plan(
+        row=row,
+        backbone_id=backbone or (MINI if is_dry_run else row.backbone_id),
+        num_episodes=episodes or (DRY_RUN_EPISODES if is_dry_run else row.num_episodes),
+        iterations=DRY_RUN_ITERATIONS if is_dry_run else None,
+        domains=domains,
+        data_root=data_root or Path(),
+        seed=seed,
+        device=resolve_device(device),
+        num_threads=use_threads(threads),
+        is_dry_run=is_dry_run,
+    )
 
 
 def check_requirements(plan: Plan) -> None:

@@ -30,7 +30,7 @@ def doctor(
     """Look at this installation and its settings, and say what is wrong and what to do; change and start nothing.
 
     The exit code is 1 if there is a problem. It looks at Python and its packages, processor, device, scan, weights, disks,
-    database, store, Redis, workers, and at who can use the service without a key.
+    database, store, Redis, workers, at who can use the service without a key, and at the keys.
     """
     put_in_environment(data_dir=data_dir)
     findings = []
@@ -85,7 +85,7 @@ def needed_extras(settings: Settings) -> dict[str, str]:
 
 
 def _checks_of(settings: Settings, *, computes: bool) -> dict[str, Check]:
-    from app.cli.doctor import exposure, machine, storage  # noqa: PLC0415
+    from app.cli.doctor import api_keys, exposure, machine, storage  # noqa: PLC0415
 
     computing: dict[str, Check] = {
         "processor": machine.check_processor,
@@ -98,6 +98,7 @@ def _checks_of(settings: Settings, *, computes: bool) -> dict[str, Check]:
         "store": lambda: storage.check_store(settings),
         "redis": lambda: storage.check_redis(settings),
         "access": lambda: exposure.check_exposure(settings),
+        "keys": lambda: api_keys.check_keys(settings),
     }
 
 

@@ -108,12 +108,17 @@ def read_revision(url: str) -> str | None:
         engine.dispose()
 
 
-def read_sqlite(path: Path, statement: str, table: str) -> list[Any]:
-    """Return the rows of a statement, or none if the table is missing."""
+def open_sqlite(path: Path) -> sqlite3.Connection:
+    """Open a file of SQLite so that nothing is written, not even beside it."""
     # A log beside the file means that a service has it open. Otherwise SQLite must not make one: hence `immutable`.
     is_open = path.with_name(f"{path.name}-wal").exists()
     address = f"file:{quote(str(path))}?mode=ro" + ("" if is_open else "&immutable=1")
-    with closing(sqlite3.connect(address, uri=True, timeout=SQLITE_WAIT_SECONDS)) as connection:
+    return sqlite3.connect(address, uri=True, timeout=SQLITE_WAIT_SECONDS)
+
+
+def read_sqlite(path: Path, statement: str, table: str) -> list[Any]:
+    """Return the rows of a statement, or none if the table is missing."""
+    with closing(open_sqlite(path)) as connection:
         if connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (table,)).fetchone() is None:
             return []
         return connection.execute(statement).fetchall()

@@ -1,17 +1,22 @@
-"""`vtt remote train` and `vtt remote follow`: learn a model on a service, and watch it."""
+"""`vtt remote train`, `add-classes` and `follow`: learn a model on a service, and watch it."""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from app.cli.console import FinetuneBar
-from app.cli.remote.service import OWN_SERVICE, JsonOption, KeyOption, UrlOption, write_answer
-from vtt_client import Client
+from app.cli.groups_file import GroupsOption
+from app.cli.remote.service import OWN_SERVICE, JsonOption, KeyOption, ModelArgument, UrlOption, write_answer
+from app.cli.remote.sets import write_refused
+from vtt_client import Client, TextBar
 from vtt_client.models import Job
 from vtt_core.contract.errors import RecipeError
+
+NoWaitOption = Annotated[bool, typer.Option("--no-wait", help="Print the id of the job at once.")]
 
 
 def train(
@@ -23,7 +28,7 @@ def train(
         list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="A value of the recipe; may come several times.")
     ] = None,
     name: Annotated[str, typer.Option(help="What you call the job and its model.")] = "",
-    no_wait: Annotated[bool, typer.Option("--no-wait", help="Print the id of the job at once.")] = False,
+    no_wait: NoWaitOption = False,
     url: UrlOption = OWN_SERVICE,
     key: KeyOption = None,
     as_json: JsonOption = False,
@@ -34,6 +39,27 @@ def train(
         job = client.train(support_set, backbone=backbone, method=method, preset=preset, recipe=recipe, name=name)
         if not no_wait:
             job = watched(client, job.id)
+    if as_json:
+        write_answer(job)
+    else:
+        typer.echo(job.model_id or job.id)
+
+
+def add_classes(
+    model: ModelArgument,
+    images: Annotated[Path, typer.Argument(metavar="FOLDER|ZIP", help="Images of the new classes, a folder per class.")],
+    name: Annotated[str, typer.Option(help="What you call the job and the new model.")] = "",
+    groups: GroupsOption = None,
+    no_wait: NoWaitOption = False,
+    url: UrlOption = OWN_SERVICE,
+    key: KeyOption = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Add classes to a model: a new model learns them in seconds, the old one stays. Prints the id of the new model."""
+    with Client(url, key) as client:
+        added = client.add_classes(model, images, name=name, groups=groups, progress=TextBar("uploading"))
+        write_refused(added.refused)
+        job: Job = added if no_wait else watched(client, added.id)
     if as_json:
         write_answer(job)
     else:

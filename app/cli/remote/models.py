@@ -2,15 +2,28 @@
 
 from __future__ import annotations
 
+from enum import StrEnum
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from app.cli.console import write_json
+from app.cli.console import stderr_console, write_json
 from app.cli.remote.service import OWN_SERVICE, JsonOption, KeyOption, ModelArgument, UrlOption, write_answer, write_table
 from vtt_client import Client
+from vtt_client.export_models import MADE_KINDS
 from vtt_client.models import Model
+
+
+class Kind(StrEnum):
+    """What can be saved of a model."""
+
+    ADAPTER = "adapter"
+    REPORT = "report"
+    PEFT = "peft"
+    OPEN_CLIP = "open_clip"
+    ONNX = "onnx"
+    WEB = "web"
 
 
 def models(url: UrlOption = OWN_SERVICE, key: KeyOption = None, as_json: JsonOption = False) -> None:
@@ -44,14 +57,19 @@ def export(
     model: ModelArgument,
     target: Annotated[Path, typer.Argument(metavar="FILE", help="File to write.")],
     kind: Annotated[
-        str, typer.Option(metavar="NAME", help="adapter, a zip for `vtt predict`; or report, an HTML file.")
-    ] = "adapter",
+        Kind,
+        typer.Option(metavar="NAME", help="adapter (for `vtt predict`), report (HTML), peft, open_clip, onnx or web (a page)."),
+    ] = Kind.ADAPTER,
     url: UrlOption = OWN_SERVICE,
     key: KeyOption = None,
     as_json: JsonOption = False,
 ) -> None:
-    """Save a model or its report as a file."""
+    """Save a model, its report, or a form of it that other programs read. What is not made yet is made first."""
     with Client(url, key) as client:
+        if (made := next((one for one in MADE_KINDS if one == kind), None)) is not None:
+            client.export(model, made)
+            stderr_console().print(f"waiting until {kind} is made", markup=False)
+            client.wait_for_export(model, made)
         saved = client.download(model, target, kind=kind)
     if as_json:
         write_json({"file": str(saved), "size_bytes": saved.stat().st_size})
@@ -60,7 +78,9 @@ def export(
 
 
 def delete(
-    ids: Annotated[list[str], typer.Argument(metavar="ID...", help="Of support sets, jobs, models, batches or evaluations.")],
+    ids: Annotated[
+        list[str], typer.Argument(metavar="ID...", help="Of support sets, jobs, models, batches, evaluations or webhooks.")
+    ],
     is_alias: Annotated[bool, typer.Option("--alias", help="The IDs are names of aliases; their models stay.")] = False,
     url: UrlOption = OWN_SERVICE,
     key: KeyOption = None,

@@ -16,13 +16,15 @@ from vtt_client import Client, Predictions, TextBar
 from vtt_client.models import ImagePrediction
 from vtt_core.contract.serving import DEFAULT_COVERAGE
 
+CsvOption = Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write a table with a row for each image.")]
+
 
 def predict(
     model: ModelArgument,
     images: Annotated[list[Path], typer.Argument(metavar="FOLDER|IMAGE...", help="A folder, or images.")],
     coverage: CoverageOption = DEFAULT_COVERAGE,
     false_rejects: FalseRejectsOption = None,
-    csv: Annotated[Path | None, typer.Option("--csv", metavar="FILE", help="Write a table with a row for each image.")] = None,
+    csv: CsvOption = None,
     url: UrlOption = OWN_SERVICE,
     key: KeyOption = None,
     as_json: JsonOption = False,
@@ -38,12 +40,7 @@ def predict(
         for folder in folders:
             found += ask(folder, progress=TextBar(f"predicting {folder.name}"))
         found += client.predict_files(model, files, coverage=coverage, false_rejects=false_rejects)
-    predictions = Predictions(found)
-    if csv is not None:
-        predictions.to_csv(csv)
-    _write(predictions, as_json=as_json, is_quiet=csv is not None)
-    if any(one.code for one in predictions):
-        raise typer.Exit(BAD_INPUT_EXIT)
+    write_predictions(Predictions(found), csv, as_json=as_json)
 
 
 def evaluate(
@@ -61,12 +58,21 @@ def evaluate(
     write_measured(ask_service(model, images, parameters, url, key), as_json=as_json)
 
 
-def _write(predictions: Predictions, *, as_json: bool, is_quiet: bool) -> None:
+def write_predictions(predictions: Predictions, csv: Path | None, *, as_json: bool) -> None:
+    """Print predictions, or write them to a table; what could not be used goes to standard error.
+
+    Raises:
+        Exit: there is such an image.
+    """
+    if csv is not None:
+        predictions.to_csv(csv)
     for one in predictions:
         if one.code is not None:
             line = f"left out {one.file}: expected {one.expected}, got {one.got}. {one.remedy}."
             stderr_console().print(line, style="yellow", markup=False)
-        elif not as_json and not is_quiet:
+        elif not as_json and csv is None:
             typer.echo(f"{one.file}: {in_words(one.model_dump())}")
     if as_json:
         write_json({"predictions": [one.model_dump(mode="json", exclude_unset=True) for one in predictions]})
+    if any(one.code for one in predictions):
+        raise typer.Exit(BAD_INPUT_EXIT)

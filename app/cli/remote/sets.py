@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated
 
@@ -9,9 +10,10 @@ import typer
 
 from app.cli.bands import BandsOption, StretchOption
 from app.cli.console import stderr_console
+from app.cli.groups_file import GroupPatientOption, GroupsOption
 from app.cli.remote.service import OWN_SERVICE, JsonOption, KeyOption, UrlOption, write_answer
 from vtt_client import Client, TextBar
-from vtt_client.models import Upload
+from vtt_client.models import ImageResult, Upload
 from vtt_core.contract.bands import read_band_wish
 
 
@@ -21,6 +23,8 @@ def upload(
     negative: Annotated[str | None, typer.Option(metavar="LABEL", help="Class whose images show none of the others.")] = None,
     bands: BandsOption = None,
     stretch: StretchOption = None,
+    groups: GroupsOption = None,
+    group_patient: GroupPatientOption = False,
     url: UrlOption = OWN_SERVICE,
     key: KeyOption = None,
     as_json: JsonOption = False,
@@ -34,6 +38,8 @@ def upload(
             negative=negative,
             bands=None if wish is None else wish.bands,
             stretch=None if wish is None else wish.stretch,
+            groups=groups,
+            group_by="patient" if group_patient else None,
             progress=TextBar("uploading"),
         )
     write_remarks(made)
@@ -46,10 +52,16 @@ def upload(
 def write_remarks(made: Upload) -> None:
     """Name on standard error what was refused or could be better."""
     console = stderr_console()
-    for one in made.refused:
-        what = one.file if one.count == 1 else f"{one.count} files such as {one.file}"
-        console.print(f"left out {what}: expected {one.expected}, got {one.got}. {one.remedy}.", style="yellow", markup=False)
+    write_refused(made.refused)
     for sentence in [*made.notices, *(f"label {one.label!r}: {one.message}" for one in made.advice)]:
         console.print(sentence, style="yellow", markup=False)
     for label in made.empty_classes:
         console.print(f"class {label!r} has no usable image", style="yellow", markup=False)
+
+
+def write_refused(refused: Sequence[ImageResult]) -> None:
+    """Name on standard error the images that could not be used."""
+    for one in refused:
+        what = one.file if one.count == 1 else f"{one.count} files such as {one.file}"
+        line = f"left out {what}: expected {one.expected}, got {one.got}. {one.remedy}."
+        stderr_console().print(line, style="yellow", markup=False)

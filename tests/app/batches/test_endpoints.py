@@ -9,18 +9,16 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from app.domain.batches import answered_row, refused_row
 from app.domain.messages import BatchMessage
 from app.infra.batch_blobs import BatchBlobs
 from app.infra.batch_leases import BatchLeases
 from app.infra.batch_recovery import clear_batches
 from app.infra.clock import utc_now
 from app.infra.tables import BatchRow
+from tests.fixtures.batch_worker import predict_like_a_worker
 from tests.fixtures.dicom_writer import PATIENT, write_dicom
 from tests.fixtures.http_api import Api, MakeApi, encode_image, encode_zip
-from vtt_core.contract.errors import NotAnImageError
 from vtt_core.contract.limits import Limits
-from vtt_core.contract.serving import Prediction
 
 ZIP = encode_zip(
     {
@@ -39,25 +37,6 @@ def send(api: Api, model_id: str | None = None, content: bytes = ZIP, **paramete
     assert answer.status_code == 202, answer.text
     assert answer.headers["Location"] == f"/v1/predictions/{answer.json()['id']}"
     return dict(answer.json())
-
-
-def predict_like_a_worker(api: Api, batch_id: str) -> None:
-    """Finish every chunk of a batch; its second file is none of the classes, its last is refused."""
-    while True:
-        with api.context.sessions.begin() as session:
-            lease = BatchLeases(session).claim(batch_id, "tester", 60, utc_now())
-            if lease is None:
-                return
-            blobs = BatchBlobs(api.context.store, session.get_one(BatchRow, batch_id).blob_key)
-            images = blobs.images(lease.chunk)
-            results = [
-                answered_row(image.file, Prediction({"=dog": 0.75, "cat": 0.25}, none_of_these=True, prediction_set=("=dog",)))
-                for image in images[:-1]
-            ]
-            error = NotAnImageError(expected="an image", got="text", remedy="Send an image")
-            results.append(refused_row(images[-1].file, error))
-            blobs.put_results(lease.chunk, results)
-            BatchLeases(session).finish_chunk(lease, len(images), 1, utc_now())
 
 
 def test_a_zip_of_any_folders_is_queued_with_its_names_kept(api: Api) -> None:

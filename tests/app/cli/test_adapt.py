@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from app.cli.adapt import ADAPTER_FILES, check_no_adapter
+from app.cli.adapter_folder import ADAPTER_FILES, check_no_adapter
 from app.cli.synthetic_images import write_folders
 from app.domain.errors import AdapterExistsError
 

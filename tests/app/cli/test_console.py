@@ -4,6 +4,7 @@ from typing import get_args
 import pytest
 
 from app.cli.console import FinetuneBar, describe_step, phase_of, write_error, write_json, write_rejection, write_rejections
+from vtt_client import InvalidError
 from vtt_core.contract.errors import EmptyClassError, InputError
 from vtt_core.contract.progress import Phase, StepReport
 
@@ -101,3 +102,22 @@ def test_many_images_with_one_cause_are_one_line(capsys: pytest.CaptureFixture[s
 def test_text_between_colons_is_no_picture(capsys: pytest.CaptureFixture[str]) -> None:
     write_error(InputError(expected="an image", got="'root:x:0:0'", remedy="Send it again"))
     assert "'root:x:0:0'" in capsys.readouterr().err
+
+
+def test_an_error_of_a_service_names_the_images_that_it_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    refused = [
+        {"file": f"{place}.png", "code": "image.exists", "expected": "a new image", "got": "a copy"} for place in range(12)
+    ]
+    texts = {
+        "code": "images.nothing_usable",
+        "title": "No usable image",
+        "expected": "one",
+        "got": "none",
+        "remedy": "See below",
+    }
+    write_error(InvalidError(**texts, results=refused, status=422))
+    printed = capsys.readouterr().err.splitlines()
+    assert printed[4] == "  0.png: expected a new image, got a copy"
+    assert printed[-1] == "  and 2 more"
+    write_error(InvalidError(**texts, mistakes=[{"location": "body.name", "expected": "a text", "got": "7"}]))
+    assert capsys.readouterr().err.splitlines()[-1] == "  body.name: expected a text, got 7"

@@ -9,11 +9,14 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from app.cli.dry_run import look, write_dry_run, write_remarks
+from app.cli.groups_file import chosen_groups
 from app.cli.selection import survey_images
 from app.cli.synthetic_images import write_folders
+from tests.fixtures.dicom_writer import write_dicom
 
 TEMPLATE = "a photo of a {}."
 
@@ -38,8 +41,10 @@ def test_classes_come_with_their_prompts_and_numbers_of_images(folder: Path) -> 
         "label": "AnnualCrop",
         "prompt": "a photo of a AnnualCrop.",
         "support": 2,
+        "groups": 0,
         "query": 1,
     }
+    assert (found.num_groups, found.num_ungrouped) == (0, 10)
     assert [(advice["label"], advice["suggestion"]) for advice in found.advice] == [("AnnualCrop", "annual crop")]
     assert (found.problems, found.left_out, found.notices) == ([], [], [])
 
@@ -50,6 +55,28 @@ def test_names_from_a_file_need_no_advice(folder: Path, tmp_path: Path) -> None:
     names.write_text(json.dumps({"AnnualCrop": "annual crop"}))
     found = look(survey_images(folder, shot=2, query=0, names_path=names), TEMPLATE)
     assert (found.classes[0]["name"], found.advice) == ("annual crop", [])
+
+
+def test_patients_of_dicom_files_are_counted_as_groups(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    pixels = np.arange(32 * 32, dtype=np.uint8).reshape(32, 32)
+    for place, (label, patient) in enumerate((("nevus", "7"), ("nevus", "7"), ("nevus", "8"), ("other", "8"), ("other", ""))):
+        (tmp_path / label).mkdir(exist_ok=True)
+        (tmp_path / label / f"{place}.dcm").write_bytes(write_dicom(np.roll(pixels, place), PatientID=patient))
+    by_patient = chosen_groups(None, by_prefix=False, by_patient=True)
+    survey = survey_images(tmp_path, shot=None, query=0, groups=by_patient)
+    found = look(survey, TEMPLATE)
+    assert [(one["label"], one["support"], one["groups"]) for one in found.classes] == [("nevus", 3, 2), ("other", 2, 1)]
+    assert (found.num_groups, found.num_ungrouped, found.notices) == (2, 1, [])
+    write_dry_run(survey, TEMPLATE, as_json=False)
+    printed = capsys.readouterr().out
+    assert "nevus                             3 support    2 groups    0 query" in printed
+    assert "2 groups; 1 support images are in none" in printed
+
+
+def test_where_no_image_names_a_patient_it_is_said(folder: Path) -> None:
+    groups = chosen_groups(None, by_prefix=False, by_patient=True)
+    (notice,) = look(survey_images(folder, shot=2, query=0, groups=groups), TEMPLATE).notices
+    assert "no image is a DICOM file with a PatientID" in notice
 
 
 @pytest.mark.slow
@@ -131,13 +158,13 @@ def test_the_command_shows_the_negative_class_and_what_is_odd_about_groups(folde
     done = run(str(folder), *options, "--json")
     assert done.returncode == 0, done.stderr[-2000:]
     report = json.loads(done.stdout)
-    assert report["negative"] == {"name": "star", "label": "star", "support": 3}
+    assert report["negative"] == {"name": "star", "label": "star", "support": 3, "groups": 0}
     assert [one["label"] for one in report["classes"]] == ["chessboard", "polka dots", "rings", "stripes"]
     missing, leaking = report["notices"]
     assert "'missing.png'" in missing
     assert leaking.startswith("1 of 4 query images")
     table = run(str(folder), *options).stdout
-    assert "   3 support    0 query   (negative: no class)" in table
+    assert "   3 support    0 groups    0 query   (negative: no class)" in table
 
 
 @pytest.mark.slow

@@ -8,17 +8,21 @@ import threading
 import time
 import zipfile
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from sqlalchemy.exc import NoResultFound
 from structlog.testing import capture_logs
 from typer.testing import CliRunner
 
 from app.cli.main import cli
 from app.infra.clock import utc_now
-from app.infra.tables import JobRow
+from app.infra.tables import BatchRow, JobRow
+from tests.app.exports.test_endpoints import make_like_a_worker
 from tests.fixtures.band_images import LABELS, band_tiff
-from tests.fixtures.http_api import Api
+from tests.fixtures.batch_worker import predict_like_a_worker
+from tests.fixtures.http_api import Api, encode_image
 from vtt_client import BadInputError, GoneError
 
 Run = Callable[..., str]
@@ -91,6 +95,55 @@ def test_bands_are_sent_with_the_images_and_read_before_anything_is_sent(run: Ru
     assert (made["bands"], made["stretch"]) == ([4, 3, 2], [1, 99.5])
     refused = CliRunner().invoke(cli, ["remote", "upload", str(tmp_path), "--stretch", "1,99"])
     assert getattr(refused.exception, "code", None) == "bands.invalid"
+
+
+@pytest.mark.slow
+def test_a_batch_is_waited_for_or_fetched_later(run: Run, api: Api, photos: Path, tmp_path: Path) -> None:
+    model_id, table = api.publish(), tmp_path / "found.csv"
+    batch_id = run("batch", model_id, str(photos / "cat"), "--no-wait").strip()
+    predict_like_a_worker(api, batch_id)
+    assert run("result", batch_id, "--csv", str(table), code=2) == ""
+    with table.open(newline="", encoding="utf-8") as file:
+        assert [(row["file"], row["code"]) for row in csv.DictReader(file)] == [("0.png", ""), ("1.png", "image.not_an_image")]
+
+    def work() -> None:
+        while not (waiting := [one for one in _batches(api) if one != batch_id]):
+            time.sleep(0.02)
+        predict_like_a_worker(api, waiting[0])
+
+    threading.Thread(target=work, daemon=True).start()
+    found = json.loads(run("batch", model_id, str(photos), "--json", code=2))
+    assert [one["file"] for one in found["predictions"]][0] == "cat/0.png"
+
+
+def _batches(api: Api) -> list[str]:
+    with api.context.readers() as session:
+        return [row.id for row in session.query(BatchRow).filter(BatchRow.state == "queued")]
+
+
+@pytest.mark.slow
+def test_classes_are_added_and_other_forms_are_made_first(run: Run, api: Api, photos: Path, tmp_path: Path) -> None:
+    groups = tmp_path / "groups.csv"
+    groups.write_text("file,group\ncat/0.png,litter\n")
+    set_id = run("upload", str(photos), "--groups", str(groups)).strip()
+    publish_soon(api)
+    model_id = run("train", set_id).strip()
+    (photos / "cat").rename(tmp_path / "cat")
+    (photos / "dog").rename(photos / "fox")
+    (photos / "fox" / "1.png").write_bytes(encode_image(500))
+    publish_soon(api)
+    assert run("add-classes", model_id, str(photos)).strip() != model_id
+
+    def work() -> None:
+        while True:
+            with suppress(NoResultFound):
+                make_like_a_worker(api, model_id)
+                return
+            time.sleep(0.02)
+
+    threading.Thread(target=work, daemon=True).start()
+    saved = run("export", model_id, str(tmp_path / "onnx.zip"), "--kind", "onnx").strip()
+    assert zipfile.ZipFile(saved).namelist() == ["onnx/README.md", "onnx/sub/model.bin"]
 
 
 def test_what_is_deleted_is_gone(run: Run, api: Api) -> None:
