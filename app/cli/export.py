@@ -72,7 +72,7 @@ def run_export(adapter: Path, kind: ExportKind, out: Path, images: Path | None =
         InputError: the folder of images has none that can be read; see also `export_model`.
     """
     _check_parent(out)
-    compared = _read_images(images) if images is not None else None
+    compared = read_images(images) if images is not None else None
     # torch takes seconds to import; `vtt --help` does without it.
     from vtt_core.exports.export import export_model  # noqa: PLC0415
 
@@ -88,7 +88,7 @@ def _check_parent(out: Path) -> None:
         )
 
 
-def _read_images(folder: Path) -> list[Image]:
+def read_images(folder: Path) -> list[Image]:
     """Read images below a folder; those that cannot be read are named."""
     # See run_export.
     from vtt_core.ingest.decode import decode_image  # noqa: PLC0415

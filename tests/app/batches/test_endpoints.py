@@ -13,7 +13,7 @@ from app.domain.batches import answered_row, refused_row
 from app.domain.messages import BatchMessage
 from app.infra.batch_blobs import BatchBlobs
 from app.infra.batch_leases import BatchLeases
-from app.infra.batch_recovery import clear_batches
+from app.infra.clearing import clear_batches
 from app.infra.clock import utc_now
 from app.infra.tables import BatchRow
 from tests.fixtures.dicom_writer import PATIENT, write_dicom

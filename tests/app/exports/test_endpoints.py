@@ -12,9 +12,10 @@ from app.domain.errors import StoreUnavailableError
 from app.domain.exports import MAX_EXPORT_ATTEMPTS
 from app.domain.messages import ExportMessage
 from app.infra.access_repository import UsageRepository
+from app.infra.clearing import clear_exports
 from app.infra.clock import utc_now
 from app.infra.export_leases import ExportLease, ExportLeases
-from app.infra.export_recovery import clear_exports, release_expired_exports
+from app.infra.recovery import EXPORTS, release_expired_work
 from app.infra.tables import ExportRow, ModelRow
 from tests.fixtures.http_api import Api
 from vtt_core.contract.errors import MissingPackageError
@@ -98,7 +99,7 @@ def test_an_export_of_a_lost_worker_is_made_by_another_and_fails_in_the_end(api:
         assert lost is not None
         assert claim(api, export_id) is None
         later = utc_now() + timedelta(seconds=2)
-        released = release_expired_exports(api.context.sessions, api.context.queue, later)
+        released = release_expired_work(EXPORTS, api.context.sessions, api.context.queue, later)
         assert released == ([export_id] if lost.attempt < MAX_EXPORT_ATTEMPTS else [])
     row = row_of(api, model_id)
     assert (row.state, row.error and row.error["code"]) == ("failed", "job.worker_lost")
