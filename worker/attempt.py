@@ -3,25 +3,24 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from functools import partial
 
 import structlog
-import torch
+from sqlalchemy.orm import Session
 
-from app.domain.errors import StaleLeaseError
-from app.domain.jobs import JobState
+from app.domain.jobs import FINAL_STATES, JobState
 from app.domain.messages import FinetuneMessage
 from app.infra.checkpoints import clear_job, models_of
 from app.infra.leases import Lease, LeaseRepository
 from app.infra.outages import OUTAGES
 from app.infra.outbox import send_after_commit
+from app.infra.tables import JobRow
 from app.infra.telemetry import bind_job, unbind_job
 from app.infra.tracing import attempt_span
 from vtt_core.adapter.new_head import NewHead
 from vtt_core.contract.errors import VttError
 from worker.context import WorkerContext
-from worker.failures import crashed, out_of_memory
-from worker.heartbeat import CancelRequestedError, Heartbeat, StopRequestedError
+from worker.heartbeat import CancelRequestedError, Heartbeat
 from worker.metrics import Outcome
 from worker.outage_retry import OutageRetry
 from worker.pipeline.fetch import JobSpec, fetch_support_set, read_job_spec, show_bands
@@ -29,6 +28,7 @@ from worker.pipeline.new_head import read_base
 from worker.pipeline.publish import publish, publish_interim
 from worker.pipeline.run import open_adaptation, run_steps
 from worker.progress import ProgressWriter
+from worker.settle import Endings, settle, transact
 
 _log = structlog.get_logger(__name__)
 
@@ -43,69 +43,36 @@ def attempt_job(context: WorkerContext, job_id: str) -> None:
     Raises:
         OUTAGES: the database is away for longer than a lease; the reaper will queue the job again.
     """
-    lease = _retry(context).wait_for(lambda: _claim(context, job_id))
+    lease = transact(context, partial(_claim, context, job_id))
     if lease is None:
         _log.info("nothing_to_do", job_id=job_id)
         return
     bind_job(job_id, attempt=lease.attempt, tenant_id=lease.tenant_id, request_id=lease.request_id)
-    context.job_ids.append(job_id)
     try:
         _log.info("claimed", fencing_token=lease.fencing_token)
         facts: dict[str, str | int | None] = {"job_id": job_id, "attempt": lease.attempt, "request_id": lease.request_id}
-        with context.metrics.attempt() as attempt, attempt_span(lease.traceparent, **facts) as note:
-            try:
-                attempt.outcome = _run_and_settle(context, lease)
-            except StaleLeaseError:
-                attempt.outcome = Outcome.LEASE_LOST
-                _log.warning("lease_lost")
-            note("outcome", attempt.outcome)
+        with attempt_span(lease.traceparent, **facts) as note:
+            endings = Endings(partial(_fail, context, lease), partial(_requeue, context, lease))
+            outcome = settle(context, lease, context.metrics.jobs, partial(_run, context, lease), endings)
+            note("outcome", outcome)
+        if outcome not in (Outcome.REQUEUED, Outcome.LEASE_LOST):
+            _clear(context, job_id)
     finally:
-        context.job_ids.remove(job_id)
         unbind_job()
 
 
-def _claim(context: WorkerContext, job_id: str) -> Lease | None:
-    with context.session_factory.begin() as session:
-        return LeaseRepository(session).claim(job_id, context.holder, context.settings.lease_seconds, context.clock())
+def _claim(context: WorkerContext, job_id: str, session: Session) -> Lease | None:
+    return LeaseRepository(session).claim(job_id, context.holder, context.settings.lease_seconds, context.clock())
 
 
-def _run_and_settle(context: WorkerContext, lease: Lease) -> Outcome:
-    """Run the pipeline and write its outcome; this is the only place where errors become states."""
-    outcome = Outcome.SUCCEEDED
+def _run(context: WorkerContext, lease: Lease) -> Outcome:
     try:
         _run_pipeline(context, lease)
-    except StaleLeaseError:
-        raise
     except CancelRequestedError:
-        outcome = Outcome.CANCELLED
         _log.info("cancelled")
-        _settle(context, lambda leases: leases.cancel_by_worker(lease, context.clock()))
-    except StopRequestedError:
-        _log.info("handed_back")
-        _requeue(context, lease, None)
-        return Outcome.REQUEUED
-    except OUTAGES as error:
-        # The job did not cause the outage, and another worker may not have it: the attempt does not count.
-        _log.warning("handed_back_in_an_outage", reason=str(error)[:300])
-        _requeue(context, lease, None)
-        return Outcome.REQUEUED
-    except VttError as error:
-        outcome = Outcome.FAILED
-        _log.warning("failed", code=error.code, reason=str(error))
-        facts = error
-        _settle(context, lambda leases: leases.fail(lease, facts, context.clock()))
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        outcome = Outcome.CRASHED
-        _log.exception("out_of_memory")
-        if _requeue(context, lease, out_of_memory(error, context.backbones.device)) == JobState.QUEUED:
-            return outcome
-    except Exception as error:
-        outcome = Outcome.CRASHED
-        _log.exception("crashed")
-        if _requeue(context, lease, crashed(error)) == JobState.QUEUED:
-            return outcome
-    _clear(context, lease.job_id)
-    return outcome
+        transact(context, lambda session: LeaseRepository(session).cancel_by_worker(lease, context.clock()))
+        return Outcome.CANCELLED
+    return Outcome.SUCCEEDED
 
 
 def _run_pipeline(context: WorkerContext, lease: Lease) -> None:
@@ -140,9 +107,11 @@ def _run_pipeline(context: WorkerContext, lease: Lease) -> None:
 
 
 def _clear(context: WorkerContext, job_id: str) -> None:
-    """Remove what a job has left that has ended, however it ended: its checkpoint, drafts, and a replaced interim model."""
+    """Remove what a job has left if it has ended, however: its checkpoint, drafts, and a replaced interim model."""
     try:
         with context.session_factory() as session:
+            if JobState(session.get_one(JobRow, job_id).state) not in FINAL_STATES:
+                return
             model_ids = models_of(session, [job_id])
         clear_job(context.store, job_id, model_ids)
     except OUTAGES as error:
@@ -154,25 +123,13 @@ def _read_job_spec(context: WorkerContext, job_id: str) -> JobSpec:
         return read_job_spec(session, job_id)
 
 
-def _requeue(context: WorkerContext, lease: Lease, reason: VttError | None) -> JobState:
-    def write() -> JobState:
-        with context.session_factory.begin() as session:
-            state = LeaseRepository(session).requeue(lease, context.clock(), reason=reason)
-            if state == JobState.QUEUED:
-                send_after_commit(session, context.queue, FinetuneMessage(lease.job_id))
-            return state
+def _requeue(context: WorkerContext, lease: Lease, reason: VttError | None) -> None:
+    def write(session: Session) -> None:
+        if LeaseRepository(session).requeue(lease, context.clock(), reason=reason) == JobState.QUEUED:
+            send_after_commit(session, context.queue, FinetuneMessage(lease.job_id))
 
-    return _retry(context).wait_for(write)
+    transact(context, write)
 
 
-def _settle(context: WorkerContext, write: Callable[[LeaseRepository], None]) -> None:
-    def write_once() -> None:
-        with context.session_factory.begin() as session:
-            write(LeaseRepository(session))
-
-    _retry(context).wait_for(write_once)
-
-
-def _retry(context: WorkerContext) -> OutageRetry:
-    """Return how to retry writes outside the pipeline: for the time of a lease, after which the reaper takes the job."""
-    return OutageRetry(context.settings.lease_seconds, lambda: None)
+def _fail(context: WorkerContext, lease: Lease, error: VttError) -> None:
+    transact(context, lambda session: LeaseRepository(session).fail(lease, error, context.clock()))

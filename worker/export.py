@@ -7,24 +7,26 @@ import tempfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import structlog
-import torch
 from PIL.Image import Image
 from sqlalchemy import select
+from sqlalchemy.orm import Session
 
-from app.domain.errors import BlobMissingError, StaleLeaseError
+from app.domain.errors import BlobMissingError
 from app.domain.messages import ExportMessage
 from app.infra.band_columns import choice_of
 from app.infra.export_leases import ExportLease, ExportLeases
 from app.infra.model_repository import ModelRepository
-from app.infra.outages import OUTAGES
 from app.infra.outbox import send_after_commit
 from app.infra.tables import ExportRow, JobRow, SupportImageRow
 from vtt_core.adapter.files import MANIFEST_FILE, TENSORS_FILE
+from vtt_core.backbones.backbone import Backbone
+from vtt_core.backbones.load import load_backbone
 from vtt_core.contract.bands import BandChoice
 from vtt_core.contract.errors import VttError
 from vtt_core.contract.exports import ExportKind
@@ -32,9 +34,10 @@ from vtt_core.exports.export import export_model
 from vtt_core.exports.source import METRICS_FILE
 from vtt_core.ingest.decode import decode_image
 from worker.context import WorkerContext
-from worker.failures import crashed, out_of_memory
-from worker.heartbeat import Heartbeat, StopRequestedError
+from worker.heartbeat import Heartbeat
+from worker.metrics import Outcome
 from worker.outage_retry import OutageRetry
+from worker.settle import Endings, settle, transact
 
 _log = structlog.get_logger(__name__)
 MOST_IMAGES = 64
@@ -54,6 +57,8 @@ class _Task:
     """Where some images of its support set are, to compare on; none if the set was deleted."""
     bands: BandChoice | None
     """How they are shown."""
+    asked_at: datetime
+    """When it was asked for first."""
 
 
 def run_export(context: WorkerContext, export_id: str) -> None:
@@ -66,43 +71,16 @@ def run_export(context: WorkerContext, export_id: str) -> None:
     Raises:
         OUTAGES: the database is away for longer than a lease; the reaper will send the export again.
     """
-    lease = _retry(context).wait_for(lambda: _claim(context, export_id))
+    lease = transact(context, partial(_claim, context, export_id))
     if lease is None:
         _log.info("nothing_to_export", export_id=export_id)
         return
-    context.job_ids.append(export_id)
-    try:
-        _run_and_settle(context, lease)
-    except StaleLeaseError:
-        _log.warning("export_lost", export_id=export_id)
-    finally:
-        context.job_ids.remove(export_id)
+    with structlog.contextvars.bound_contextvars(export_id=export_id):
+        endings = Endings(partial(_fail, context, lease), partial(_give_back, context, lease))
+        settle(context, lease, context.metrics.exports, partial(_run, context, lease), endings)
 
 
-def _run_and_settle(context: WorkerContext, lease: ExportLease) -> None:
-    """Make the export; this is the only place where errors become states of an export."""
-    try:
-        _run(context, lease)
-    except StaleLeaseError:
-        raise
-    except StopRequestedError:
-        _give_back(context, lease)
-    except OUTAGES as error:
-        _log.warning("export_given_back_in_an_outage", export_id=lease.export_id, reason=str(error)[:300])
-        _give_back(context, lease)
-    except VttError as error:
-        _log.warning("export_failed", export_id=lease.export_id, code=error.code, reason=str(error))
-        facts = error
-        _settle(context, lambda exports: exports.fail(lease, facts, context.clock()))
-    except (MemoryError, torch.OutOfMemoryError) as error:
-        _log.exception("out_of_memory", export_id=lease.export_id)
-        _give_back(context, lease, out_of_memory(error, context.backbones.device))
-    except Exception as error:
-        _log.exception("export_crashed", export_id=lease.export_id)
-        _give_back(context, lease, crashed(error))
-
-
-def _run(context: WorkerContext, lease: ExportLease) -> None:
+def _run(context: WorkerContext, lease: ExportLease) -> Outcome:
     settings = context.settings
     with (
         Heartbeat(
@@ -124,18 +102,30 @@ def _run(context: WorkerContext, lease: ExportLease) -> None:
             (adapter / name).write_bytes(content)
         (adapter / METRICS_FILE).write_text(json.dumps({"metrics": task.metrics}), encoding="utf-8")
         images = retry.wait_for(lambda: _read_images(context, task))
-        report = export_model(adapter, task.kind, made, images=images or None, stopwatch=time.monotonic)
+        report = export_model(
+            adapter, task.kind, made, images=images or None, stopwatch=time.monotonic, backbone_of=_backbone_of(context)
+        )
         retry.check()
         for name in report.files:
             content = (made / name).read_bytes()
             retry.wait_for(partial(context.store.put, f"{task.blob_key}/{name}", content))
-    _settle(context, lambda exports: exports.succeed(lease, report.to_json(), report.size_bytes, context.clock()))
-    _log.info("exported", export_id=lease.export_id, kind=task.kind, size_bytes=report.size_bytes)
+    facts, size = report.to_json(), report.size_bytes
+    transact(context, lambda session: ExportLeases(session).succeed(lease, facts, size, context.clock()))
+    context.metrics.export_seconds.observe((context.clock() - task.asked_at).total_seconds())
+    _log.info("exported", kind=task.kind, size_bytes=size)
+    return Outcome.SUCCEEDED
 
 
-def _claim(context: WorkerContext, export_id: str) -> ExportLease | None:
-    with context.session_factory.begin() as session:
-        return ExportLeases(session).claim(export_id, context.holder, context.settings.lease_seconds, context.clock())
+def _backbone_of(context: WorkerContext) -> Callable[[str], Backbone]:
+    """Return where an export gets its backbone: in the worker's memory, or beside it on a processor if that is on a GPU.
+
+    The other libraries run on the processor, and both sides are to round alike.
+    """
+    return context.backbones.get if context.backbones.device == "cpu" else load_backbone
+
+
+def _claim(context: WorkerContext, export_id: str, session: Session) -> ExportLease | None:
+    return ExportLeases(session).claim(export_id, context.holder, context.settings.lease_seconds, context.clock())
 
 
 def _read_task(context: WorkerContext, lease: ExportLease) -> _Task:
@@ -145,7 +135,15 @@ def _read_task(context: WorkerContext, lease: ExportLease) -> _Task:
         set_id = select(JobRow.support_set_id).where(JobRow.id == model.job_id).scalar_subquery()
         keys = select(SupportImageRow.blob_key).where(SupportImageRow.support_set_id == set_id).order_by(SupportImageRow.id)
         images = session.scalars(keys.limit(MOST_IMAGES)).all()
-        return _Task(ExportKind(row.kind), model.adapter_key, row.blob_key, model.metrics, tuple(images), choice_of(model))
+        return _Task(
+            ExportKind(row.kind),
+            model.adapter_key,
+            row.blob_key,
+            model.metrics,
+            tuple(images),
+            choice_of(model),
+            row.created_at,
+        )
 
 
 def _read_images(context: WorkerContext, task: _Task) -> list[Image]:
@@ -157,23 +155,13 @@ def _read_images(context: WorkerContext, task: _Task) -> list[Image]:
     return [decode_image(blobs[key], context.settings.limits, task.bands) for key in task.image_keys]
 
 
-def _give_back(context: WorkerContext, lease: ExportLease, reason: VttError | None = None) -> None:
-    def write() -> None:
-        with context.session_factory.begin() as session:
-            if ExportLeases(session).give_back(lease, context.clock(), reason):
-                send_after_commit(session, context.queue, ExportMessage(lease.export_id))
+def _give_back(context: WorkerContext, lease: ExportLease, reason: VttError | None) -> None:
+    def write(session: Session) -> None:
+        if ExportLeases(session).give_back(lease, context.clock(), reason):
+            send_after_commit(session, context.queue, ExportMessage(lease.export_id))
 
-    _retry(context).wait_for(write)
-
-
-def _settle(context: WorkerContext, write: Callable[[ExportLeases], None]) -> None:
-    def write_once() -> None:
-        with context.session_factory.begin() as session:
-            write(ExportLeases(session))
-
-    _retry(context).wait_for(write_once)
+    transact(context, write)
 
 
-def _retry(context: WorkerContext) -> OutageRetry:
-    """Return how to retry writes outside the heartbeat: for the time of a lease, after which the reaper takes the export."""
-    return OutageRetry(context.settings.lease_seconds, lambda: None)
+def _fail(context: WorkerContext, lease: ExportLease, error: VttError) -> None:
+    transact(context, lambda session: ExportLeases(session).fail(lease, error, context.clock()))

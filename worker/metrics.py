@@ -24,11 +24,53 @@ class Outcome(StrEnum):
     FAILED = "failed"
     CANCELLED = "cancelled"
     REQUEUED = "handed_back"
-    """The job was queued again because the worker had to stop or an outage lasted; the attempt does not count."""
+    """The work was queued again because the worker had to stop, an outage lasted or a quota was used up; it does not count."""
     CRASHED = "crashed"
     """Something unexpected was raised, too little memory included."""
     LEASE_LOST = "lease_lost"
-    """Another worker has the job, or it has ended meanwhile."""
+    """Another worker has the work, or it has ended meanwhile."""
+
+
+class AttemptMetrics:
+    """Counts the attempts at one kind of work by how they ended, and times them.
+
+    Args:
+        prefix: of the names.
+        work: what is attempted, for people.
+        in_hand: how many run now.
+        registry: that the metrics belong to.
+        stopwatch: gives monotonic seconds.
+    """
+
+    def __init__(
+        self, prefix: str, work: str, in_hand: Gauge, registry: CollectorRegistry, stopwatch: Callable[[], float]
+    ) -> None:
+        self._stopwatch = stopwatch
+        self._in_hand = in_hand
+        self._attempts = Counter(f"{prefix}attempts", f"Attempts at {work}, by how they ended", ["outcome"], registry=registry)
+        self._seconds = Histogram(
+            f"{prefix}attempt_seconds",
+            f"From the claim to the end of an attempt at {work}",
+            ["outcome"],
+            buckets=JOB_BUCKETS_SECONDS,
+            registry=registry,
+        )
+        for outcome in Outcome:  # so that Prometheus can compute a rate from the first one on
+            self._attempts.labels(outcome)
+            self._seconds.labels(outcome)
+
+    @contextmanager
+    def attempt(self) -> Iterator[Attempt]:
+        """Count the attempt that the context holds, and time it."""
+        attempt = Attempt()
+        started_at = self._stopwatch()
+        self._in_hand.inc()
+        try:
+            yield attempt
+        finally:
+            self._in_hand.dec()
+            self._attempts.labels(attempt.outcome).inc()
+            self._seconds.labels(attempt.outcome).observe(self._stopwatch() - started_at)
 
 
 class WorkerMetrics:
@@ -36,44 +78,27 @@ class WorkerMetrics:
 
     def __init__(self, stopwatch: Callable[[], float] = time.monotonic) -> None:
         self.registry = CollectorRegistry()
-        self._stopwatch = stopwatch
-        self.attempts = Counter("vtt_attempts", "Attempts by how they ended", ["outcome"], registry=self.registry)
-        self.attempt_seconds = Histogram(
-            "vtt_attempt_seconds",
-            "From the claim of a job to the end of the attempt",
-            ["outcome"],
-            buckets=JOB_BUCKETS_SECONDS,
-            registry=self.registry,
+        in_hand = Gauge(
+            "vtt_worker_jobs_in_hand", "Jobs, chunks of batches and exports that this worker works on", registry=self.registry
         )
-        self.job_seconds = Histogram(
-            "vtt_job_seconds",
-            "From the request for a job to its model, waiting included",
-            buckets=JOB_BUCKETS_SECONDS,
-            registry=self.registry,
+        shared = in_hand, self.registry, stopwatch
+        self.jobs = AttemptMetrics("vtt_", "a job", *shared)
+        self.chunks = AttemptMetrics("vtt_chunk_", "a chunk of a batch", *shared)
+        self.exports = AttemptMetrics("vtt_export_", "an export", *shared)
+        self.job_seconds = self._whole("vtt_job_seconds", "From the request for a job to its model, waiting included")
+        self.batch_seconds = self._whole(
+            "vtt_background_batch_seconds", "From the request for a batch to its last result, waiting included"
         )
+        self.export_seconds = self._whole("vtt_export_seconds", "From the first request for an export to its files")
         self.step_seconds = Histogram(
             "vtt_step_seconds",
             "Duration of an optimiser step, progress and checkpoint included",
             buckets=STEP_BUCKETS_SECONDS,
             registry=self.registry,
         )
-        self.running_jobs = Gauge("vtt_worker_jobs_in_hand", "Jobs that this worker works on", registry=self.registry)
-        for outcome in Outcome:  # so that Prometheus can compute a rate from the first one on
-            self.attempts.labels(outcome)
-            self.attempt_seconds.labels(outcome)
 
-    @contextmanager
-    def attempt(self) -> Iterator[Attempt]:
-        """Count the attempt that the context holds, and time it."""
-        attempt = Attempt()
-        started_at = self._stopwatch()
-        self.running_jobs.inc()
-        try:
-            yield attempt
-        finally:
-            self.running_jobs.dec()
-            self.attempts.labels(attempt.outcome).inc()
-            self.attempt_seconds.labels(attempt.outcome).observe(self._stopwatch() - started_at)
+    def _whole(self, name: str, meaning: str) -> Histogram:
+        return Histogram(name, meaning, buckets=JOB_BUCKETS_SECONDS, registry=self.registry)
 
     def serve(self, host: str, port: int) -> tuple[WSGIServer, Thread] | None:
         """Serve the metrics on the port in a thread, or do nothing if it is 0.

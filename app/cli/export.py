@@ -77,8 +77,7 @@ def run_export(adapter: Path, kind: ExportKind, out: Path, images: Path | None =
     from vtt_core.adapter.files import load_adapter  # noqa: PLC0415
     from vtt_core.exports.export import export_model  # noqa: PLC0415
 
-    compared = _read_images(images, load_adapter(adapter).manifest.bands) if images is not None else None
-
+    compared = read_images(images, load_adapter(adapter).manifest.bands) if images is not None else None
     return export_model(adapter, kind, out, images=compared, stopwatch=time.monotonic)
 
 
@@ -91,7 +90,7 @@ def _check_parent(out: Path) -> None:
         )
 
 
-def _read_images(folder: Path, bands: BandChoice | None) -> list[Image]:
+def read_images(folder: Path, bands: BandChoice | None = None) -> list[Image]:
     """Read images below a folder; those that cannot be read are named."""
     # See run_export.
     from vtt_core.ingest.decode import decode_image  # noqa: PLC0415

@@ -15,6 +15,7 @@ from app.cli.bench.diagnose import diagnose
 from app.cli.bench.diagnose_run import run
 from app.cli.bench.episodes import episodes
 from app.cli.bench.expected import expected
+from app.cli.bench.exports import exports
 from app.cli.bench.growth import growth
 from app.cli.bench.hosts import hosts
 from app.cli.bench.jobs import jobs
@@ -65,7 +66,7 @@ for group, commands in GROUPS.items():
     for command in commands:
         cli.command(rich_help_panel=group)(command)
 cli.command(hidden=True)(draw)
-for measurement in (step, parts, jobs, serve, growth, load, episodes, reproduce, hosts, table, expected, unknown):
+for measurement in (step, parts, jobs, serve, growth, load, episodes, reproduce, hosts, exports, table, expected, unknown):
     bench.command()(measurement)
 diagnose.command()(run)
 cli.add_typer(bench, name="bench", rich_help_panel="Measure")

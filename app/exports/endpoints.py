@@ -24,10 +24,11 @@ from app.domain.errors import (
 )
 from app.domain.exports import ExportState
 from app.exports import service
-from app.exports.schemas import ExportAnswer, ExportLinks, ExportList
+from app.exports.possible import MADE_KINDS, refusal_of
+from app.exports.schemas import ExportAnswer, ExportForm, ExportLinks, ExportList
 from app.infra.clock import utc_now
 from app.infra.export_repository import ExportRepository
-from app.infra.tables import ExportRow
+from app.infra.tables import ExportRow, ModelRow
 from app.jobs.schemas import JobFailure
 from app.models.endpoints import CHANGES, PREFIX, ModelReference
 from app.models.service import find_model
@@ -59,12 +60,13 @@ MADE = PREFIX + "/{model}/exports/{kind:made_export}"
 
 @router.get(PREFIX + "/{model}/exports", responses=problem_responses(NotFoundError, GoneError, ModelNotReadyError))
 def list_exports(model: ModelReference, session: ReadSessionDep) -> ExportList:
-    """List the exports of a model that were asked for, with their states.
+    """List the exports of a model that were asked for, with their states, and the forms that the model can have.
 
     The model in its own form needs none: GET /v1/models/{model}/exports/adapter sends it at once.
     """
     row, _ = find_model(session, model)
-    return ExportList(items=[answer(export) for export in ExportRepository(session).of_model(row.id)])
+    items = [answer(export) for export in ExportRepository(session).of_model(row.id)]
+    return ExportList(items=items, forms=[_form(row, kind) for kind in MADE_KINDS])
 
 
 @router.post(
@@ -110,6 +112,13 @@ def get_export(model: ModelReference, kind: MadeKind, context: RequestContextDep
     begun = chain([next(chunks)], chunks)  # so that a lost file is an error and not half an answer
     headers = {"Content-Disposition": f'attachment; filename="{row.model_id}-{row.kind}.zip"'}
     return StreamingResponse(begun, media_type="application/zip", headers=headers)
+
+
+def _form(model: ModelRow, kind: ExportKind) -> ExportForm:
+    refused = refusal_of(model, kind)
+    if refused is None:
+        return ExportForm(kind=kind, offered=True, reason=None, remedy=None)
+    return ExportForm(kind=kind, offered=False, reason=f"The model is {refused.got}", remedy=refused.remedy)
 
 
 def answer(row: ExportRow) -> ExportAnswer:

@@ -4,27 +4,24 @@ from __future__ import annotations
 
 from app.infra.tables import ModelRow
 from vtt_core.contract.errors import UnsupportedExportError
+from vtt_core.contract.export_forms import refusal
 from vtt_core.contract.exports import ExportKind
 
-LORA_HOSTS = ("clip-lora", "clip-lora-both")
-"""What is trained where the vision tower gets a LoRA."""
+MADE_KINDS = (ExportKind.WEB, ExportKind.ONNX, ExportKind.OPEN_CLIP, ExportKind.PEFT)
+"""Forms that a worker makes; what most people can use comes first."""
 
 
-def is_possible(model: ModelRow, kind: ExportKind) -> bool:
-    """Tell whether the form has a place for what the model has learnt."""
-    host = str(model.recipe.get("method", "")).partition("+")[0]
-    return kind is not ExportKind.PEFT or host in LORA_HOSTS
+def refusal_of(model: ModelRow, kind: ExportKind) -> UnsupportedExportError | None:
+    """Return why the form has no place for a model, or None if nothing is known against it."""
+    return refusal(kind, model.backbone_id, str(model.recipe.get("method", "")))
 
 
 def check_possible(model: ModelRow, kind: ExportKind) -> None:
-    """Refuse a form that has no place for what the model has learnt.
+    """Refuse a form that has no place for a model.
 
     Raises:
         UnsupportedExportError: with the reason.
     """
-    if not is_possible(model, kind):
-        raise UnsupportedExportError(
-            expected="a model with a LoRA on the vision tower, which is what peft reads",
-            got=f"one that has none (method {model.recipe.get('method')!r})",
-            remedy="Export it as onnx or open_clip, or start a job with the method clip-lora+vtt",
-        )
+    refused = refusal_of(model, kind)
+    if refused is not None:
+        raise refused

@@ -36,7 +36,17 @@ class ExportAnswer(BaseModel):
     links: ExportLinks
 
 
+class ExportForm(BaseModel):
+    """A form, and whether a model can have it."""
+
+    kind: ExportKind = Field(description="The form")
+    offered: bool = Field(description="Whether it can be asked for, as far as the model's method and backbone tell")
+    reason: str | None = Field(description="Why it is not offered")
+    remedy: str | None = Field(description="What to do instead")
+
+
 class ExportList(BaseModel):
     """The exports of a model."""
 
-    items: list[ExportAnswer]
+    items: list[ExportAnswer] = Field(description="Those that were asked for")
+    forms: list[ExportForm] = Field(description="All that there are")

@@ -7,14 +7,11 @@ from dataclasses import dataclass, replace
 
 from app.domain.exports import OPEN_EXPORT_STATES, ExportState
 from app.exports.endpoints import answer
-from app.exports.possible import is_possible
+from app.exports.possible import MADE_KINDS, refusal_of
 from app.exports.schemas import ExportAnswer
 from app.infra.tables import ExportRow, ModelRow
 from app.jobs.schemas import JobFailure
 from vtt_core.contract.exports import ExportKind
-
-MADE_KINDS = (ExportKind.WEB, ExportKind.ONNX, ExportKind.OPEN_CLIP, ExportKind.PEFT)
-"""In the order of the page: what most people can use comes first."""
 
 
 @dataclass(frozen=True)
@@ -25,8 +22,8 @@ class ExportView:
     size_bytes: int = 0
     download: str | None = None
     error: JobFailure | None = None
-    is_possible: bool = True
-    """Whether the form has a place for what the model has learnt."""
+    why_not: str | None = None
+    """Why the form has no place for the model."""
 
     @property
     def is_open(self) -> bool:
@@ -37,7 +34,11 @@ class ExportView:
 def export_views(model: ModelRow, rows: Sequence[ExportRow]) -> dict[ExportKind, ExportView]:
     """Return all forms of a model, in the order of the page."""
     answers = {row.kind: answer(row) for row in rows}
-    return {kind: replace(_view(answers.get(kind)), is_possible=is_possible(model, kind)) for kind in MADE_KINDS}
+    refusals = {kind: refusal_of(model, kind) for kind in MADE_KINDS}
+    return {
+        kind: replace(_view(answers.get(kind)), why_not=refused.got if refused is not None else None)
+        for kind, refused in refusals.items()
+    }
 
 
 def _view(answered: ExportAnswer | None) -> ExportView:

@@ -18,9 +18,11 @@ from prometheus_client.registry import Collector
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.dependencies import AppContext
+from app.health.backlogs import look_at_backlogs
 from app.health.consumption import look_at_jobs
 from app.infra.clock import utc_now
 from app.infra.model_repository import ModelRepository
+from app.webhooks.sender import AttemptOutcome
 from vtt_core.contract.errors import VttError
 
 if TYPE_CHECKING:
@@ -39,7 +41,8 @@ class StateCollector(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """Yield the metrics that can be read; a part that is down is left out, and /readyz reports it."""
-        for read in (self._rows, self._queue, self._workers, self._sweeps, self._adapters, self._admission_queues, self._disks):
+        parts = (self._rows, self._backlogs, self._queue, self._workers, self._sweeps, self._webhooks)
+        for read in (*parts, self._adapters, self._admission_queues, self._disks):
             try:
                 yield from list(read())
             except (SQLAlchemyError, OSError, VttError) as error:
@@ -58,6 +61,29 @@ class StateCollector(Collector):
         yield GaugeMetricFamily("vtt_running_job_silence_seconds", silent, value=jobs.silent_seconds)
         yield GaugeMetricFamily("vtt_queue_stalled", "1 if jobs wait and no worker takes them", value=jobs.is_stalled)
         yield GaugeMetricFamily("vtt_models", "Published models", value=num_models)
+
+    def _backlogs(self) -> Iterator[GaugeMetricFamily]:
+        with self._context.readers() as session:
+            backlogs = look_at_backlogs(session, self._clock())
+        waiting = GaugeMetricFamily("vtt_waiting", "What waits for a worker, or for being sent", labels=["work"])
+        for backlog in backlogs:
+            by_state = GaugeMetricFamily(f"vtt_{backlog.name}", f"Stored {backlog.name} by state", labels=["state"])
+            for state, count in backlog.by_state.items():
+                by_state.add_metric([state], count)
+            waiting.add_metric([backlog.name], backlog.num_waiting)
+            yield by_state
+        yield waiting
+
+    def _webhooks(self) -> Iterator[Metric]:
+        if (sender := self._context.webhooks) is not None:
+            attempts = CounterMetricFamily(
+                "vtt_webhook_attempts", "Attempts to deliver an event, by how they ended", labels=["outcome"]
+            )
+            for outcome, count in sender.counts.items():
+                attempts.add_metric([outcome], count)
+            yield attempts
+            took, num_delivered = "From an event to its delivery", sender.counts[AttemptOutcome.DELIVERED]
+            yield SummaryMetricFamily("vtt_webhook_seconds", took, num_delivered, sender.delivery_seconds)
 
     def _queue(self) -> Iterator[GaugeMetricFamily]:
         yield GaugeMetricFamily("vtt_queue_messages", "Messages that wait for a worker", value=self._context.queue.depth())

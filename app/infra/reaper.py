@@ -11,18 +11,18 @@ import structlog
 
 from app.domain.jobs import JobState
 from app.domain.messages import FinetuneMessage
-from app.infra.batch_recovery import clear_batches, release_expired_batches, resend_vanished_batches
 from app.infra.benchmarks import clear_unwanted
 from app.infra.checkpoints import clear_ended_jobs
+from app.infra.clearing import clear_batches, clear_exports
 from app.infra.clock import utc_now
 from app.infra.database import SessionFactory
-from app.infra.export_recovery import clear_exports, release_expired_exports, resend_vanished_exports
 from app.infra.job_repository import JobRepository
 from app.infra.object_store import ObjectStore
 from app.infra.outages import DATABASE_AWAY, OUTAGES
 from app.infra.outbox import send_after_commit
 from app.infra.prediction_repository import PredictionRepository
 from app.infra.queue import JobQueue
+from app.infra.recovery import BATCHES, EXPORTS, release_expired_work, resend_vanished_work
 from app.infra.settings import Settings
 
 SWEEPS_PER_CLEARING = 12
@@ -117,13 +117,13 @@ class Reaper(threading.Thread):
         try:
             if elapsed >= self._spares_until:
                 self.num_expired += len(release_expired(self._session_factory, self._queue, self._clock()))
-                release_expired_batches(self._session_factory, self._queue, self._clock())
-                release_expired_exports(self._session_factory, self._queue, self._clock())
+                for work in (BATCHES, EXPORTS):
+                    release_expired_work(work, self._session_factory, self._queue, self._clock())
             self._purge()
             after_seconds = self._settings.requeue_after_seconds
             self.num_resent += len(resend_vanished(self._session_factory, self._queue, self._clock(), after_seconds))
-            resend_vanished_batches(self._session_factory, self._queue, self._clock(), after_seconds)
-            resend_vanished_exports(self._session_factory, self._queue, self._clock(), after_seconds)
+            for work in (BATCHES, EXPORTS):
+                resend_vanished_work(work, self._session_factory, self._queue, self._clock(), after_seconds)
         except DATABASE_AWAY:
             self._spares_until = elapsed + self._settings.lease_seconds
             raise

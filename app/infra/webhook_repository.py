@@ -32,6 +32,8 @@ class Delivery:
     secret: str
     payload: dict[str, object]
     attempt: int
+    created_at: datetime
+    """When the event happened."""
 
 
 class WebhookRepository:
@@ -105,8 +107,14 @@ class WebhookRepository:
             row = self._session.scalar(statement.returning(WebhookDeliveryRow), execution_options={"populate_existing": True})
             if row is not None:  # else another process was faster
                 webhook = self._session.get_one(WebhookRow, row.webhook_id)
-                claimed.append(Delivery(row.id, webhook.id, webhook.url, webhook.secret, row.payload, row.attempt))
+                of_webhook = webhook.id, webhook.url, webhook.secret
+                claimed.append(Delivery(row.id, *of_webhook, row.payload, row.attempt, row.created_at))
         return claimed
+
+    def num_due(self, now: datetime) -> int:
+        """Return how many deliveries are due, which nobody sends at this moment."""
+        is_due = (WebhookDeliveryRow.state == DeliveryState.PENDING, WebhookDeliveryRow.next_attempt_at <= now)
+        return self._session.scalar(select(func.count()).select_from(WebhookDeliveryRow).where(*is_due)) or 0
 
     def note_delivered(self, delivery: Delivery, status: int, now: datetime) -> None:
         """Note that the receiver has taken a delivery."""

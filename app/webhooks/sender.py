@@ -8,6 +8,7 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import datetime
+from enum import StrEnum
 
 import structlog
 
@@ -29,6 +30,16 @@ look-up of a name has no time limit of its own."""
 _log = structlog.get_logger(__name__)
 
 
+class AttemptOutcome(StrEnum):
+    """How one attempt at a delivery ended."""
+
+    DELIVERED = "delivered"
+    NOT_DELIVERED = "not_delivered"
+    """It is tried again."""
+    GIVEN_UP = "given_up"
+    """It was the last attempt."""
+
+
 class WebhookSender(threading.Thread):
     """Sends due deliveries every few seconds until it is stopped, and goes on after outages.
 
@@ -45,6 +56,10 @@ class WebhookSender(threading.Thread):
         self._clock = clock
         self._stopped = threading.Event()
         self._chances = random.Random()
+        self.counts = dict.fromkeys(AttemptOutcome, 0)
+        """Attempts since the start, by how they ended."""
+        self.delivery_seconds = 0.0
+        """From the events to their deliveries, together."""
 
     def run(self) -> None:
         """Send until stopped."""
@@ -67,7 +82,10 @@ class WebhookSender(threading.Thread):
             claimed = webhooks.claim_due(self._clock(), claim_seconds, AT_ONCE)
         if claimed:
             with ThreadPoolExecutor(THREADS, thread_name_prefix="webhook") as pool:
-                list(pool.map(self._deliver, claimed))
+                for delivery, outcome in zip(claimed, pool.map(self._deliver, claimed), strict=True):
+                    self.counts[outcome] += 1
+                    if outcome is AttemptOutcome.DELIVERED:
+                        self.delivery_seconds += (self._clock() - delivery.created_at).total_seconds()
         return len(claimed)
 
     def stop(self) -> None:
@@ -75,7 +93,7 @@ class WebhookSender(threading.Thread):
         self._stopped.set()
         self.join()
 
-    def _deliver(self, delivery: Delivery) -> None:
+    def _deliver(self, delivery: Delivery) -> AttemptOutcome:
         body = json.dumps(delivery.payload, separators=(",", ":")).encode()
         timestamp = int(self._clock().timestamp())
         headers = {
@@ -95,14 +113,15 @@ class WebhookSender(threading.Thread):
                 seconds=settings.webhook_seconds,
             )
         except DeliveryFailedError as error:
-            self._note_failed(delivery, error)
-            return
+            return self._note_failed(delivery, error)
         with self._session_factory.begin() as session:
             WebhookRepository(session).note_delivered(delivery, status, self._clock())
+        return AttemptOutcome.DELIVERED
 
-    def _note_failed(self, delivery: Delivery, error: DeliveryFailedError) -> None:
+    def _note_failed(self, delivery: Delivery, error: DeliveryFailedError) -> AttemptOutcome:
         with self._session_factory.begin() as session:
             webhooks = WebhookRepository(session)
             state = webhooks.note_failed(delivery, error.status, error.reason, self._clock(), self._chances.random())
-        event = "webhook_given_up" if state == DeliveryState.FAILED else "webhook_not_delivered"
-        _log.warning(event, webhook_id=delivery.webhook_id, attempt=delivery.attempt, status=error.status)
+        outcome = AttemptOutcome.GIVEN_UP if state == DeliveryState.FAILED else AttemptOutcome.NOT_DELIVERED
+        _log.warning(f"webhook_{outcome}", webhook_id=delivery.webhook_id, attempt=delivery.attempt, status=error.status)
+        return outcome

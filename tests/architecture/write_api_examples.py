@@ -25,7 +25,7 @@ MOST_SHOWN = 2
 """Entries of a list of objects that an example shows."""
 MOST_TEXT = 600
 """Characters of a text answer that an example shows."""
-WHOLE = frozenset({"per_class", "classes", "events", "parts"})
+WHOLE = frozenset({"per_class", "classes", "events", "parts", "forms"})
 """Lists that an example shows with all their entries."""
 
 

@@ -15,8 +15,8 @@ from app.domain.errors import RateLimitedError
 from app.infra.access_repository import AccessRepository
 from app.infra.batch_blobs import BatchBlobs, SentImage
 from app.infra.batch_leases import BatchLeases
-from app.infra.batch_recovery import clear_batches
 from app.infra.batch_repository import BatchRepository
+from app.infra.clearing import clear_batches
 from app.infra.clock import utc_now
 from app.infra.job_repository import JobRepository, NewJob
 from app.infra.object_store import ObjectStore
@@ -73,6 +73,9 @@ def test_a_batch_is_predicted_a_chunk_a_message_and_its_images_go(
     assert (row.state, row.num_done, row.num_refused, row.needs_clearing) == ("succeeded", 6, 2, False)
     assert sent.job_ids == [batch_id]
     assert context.store.keys("batches") == ["batches/bat_1/results/0", "batches/bat_1/results/1"]
+    counted = context.metrics.registry.get_sample_value
+    assert counted("vtt_chunk_attempts_total", {"outcome": "succeeded"}) == 2
+    assert counted("vtt_background_batch_seconds_count") == 1
     results = list(BatchBlobs(context.store, "batches/bat_1").results(2))
     assert [result["file"] for result in results] == ["0.png", "1.png", "2.png", "3.png", "a.txt", "b.png"]
     assert [result["label"] for result in results[:4]] == [label for label, _ in make_images()]

@@ -8,13 +8,14 @@ import pytest
 
 from app.domain.access import blob_folder
 from app.domain.exports import ExportState
+from app.infra.clearing import clear_exports
 from app.infra.clock import utc_now
 from app.infra.export_leases import ExportLeases
-from app.infra.export_recovery import clear_exports
 from app.infra.export_repository import ExportRepository
 from app.infra.job_repository import JobRepository, NewJob
 from app.infra.tables import ExportRow, ModelRow
 from tests.worker.conftest import SentMessages
+from vtt_core.backbones.backbone import Backbone, hash_weights
 from vtt_core.contract.exports import ExportKind
 from vtt_core.contract.recipe import DEFAULT_PRESET, make_recipe
 from worker.attempt import attempt_job
@@ -46,6 +47,11 @@ def read(context: WorkerContext, export_id: str) -> ExportRow:
         return session.get_one(ExportRow, export_id)
 
 
+def state_sha256(context: WorkerContext) -> str:
+    """Return the hash of the weights that are in memory now."""
+    return hash_weights(context.backbones.get("mini").clip.state_dict())
+
+
 @pytest.mark.parametrize("kind", [ExportKind.OPEN_CLIP, ExportKind.ONNX, ExportKind.WEB])
 def test_an_export_is_stored_with_its_agreement_on_the_support_set(
     context: WorkerContext, model_id: str, kind: ExportKind
@@ -62,6 +68,24 @@ def test_an_export_is_stored_with_its_agreement_on_the_support_set(
     assert row.report["agreement"]["num_images"] == 4
     assert row.report["agreement"]["same_top1"] == 1.0
     assert context.job_ids == []
+    counted = context.metrics.registry.get_sample_value
+    assert counted("vtt_export_attempts_total", {"outcome": "succeeded"}) == 1
+    assert counted("vtt_export_seconds_count") == 1
+
+
+def test_the_backbone_in_memory_is_used_and_stays_as_it_is(
+    context: WorkerContext, model_id: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def load(backbone_id: str, **_: object) -> Backbone:
+        raise AssertionError(f"{backbone_id} was loaded again")
+
+    for module in ("worker.backbones", "worker.export", "vtt_core.exports.source"):
+        monkeypatch.setattr(f"{module}.load_backbone", load)
+    before = state_sha256(context)
+    export_id = ask(context, model_id, ExportKind.ONNX)
+    run_export(context, export_id)
+    assert read(context, export_id).state == ExportState.SUCCEEDED
+    assert state_sha256(context) == before
 
 
 def test_a_form_that_has_no_place_for_the_model_is_refused_with_the_reason(context: WorkerContext, model_id: str) -> None:

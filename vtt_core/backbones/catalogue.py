@@ -7,10 +7,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+import torch
+
 import vtt_core.contract
+from vtt_core.backbones.clip_model import why_no_clip_model
 from vtt_core.backbones.open_clip_import import open_clip
 from vtt_core.contract.backbones import MINI, BackboneEntry, split_backbone_id
 
@@ -102,7 +106,19 @@ def _entry(backbone_id: str, config: dict[str, Any], *, is_bundled: bool) -> Bac
         num_text_positions=text["context_length"],
         has_hub_tokenizer="hf_tokenizer_name" in text,
         cleaning=_cleaning(text),
+        num_vision_weights=_num_vision_weights(json.dumps(config)),
+        clip_model_gap=why_no_clip_model(config) or "",
     )
+
+
+@lru_cache(maxsize=128)
+def _num_vision_weights(config_json: str) -> int:
+    """Count the numbers of a vision tower that is built without memory for them; several tags share a configuration."""
+    config = json.loads(config_json)
+    model_class = open_clip.CustomTextCLIP if config.get("custom_text") else open_clip.CLIP
+    with torch.device("meta"):
+        clip = model_class(config["embed_dim"], config["vision_cfg"], config["text_cfg"], config.get("quick_gelu", False))
+    return sum(weight.numel() for weight in clip.visual.parameters())
 
 
 def _cleaning(text: dict[str, Any]) -> str:

@@ -41,8 +41,12 @@ class BackboneEntry:
     """Whether its tokenizer is a hub's; otherwise it is CLIP's, which is bundled."""
     cleaning: str
     """What its tokenizer does to a prompt first: `lower`, `canonicalize` or `whitespace`, see labels/prompt_text.py."""
+    num_vision_weights: int
+    """Numbers in its vision tower."""
     hub_path: str = ""
     """Where its weights are on the Hugging Face hub: `owner/repository/`, with a file name where there are several."""
+    clip_model_gap: str = ""
+    """Why `transformers.CLIPModel` cannot hold it; empty if it can."""
 
 
 class Weights(StrEnum):

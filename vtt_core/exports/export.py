@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import importlib.util
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from tempfile import mkdtemp
@@ -12,6 +12,8 @@ from tempfile import mkdtemp
 from PIL.Image import Image
 
 from vtt_core.adapter.files import load_adapter, save_adapter
+from vtt_core.backbones.backbone import Backbone
+from vtt_core.backbones.load import load_backbone
 from vtt_core.contract.errors import ExportExistsError, MissingExportPackageError, VerificationError
 from vtt_core.contract.exports import LARGEST_LOGIT_DIFFERENCE, Agreement, ExportKind, ExportReport, Variant
 from vtt_core.exports.companions import write_companions
@@ -34,6 +36,7 @@ def export_model(
     *,
     images: Sequence[Image] | None = None,
     stopwatch: Stopwatch = no_time,
+    backbone_of: Callable[[str], Backbone] = load_backbone,
 ) -> ExportReport:
     """Export an adapter to a folder.
 
@@ -46,6 +49,7 @@ def export_model(
         out: folder to make; there must be nothing yet.
         images: to compare on, in RGB; int8 is calibrated on them too. None for generated ones.
         stopwatch: gives monotonic seconds; without it, no time is reported.
+        backbone_of: returns a backbone for its id; the export does not change it.
 
     Raises:
         AdapterFormatError: `adapter_dir` is no readable adapter.
@@ -60,7 +64,7 @@ def export_model(
         raise ExportExistsError(
             expected="a path where there is nothing yet", got=repr(str(out)), remedy="Choose another folder, or remove this one"
         )
-    source = open_source(adapter_dir, images, stopwatch)
+    source = open_source(adapter_dir, kind, images, stopwatch, backbone_of)
     out.parent.mkdir(parents=True, exist_ok=True)
     temporary = Path(mkdtemp(prefix=f".{out.name}-", dir=out.parent))
     try:

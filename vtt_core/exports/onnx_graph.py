@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from vtt_core.backbones.timm_vision_tower import TimmVisionTower
-from vtt_core.contract.errors import UnsupportedExportError
+from vtt_core.contract.export_forms import why_no_graph
 from vtt_core.exports.companions import head_tensors
 from vtt_core.exports.source import ExportSource
 from vtt_core.heads.features import head_input
@@ -22,8 +22,6 @@ OPSET = 18
 """Newest operators that onnxruntime 1.14 and onnxruntime-web of 2023 know, and all that are needed."""
 INPUT = "pixels"
 OUTPUTS = ("logits", "probabilities", "feature", "unknown")
-LARGEST_FILE_BYTES = 2**31
-"""A file of Protocol Buffers cannot be larger."""
 
 
 class Classifier(nn.Module):
@@ -38,6 +36,7 @@ class Classifier(nn.Module):
         """
         super().__init__()
         adapter, preprocessing = source.adapter, source.adapter.manifest.preprocessing
+        self.backbone_id = source.backbone.backbone_id
         self.visual = source.merged.clip.visual
         self._tower = source.merged.vision_tower
         if isinstance(self._tower, TimmVisionTower):
@@ -96,13 +95,9 @@ def write_graph(classifier: Classifier, side_pixels: int, file: Path) -> None:
     Raises:
         UnsupportedExportError: it would be larger than one file can be.
     """
-    size = sum(parameter.numel() * 4 for parameter in classifier.parameters())
-    if size >= LARGEST_FILE_BYTES:
-        raise UnsupportedExportError(
-            expected="a vision tower of less than 2 GiB, which one ONNX file can hold",
-            got=f"one of {size / 2**30:.1f} GiB",
-            remedy="Export it as open_clip, or adapt a smaller backbone",
-        )
+    refused = why_no_graph(classifier.backbone_id, sum(weight.numel() for weight in classifier.parameters()))
+    if refused is not None:
+        raise refused
     example = torch.zeros(2, side_pixels, side_pixels, 3, dtype=torch.uint8)
     outputs = OUTPUTS if classifier.tells_unknown else OUTPUTS[:-1]
     with warnings.catch_warnings(), torch.no_grad():

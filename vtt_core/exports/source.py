@@ -22,7 +22,8 @@ from vtt_core.adapter.files import Adapter, load_adapter
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.clip_vision_tower import ClipVisionTower
 from vtt_core.backbones.load import load_backbone
-from vtt_core.contract.exports import Agreement
+from vtt_core.contract.export_forms import check_form
+from vtt_core.contract.exports import Agreement, ExportKind
 from vtt_core.heads.generated_images import images_to_teach
 
 METRICS_FILE = "metrics.json"
@@ -72,20 +73,30 @@ class ExportSource:
         return Agreement(len(self.images), float(largest), float(same_B.float().mean()))
 
 
-def open_source(folder: Path, images: Sequence[Image] | None, stopwatch: Stopwatch = no_time) -> ExportSource:
-    """Read an adapter's folder and load its backbone.
+def open_source(
+    folder: Path,
+    kind: ExportKind,
+    images: Sequence[Image] | None,
+    stopwatch: Stopwatch = no_time,
+    backbone_of: Callable[[str], Backbone] = load_backbone,
+) -> ExportSource:
+    """Read an adapter's folder and load its backbone, which no export changes.
 
     Args:
         folder: that `vtt adapt` wrote.
+        kind: what it is to become.
         images: to compare on, in RGB; None for generated ones.
         stopwatch: gives monotonic seconds.
+        backbone_of: returns a backbone for its id.
 
     Raises:
         AdapterFormatError: the folder is no readable adapter.
         BackboneMismatchError: the backbone has other weights than the adapter was made for.
+        UnsupportedExportError: the form has no place for the adapter.
     """
     adapter = load_adapter(folder)
-    backbone = load_backbone(adapter.manifest.backbone_id)
+    check_form(kind, adapter.manifest.backbone_id, str(adapter.manifest.recipe.get("method", "")))
+    backbone = backbone_of(adapter.manifest.backbone_id)
     adapter.check_backbone(backbone)
     compared = tuple(images or images_to_teach("export", per_painter=1))
     return ExportSource(adapter, backbone, _read_metrics(folder), compared, not images, stopwatch)

@@ -16,8 +16,8 @@ from safetensors.torch import save
 from torch import Tensor
 
 from vtt_core.backbones.backbone import Backbone
-from vtt_core.backbones.open_clip_import import open_clip
-from vtt_core.contract.errors import UnsupportedExportError
+from vtt_core.backbones.clip_model import why_no_clip_model
+from vtt_core.contract import export_forms
 from vtt_core.lora.layers import PROJECTIONS
 
 VISION, TEXT = "vision_model", "text_model"
@@ -44,22 +44,8 @@ _TEXT_NAMES = {
     "ln_final.bias": f"{TEXT}.final_layer_norm.bias",
 }
 _PROJECTIONS = {"visual.proj": "visual_projection.weight", "text_projection": "text_projection.weight"}
-_KNOWN_VISION = frozenset(("image_size", "patch_size", "width", "layers", "head_width", "mlp_ratio"))
-_KNOWN_TEXT = frozenset(("context_length", "vocab_size", "width", "heads", "layers", "mlp_ratio"))
 _START_ID, _END_ID = 49406, 49407
 """Ids of CLIP's tokenizer for the start and the end of a text."""
-
-
-def why_no_clip_model(backbone: Backbone) -> str | None:
-    """Return why `transformers.CLIPModel` cannot hold a backbone, or None if it can."""
-    config = backbone.config
-    if "timm_model_name" in config.get("vision_cfg", {}):
-        name = config["vision_cfg"]["timm_model_name"]
-        return f"its vision tower is timm's {name}, whose q, k and v are one layer; `transformers.CLIPModel` has three"
-    if not isinstance(backbone.clip, open_clip.CLIP):
-        return "its text tower is not CLIP's own, which `transformers.CLIPModel` needs"
-    unknown = sorted((set(config["vision_cfg"]) - _KNOWN_VISION) | (set(config["text_cfg"]) - _KNOWN_TEXT))
-    return f"`transformers.CLIPModel` has no place for its {', '.join(unknown)}" if unknown else None
 
 
 def check_clip_model(backbone: Backbone) -> None:
@@ -68,13 +54,9 @@ def check_clip_model(backbone: Backbone) -> None:
     Raises:
         UnsupportedExportError: with the reason.
     """
-    reason = why_no_clip_model(backbone)
-    if reason is not None:
-        raise UnsupportedExportError(
-            expected="a backbone that `transformers.CLIPModel` can hold, such as ViT-B-16/openai",
-            got=f"{backbone.backbone_id!r}: {reason}",
-            remedy="Export it as onnx or open_clip, which take every backbone",
-        )
+    gap = why_no_clip_model(backbone.config)
+    if gap is not None:
+        raise export_forms.why_no_clip_model(backbone.backbone_id, gap)
 
 
 def write_clip_model(backbone: Backbone, folder: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from app.domain.messages import BatchMessage
 from app.infra.batch_blobs import BatchBlobs
 from app.infra.batch_leases import BatchLeases
-from app.infra.batch_recovery import clear_batches
+from app.infra.clearing import clear_batches
 from app.infra.clock import utc_now
 from app.infra.tables import BatchRow
 from tests.fixtures.batch_worker import predict_like_a_worker

@@ -12,9 +12,10 @@ from app.domain.errors import StoreUnavailableError
 from app.domain.exports import MAX_EXPORT_ATTEMPTS
 from app.domain.messages import ExportMessage
 from app.infra.access_repository import UsageRepository
+from app.infra.clearing import clear_exports
 from app.infra.clock import utc_now
 from app.infra.export_leases import ExportLease, ExportLeases
-from app.infra.export_recovery import clear_exports, release_expired_exports
+from app.infra.recovery import EXPORTS, release_expired_work
 from app.infra.tables import ExportRow, ModelRow
 from tests.fixtures.http_api import Api
 from vtt_core.contract.errors import MissingPackageError
@@ -98,7 +99,7 @@ def test_an_export_of_a_lost_worker_is_made_by_another_and_fails_in_the_end(api:
         assert lost is not None
         assert claim(api, export_id) is None
         later = utc_now() + timedelta(seconds=2)
-        released = release_expired_exports(api.context.sessions, api.context.queue, later)
+        released = release_expired_work(EXPORTS, api.context.sessions, api.context.queue, later)
         assert released == ([export_id] if lost.attempt < MAX_EXPORT_ATTEMPTS else [])
     row = row_of(api, model_id)
     assert (row.state, row.error and row.error["code"]) == ("failed", "job.worker_lost")
@@ -158,7 +159,37 @@ def test_a_model_without_a_lora_has_no_peft_form_and_is_told_at_once(api: Api, m
     assert (refused.status_code, refused.json()["code"]) == (409, "export.unsupported")
     assert repr(method) in refused.json()["got"]
     assert api.client.get(f"/v1/models/{model_id}/exports").json()["items"] == []
-    ask(api, model_id, "open_clip")
+    ask(api, model_id, "onnx")
+
+
+@pytest.mark.parametrize(
+    ("backbone_id", "refused", "reason"),
+    [
+        ("PE-Core-B-16/meta", ["peft"], "whose q, k and v are one layer"),
+        ("ViT-B-16-SigLIP2/webli", ["peft"], "whose q, k and v are one layer"),
+        ("ViT-H-14/laion2b_s32b_b79k", ["web", "onnx"], "whose vision tower has 2.4 GiB"),
+        ("ViT-B-16-quickgelu/openai", [], ""),
+    ],
+)
+def test_a_backbone_without_a_form_is_told_at_once_and_in_the_list(
+    api: Api, backbone_id: str, refused: list[str], reason: str
+) -> None:
+    model_id = api.publish()
+    with api.context.sessions.begin() as session:
+        model = session.get_one(ModelRow, model_id)
+        model.backbone_id, model.recipe = backbone_id, {"method": "clip-lora+vtt"}
+    forms = api.client.get(f"/v1/models/{model_id}/exports").json()["forms"]
+    assert [form["kind"] for form in forms] == ["web", "onnx", "open_clip", "peft"]
+    assert [form["kind"] for form in forms if not form["offered"]] == refused
+    for form in forms:
+        if form["offered"]:
+            assert (form["reason"], form["remedy"]) == (None, None)
+            ask(api, model_id, form["kind"])
+        else:
+            assert reason in form["reason"]
+            answer = api.client.post(f"/v1/models/{model_id}/exports/{form['kind']}")
+            assert (answer.status_code, answer.json()["code"]) == (409, "export.unsupported")
+            assert answer.json()["remedy"] == form["remedy"]
 
 
 def test_an_export_that_nobody_asked_for_names_the_way_to_it(api: Api) -> None:

@@ -32,7 +32,7 @@ def test_a_form_without_a_place_for_the_model_is_not_offered(api: Api, browser: 
         session.get_one(ModelRow, model_id).recipe = {"method": "frozen"}
     page = browser.open(f"/models/{model_id}").text
     assert page.count(f'action="/models/{model_id}/exports"') == 3
-    assert text("exports.impossible") in page
+    assert text("exports.impossible", why="one whose vision tower has no LoRA (method &#39;frozen&#39;)") in page
 
 
 def test_a_form_that_is_none_is_refused(api: Api, browser: Browser) -> None:

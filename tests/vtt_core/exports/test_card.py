@@ -6,9 +6,10 @@ from pathlib import Path
 import pytest
 
 from vtt_core.backbones.backbone import Backbone
+from vtt_core.contract.backbones import catalogue
 from vtt_core.contract.exports import ExportKind
 from vtt_core.exports.companions import facts_of, write_companions
-from vtt_core.exports.origin import UNKNOWN_LICENCE, licence_of, origin_of
+from vtt_core.exports.origin import TRANSFORMERS_REPOSITORIES, UNKNOWN_LICENCE, licence_of, origin_of
 from vtt_core.exports.source import ExportSource
 
 
@@ -49,15 +50,24 @@ def test_thresholds_are_those_that_answers_use(tiny_source: ExportSource) -> Non
     ("backbone_id", "licence"),
     [
         ("mini", "Apache-2.0"),
-        ("ViT-B-16/openai", "MIT"),
+        ("ViT-B-16/laion400m_e32", "MIT"),
+        ("ViTamin-S/datacomp1b", "MIT"),
         ("ViT-B-16/metaclip_400m", "CC-BY-NC-4.0"),
         ("PE-Core-B-16/meta", "Apache-2.0"),
-        ("ViT-B-16/dfn2b", UNKNOWN_LICENCE),
+        ("ViT-H-14-worldwide/metaclip2_worldwide", "CC-BY-NC-4.0"),
+        ("ViT-B-16/dfn2b", "Apple's own (apple-amlr, for research only)"),
+        ("MobileCLIP2-B/dfndr2b", UNKNOWN_LICENCE),
+        ("MobileCLIP-B/datacompdr", UNKNOWN_LICENCE),
         ("ViT-B-16//models/openai.safetensors", UNKNOWN_LICENCE),
     ],
 )
 def test_the_licence_of_a_base_is_stated_or_said_to_be_unknown(backbone_id: str, licence: str) -> None:
     assert licence_of(backbone_id) == licence
+
+
+def test_every_repository_is_that_of_a_listed_backbone() -> None:
+    assert set(TRANSFORMERS_REPOSITORIES) <= {entry.backbone_id for entry in catalogue()}
+    assert not [entry for entry in catalogue() if entry.backbone_id in TRANSFORMERS_REPOSITORIES and entry.clip_model_gap]
 
 
 def test_a_published_base_has_its_repositories(tiny_backbone: Backbone) -> None:

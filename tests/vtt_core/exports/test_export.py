@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import dataclasses
 import importlib.util
 import itertools
 import json
@@ -7,12 +8,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+import torch
 from PIL import Image
 from safetensors.torch import save
 from torch import Tensor
 
 from tests.vtt_core.exports.conftest import EXPORTED_LABELS, MakeAdapter
 from vtt_core.adapter.files import load_adapter, save_adapter
+from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.load import load_backbone
 from vtt_core.contract.errors import (
     AdapterFormatError,
@@ -107,6 +110,29 @@ def test_a_folder_without_adapter_is_refused_and_none_is_made(tmp_path: Path) ->
     with pytest.raises(AdapterFormatError):
         export_model(tmp_path / "nothing", ExportKind.ADAPTER, tmp_path / "out")
     assert list(tmp_path.iterdir()) == []
+
+
+def test_what_the_backbone_s_id_rules_out_is_refused_before_it_is_loaded(make_adapter: MakeAdapter, tmp_path: Path) -> None:
+    adapter = make_adapter(load_backbone("mini"))
+    save_adapter(
+        dataclasses.replace(adapter, manifest=dataclasses.replace(adapter.manifest, backbone_id="PE-Core-B-16/meta")), tmp_path
+    )
+
+    def load(backbone_id: str) -> Backbone:
+        raise AssertionError(f"{backbone_id} was loaded")
+
+    with pytest.raises(UnsupportedExportError, match="'PE-Core-B-16/meta': its vision tower is timm's"):
+        export_model(tmp_path, ExportKind.PEFT, tmp_path / "out", backbone_of=load)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("kind", ExportKind)
+def test_a_backbone_that_others_use_stays_as_it_is(kind: ExportKind, adapter_folder: Path, tmp_path: Path) -> None:
+    shared = load_backbone("mini")
+    before = [tensor.clone() for tensor in shared.clip.state_dict().values()]
+    export_model(adapter_folder, kind, tmp_path / "out", backbone_of=lambda _: shared)
+    after = shared.clip.state_dict().values()
+    assert all(torch.equal(old, new) for old, new in zip(before, after, strict=True))
 
 
 @pytest.mark.slow

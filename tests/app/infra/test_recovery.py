@@ -12,11 +12,12 @@ from app.domain.errors import JobCrashedError
 from app.domain.messages import BatchMessage
 from app.infra.batch_blobs import BatchBlobs, SentImage
 from app.infra.batch_leases import BatchLeases
-from app.infra.batch_recovery import clear_batches, release_expired_batches, resend_vanished_batches
 from app.infra.batch_repository import BatchRepository
+from app.infra.clearing import clear_batches
 from app.infra.database import SessionFactory
 from app.infra.object_store import ObjectStore
 from app.infra.queue import JobQueue
+from app.infra.recovery import BATCHES, release_expired_work, resend_vanished_work
 from tests.fixtures.rows import add_batch, add_model
 
 pytestmark = pytest.mark.services
@@ -46,17 +47,17 @@ def test_a_batch_of_a_silent_worker_is_sent_again(
 ) -> None:
     with session_factory.begin() as session:
         BatchLeases(session).claim(batch_id, "worker", 30, now)
-    assert release_expired_batches(session_factory, queue, now + timedelta(seconds=29)) == []
-    assert release_expired_batches(session_factory, queue, now + LATER) == [batch_id]
+    assert release_expired_work(BATCHES, session_factory, queue, now + timedelta(seconds=29)) == []
+    assert release_expired_work(BATCHES, session_factory, queue, now + LATER) == [batch_id]
     assert queue.depth(BatchMessage.queue_name) == 1
 
 
 def test_a_lost_message_is_sent_again_and_a_waiting_one_is_not(
     session_factory: SessionFactory, queue: JobQueue, batch_id: str, now: datetime
 ) -> None:
-    assert resend_vanished_batches(session_factory, queue, now, 20) == []
-    assert resend_vanished_batches(session_factory, queue, now + LATER, 20) == [batch_id]
-    assert resend_vanished_batches(session_factory, queue, now + 2 * LATER, 20) == []
+    assert resend_vanished_work(BATCHES, session_factory, queue, now, 20) == []
+    assert resend_vanished_work(BATCHES, session_factory, queue, now + LATER, 20) == [batch_id]
+    assert resend_vanished_work(BATCHES, session_factory, queue, now + 2 * LATER, 20) == []
     assert queue.depth(BatchMessage.queue_name) == 1
 
 
