@@ -38,7 +38,17 @@ class Export(Answer):
         return self.state in FINAL_STATES
 
 
+class ExportForm(Answer):
+    """A form, and whether a model can have it."""
+
+    kind: Literal["peft", "open_clip", "onnx", "web", "adapter"]
+    offered: bool
+    reason: str | None
+    remedy: str | None
+
+
 class ExportList(Answer):
     """The exports of a model."""
 
     items: list[Export]
+    forms: list[ExportForm]

@@ -7,74 +7,48 @@ import sys
 
 import typer
 
-from app.cli.adapt import adapt
-from app.cli.api import api
-from app.cli.backbones import backbones
-from app.cli.backup import backup
-from app.cli.bench.diagnose import diagnose
-from app.cli.bench.diagnose_run import run
-from app.cli.bench.episodes import episodes
-from app.cli.bench.expected import expected
-from app.cli.bench.exports import exports
-from app.cli.bench.growth import growth
-from app.cli.bench.hosts import hosts
-from app.cli.bench.jobs import jobs
-from app.cli.bench.load import load
-from app.cli.bench.reproduce import reproduce
-from app.cli.bench.serve import serve
-from app.cli.bench.step import parts, step
-from app.cli.bench.table import table
-from app.cli.bench.unknown import unknown
 from app.cli.console import BAD_INPUT_EXIT, FAILURE_EXIT, write_error
-from app.cli.demo import demo
-from app.cli.doctor.command import doctor
-from app.cli.evaluate import evaluate
-from app.cli.export import export
-from app.cli.health import health
-from app.cli.imports.group import imports
-from app.cli.inspect import inspect
 from app.cli.interrupts import end_at_once, end_on_ctrl_c, exit_code_of_signal
-from app.cli.keys import keys
-from app.cli.predict import predict
-from app.cli.remote.group import remote
-from app.cli.renamed import draw
-from app.cli.report import report
-from app.cli.restore import restore
-from app.cli.sample_images import sample_images
-from app.cli.store import store
-from app.cli.up import up
-from app.cli.worker import worker
+from app.cli.lazy_commands import Place, group_of
 from app.domain.errors import DataFolderInUseError, UnsafeHostError
 from vtt_client.errors import BadInputError, VttClientError
 from vtt_core.contract.cores import shared_cores
 from vtt_core.contract.errors import InputError, VttError
 
+COMMANDS = {
+    "up": Place("app.cli.up:up", "Service"),
+    "api": Place("app.cli.api:api", "Service"),
+    "worker": Place("app.cli.worker:worker", "Service"),
+    "inspect": Place("app.cli.inspect:inspect", "Adapt"),
+    "adapt": Place("app.cli.adapt:adapt", "Adapt"),
+    "predict": Place("app.cli.predict:predict", "Adapt"),
+    "evaluate": Place("app.cli.evaluate:evaluate", "Adapt"),
+    "report": Place("app.cli.report:report", "Adapt"),
+    "export": Place("app.cli.export:export", "Adapt"),
+    "backbones": Place("app.cli.backbones:backbones", "Adapt"),
+    "demo": Place("app.cli.demo:demo", "Adapt"),
+    "sample-images": Place("app.cli.sample_images:sample_images", "Adapt"),
+    "doctor": Place("app.cli.doctor.command:doctor", "Operate"),
+    "health": Place("app.cli.health:health", "Operate"),
+    "backup": Place("app.cli.backup:backup", "Operate"),
+    "restore": Place("app.cli.restore:restore", "Operate"),
+    "draw": Place("app.cli.renamed:draw"),
+    "bench": Place("app.cli.bench.group:bench", "Measure"),
+    "diagnose": Place("app.cli.bench.diagnose_group:diagnose", "Measure"),
+    "keys": Place("app.cli.keys:keys", "Operate"),
+    "store": Place("app.cli.store:store", "Operate"),
+    "remote": Place("app.cli.remote.group:remote", "Service"),
+    "import": Place("app.cli.imports.group:imports", "Adapt"),
+}
 cli = typer.Typer(
     help="Adapt CLIP to a new image domain from a handful of labelled images, and serve the result.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    cls=group_of(COMMANDS),
 )
-bench = typer.Typer(help="Compare alternatives in turn, and print ratios with their spread.", no_args_is_help=True)
+cli.callback()(lambda: None)  # typer asks for a callback or a command
 _BAD_INPUT = (InputError, DataFolderInUseError, UnsafeHostError, BadInputError)
 """Errors of whoever typed the command."""
-GROUPS = {
-    "Service": (up, api, worker),
-    "Adapt": (inspect, adapt, predict, evaluate, report, export, backbones, demo, sample_images),
-    "Operate": (doctor, health, backup, restore),
-}
-for group, commands in GROUPS.items():
-    for command in commands:
-        cli.command(rich_help_panel=group)(command)
-cli.command(hidden=True)(draw)
-for measurement in (step, parts, jobs, serve, growth, load, episodes, reproduce, hosts, exports, table, expected, unknown):
-    bench.command()(measurement)
-diagnose.command()(run)
-cli.add_typer(bench, name="bench", rich_help_panel="Measure")
-cli.add_typer(diagnose, name="diagnose", rich_help_panel="Measure")
-cli.add_typer(keys, name="keys", rich_help_panel="Operate")
-cli.add_typer(store, name="store", rich_help_panel="Operate")
-cli.add_typer(remote, name="remote", rich_help_panel="Service")
-cli.add_typer(imports, name="import", rich_help_panel="Adapt")
 
 
 def main() -> None:

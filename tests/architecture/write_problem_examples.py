@@ -112,7 +112,9 @@ def provoke_uploads(service: Provoker, images: list[tuple[str, tuple[str, bytes]
     service.expect("images.nothing_usable", "POST", SETS, files=[("star", ("notes.txt", b"no image"))])
     service.expect("archive.not_a_zip", "POST", SETS, files={"archive": ("set.zip", b"no zip")})
     service.expect("groups.invalid", "POST", SETS, files=images, data={"groups": '{"000.png": 7}'})
+    service.expect("bands.invalid", "POST", SETS, params={"bands": "4,3"}, files=images)
     one_class = service.make("POST", SETS, files=images[:3])["id"]
+    service.expect("support_set.bands_fixed", "PATCH", f"{SETS}/{one_class}", json={"bands": "4,3,2"})
     service.expect("support_set.too_few_classes", "POST", JOBS, json={"support_set_id": one_class})
     drawn = service.make("POST", SETS, files=images)
     here, first, second = f"{SETS}/{drawn['id']}", *(one["label"] for one in drawn["classes"][:2])

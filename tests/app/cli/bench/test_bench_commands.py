@@ -79,6 +79,7 @@ SHORT_RUNS: dict[str, Callable[[Path], None]] = {run.__name__: run for run in (s
 RUN_ELSEWHERE = {
     "episodes": "test_episodes.py",
     "expected": "test_expected.py",
+    "exports": "test_exports.py",
     "hosts": "test_hosts.py",
     "load": "test_load.py",
     "parts": "test_step.py",

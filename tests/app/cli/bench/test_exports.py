@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 
 import pytest
+from typer.testing import CliRunner
 
 from app.cli.bench.exports import exports
+from app.cli.main import cli
 from vtt_core.contract.errors import InputError
 
 
@@ -17,9 +19,9 @@ def test_a_wrong_option_is_refused_before_anything_is_loaded(backbones: str, for
 
 
 @pytest.mark.slow
-def test_every_row_says_how_an_export_agrees_and_what_it_costs(capsys: pytest.CaptureFixture[str]) -> None:
-    exports(backbones="mini", formats="open_clip,onnx,adapter", as_json=True)
-    result = json.loads(capsys.readouterr().out)
+def test_every_row_says_how_an_export_agrees_and_what_it_costs() -> None:
+    options = ["--backbones", "mini", "--formats", "open_clip,onnx,adapter", "--json"]
+    result = json.loads(CliRunner().invoke(cli, ["bench", "exports", *options], catch_exceptions=False).stdout)
     rows = {row["form"]: row for row in result["rows"]}
     assert list(rows) == ["open_clip", "onnx fp32", "onnx fp16", "onnx int8", "adapter"]
     assert rows["onnx fp32"]["size_bytes"] > rows["onnx fp16"]["size_bytes"] > rows["onnx int8"]["size_bytes"] > 0
