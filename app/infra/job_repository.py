@@ -12,7 +12,7 @@ from sqlalchemy.orm import Session
 
 from app.domain.errors import GoneError, IdempotencyConflictError, JobTransitionError, NotFoundError
 from app.domain.ids import JOB_PREFIX, new_id
-from app.domain.jobs import FINAL_STATES, HELD_STATES, JobState, check_transition
+from app.domain.jobs import HELD_STATES, UNFINISHED_STATES, JobState, check_transition
 from app.infra.job_writes import FRESH, add_state_event, end_if_hopeless, end_job, lock_job
 from app.infra.paging import fetch_page
 from app.infra.tables import JobEventRow, JobRow
@@ -45,10 +45,10 @@ class JobRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def names_starting(self, beginning: str) -> set[str]:
-        """Return the names of jobs that were not deleted and begin like this."""
-        begins = JobRow.name.startswith(beginning, autoescape=True)
-        return set(self._session.scalars(select(JobRow.name).where(begins, JobRow.deleted_at.is_(None))))
+    def taken_names(self, names: Iterable[str]) -> set[str]:
+        """Return those of the names that a job has which was not deleted."""
+        has_name = JobRow.name.in_(list(names))
+        return set(self._session.scalars(select(JobRow.name).where(has_name, JobRow.deleted_at.is_(None)).distinct()))
 
     def states_by_set(self, support_set_ids: Iterable[str]) -> dict[str, set[JobState]]:
         """Return the states of the jobs of each support set, of deleted jobs too."""
@@ -189,7 +189,7 @@ class JobRepository:
 
     def has_unfinished_for(self, support_set_id: str) -> bool:
         """Return whether a job that has not ended uses the support set."""
-        statement = select(JobRow.id).where(JobRow.support_set_id == support_set_id, JobRow.state.not_in(FINAL_STATES))
+        statement = select(JobRow.id).where(JobRow.support_set_id == support_set_id, JobRow.state.in_(UNFINISHED_STATES))
         return self._session.scalar(statement.limit(1)) is not None
 
     def request_cancel(self, job_id: str, now: datetime) -> JobRow:
@@ -268,6 +268,10 @@ class JobRepository:
         self._session.execute(
             update(JobRow).where(JobRow.id.in_(job_ids), JobRow.state == JobState.QUEUED).values(enqueued_at=now)
         )
+
+    def count_queued(self) -> int:
+        """Return how many jobs wait."""
+        return self._session.scalar(select(func.count()).select_from(JobRow).where(JobRow.state == JobState.QUEUED)) or 0
 
     def count_by_state(self) -> dict[JobState, int]:
         """Return how many jobs that were not deleted are in each state."""
