@@ -191,7 +191,9 @@ def quotas_of(tenant: TenantRow) -> Quotas:
 
 
 def _images_of_sets(column: ColumnElement[int]) -> Select[int]:
-    return select(column).select_from(SupportImageRow).join(SupportSetRow, SupportImageRow.support_set_id == SupportSetRow.id)
+    """Return what is counted or summed up over the images of sets; deleted sets have none."""
+    of_set = (SupportImageRow.support_set_id == SupportSetRow.id) & SupportSetRow.deleted_at.is_(None)
+    return select(column).select_from(SupportImageRow).join(SupportSetRow, of_set)
 
 
 def is_valid(row: ApiKeyRow, now: datetime) -> bool:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Integer, String, and_, column, delete, func, or_, select, update, values
+from sqlalchemy import JSON, Integer, and_, cast, delete, func, literal, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -165,10 +166,11 @@ class JobRepository:
             last_ids: for each job, the id of the event after which to read; at least one job.
             limit: largest number of events, of all jobs together.
         """
-        seen = (
-            values(column("job_id", String), column("last_id", Integer), name="seen").data(list(last_ids.items())).cte("seen")
-        )
-        is_new = and_(JobEventRow.job_id == seen.c.job_id, JobEventRow.id > seen.c.last_id)
+        # One parameter for all jobs: with two for each, the statement would be compiled anew each time.
+        is_sqlite = self._session.get_bind().dialect.name == "sqlite"
+        given = literal(json.dumps(dict(last_ids)))
+        seen = (func.json_each(given) if is_sqlite else func.json_each_text(cast(given, JSON))).table_valued("key", "value")
+        is_new = and_(JobEventRow.job_id == seen.c.key, JobEventRow.id > cast(seen.c.value, Integer))
         return list(self._session.scalars(select(JobEventRow).join(seen, is_new).order_by(JobEventRow.id).limit(limit)))
 
     def newest_event(self, job_id: str) -> JobEventRow | None:

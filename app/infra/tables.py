@@ -107,7 +107,7 @@ class AuditRow(Base):
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
     at: Mapped[datetime] = mapped_column(index=True)
-    tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id"))
+    tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id"), index=True)
     key_id: Mapped[str | None] = mapped_column(String(40))
     """None if no key was required, and for the command line."""
     action: Mapped[str] = mapped_column(String(100))
@@ -115,8 +115,6 @@ class AuditRow(Base):
     path: Mapped[str] = mapped_column(String(400))
     created_ids: Mapped[list[str]]
     address: Mapped[str | None] = mapped_column(String(100))
-
-    __table_args__ = (Index("ix_audit_events_tenant_id_id", "tenant_id", "id"),)
 
 
 class TenantOwned:
@@ -266,7 +264,14 @@ class ModelRow(TenantOwned, Base):
     __table_args__ = (
         _listed("models"),
         _where_true("models", "is_pinned"),
-        Index("ix_models_tenant_id_adapter_bytes", "tenant_id", "adapter_bytes", sqlite_where=_THERE, postgresql_where=_THERE),
+        Index(
+            "ix_models_tenant_id_adapter_bytes_deleted_at",
+            "tenant_id",
+            "adapter_bytes",
+            "deleted_at",  # else SQLite looks into the table
+            sqlite_where=_THERE,
+            postgresql_where=_THERE,
+        ),
         Index("ix_models_tenant_id_name", "tenant_id", "name"),
         UniqueConstraint("job_id", "is_interim"),
     )
@@ -460,11 +465,12 @@ class WebhookDeliveryRow(TenantOwned, Base):
     status: Mapped[int | None]
     """HTTP status of the last answer."""
     last_error: Mapped[str | None] = mapped_column(String(500))
-    created_at: Mapped[datetime] = mapped_column(index=True)
+    created_at: Mapped[datetime]
     delivered_at: Mapped[datetime | None]
 
     __table_args__ = (
         Index("ix_webhook_deliveries_state_next_attempt_at", "state", "next_attempt_at"),
+        Index("ix_webhook_deliveries_state_created_at", "state", "created_at"),
         Index("ix_webhook_deliveries_webhook_id_created_at_id", "webhook_id", "created_at", "id"),
     )
 

@@ -203,6 +203,10 @@ def _of_model(prefix: str) -> Columns:
     return lambda row: {"id": row.named(prefix), "model_id": row.named("mdl_")}
 
 
+def _export(row: Numbered) -> dict[str, Any]:
+    return {"id": row.named("exp_"), "model_id": row.named("mdl_"), "kind": "onnx"}
+
+
 def _webhook(row: Numbered) -> dict[str, Any]:
     return {"id": row.named("whk_"), "tenant_id": DEFAULT_TENANT_ID}
 
@@ -226,7 +230,7 @@ _LARGE: tuple[tuple[type[Base], Columns], ...] = (
     (EvaluationRow, _evaluation),
     (EvaluationImageRow, _evaluation_image),
     (PredictionRow, _of_model("prd_")),
-    (ExportRow, _of_model("exp_")),
+    (ExportRow, _export),
     (BatchRow, _of_model("bat_")),
     (WebhookDeliveryRow, _delivery),
     (AuditRow, _audit),
@@ -236,7 +240,7 @@ LARGE_TABLES = frozenset(row.__tablename__ for row, _ in _LARGE)
 
 
 def fill_tables(engine: Engine, num_rows: int, tables: Collection[str] = LARGE_TABLES) -> None:
-    """Add so many rows to each large table of a database that is empty, and let it count them.
+    """Add so many rows to each large table of a database that is empty.
 
     Args:
         engine: of the database.
@@ -254,7 +258,9 @@ def fill_tables(engine: Engine, num_rows: int, tables: Collection[str] = LARGE_T
         if engine.dialect.name == "postgresql":
             for table in ("job_events", "audit_events"):
                 connection.execute(text(f"SELECT setval(pg_get_serial_sequence('{table}', 'id'), {num_rows})"))
-        connection.execute(text("ANALYZE"))
+    if engine.dialect.name == "postgresql":  # which does this by itself after some time; SQLite does not
+        with engine.connect() as connection:
+            connection.execution_options(isolation_level="AUTOCOMMIT").execute(text("VACUUM ANALYZE"))
 
 
 def _add(engine: Engine, entity: type[Base], columns: Columns, num_rows: int) -> None:

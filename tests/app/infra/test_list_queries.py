@@ -21,8 +21,8 @@ from app.infra.database import make_engine
 from app.infra.tenancy import TenantSessions
 from tests.fixtures.http_api import Api, MakeApi
 
-NUM_ROWS = 3_000
-MOST_STEPS = 30_000
+NUM_ROWS = 20_000
+MOST_STEPS = 100_000
 """Steps of SQLite's machine that a statement may take: fewer than it needs to look at every row once."""
 IDS = {
     "job_id": "job_000000000100",
@@ -36,8 +36,16 @@ IDS = {
     "name": "alias-000000000100",
 }
 """Rows that there are, by the names of parameters."""
+PARAMETER = r"{(\w+)[^}]*}"
 COUNTS = re.compile(r"\b(count|sum)\(")
 """What a statement has that counts or sums up: it may read an index from end to end, but no table."""
+WITHOUT_AN_INDEX = (
+    "SELECT * FROM jobs WHERE request_id = 'x'",
+    "SELECT * FROM models ORDER BY adapter_bytes LIMIT 5",
+    "DELETE FROM predictions WHERE label = 'x'",
+    "SELECT sum(adapter_bytes) FROM models WHERE adapter_key = 'x'",
+)
+"""Statements that this test has to find."""
 Sent = dict[str, Any]
 """Parameters by statement."""
 
@@ -63,9 +71,9 @@ def ask_for_everything(api: Api) -> list[str]:
     asked = []
     for template in _paths(api.client.app.routes):  # type: ignore[attr-defined]
         # A stream of events may not end.
-        if template.endswith("/events") or not IDS.keys() >= set(re.findall(r"{(\w+)}", template)):
+        if template.endswith("/events") or not IDS.keys() >= set(re.findall(PARAMETER, template)):
             continue
-        path = template.format(**IDS)
+        path = re.sub(PARAMETER, lambda found: IDS[found[1]], template)
         answer = api.client.get(path)
         asked.append(path)
         if "json" in answer.headers.get("content-type", "") and isinstance(answer.json(), dict):
@@ -130,7 +138,8 @@ def faults_in_sqlite(connection: Connection, statement: str, parameters: Any) ->
         covers = "COVERING INDEX" in line and COUNTS.search(statement)
         if table and table[1] in LARGE_TABLES and not covers:
             found.append(line)
-        if "TEMP B-TREE FOR ORDER BY" in line and "LIMIT" in statement:
+        # New events are few, and come from an index of each job.
+        if "TEMP B-TREE FOR ORDER BY" in line and "LIMIT" in statement and "json_each" not in statement:
             found.append(line)
     steps = _steps(connection, statement, parameters) if statement.startswith("SELECT") else 0
     if steps > MOST_STEPS and not COUNTS.search(statement):
@@ -189,20 +198,9 @@ def faults(url: str, statements: Sent | Sequence[tuple[str, Any]]) -> dict[str, 
 
 @pytest.mark.slow
 def test_no_statement_of_a_list_a_sweep_or_a_count_reads_a_whole_table(filled: Api, database_url: str) -> None:
+    for statement in WITHOUT_AN_INDEX:
+        assert faults(database_url, {statement: ()})
     sent = everything_sent(filled)
     assert len(sent) > 40
-    assert faults(database_url, sent) == {}
-
-
-@pytest.mark.slow
-@pytest.mark.parametrize(
-    "statement",
-    [
-        "SELECT * FROM jobs WHERE request_id = 'x'",
-        "SELECT * FROM models ORDER BY adapter_bytes LIMIT 5",
-        "DELETE FROM predictions WHERE label = 'x'",
-        "SELECT sum(adapter_bytes) FROM models WHERE adapter_key = 'x'",
-    ],
-)
-def test_a_statement_without_an_index_is_found(filled: Api, database_url: str, statement: str) -> None:
-    assert faults(database_url, {statement: ()})
+    found = [f"{wrong}: {statement}" for statement, wrong in faults(database_url, sent).items()]
+    assert not found, "\n\n".join(found)
