@@ -51,7 +51,7 @@ STATISTICS = {
     "ix_models_tenant_id_adapter_bytes_deleted_at": f"{MANY} {OF_TENANT} {OF_TENANT} {OF_TENANT}",
     "ix_exports_tenant_id_size_bytes": f"{MANY} {OF_TENANT} {OF_TENANT}",
     "ix_audit_events_tenant_id": f"{MANY} {OF_TENANT}",
-    "ix_jobs_state_deleted_at": f"{MANY} {OF_STATE} 100",
+    "ix_jobs_state_deleted_at": f"{MANY} {OF_STATE} {OF_STATE}",
     "ix_batches_state": f"{MANY} {OF_STATE}",
     "ix_exports_state": f"{MANY} {OF_STATE}",
     "ix_webhook_deliveries_state_created_at": f"{MANY} {OF_TENANT} 1",

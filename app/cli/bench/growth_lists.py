@@ -39,7 +39,7 @@ PAGE_ROWS = 20
 FOLLOWED_JOBS = 256
 LAST_CURSOR = cursor_after(FIRST_MOMENT + timedelta(seconds=PAGE_ROWS + 5), "")
 """Of a page that holds the oldest rows."""
-LONG_AFTER = FIRST_MOMENT - timedelta(days=400)
+LONG_BEFORE = FIRST_MOMENT - timedelta(days=400)
 """When nothing is old, so that the reaper finds nothing to delete: it looks as often as ever."""
 
 Read = Callable[[Session], object]
@@ -69,27 +69,24 @@ def sweeps() -> dict[str, Read]:
     """Return what the reaper and the sender of webhooks look for, in one session of all tenants."""
     return {
         "jobs": lambda session: (
-            JobRepository(session).release_expired(LONG_AFTER),
+            JobRepository(session).release_expired(LONG_BEFORE),
             JobRepository(session).count_queued(),
-            JobRepository(session).unsent(LONG_AFTER, 20),
+            JobRepository(session).unsent(LONG_BEFORE, 20),
         ),
         "batches": lambda session: (
-            BatchLeases(session).release_expired(LONG_AFTER),
+            BatchLeases(session).release_expired(LONG_BEFORE),
             BatchLeases(session).waiting(),
-            BatchLeases(session).unsent(LONG_AFTER, 20),
-            BatchLeases(session).to_clear(LONG_AFTER),
+            BatchLeases(session).unsent(LONG_BEFORE, 20),
+            BatchLeases(session).to_clear(LONG_BEFORE),
         ),
         "exports": lambda session: (
-            ExportLeases(session).release_expired(LONG_AFTER),
+            ExportLeases(session).release_expired(LONG_BEFORE),
             ExportLeases(session).waiting(),
-            ExportLeases(session).unsent(LONG_AFTER, 20),
+            ExportLeases(session).unsent(LONG_BEFORE, 20),
             ExportLeases(session).of_deleted_models(),
         ),
-        "predictions": lambda session: PredictionRepository(session).purge(LONG_AFTER, 30),
-        "webhooks": lambda session: (
-            WebhookRepository(session).purge(LONG_AFTER),
-            WebhookRepository(session).claim_due(LONG_AFTER, 10, 10),
-        ),
+        "predictions": lambda session: PredictionRepository(session).purge(LONG_BEFORE, 30),
+        "webhooks": _webhooks,
         "events of 256 jobs": _new_events,
     }
 
@@ -202,6 +199,11 @@ def _sets(session: Session, cursor: str | None) -> object:
 def _taken_names(session: Session) -> object:
     names = [f"model {number}" for number in range(50)]
     return JobRepository(session).taken_names(names), ModelRepository(session).taken_names(names)
+
+
+def _webhooks(session: Session) -> object:
+    WebhookRepository(session).purge(LONG_BEFORE)
+    return WebhookRepository(session).claim_due(LONG_BEFORE, 10, 10)
 
 
 def _new_events(session: Session) -> object:
