@@ -39,7 +39,7 @@ PARTIAL = (
 )
 """Tables with a column that is seldom true, and how each kind of database says that it is."""
 
-MANY, OF_TENANT, OF_STATE = 1_000_000, 500_000, 100_000
+MANY, OF_TENANT, OF_STATE = 1_000_000, 500_000, 10_000
 """Rows of a table, of a tenant, and in a state: what SQLite is to expect."""
 STATISTICS = {
     **{f"ix_{table}_tenant_id_created_at_id": f"{MANY} {OF_TENANT} 1 1" for table in (*LISTS, "evaluations")},
