@@ -35,6 +35,7 @@ class JobState(StrEnum):
 
 FINAL_STATES = frozenset({JobState.SUCCEEDED, JobState.FAILED, JobState.CANCELLED})
 
+UNFINISHED_STATES = frozenset(JobState) - FINAL_STATES
 HELD_STATES = frozenset({JobState.RUNNING, JobState.VERIFYING})
 """States in which a worker holds a lease on the job."""
 

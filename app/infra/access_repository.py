@@ -13,7 +13,7 @@ from app.domain.access import Caller, NewKey, Quotas, Scope, draw_key, hash_secr
 from app.domain.batches import OPEN_BATCH_STATES
 from app.domain.errors import NotFoundError
 from app.domain.ids import TENANT_PREFIX, new_id
-from app.domain.jobs import FINAL_STATES
+from app.domain.jobs import UNFINISHED_STATES
 from app.infra.tables import (
     ApiKeyRow,
     AuditRow,
@@ -159,7 +159,7 @@ class UsageRepository:
 
     def unfinished_jobs(self) -> int:
         """Return how many jobs have not ended."""
-        return self._count(select(func.count()).select_from(JobRow).where(JobRow.state.not_in(FINAL_STATES)))
+        return self._count(select(func.count()).select_from(JobRow).where(JobRow.state.in_(UNFINISHED_STATES)))
 
     def images(self) -> int:
         """Return how many support images there are."""
@@ -191,7 +191,9 @@ def quotas_of(tenant: TenantRow) -> Quotas:
 
 
 def _images_of_sets(column: ColumnElement[int]) -> Select[int]:
-    return select(column).select_from(SupportImageRow).join(SupportSetRow, SupportImageRow.support_set_id == SupportSetRow.id)
+    """Return what is counted or summed up over the images of sets; deleted sets have none."""
+    of_set = (SupportImageRow.support_set_id == SupportSetRow.id) & SupportSetRow.deleted_at.is_(None)
+    return select(column).select_from(SupportImageRow).join(SupportSetRow, of_set)
 
 
 def is_valid(row: ApiKeyRow, now: datetime) -> bool:

@@ -93,6 +93,8 @@ def migrate(url: str) -> None:
     """Bring the tables to the newest revision. Several processes may call this at the same time."""
     # One line of each of a dozen revisions, at the first start, tells nobody anything.
     logging.getLogger("alembic").setLevel(logging.WARNING)
+    if _is_newest(url):  # looked up apart, since a migration of SQLite ends with a check of every row
+        return
     with open_for_migration(url) as connection:
         before, newest = _revision(connection), newest_revision()
         if before == newest:
@@ -146,6 +148,15 @@ def hold_migration_lock(connection: Connection) -> None:
     if connection.dialect.name == "postgresql":
         connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": MIGRATION_LOCK})
         connection.execute(text(f"SET LOCAL lock_timeout = '{MIGRATION_LOCK_TIMEOUT}'"))
+
+
+def _is_newest(url: str) -> bool:
+    engine = make_engine(url)
+    try:
+        with engine.execution_options(sqlite_begin="DEFERRED").connect() as connection:
+            return _revision(connection) == newest_revision()
+    finally:
+        engine.dispose()
 
 
 def _revision(connection: Connection) -> str | None:

@@ -16,7 +16,7 @@ from sqlalchemy.orm import Session
 from app.domain.errors import StaleLeaseError, WorkerLostError, error_facts
 from app.domain.exports import MAX_EXPORT_ATTEMPTS, OPEN_EXPORT_STATES, ExportState
 from app.infra.batch_repository import FRESH
-from app.infra.tables import ExportRow, ModelRow
+from app.infra.tables import ExportRow
 from vtt_core.contract.errors import VttError
 
 
@@ -127,10 +127,8 @@ class ExportLeases:
 
     def of_deleted_models(self, limit: int = 100) -> Sequence[ExportRow]:
         """Return exports whose model was deleted, except those that a worker is at, who still writes their files."""
-        statement = (
-            select(ExportRow).where(ExportRow.state != ExportState.RUNNING).join(ModelRow, ExportRow.model_id == ModelRow.id)
-        )
-        return self._session.scalars(statement.where(ModelRow.deleted_at.is_not(None)).limit(limit)).all()
+        statement = select(ExportRow).where(ExportRow.needs_clearing, ExportRow.state != ExportState.RUNNING)
+        return self._session.scalars(statement.limit(limit)).all()
 
     def _write(self, lease: ExportLease, **values: Any) -> None:
         held = (

@@ -37,7 +37,7 @@ class ExportRepository:
             The row, and whether the caller has to send a message for it.
         """
         # Locks the model, so that two requests make one row.
-        self._session.scalar(select(ModelRow.id).where(ModelRow.id == model.id).with_for_update())
+        deleted_at = self._session.scalar(select(ModelRow.deleted_at).where(ModelRow.id == model.id).with_for_update())
         row = self._find(model.id, kind)
         if row is not None and row.state != ExportState.FAILED:
             return row, False
@@ -48,6 +48,7 @@ class ExportRepository:
             self._session.add(row)
         row.state, row.attempt, row.enqueued_at, row.request_id = ExportState.QUEUED, 0, now, request_id
         row.error = row.finished_at = None
+        row.needs_clearing = deleted_at is not None  # meanwhile, by another request
         self._session.flush()
         return row, True
 

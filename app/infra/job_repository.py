@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import Integer, String, and_, column, delete, func, or_, select, update, values
+from sqlalchemy import JSON, Integer, and_, cast, delete, func, literal, or_, select, update
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from app.domain.errors import GoneError, IdempotencyConflictError, JobTransitionError, NotFoundError
 from app.domain.ids import JOB_PREFIX, new_id
-from app.domain.jobs import FINAL_STATES, HELD_STATES, JobState, check_transition
+from app.domain.jobs import HELD_STATES, UNFINISHED_STATES, JobState, check_transition
 from app.infra.job_writes import FRESH, add_state_event, end_if_hopeless, end_job, lock_job
 from app.infra.paging import fetch_page
 from app.infra.tables import JobEventRow, JobRow
@@ -45,10 +46,10 @@ class JobRepository:
     def __init__(self, session: Session) -> None:
         self._session = session
 
-    def names_starting(self, beginning: str) -> set[str]:
-        """Return the names of jobs that were not deleted and begin like this."""
-        begins = JobRow.name.startswith(beginning, autoescape=True)
-        return set(self._session.scalars(select(JobRow.name).where(begins, JobRow.deleted_at.is_(None))))
+    def taken_names(self, names: Iterable[str]) -> set[str]:
+        """Return those of the names that a job has which was not deleted."""
+        has_name = JobRow.name.in_(list(names))
+        return set(self._session.scalars(select(JobRow.name).where(has_name, JobRow.deleted_at.is_(None)).distinct()))
 
     def states_by_set(self, support_set_ids: Iterable[str]) -> dict[str, set[JobState]]:
         """Return the states of the jobs of each support set, of deleted jobs too."""
@@ -165,10 +166,11 @@ class JobRepository:
             last_ids: for each job, the id of the event after which to read; at least one job.
             limit: largest number of events, of all jobs together.
         """
-        seen = (
-            values(column("job_id", String), column("last_id", Integer), name="seen").data(list(last_ids.items())).cte("seen")
-        )
-        is_new = and_(JobEventRow.job_id == seen.c.job_id, JobEventRow.id > seen.c.last_id)
+        # One parameter for all jobs: with two for each, the statement would be compiled anew each time.
+        is_sqlite = self._session.get_bind().dialect.name == "sqlite"
+        given = literal(json.dumps(dict(last_ids)))
+        seen = (func.json_each(given) if is_sqlite else func.json_each_text(cast(given, JSON))).table_valued("key", "value")
+        is_new = and_(JobEventRow.job_id == seen.c.key, JobEventRow.id > cast(seen.c.value, Integer))
         return list(self._session.scalars(select(JobEventRow).join(seen, is_new).order_by(JobEventRow.id).limit(limit)))
 
     def newest_event(self, job_id: str) -> JobEventRow | None:
@@ -189,7 +191,7 @@ class JobRepository:
 
     def has_unfinished_for(self, support_set_id: str) -> bool:
         """Return whether a job that has not ended uses the support set."""
-        statement = select(JobRow.id).where(JobRow.support_set_id == support_set_id, JobRow.state.not_in(FINAL_STATES))
+        statement = select(JobRow.id).where(JobRow.support_set_id == support_set_id, JobRow.state.in_(UNFINISHED_STATES))
         return self._session.scalar(statement.limit(1)) is not None
 
     def request_cancel(self, job_id: str, now: datetime) -> JobRow:
@@ -268,6 +270,10 @@ class JobRepository:
         self._session.execute(
             update(JobRow).where(JobRow.id.in_(job_ids), JobRow.state == JobState.QUEUED).values(enqueued_at=now)
         )
+
+    def count_queued(self) -> int:
+        """Return how many jobs wait."""
+        return self._session.scalar(select(func.count()).select_from(JobRow).where(JobRow.state == JobState.QUEUED)) or 0
 
     def count_by_state(self) -> dict[JobState, int]:
         """Return how many jobs that were not deleted are in each state."""

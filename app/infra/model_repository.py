@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import func, select
+from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from app.domain.errors import GoneError, InterimModelError, ModelNotReadyError, NotFoundError
 from app.domain.ids import JOB_PREFIX
 from app.domain.jobs import JobState
 from app.infra.paging import fetch_page, fetch_page_by_name
-from app.infra.tables import AliasRow, JobRow, ModelRow
+from app.infra.tables import AliasRow, ExportRow, JobRow, ModelRow
 
 
 class ModelRepository:
@@ -87,10 +87,10 @@ class ModelRepository:
         statement = select(ModelRow.job_id, ModelRow.id).where(ModelRow.job_id.in_(list(job_ids)), *is_there)
         return {job_id: model_id for job_id, model_id in self._session.execute(statement).all()}
 
-    def names_starting(self, beginning: str) -> set[str]:
-        """Return the names of models that were not deleted and begin like this."""
-        begins = ModelRow.name.startswith(beginning, autoescape=True)
-        return set(self._session.scalars(select(ModelRow.name).where(begins, ModelRow.deleted_at.is_(None))))
+    def taken_names(self, names: Iterable[str]) -> set[str]:
+        """Return those of the names that a model has which was not deleted."""
+        has_name = ModelRow.name.in_(list(names))
+        return set(self._session.scalars(select(ModelRow.name).where(has_name, ModelRow.deleted_at.is_(None)).distinct()))
 
     def list_of_set(self, support_set_id: str) -> list[ModelRow]:
         """Return the models that were learnt from a support set and not deleted, newest first."""
@@ -109,6 +109,8 @@ class ModelRepository:
     def delete(self, model_id: str, now: datetime) -> ModelRow:
         """Mark a model as deleted. Its aliases stay and report that it was deleted; the caller deletes its files.
 
+        Its exports are removed by the reaper.
+
         Raises:
             NotFoundError: there was never one with this id.
             GoneError: it was deleted before.
@@ -116,6 +118,7 @@ class ModelRepository:
         row = self.get(model_id)
         row.deleted_at = now
         self._session.flush()
+        self._session.execute(update(ExportRow).where(ExportRow.model_id == model_id).values(needs_clearing=True))
         return row
 
     def point_alias(self, name: str, model_id: str, now: datetime) -> AliasRow:

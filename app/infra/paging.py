@@ -34,7 +34,7 @@ def fetch_page(session: Session, statement: Select[Row], cursor: str | None, lim
     ordered = statement.order_by(entity.created_at.desc(), entity.id.desc()).limit(limit + 1)
     rows = list(session.scalars(ordered))
     page = rows[:limit]
-    return page, _encode(page[-1].created_at, page[-1].id) if len(rows) > limit else None
+    return page, cursor_after(page[-1].created_at, page[-1].id) if len(rows) > limit else None
 
 
 def fetch_page_by_name(
@@ -59,7 +59,8 @@ def fetch_page_by_name(
     return page, _encode_text(f"{_NAME}{page[-1].name}") if len(rows) > limit else None
 
 
-def _encode(created_at: datetime, row_id: str) -> str:
+def cursor_after(created_at: datetime, row_id: str) -> str:
+    """Return the cursor of the page that follows a row."""
     return _encode_text(f"{created_at.isoformat()}|{row_id}")
 
 

@@ -9,7 +9,6 @@ from datetime import datetime
 
 import structlog
 
-from app.domain.jobs import JobState
 from app.domain.messages import FinetuneMessage
 from app.infra.benchmarks import clear_unwanted
 from app.infra.checkpoints import clear_ended_jobs
@@ -46,7 +45,7 @@ def resend_vanished(session_factory: SessionFactory, queue: JobQueue, now: datet
     with session_factory.begin() as session:
         jobs = JobRepository(session)
         # An old message may only be waiting in a long queue. Messages are lost if there are fewer of them than queued jobs.
-        vanished = jobs.unsent(now, after_seconds) if depth < jobs.count_by_state()[JobState.QUEUED] else []
+        vanished = jobs.unsent(now, after_seconds) if depth < jobs.count_queued() else []
         jobs.mark_sent(vanished, now)
         for job_id in vanished:
             _log.warning("message_vanished", job_id=job_id)

@@ -100,9 +100,10 @@ class SupportSetRepository:
 
     def first_images(self, support_set_ids: Iterable[str], limit: int) -> dict[str, tuple[SupportImageRow, ...]]:
         """Return the first image of each of the first classes, at most `limit` for each set."""
+        is_asked_for = SupportImageRow.support_set_id.in_(list(support_set_ids))
         firsts = (
             select(func.min(SupportImageRow.position).label("position"), SupportImageRow.support_set_id)
-            .where(SupportImageRow.support_set_id.in_(list(support_set_ids)))
+            .where(is_asked_for)
             .group_by(SupportImageRow.support_set_id, SupportImageRow.label)
             .subquery()
         )
@@ -110,7 +111,8 @@ class SupportSetRepository:
             SupportImageRow.support_set_id == firsts.c.support_set_id, SupportImageRow.position == firsts.c.position
         )
         found: dict[str, tuple[SupportImageRow, ...]] = {}
-        for row in self._session.scalars(select(SupportImageRow).join(firsts, is_first).order_by(SupportImageRow.position)):
+        statement = select(SupportImageRow).where(is_asked_for).join(firsts, is_first)
+        for row in self._session.scalars(statement.order_by(SupportImageRow.position)):
             known = found.get(row.support_set_id, ())
             found[row.support_set_id] = (*known, row)[:limit]
         return found

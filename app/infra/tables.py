@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import JSON, BigInteger, DateTime, Float, ForeignKey, Index, Integer, MetaData, String, UniqueConstraint
+from sqlalchemy import JSON, BigInteger, DateTime, Float, ForeignKey, Index, Integer, MetaData, String, UniqueConstraint, text
 from sqlalchemy import false as sql_false
 from sqlalchemy.engine import Dialect
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
@@ -37,6 +37,20 @@ class UtcDateTime(TypeDecorator[datetime]):
     def process_result_value(self, value: datetime | None, dialect: Dialect) -> datetime | None:
         """Add the time zone that SQLite does not store."""
         return value.replace(tzinfo=UTC) if value is not None and value.tzinfo is None else value
+
+
+_THERE = text("deleted_at IS NULL")
+
+
+def _listed(table: str) -> Index:
+    """Return the index that a list reads, newest first; what was deleted is not in it, however much that is."""
+    columns = ("tenant_id", "created_at", "id")
+    return Index(f"ix_{table}_tenant_id_created_at_id", *columns, sqlite_where=_THERE, postgresql_where=_THERE)
+
+
+def _where_true(table: str, column: str) -> Index:
+    """Return an index of the few rows where a column is true."""
+    return Index(f"ix_{table}_{column}", column, sqlite_where=text(f"{column} = 1"), postgresql_where=text(column))
 
 
 class Base(DeclarativeBase):
@@ -128,7 +142,7 @@ class SupportSetRow(TenantOwned, Base):
     frozen_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
 
-    __table_args__ = (Index("ix_support_sets_tenant_id_created_at_id", "tenant_id", "created_at", "id"),)
+    __table_args__ = (_listed("support_sets"),)
 
 
 class SupportImageRow(Base):
@@ -137,7 +151,7 @@ class SupportImageRow(Base):
     __tablename__ = "support_images"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    support_set_id: Mapped[str] = mapped_column(ForeignKey("support_sets.id", ondelete="CASCADE"), index=True)
+    support_set_id: Mapped[str] = mapped_column(ForeignKey("support_sets.id", ondelete="CASCADE"))
     label: Mapped[str] = mapped_column(String(400))
     position: Mapped[int]
     """Order of upload within the support set; classes and images keep it."""
@@ -154,7 +168,10 @@ class SupportImageRow(Base):
     blob_key: Mapped[str] = mapped_column(String(200))
     created_at: Mapped[datetime]
 
-    __table_args__ = (UniqueConstraint("support_set_id", "sha256"),)
+    __table_args__ = (
+        UniqueConstraint("support_set_id", "sha256"),
+        Index("ix_support_images_support_set_id_size_bytes", "support_set_id", "size_bytes"),
+    )
 
 
 class JobRow(TenantOwned, Base):
@@ -171,7 +188,7 @@ class JobRow(TenantOwned, Base):
     base_model_id: Mapped[str | None] = mapped_column(String(40))
     """Model whose tower is taken as it is, to learn a head with more classes on it; None for a job that starts anew.
     No foreign key: models name jobs, and tables that name each other could not be filled one after the other."""
-    state: Mapped[str] = mapped_column(String(20), index=True)
+    state: Mapped[str] = mapped_column(String(20))
     attempt: Mapped[int] = mapped_column(Integer, default=0)
     holder: Mapped[str | None] = mapped_column(String(200))
     lease_expires_at: Mapped[datetime | None]
@@ -200,7 +217,10 @@ class JobRow(TenantOwned, Base):
     """The row stays, since models name it; of its events only the last one does."""
 
     __table_args__ = (
-        Index("ix_jobs_tenant_id_created_at_id", "tenant_id", "created_at", "id"),
+        _listed("jobs"),
+        Index("ix_jobs_state_deleted_at", "state", "deleted_at"),
+        Index("ix_jobs_tenant_id_name", "tenant_id", "name"),
+        Index("ix_jobs_tenant_id_backbone_id_state_created_at_id", "tenant_id", "backbone_id", "state", "created_at", "id"),
         UniqueConstraint("tenant_id", "idempotency_key"),
     )
 
@@ -211,11 +231,13 @@ class JobEventRow(Base):
     __tablename__ = "job_events"
 
     id: Mapped[int] = mapped_column(Integer, primary_key=True, autoincrement=True)
-    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"), index=True)
+    job_id: Mapped[str] = mapped_column(ForeignKey("jobs.id", ondelete="CASCADE"))
     kind: Mapped[str] = mapped_column(String(20))
     """`state`, `progress` or `interim_model`."""
     payload: Mapped[dict[str, Any]]
     created_at: Mapped[datetime]
+
+    __table_args__ = (Index("ix_job_events_job_id_id", "job_id", "id"),)
 
 
 class ModelRow(TenantOwned, Base):
@@ -246,7 +268,17 @@ class ModelRow(TenantOwned, Base):
     deleted_at: Mapped[datetime | None]
 
     __table_args__ = (
-        Index("ix_models_tenant_id_created_at_id", "tenant_id", "created_at", "id"),
+        _listed("models"),
+        _where_true("models", "is_pinned"),
+        Index(
+            "ix_models_tenant_id_adapter_bytes_deleted_at",
+            "tenant_id",
+            "adapter_bytes",
+            "deleted_at",  # else SQLite looks into the table
+            sqlite_where=_THERE,
+            postgresql_where=_THERE,
+        ),
+        Index("ix_models_tenant_id_name", "tenant_id", "name"),
         UniqueConstraint("job_id", "is_interim"),
     )
 
@@ -259,7 +291,7 @@ class AliasRow(TenantOwned, Base):
     tenant_id: Mapped[str] = mapped_column(ForeignKey("tenants.id"), primary_key=True, server_default=DEFAULT_TENANT_ID)
 
     name: Mapped[str] = mapped_column(String(100), primary_key=True)
-    model_id: Mapped[str] = mapped_column(ForeignKey("models.id"))
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id"), index=True)
     updated_at: Mapped[datetime]
 
 
@@ -269,7 +301,7 @@ class EvaluationRow(TenantOwned, Base):
     __tablename__ = "evaluations"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    model_id: Mapped[str] = mapped_column(ForeignKey("models.id"), index=True)
+    model_id: Mapped[str] = mapped_column(ForeignKey("models.id"))
     name: Mapped[str] = mapped_column(String(200), default="")
     """What the user calls the images."""
     data_sha256: Mapped[str] = mapped_column(String(64))
@@ -284,7 +316,10 @@ class EvaluationRow(TenantOwned, Base):
     rows of one table that name each other could not be restored one after the other."""
     created_at: Mapped[datetime]
 
-    __table_args__ = (Index("ix_evaluations_tenant_id_created_at_id", "tenant_id", "created_at", "id"),)
+    __table_args__ = (
+        Index("ix_evaluations_tenant_id_created_at_id", "tenant_id", "created_at", "id"),
+        Index("ix_evaluations_model_id_created_at_id", "model_id", "created_at", "id"),
+    )
 
 
 class EvaluationImageRow(Base):
@@ -293,7 +328,7 @@ class EvaluationImageRow(Base):
     __tablename__ = "evaluation_images"
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
-    evaluation_id: Mapped[str] = mapped_column(ForeignKey("evaluations.id", ondelete="CASCADE"), index=True)
+    evaluation_id: Mapped[str] = mapped_column(ForeignKey("evaluations.id", ondelete="CASCADE"))
     label: Mapped[str] = mapped_column(String(400))
     """As it was sent, cleaned."""
     file_name: Mapped[str] = mapped_column(String(400))
@@ -303,6 +338,8 @@ class EvaluationImageRow(Base):
     """Size of the stored bytes."""
     image_format: Mapped[str] = mapped_column(String(20))
     blob_key: Mapped[str] = mapped_column(String(200))
+
+    __table_args__ = (Index("ix_evaluation_images_evaluation_id_size_bytes", "evaluation_id", "size_bytes"),)
 
 
 class PredictionRow(TenantOwned, Base):
@@ -343,10 +380,16 @@ class ExportRow(TenantOwned, Base):
     error: Mapped[dict[str, Any] | None]
     """code, title, expected, got and remedy of the error that ended it."""
     request_id: Mapped[str | None] = mapped_column(String(100))
+    needs_clearing: Mapped[bool] = mapped_column(default=False, server_default=sql_false())
+    """Whether its model was deleted, so that its files and the row are to be removed."""
     created_at: Mapped[datetime]
     finished_at: Mapped[datetime | None]
 
-    __table_args__ = (UniqueConstraint("model_id", "kind"),)
+    __table_args__ = (
+        UniqueConstraint("model_id", "kind"),
+        _where_true("exports", "needs_clearing"),
+        Index("ix_exports_tenant_id_size_bytes", "tenant_id", "size_bytes"),
+    )
 
 
 class BatchRow(TenantOwned, Base):
@@ -393,7 +436,7 @@ class BatchRow(TenantOwned, Base):
     finished_at: Mapped[datetime | None]
     deleted_at: Mapped[datetime | None]
 
-    __table_args__ = (Index("ix_batches_tenant_id_created_at_id", "tenant_id", "created_at", "id"),)
+    __table_args__ = (_listed("batches"), _where_true("batches", "needs_clearing"))
 
 
 class WebhookRow(TenantOwned, Base):
@@ -418,7 +461,7 @@ class WebhookDeliveryRow(TenantOwned, Base):
 
     id: Mapped[str] = mapped_column(String(40), primary_key=True)
     """Also what the receiver knows the event by, however often it is sent."""
-    webhook_id: Mapped[str] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"), index=True)
+    webhook_id: Mapped[str] = mapped_column(ForeignKey("webhooks.id", ondelete="CASCADE"))
     event: Mapped[str] = mapped_column(String(40))
     payload: Mapped[dict[str, Any]]
     state: Mapped[str] = mapped_column(String(20))
@@ -431,7 +474,11 @@ class WebhookDeliveryRow(TenantOwned, Base):
     created_at: Mapped[datetime]
     delivered_at: Mapped[datetime | None]
 
-    __table_args__ = (Index("ix_webhook_deliveries_state_next_attempt_at", "state", "next_attempt_at"),)
+    __table_args__ = (
+        Index("ix_webhook_deliveries_state_next_attempt_at", "state", "next_attempt_at"),
+        Index("ix_webhook_deliveries_state_created_at", "state", "created_at"),
+        Index("ix_webhook_deliveries_webhook_id_created_at_id", "webhook_id", "created_at", "id"),
+    )
 
 
 __all__ = [

@@ -140,7 +140,7 @@ class WebhookRepository:
     def purge(self, now: datetime) -> None:
         """Delete what was delivered or given up some days ago."""
         is_old = WebhookDeliveryRow.created_at <= now - timedelta(days=KEPT_DAYS)
-        is_over = WebhookDeliveryRow.state != DeliveryState.PENDING
+        is_over = WebhookDeliveryRow.state.in_([DeliveryState.DELIVERED, DeliveryState.FAILED])
         self._session.execute(delete(WebhookDeliveryRow).where(is_over, is_old))
 
     def _note(self, delivery: Delivery, **values: object) -> None:

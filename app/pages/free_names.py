@@ -11,6 +11,8 @@ from app.pages.texts import text
 
 MAX_NAME = 200
 """Characters of a name."""
+NAMES_AT_ONCE = 50
+"""Names that are looked up together."""
 
 
 def free_model_name(context: AppContext, set_name: str) -> str:
@@ -23,13 +25,19 @@ def free_model_name(context: AppContext, set_name: str) -> str:
         return ""
     numbered = re.fullmatch(r"(.*\S) \d+", base)
     stem = numbered[1] if numbered else base
-    with context.readers() as session:
-        taken = JobRepository(session).names_starting(stem) | ModelRepository(session).names_starting(stem)
-    if base not in taken:
+    if not _taken(context, [base]):
         return base[:MAX_NAME]
-    if stem not in taken:  # its number is a part of the name, such as that of a year
+    if not _taken(context, [stem]):  # its number is a part of the name, such as that of a year
         stem = base
-    number = 2
-    while (name := f"{stem[: MAX_NAME - 5]} {number}") in taken:
-        number += 1
-    return name
+    first = 2
+    while True:
+        names = [f"{stem[: MAX_NAME - 5]} {number}" for number in range(first, first + NAMES_AT_ONCE)]
+        taken = _taken(context, names)
+        if len(taken) < len(names):
+            return next(name for name in names if name not in taken)
+        first += NAMES_AT_ONCE
+
+
+def _taken(context: AppContext, names: list[str]) -> set[str]:
+    with context.readers() as session:
+        return JobRepository(session).taken_names(names) | ModelRepository(session).taken_names(names)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import Future
@@ -25,6 +26,7 @@ class AdapterCache:
         self._stopwatch = stopwatch
         self._adapters: OrderedDict[str, ServedAdapter] = OrderedDict()
         self._pinned: set[str] = set()
+        self._used_bytes = 0
         self._loading: dict[str, Future[ServedAdapter]] = {}
         self._lock = Lock()
         self._counts = AdapterCounts()
@@ -63,7 +65,7 @@ class AdapterCache:
         """Drop an adapter and its pin; an unknown one is ignored."""
         with self._lock:
             self._pinned.discard(model_id)
-            self._adapters.pop(model_id, None)
+            self._drop(model_id)
 
     def resident(self) -> list[ResidentAdapter]:
         """Return what is in memory, the one asked for longest ago first."""
@@ -87,7 +89,9 @@ class AdapterCache:
             raise
         with self._lock:
             del self._loading[model_id]
+            self._drop(model_id)
             self._adapters[model_id] = adapter
+            self._used_bytes += adapter.size_bytes
             self._count(loads=1, load_seconds=self._stopwatch() - start)
             self._make_room()
         future.set_result(adapter)
@@ -95,13 +99,18 @@ class AdapterCache:
 
     def _make_room(self) -> None:
         """Evict adapters until the others fit; the one used last stays."""
-        used = sum(adapter.size_bytes for adapter in self._adapters.values())
-        for model_id in list(self._adapters)[:-1]:
-            if used <= self._capacity_bytes:
+        while self._used_bytes > self._capacity_bytes:
+            # The first that may go is nearly always the first of all, however many there are.
+            candidates = itertools.islice(self._adapters, len(self._adapters) - 1)
+            model_id = next((model_id for model_id in candidates if model_id not in self._pinned), None)
+            if model_id is None:
                 return
-            if model_id not in self._pinned:
-                used -= self._adapters.pop(model_id).size_bytes
-                self._count(evictions=1)
+            self._drop(model_id)
+            self._count(evictions=1)
+
+    def _drop(self, model_id: str) -> None:
+        adapter = self._adapters.pop(model_id, None)
+        self._used_bytes -= 0 if adapter is None else adapter.size_bytes
 
     def _count(self, *, hits: int = 0, loads: int = 0, evictions: int = 0, load_seconds: float = 0.0) -> None:
         counts = self._counts

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from vtt_core.bench.speed.growth import Curve
 
 
+FEW_LINES = 6
+"""Lines whose names have room inside a plot."""
+
+
 def plot_file(title: str) -> str:
     """Return the name of a curve's file."""
     return f"growth-{title.replace(' ', '-')}.png"
@@ -27,10 +31,12 @@ def plot_curve(curve: Curve, folder: Path) -> None:
     Raises:
         InputError: matplotlib, which only this command needs, is not installed.
     """
-    figure = new_figure()
+    has_many = len(curve.milliseconds) > FEW_LINES
+    figure = new_figure(9, 5) if has_many else new_figure()
     axes = figure.subplots()
-    for name, milliseconds in curve.milliseconds.items():
-        axes.plot(curve.x, milliseconds, marker="o", label=name)
+    for place, (name, milliseconds) in enumerate(curve.milliseconds.items()):
+        # There are ten colours.
+        axes.plot(curve.x, milliseconds, marker="o", linestyle="-" if place < 10 else "--", label=name)  # noqa: PLR2004
     is_wide = curve.x[-1] / curve.x[0] > 20
     axes.set_xscale("log" if is_wide else "linear")
     axes.set_xticks(curve.x, [str(value) for value in curve.x])
@@ -39,7 +45,10 @@ def plot_curve(curve: Curve, folder: Path) -> None:
     axes.set_xlabel(curve.quantity)
     axes.set_ylabel("milliseconds, median")
     axes.grid(alpha=0.3)
-    axes.legend()
+    if has_many:
+        axes.legend(loc="center left", bbox_to_anchor=(1, 0.5), fontsize="small")
+    else:
+        axes.legend()
     folder.mkdir(parents=True, exist_ok=True)
     figure.savefig(folder / plot_file(curve.title))
 

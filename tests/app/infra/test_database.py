@@ -9,7 +9,7 @@ from alembic import command
 from alembic.autogenerate import compare_metadata
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from sqlalchemy import Engine, inspect, text
+from sqlalchemy import Engine, event, inspect, text
 
 from app.domain.access import DEFAULT_TENANT_ID
 from app.infra.database import make_engine, make_reader_factory, make_session_factory, migrate
@@ -22,8 +22,19 @@ def test_migrations_give_exactly_the_tables(engine: Engine) -> None:
         assert compare_metadata(context, Base.metadata) == []
 
 
-def test_migrating_again_changes_nothing(database_url: str) -> None:
-    migrate(database_url)
+def test_migrating_again_changes_nothing_and_reads_no_rows(database_url: str) -> None:
+    statements: list[str] = []
+
+    def note(_connection: object, _cursor: object, statement: str, *_: object) -> None:
+        statements.append(statement)
+
+    event.listen(Engine, "before_cursor_execute", note)
+    try:
+        migrate(database_url)
+    finally:
+        event.remove(Engine, "before_cursor_execute", note)
+    assert any("alembic_version" in statement for statement in statements)
+    assert not any("foreign_key_check" in statement for statement in statements)
 
 
 def upgrade_to(url: str, revision: str) -> None:

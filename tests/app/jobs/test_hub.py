@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import psycopg
 import pytest
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import OperationalError
@@ -67,7 +68,7 @@ async def watch(api: Api, job_id: str, last_id: int = 0) -> list[object]:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("num_followers", [1, 200])
+@pytest.mark.parametrize("num_followers", [1, 256])
 def test_the_number_of_statements_does_not_grow_with_the_followers(on_each_database: Api, num_followers: int) -> None:
     api = on_each_database
     job_ids = [api.start_job() for _ in range(min(num_followers, 10))]
@@ -188,6 +189,31 @@ def test_a_query_that_fails_ends_its_streams_with_the_reason_and_an_outage_does_
         asyncio.run(asyncio.wait_for(watch(api, job_id), 30))
     api.client.post(f"/v1/jobs/{job_id}/cancel")
     assert asyncio.run(watch(api, job_id)) == ["queued", "cancelled"]
+
+
+@pytest.mark.slow
+def test_streams_go_on_when_the_database_has_ended_every_connection(make_api: MakeApi, postgres_url: str) -> None:
+    api = make_api(database_url=postgres_url, event_poll_seconds=POLL_SECONDS)
+    job_id = api.start_job()
+
+    def end_connections() -> None:
+        with psycopg.connect(postgres_url, autocommit=True) as connection:
+            others = "FROM pg_stat_activity WHERE datname = current_database() AND pid <> pg_backend_pid()"
+            [ended] = connection.execute(f"SELECT count(pg_terminate_backend(pid)) {others}").fetchone() or [0]
+        assert ended > 0
+
+    async def follow_through() -> list[list[object]]:
+        followers = [asyncio.create_task(watch(api, job_id)) for _ in range(3)]
+        while len(api.context.hub.followers) < len(followers):
+            await asyncio.sleep(0.01)
+        for step in (1, 2, 3):
+            await asyncio.to_thread(end_connections)
+            await asyncio.to_thread(tell, api, job_id, step)
+            await asyncio.sleep(2 * POLL_SECONDS)
+        await asyncio.to_thread(end, api, job_id)
+        return await asyncio.wait_for(asyncio.gather(*followers), 60)
+
+    assert asyncio.run(follow_through()) == [["queued", 1, 2, 3, "cancelled"]] * 3
 
 
 def test_a_process_that_ends_lets_waiting_followers_go(api: Api) -> None:

@@ -8,8 +8,9 @@ Shapes: B images, C classes.
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -20,6 +21,7 @@ from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.load import backbone_from_files
 from vtt_core.bench.speed.interleaved import Spread, time_interleaved
 from vtt_core.bench.speed.step_times import step_alternatives, synthetic_data
+from vtt_core.bench.speed.stored_adapters import serving_from_disk
 from vtt_core.bench.speed.synthetic_adapters import synthetic_adapter
 from vtt_core.bench.speed.synthetic_support_set import synthetic_support_set
 from vtt_core.contract.recipe import FinetuneRecipe
@@ -37,6 +39,7 @@ WAY, SHOT, BATCH_SIZE = 5, 5, 25
 WAYS, SHOTS = (2, 5, 10, 20, 50, 100, 200), (1, 2, 4, 8, 16)
 SIDES_PIXELS, DEPTHS = (32, 48, 64, 96, 128), (3, 6, 12, 18, 24)
 NUMBERS_OF_ADAPTERS = (1, 2, 4, 8, 16, 32, 100, 300, 1000)
+NUMBERS_STORED = (1, 10, 100, 1_000, 10_000)
 IMAGES_SERVED = 32
 
 
@@ -50,13 +53,13 @@ class Curve:
     milliseconds: dict[str, list[float]]
 
 
-def measure_growth(
+def training_and_serving(
     folder: Path, *, repeats: int, num_threads: int, stopwatch: Callable[[], float], num_points: int | None = None
-) -> Iterator[Curve]:
-    """Yield one curve after the other.
+) -> dict[str, Callable[[], Curve]]:
+    """Return what measures each curve, by its title.
 
     Args:
-        folder: for the architectures' files.
+        folder: for the architectures' files, and those of adapters.
         repeats: rounds at each point.
         num_threads: cores to use.
         stopwatch: gives monotonic seconds.
@@ -68,22 +71,27 @@ def measure_growth(
         return {name: 1e3 * Spread.of(values).median for name, values in times.items()}
 
     base = _backbone(folder, {}, {})
-    yield _curve("way", "classes", WAYS[:num_points], lambda way: medians(_training(base, way, SHOT, num_threads)))
-    yield _curve("shot", "images a class", SHOTS[:num_points], lambda shot: medians(_training(base, WAY, shot, num_threads)))
-    yield _curve(
-        "image size",
-        "side in pixels",
-        SIDES_PIXELS[:num_points],
-        lambda side: medians(_steps(_backbone(folder, {"image_size": side}, {}), WAY, num_threads)),
-    )
-    yield _curve(
-        "depth",
-        "blocks of each tower",
-        DEPTHS[:num_points],
-        lambda depth: medians(_steps(_backbone(folder, {"layers": depth}, {"layers": depth}), WAY, num_threads)),
-    )
-    numbers = NUMBERS_OF_ADAPTERS[:num_points]
-    yield _curve("adapters", "adapters to choose from", numbers, lambda number: medians(_serving(base, number)))
+
+    def of_side(side: int) -> dict[str, float]:
+        return medians(_steps(_backbone(folder, {"image_size": side}, {}), WAY, num_threads))
+
+    def of_depth(depth: int) -> dict[str, float]:
+        return medians(_steps(_backbone(folder, {"layers": depth}, {"layers": depth}), WAY, num_threads))
+
+    def of_stored(number: int) -> dict[str, float]:
+        return medians(serving_from_disk(base, folder / "stored", number, IMAGES_SERVED, stopwatch))
+
+    measured: dict[str, tuple[str, tuple[int, ...], Callable[[int], dict[str, float]]]] = {
+        "way": ("classes", WAYS, lambda way: medians(_training(base, way, SHOT, num_threads))),
+        "shot": ("images a class", SHOTS, lambda shot: medians(_training(base, WAY, shot, num_threads))),
+        "image size": ("side in pixels", SIDES_PIXELS, of_side),
+        "depth": ("blocks of each tower", DEPTHS, of_depth),
+        "adapters": ("adapters to choose from", NUMBERS_OF_ADAPTERS, lambda number: medians(_serving(base, number))),
+        "stored adapters": ("adapters on disk", NUMBERS_STORED, of_stored),
+    }
+    return {
+        title: partial(_curve, title, quantity, x[:num_points], measure) for title, (quantity, x, measure) in measured.items()
+    }
 
 
 def _curve(title: str, quantity: str, x: tuple[int, ...], measure: Callable[[int], dict[str, float]]) -> Curve:

@@ -57,7 +57,13 @@ def serve(_: Path) -> None:
 
 
 def growth(folder: Path) -> None:
-    assert len(bench("growth", "--out", str(folder), "--repeats", "1", "--points", "2")["curves"]) == 5
+    curves = bench("growth", "--out", str(folder), "--repeats", "1", "--points", "2")["curves"]
+    assert len(curves) == len(list(folder.glob("growth-*.png"))) == 11
+    assert {"stored adapters", "lists sqlite", "sweeps sqlite", "counts sqlite", "image sets"} <= {
+        curve["title"] for curve in curves
+    }
+    printed = vtt("bench", "growth", "--out", str(folder), "--repeats", "1", "--points", "2", "--only", "image sets")
+    assert "| milliseconds | 1,000 | 10,000 |" in printed
 
 
 def _episodes(folder: Path) -> None:
