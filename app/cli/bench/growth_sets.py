@@ -9,10 +9,9 @@ from pathlib import Path
 
 from app.cli.bench.bulk_rows import FIRST_MOMENT, IMAGES_A_SET, fill_tables
 from app.domain.access import DEFAULT_TENANT_ID, Caller
-from app.infra.batch_recovery import clear_batches
 from app.infra.checkpoints import clear_ended_jobs
+from app.infra.clearing import clear_batches, clear_exports
 from app.infra.database import SessionFactory, make_engine, make_reader_factory, make_session_factory, migrate
-from app.infra.export_recovery import clear_exports
 from app.infra.object_store import ObjectStore
 from app.infra.support_set_repository import SupportSetRepository
 from app.infra.tables import SupportImageRow
