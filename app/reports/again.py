@@ -54,6 +54,9 @@ def command_for(manifest: AdapterManifest, asked_method: str | None, *, has_grou
         return None
     words = ["vtt", "adapt", "FOLDER", "--out", "DIR", "--backbone", manifest.backbone_id, "--method", spec]
     words += ["--seed", str(manifest.seed)]
+    words += (
+        ["--bands", ",".join(map(str, manifest.bands.bands)), "--stretch", "LOW,HIGH"] if manifest.bands is not None else []
+    )
     words += ["--groups", "FILE"] if has_groups else []
     words += ["--negative", "LABEL"] if has_negatives else []
     return shlex.join(words)

@@ -70,6 +70,7 @@ def _backbone(facts: ReportFacts, cite: Citations) -> str:
         f"It is based on the pretrained vision-language model {manifest.backbone_id}, of the kind of CLIP {cite('clip')} "
         f"(SHA-256 of the weights {manifest.backbone_sha256[:12]}), which reads images of {manifest.preprocessing.side_pixels} "
         f"by {manifest.preprocessing.side_pixels} pixels."
+        + (f" {manifest.bands.sentence}" if manifest.bands is not None else "")
     )
 
 

@@ -95,6 +95,15 @@ class BandChoice:
     white: Triple
     """Value of each band that becomes 255."""
 
+    @property
+    def sentence(self) -> str:
+        """Say how an image is shown, for cards and reports."""
+        ranges = ", ".join(f"{black:g} to {white:g}" for black, white in zip(self.black, self.white, strict=True))
+        return (
+            f"Bands {', '.join(map(str, self.bands))} of each image are shown as red, green and blue, "
+            f"with values from black to white of {ranges}."
+        )
+
     def to_json(self) -> dict[str, Any]:
         """Return the fields as JSON values."""
         return {name: list(value) for name, value in asdict(self).items()}

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from vtt_core.contract.bands import BandChoice
 from vtt_core.contract.exports import ExportKind
 
 LICENCE_FILE = "LICENSE-base.txt"
@@ -101,9 +102,10 @@ def _numbers(metrics: Mapping[str, Any]) -> str:
 
 
 def _preprocessing(facts: Mapping[str, Any]) -> str:
-    wanted = facts["preprocessing"]
+    wanted, bands = facts["preprocessing"], facts["bands"]
+    shown = "" if bands is None else f"{BandChoice.from_json(bands).sentence} Then:\n\n"
     return (
-        "## Preprocessing\n\n"
+        f"## Preprocessing\n\n{shown}"
         f"RGB, both sides resized to {wanted['side_pixels']} pixels whatever the ratio (Pillow's bilinear filter, which is "
         f"antialiased), divided by 255, less the mean {wanted['mean']}, divided by {wanted['std']}. "
         "`model.json` has this, the thresholds for images of none of the classes, and all other facts."

@@ -45,6 +45,7 @@ def facts_of(source: ExportSource, kind: ExportKind) -> dict[str, Any]:
         "labels": list(manifest.labels),
         "prompts": list(manifest.prompts),
         "has_negative": manifest.head is not None and manifest.head.has_negative,
+        "bands": None if manifest.bands is None else manifest.bands.to_json(),
         "preprocessing": asdict(manifest.preprocessing),
         "base": origin_of(manifest.backbone_id, manifest.backbone_sha256),
         "read_depths": sorted(set(read_depths(source.backbone.vision_tower.num_layers))),

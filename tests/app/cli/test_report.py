@@ -14,6 +14,7 @@ from app.cli.report import MANIFEST_FILE, METRICS_FILE, read_facts
 from app.reports.again import command_for, request_for
 from tests.fixtures.manifests import make_manifest
 from vtt_core.adapter import files
+from vtt_core.contract.bands import BandChoice
 from vtt_core.contract.errors import AdapterFormatError, InputError
 from vtt_core.contract.method_spec import parse_spec
 from vtt_core.contract.recipe import make_recipe
@@ -122,6 +123,13 @@ def test_the_command_of_a_report_gives_the_same_recipe(method: str, changes: dic
     assert parse_spec(spec, (), backbone_id="mini").recipe == recipe
     body = json.loads(request_for(manifest, method, "set_1").split("\n\n", 1)[1])
     assert make_recipe(body["method"], changes=body.get("recipe"), backbone_id=body["backbone"]) == recipe
+
+
+def test_the_command_names_the_bands() -> None:
+    bands = BandChoice((4, 3, 2), (0, 0, 0), (9, 9, 9))
+    recipe = make_recipe("frozen", backbone_id="mini").to_json()
+    command = command_for(make_manifest(LABELS, recipe=recipe, bands=bands), None, has_groups=False, has_negatives=False)
+    assert "--bands 4,3,2 --stretch LOW,HIGH" in (command or "")
 
 
 def test_a_recipe_that_no_spec_can_say_has_no_command() -> None:

@@ -12,6 +12,7 @@ from app.reports.methods_text import methods_text
 from app.reports.metrics import Metrics
 from app.reports.references import KNOWN, Citations
 from tests.fixtures.manifests import make_manifest
+from vtt_core.contract.bands import BandChoice
 from vtt_core.contract.manifest import HeadFacts
 from vtt_core.contract.recipe import HEADS, METHODS
 
@@ -31,6 +32,13 @@ def test_a_frozen_model_cites_no_fine_tuning(facts: ReportFacts) -> None:
     assert "variance multiplied by 1.6" in text
     assert not {"vtt", "lora", "clip-lora"} & set(cited)
     assert {"clip", "ridge", "temperature", "cross-conformal", "wilson"} <= set(cited)
+
+
+def test_bands_are_named_with_their_black_and_white(facts: ReportFacts) -> None:
+    bands = BandChoice((4, 3, 2), (10, 20, 30.5), (1000, 2000, 3000))
+    text, _ = write(replace(facts, manifest=replace(facts.manifest, bands=bands)))
+    assert "Bands 4, 3, 2 of each image are shown as red, green and blue" in text
+    assert "10 to 1000, 20 to 2000, 30.5 to 3000" in text
 
 
 def test_vtt_is_described_with_what_it_did(tuned_facts: ReportFacts) -> None:

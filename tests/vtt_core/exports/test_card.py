@@ -7,6 +7,7 @@ import pytest
 
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.contract.backbones import catalogue
+from vtt_core.contract.bands import BandChoice
 from vtt_core.contract.exports import ExportKind
 from vtt_core.exports.companions import facts_of, write_companions
 from vtt_core.exports.origin import TRANSFORMERS_REPOSITORIES, UNKNOWN_LICENCE, licence_of, origin_of
@@ -37,6 +38,15 @@ def test_numbers_have_their_interval_and_labels_do_not_break_the_table(tiny_sour
     card = (tmp_path / "README.md").read_text(encoding="utf-8")
     assert "66.0 % (95 % interval 48 to 80 %; 5-fold cross-validation)" in card
     assert "| river \\| lake | a photo of a river. |" in card
+
+
+def test_bands_are_said_before_the_other_preprocessing(tiny_source: ExportSource, tmp_path: Path) -> None:
+    manifest = replace(tiny_source.adapter.manifest, bands=BandChoice((4, 3, 2), (0, 0, 0), (4000, 4000, 4000)))
+    source = replace(tiny_source, adapter=replace(tiny_source.adapter, manifest=manifest))
+    write_companions(source, ExportKind.ONNX, tmp_path)
+    preprocessing = (tmp_path / "README.md").read_text(encoding="utf-8").partition("## Preprocessing")[2]
+    assert "Bands 4, 3, 2" in preprocessing.partition("RGB")[0]
+    assert facts_of(source, ExportKind.ONNX)["bands"]["white"] == [4000, 4000, 4000]
 
 
 def test_thresholds_are_those_that_answers_use(tiny_source: ExportSource) -> None:
