@@ -18,6 +18,7 @@ from app.infra.tables import JobRow
 from app.infra.telemetry import bind_job, unbind_job
 from app.infra.tracing import attempt_span
 from vtt_core.adapter.new_head import NewHead
+from vtt_core.contract.cores import usable_cores
 from vtt_core.contract.errors import VttError
 from worker.context import WorkerContext
 from worker.heartbeat import CancelRequestedError, Heartbeat
@@ -88,15 +89,18 @@ def _run_pipeline(context: WorkerContext, lease: Lease) -> None:
         retry = OutageRetry(settings.lease_seconds, heartbeat.check)
         spec = retry.wait_for(lambda: _read_job_spec(context, lease.job_id))
         support_set = retry.wait_for(lambda: fetch_support_set(spec, context.store))
+        num_threads = settings.job_threads or usable_cores()
         backbone = context.backbones.get(spec.backbone_id)
         if (key := spec.base_adapter_key) is not None:
             base = retry.wait_for(lambda: read_base(key, context.store))
             # The tower has learnt from what was black and white then, so that is not measured anew.
             shown, bands = show_bands(support_set, spec.bands, base.manifest.bands, settings.limits)
-            publish(context, NewHead(backbone, base, shown, settings.limits), spec, lease, retry, bands)
+            publish(context, NewHead(backbone, base, shown, settings.limits, num_threads), spec, lease, retry, bands)
         else:
             shown, bands = show_bands(support_set, spec.bands, None, settings.limits)
-            adaptation = retry.wait_for(lambda: open_adaptation(spec, backbone, shown, context.store, settings.limits))
+            adaptation = retry.wait_for(
+                lambda: open_adaptation(spec, backbone, shown, context.store, settings.limits, num_threads)
+            )
             publish_interim(context, adaptation, spec, lease, retry, bands)
             progress = ProgressWriter(
                 context.session_factory, lease, context.clock, time.monotonic, context.metrics.step_seconds.observe

@@ -20,19 +20,33 @@ _log = structlog.get_logger(__name__)
 
 
 def open_adaptation(
-    spec: JobSpec, backbone: Backbone, support_set: SupportSet, store: ObjectStore, limits: Limits = DEFAULT_LIMITS
+    spec: JobSpec,
+    backbone: Backbone,
+    support_set: SupportSet,
+    store: ObjectStore,
+    limits: Limits = DEFAULT_LIMITS,
+    num_threads: int | None = None,
 ) -> Adaptation:
-    """Return the run at the job's last checkpoint, or at its start."""
+    """Return the run at the job's last checkpoint, or at its start.
+
+    Args:
+        spec: of the job.
+        backbone: frozen.
+        support_set: its images.
+        store: has the checkpoint.
+        limits: bounds on way, shot and images.
+        num_threads: cores to compute with; after a checkpoint as before it, for the same bytes.
+    """
     key = checkpoint_key(spec.job_id)
     if store.exists(key):
         try:
-            adaptation = Adaptation(backbone, support_set, spec.recipe, spec.seed, store.get(key), limits)
+            adaptation = Adaptation(backbone, support_set, spec.recipe, spec.seed, store.get(key), limits, num_threads)
         except CheckpointMismatchError as error:
             _log.warning("checkpoint_not_usable", reason=str(error))
         else:
             _log.info("resumed", step=adaptation.step)
             return adaptation
-    return Adaptation(backbone, support_set, spec.recipe, spec.seed, limits=limits)
+    return Adaptation(backbone, support_set, spec.recipe, spec.seed, None, limits, num_threads)
 
 
 def run_steps(
