@@ -2,7 +2,7 @@
 
     vtt up
     ├── redis-server   private, on a socket in the data folder (unless VTT_BROKER_URL is set)
-    ├── vtt api        on a socket that vtt up opened, so that the address survives a restart
+    ├── vtt api        on a socket that vtt up opened, so that the address survives a restart; VTT_API_PROCESSES of them
     └── vtt worker     restarted with growing pauses when it dies
 
 However this process ends, the three end with it.
@@ -81,8 +81,11 @@ class Supervisor:
         self._url = _url_of(listener)
         self._url_file = settings.data_dir / URL_FILE
         fd = listener.fileno()
-        self._api = Child("api", [sys.executable, "-m", "app.cli.api", "--fd", str(fd)], os.environ, inherited_fds=(fd,))
-        self._worker = Child("worker", [sys.executable, *worker_arguments()], os.environ)
+        api = [sys.executable, "-m", "app.cli.api", "--fd", str(fd)]
+        # They take connections from one socket, so a client never sees which of them answers.
+        names = [f"api {number}" for number in range(1, settings.api_processes + 1)] if settings.api_processes > 1 else ["api"]
+        self._apis = [Child(name, api, os.environ, inherited_fds=(fd,)) for name in names]
+        self._children = [*self._apis, Child("worker", [sys.executable, *worker_arguments()], os.environ)]
         self._num_signals = 0
         self._is_announced = self._is_ready = False
 
@@ -94,13 +97,13 @@ class Supervisor:
         """
         for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
             signal.signal(number, self._on_signal)
-        children = (self._api, self._worker)
         try:
             self._console.print(f"starting on {self._url}", markup=False)
-            for child in children:
+            for child in self._children:
                 child.start(time.monotonic())
             while not self._num_signals:
-                if not self._is_announced and (code := self._api.exit_code) is not None:
+                code = next((code for child in self._apis if (code := child.exit_code) is not None), None)
+                if not self._is_announced and code is not None:
                     self._console.print(f"api could not start ({describe_exit(code)})", style="bold red")
                     return code or 1
                 self._check()
@@ -110,13 +113,13 @@ class Supervisor:
             self._url_file.unlink(missing_ok=True)
             self._console.print("stopping (Ctrl-C again: at once)")
             signals_before = self._num_signals
-            stubborn = stop_all(children, GRACE_SECONDS, lambda: self._num_signals > max(signals_before, 1))
+            stubborn = stop_all(self._children, GRACE_SECONDS, lambda: self._num_signals > max(signals_before, 1))
             self._console.print("stopped" + (f"; had to kill {', '.join(stubborn)}" if stubborn else ""))
 
     def _check(self) -> None:
         if self._redis is not None and self._redis.ensure_running():
             self._console.print("redis ended and was restarted", style="yellow")
-        for child in (self._api, self._worker):
+        for child in self._children:
             message = child.revive(time.monotonic())
             if message:
                 self._console.print(message, style="yellow", markup=False)

@@ -143,6 +143,8 @@ class Settings(BaseSettings):
     """Seconds that an image waits for others to fill its batch."""
     batch_max_seconds: float = 0.5
     """Seconds that a batch may take, by estimate. A batch that would take longer gets fewer images."""
+    api_processes: int = Field(default=1, ge=1, le=64)
+    """Processes of the API that `vtt up` starts, each with its own copy of the backbone and its own bounds on requests."""
     job_threads: int | None = Field(default=None, ge=1)
     """Cores that a job computes with, on a CPU; None for all that the worker may use. Predictions come first all the same."""
     decode_threads: int = 2

@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 START_SECONDS = 300.0
 STOP_SECONDS = 20.0
+READY_ANSWERS = 5
+"""In a row, for each process."""
 NUM_MODELS = 32
 NUM_FILES = 64
 SIDE_PIXELS = 256
@@ -39,7 +41,9 @@ RAISED_LIMITS = {
 """Settings of the measured process, so that it answers every client however slow the backbone is."""
 
 
-def measure_http(backbone: Backbone, folder: Path, *, num_clients: int, num_requests: int, num_threads: int) -> dict[str, Any]:
+def measure_http(
+    backbone: Backbone, folder: Path, *, num_clients: int, num_requests: int, num_threads: int, num_processes: int = 1
+) -> dict[str, Any]:
     """Return the throughput over HTTP and of a bare loop of decoding and model, and latencies at half load.
 
     The process refuses no client (`RAISED_LIMITS`); `vtt bench load` measures refusals.
@@ -49,11 +53,15 @@ def measure_http(backbone: Backbone, folder: Path, *, num_clients: int, num_requ
         folder: empty, for the process's data.
         num_clients: open requests at full load, one image each.
         num_requests: of each measurement.
-        num_threads: cores of torch, here and in the process.
+        num_threads: cores of torch, here and in each process.
+        num_processes: that answer, each with a copy of the backbone.
     """
     files = [_make_jpeg(seed) for seed in range(NUM_FILES)]
     bare = _bare_images_per_second(backbone, files, batch_size=num_clients, num_images=num_requests)
-    with _serving(backbone, folder, num_threads) as (url, model_ids), httpx2.Client(base_url=url, timeout=120) as client:
+    with (
+        _serving(backbone, folder, num_threads, num_processes) as (url, model_ids),
+        httpx2.Client(base_url=url, timeout=120) as client,
+    ):
         ask = _asking(client, model_ids, files)
         for number in range(len(model_ids)):
             ask(number)
@@ -69,6 +77,7 @@ def measure_http(backbone: Backbone, folder: Path, *, num_clients: int, num_requ
         "bare_loop_images_per_second": bare,
         "half_load": {"median_ms": 1e3 * middle, "p99_ms": 1e3 * tail, "p99_over_median": tail / middle},
         "http_clients": num_clients,
+        "http_processes": num_processes,
         "http_requests": num_requests,
         "raised_limits": RAISED_LIMITS,
     }
@@ -128,8 +137,8 @@ def _at_half_load(ask: Callable[[int], None], requests_per_second: float, num_re
 
 
 @contextmanager
-def _serving(backbone: Backbone, folder: Path, num_threads: int) -> Iterator[tuple[str, list[str]]]:
-    """Start a process that predicts with synthetic models, and yield its address and their ids."""
+def _serving(backbone: Backbone, folder: Path, num_threads: int, num_processes: int) -> Iterator[tuple[str, list[str]]]:
+    """Start processes that predict with synthetic models, and yield their address and the ids."""
     model_ids = _publish(backbone, folder)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
@@ -142,29 +151,34 @@ def _serving(backbone: Backbone, folder: Path, num_threads: int) -> Iterator[tup
             "VTT_DEVICE": str(backbone.device),
             "OMP_NUM_THREADS": str(num_threads),
         }
-        command = [sys.executable, "-m", "app.cli.main", "api", "--fd", str(listener.fileno())]
-        child = Child("api", command, {**os.environ, **settings}, inherited_fds=(listener.fileno(),))
-        child.start(time.monotonic())
+        fd = listener.fileno()
+        command = [sys.executable, "-m", "app.cli.api", "--fd", str(fd)]
+        children = [Child("api", command, {**os.environ, **settings}, inherited_fds=(fd,)) for _ in range(num_processes)]
+        for child in children:
+            child.start(time.monotonic())
         url = f"http://127.0.0.1:{listener.getsockname()[1]}"
         try:
-            _wait_until_ready(url, child)
+            _wait_until_ready(url, children)
             yield url, model_ids
         finally:
-            stop_all([child], STOP_SECONDS)
+            stop_all(children, STOP_SECONDS)
 
 
-def _wait_until_ready(url: str, child: Child) -> None:
-    deadline = time.monotonic() + START_SECONDS
-    while time.monotonic() < deadline and child.exit_code is None:
+def _wait_until_ready(url: str, children: list[Child]) -> None:
+    """Wait until so many answers in a row say so that each process has probably given one."""
+    deadline, num_ready = time.monotonic() + START_SECONDS, 0
+    while time.monotonic() < deadline and all(child.exit_code is None for child in children):
         try:
-            if httpx2.get(f"{url}/readyz", timeout=5.0).status_code == httpx2.codes.OK:
-                return
+            is_ready = httpx2.get(f"{url}/readyz", timeout=5.0).status_code == httpx2.codes.OK
         except httpx2.HTTPError:
-            pass
+            is_ready = False
+        num_ready = num_ready + 1 if is_ready else 0
+        if num_ready == READY_ANSWERS * len(children):
+            return
         time.sleep(0.1)
     raise BackboneUnavailableError(
-        expected=f"a process that predicts within {START_SECONDS:g} s",
-        got="none that was ready",
+        expected=f"processes that predict within {START_SECONDS:g} s",
+        got="one that is not ready",
         remedy="Look at its output above",
     )
 

@@ -35,6 +35,7 @@ def serve(
     precision: Annotated[str, typer.Option(help="Of adapters in memory: float32 or float16.")] = "float32",
     http: Annotated[bool, typer.Option(help="Measure over HTTP too.")] = True,
     requests: Annotated[int, typer.Option(metavar="N", min=2, help="Requests of each measurement over HTTP.")] = 200,
+    processes: Annotated[int, typer.Option(metavar="N", min=1, help="Processes that answer over HTTP.")] = 1,
     threads: ThreadsOption = None,
     device: DeviceOption = "cpu",
     as_json: JsonOption = False,
@@ -64,7 +65,14 @@ def serve(
         )
     if http:
         with tempfile.TemporaryDirectory() as folder:
-            result |= measure_http(loaded, Path(folder), num_clients=batch, num_requests=requests, num_threads=num_threads)
+            result |= measure_http(
+                loaded,
+                Path(folder),
+                num_clients=batch,
+                num_requests=requests,
+                num_threads=num_threads,
+                num_processes=processes,
+            )
     if as_json:
         write_json(result)
     else:

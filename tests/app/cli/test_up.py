@@ -134,3 +134,37 @@ def test_an_open_address_is_refused(data_dir: Path) -> None:
     )
     assert result.returncode == 2
     assert "VTT_ALLOW_UNAUTHENTICATED" in result.stderr
+
+
+def test_several_processes_of_the_api_answer_at_one_address(data_dir: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("VTT_API_PROCESSES", "2")
+    process = start(data_dir)
+    try:
+        wait_for(lambda: is_ready(data_dir) or process.poll() is not None)
+        url = (data_dir / URL_FILE).read_text().strip()
+
+        def apis() -> list[psutil.Process]:
+            children = psutil.Process(process.pid).children()
+            living = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
+            return [child for child in living if "app.cli.api" in child.cmdline()]
+
+        first, second = apis()
+        wait_for(lambda: answering(url, first) and answering(url, second))
+        first.kill()
+        wait_for(lambda: len(apis()) == 2 and first.pid not in {child.pid for child in apis()})
+        assert all(httpx2.get(f"{url}/livez", timeout=30.0).status_code == 200 for _ in range(20))
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 0
+        assert "api 1 ended (signal SIGKILL)" in (data_dir / "up.log").read_text()
+    finally:
+        if process.poll() is None:
+            process.terminate()
+            process.wait(60)
+
+
+def answering(url: str, api: psutil.Process) -> bool:
+    """Whether this process takes the connection of one of a few requests."""
+    with httpx2.Client(base_url=url) as client:
+        client.get("/livez")
+        port = httpx2.URL(url).port
+        return any(there.laddr.port == port and there.raddr for there in api.net_connections("tcp"))
