@@ -29,9 +29,10 @@ from app.webhooks.endpoints import router as webhooks
 
 _CONTROL = (support_sets, support_images, jobs, models, exports, model_classes, aliases, backbones, batches, webhooks, pages)
 _ROUTERS: dict[Role, tuple[APIRouter, ...]] = {
-    Role.ALL: (*_CONTROL, inspections, predictions, attention, evaluations, health, api_pages),
+    # Paths are tried in this order, and predictions are most of the requests.
+    Role.ALL: (predictions, *_CONTROL, inspections, attention, evaluations, health, api_pages),
     Role.CONTROL: (*_CONTROL, health, api_pages),
-    Role.PREDICT: (inspections, predictions, attention, evaluations, health, api_pages),
+    Role.PREDICT: (predictions, inspections, attention, evaluations, health, api_pages),
 }
 
 

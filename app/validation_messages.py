@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any
 
@@ -17,6 +18,8 @@ _IN_WORDS = {
     r"^[a-z0-9][a-z0-9.-]*$": "Input should be of small letters, digits, dots and hyphens",
 }
 """Patterns in the API -> what they mean."""
+_MEMBER = re.compile(r"<\w+\.\w+: ('[^']*')>")
+"""How Python shows a member of an enumeration; its value is what the API takes."""
 _NOT_AN_OBJECT = frozenset({"model_attributes_type", "model_type", "dict_type"})
 
 
@@ -91,7 +94,7 @@ def _wanted(mistake: Mapping[str, Any]) -> str:
     if mistake["type"] == "extra_forbidden":
         return "not to be there: the service does not know it"
     message = _IN_WORDS.get(str(mistake.get("ctx", {}).get("pattern")), str(mistake["msg"]).split(", unable to parse")[0])
-    message = message.replace("a valid integer", "a whole number").replace("a valid string", "a text")
+    message = _MEMBER.sub(r"\1", message).replace("a valid integer", "a whole number").replace("a valid string", "a text")
     for prefix, replacement in (
         ("Input should be ", "to be "),
         ("Value error, ", "to be "),

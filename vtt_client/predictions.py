@@ -68,7 +68,7 @@ class Predictions(Sequence[ImagePrediction]):
                 title="Missing package",
                 expected="pandas",
                 got="an environment without it",
-                remedy="Install it with: pip install 'vtt-client[pandas]'",
+                remedy="Install pandas: pip install pandas",
             ) from error
         return pandas.DataFrame(self.rows())
 

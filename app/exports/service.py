@@ -10,10 +10,10 @@ from datetime import datetime
 from app.access.quotas import check_room_for_bytes
 from app.dependencies import AppContext
 from app.domain.access import blob_folder
-from app.domain.errors import ExportNotReadyError
+from app.domain.errors import ExportNotReadyError, NotFoundError
 from app.domain.exports import ExportState
 from app.domain.messages import ExportMessage
-from app.exports.possible import check_possible
+from app.exports.possible import check_possible, refusal_of
 from app.infra.export_repository import ExportRepository
 from app.infra.model_repository import ModelRepository
 from app.infra.outbox import send_after_commit
@@ -59,7 +59,10 @@ def find_export(context: AppContext, reference: str, kind: ExportKind) -> Export
     """
     with context.readers() as session:
         model = ModelRepository(session).resolve(reference)
-        row = ExportRepository(session).get(model.id, kind)
+        exports, refused = ExportRepository(session), refusal_of(model, kind)
+        if refused is not None and exports.find(model.id, kind) is None:
+            raise NotFoundError(expected=refused.expected, got=refused.got, remedy=refused.remedy)
+        row = exports.get(model.id, kind)
     if row.state == ExportState.FAILED:
         assert row.error is not None
         raise ExportNotReadyError(

@@ -38,7 +38,7 @@ class ExportRepository:
         """
         # Locks the model, so that two requests make one row.
         deleted_at = self._session.scalar(select(ModelRow.deleted_at).where(ModelRow.id == model.id).with_for_update())
-        row = self._find(model.id, kind)
+        row = self.find(model.id, kind)
         if row is not None and row.state != ExportState.FAILED:
             return row, False
         if row is None:
@@ -58,7 +58,7 @@ class ExportRepository:
         Raises:
             NotFoundError: nobody has asked for it.
         """
-        row = self._find(model_id, kind)
+        row = self.find(model_id, kind)
         if row is None:
             raise NotFoundError(
                 expected=f"a model that was exported as {kind}",
@@ -71,5 +71,6 @@ class ExportRepository:
         """Return the exports of a model, by the names of their forms."""
         return self._session.scalars(select(ExportRow).where(ExportRow.model_id == model_id).order_by(ExportRow.kind)).all()
 
-    def _find(self, model_id: str, kind: ExportKind) -> ExportRow | None:
+    def find(self, model_id: str, kind: ExportKind) -> ExportRow | None:
+        """Return the export of a model in this form, or None if nobody has asked for it."""
         return self._session.scalar(select(ExportRow).where(ExportRow.model_id == model_id, ExportRow.kind == kind))

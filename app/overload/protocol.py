@@ -178,7 +178,7 @@ def _num_unread(transport: asyncio.Transport) -> int:
     """
     try:
         queued = fcntl.ioctl(transport.get_extra_info("socket").fileno(), termios.TIOCOUTQ, bytes(4))
-    except OSError:  # the socket is closed, or the kernel does not support this
+    except (OSError, ValueError):  # the socket is closed, or the kernel does not support this
         queued = bytes(4)
     return transport.get_write_buffer_size() + int.from_bytes(queued, sys.byteorder)
 

@@ -109,10 +109,9 @@ class SupportSetChange(Change):
     bands: str | None = Field(
         default=None,
         max_length=100,
-        description="As of an upload; null for ordinary images. Only of a set without images",
-        examples=["4,3,2"],
+        description="As of an upload, such as 4,3,2; null for ordinary images. Only of a set without images",
     )
-    stretch: str | None = Field(default=None, max_length=100, description="As of an upload, with `bands`", examples=["2,98"])
+    stretch: str | None = Field(default=None, max_length=100, description="As of an upload, with `bands`")
 
 
 class ClassChange(BaseModel):

@@ -1,9 +1,10 @@
 """Mistakes are told in words, whatever pydantic calls them."""
 
-from typing import Annotated, Any
+from enum import StrEnum
+from typing import Annotated, Any, Literal
 
 import pytest
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
 from app.validation_messages import MAX_MISTAKES, body_error_of, shown_mistakes, validation_error_of
 
@@ -47,3 +48,17 @@ def test_a_missing_header_is_missing_and_not_something() -> None:
 def test_no_answer_lists_mistakes_without_end() -> None:
     many = mistakes_of({f"field{number}": 1 for number in range(2 * MAX_MISTAKES)})
     assert len(shown_mistakes(many)) == MAX_MISTAKES
+
+
+class Form(StrEnum):
+    ONNX = "onnx"
+    WEB = "web"
+
+
+def test_members_of_an_enumeration_are_named_by_their_values() -> None:
+    with pytest.raises(ValidationError) as refused:
+        TypeAdapter(Literal[Form.ONNX, Form.WEB]).validate_python("pdf")
+    (mistake,) = refused.value.errors()
+    assert (
+        validation_error_of(mistake | {"loc": ("path", "kind")}).expected == "the part of the path `kind` to be 'onnx' or 'web'"
+    )

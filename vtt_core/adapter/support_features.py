@@ -19,7 +19,8 @@ from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import SupportImage, SupportSet
 from vtt_core.heads.bases import Labelled
-from vtt_core.heads.duplicates import near_duplicates
+from vtt_core.heads.brightness_parts import brightness_parts, part_correlations
+from vtt_core.heads.duplicates import copies
 from vtt_core.heads.features import features_of
 from vtt_core.heads.folds import Fold
 from vtt_core.training.finetune import Finetune
@@ -50,7 +51,7 @@ class SupportFeatures:
     @cached_property
     def duplicates(self) -> list[tuple[int, int]]:
         """Pairs of images that are probably one photo."""
-        return near_duplicates(self.frozen.features.levels_BF)
+        return copies(self.frozen.features.levels_BF, part_correlations([brightness_parts(image) for image in self.small]))
 
     @property
     def leaks(self) -> list[tuple[int, int]]:

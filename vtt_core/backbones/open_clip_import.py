@@ -12,38 +12,24 @@ quarters of the time, so they are left out while open_clip is imported. Whoever 
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from types import ModuleType
 from typing import Any
 
 import torch
+
+from vtt_core.backbones.torchvision_operators import have_operators
 
 _LIBRARIES: list[torch.library.Library] = []
 """Kept alive: the declarations disappear with their library."""
 _COMPILER = "torch._dynamo"
 
 
-def _has_operators() -> bool:
-    """Tell whether the installed torchvision's compiled library loads into this torch."""
-    spec = importlib.util.find_spec("torchvision")
-    if spec is None or spec.origin is None:
-        return True  # open_clip's import then reports what is missing
-    for library in Path(spec.origin).parent.glob("_C.*"):
-        try:
-            torch.ops.load_library(str(library))
-        except OSError:
-            continue
-        return True
-    return False
-
-
 def _declare_missing_operators() -> None:
-    if _has_operators():
+    if have_operators():
         return
     library = torch.library.Library("torchvision", "DEF")
     for name in ("nms", "qnms"):

@@ -101,7 +101,7 @@ def write_head_and_script(source: ExportSource, library: str, folder: Path) -> N
 def write_script(library: str, folder: Path, *more: str) -> None:
     """Write a script that classifies with the named library, from its part and perhaps further ones."""
     shipped = files("vtt_core.exports").joinpath("shipped")
-    parts = [shipped.joinpath(f"{name}.py.txt").read_text(encoding="utf-8") for name in (library, *more)]
+    parts = [shipped.joinpath(f"{name}.py.txt").read_text(encoding="utf-8") for name in (library, *more, "open_image")]
     (folder / SCRIPT_FILE).write_text("".join(parts), encoding="utf-8")
 
 

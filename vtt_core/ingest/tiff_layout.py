@@ -181,7 +181,7 @@ def check_bands(layout: Layout, bands: Sequence[int]) -> None:
     raise UnsupportedKindError(
         expected=f"a TIFF with the bands {', '.join(map(str, bands))}, all of one kind of real numbers",
         got=str(layout),
-        remedy="Leave it out, or write it again with these bands",
+        remedy="Choose bands that all images have, counted from 1, or leave this one out",
     )
 
 

@@ -1,43 +1,19 @@
-"""Find images that look like one photo, and groups that do not keep together what belongs together.
-
-Shapes: S images.
-Source: as of vtt_core/heads/duplicates.py; and the brightness of 16 x 16 parts, mirrored or not. Measured with `mini` on all
-    images of EuroSAT, CropDisease, ISIC and ChestX (289 to 900 each): by `MIN_COSINE` and `SAME_PARTS` 0, 0.2, 0 and 0.7 % of
-    the images had another photo for a copy. Found of copies: JPEG at quality 50 86 to 100 %, half the side 90 to 100 %,
-    mirrored 100 %, 5 % cropped 16 to 75 %. `SIMILAR_PARTS` is for these: near-duplicates by features are 87 to 100 % of them
-    (X-rays: 30 %).
-"""
+"""Say which images look like one photo, and which groups do not keep together what belongs together."""
 
 from __future__ import annotations
 
 from collections import defaultdict
 
-import numpy as np
-import torch
-from torch import Tensor
-
 from vtt_core.contract.support_set_report import Copies, Finding
-from vtt_core.heads.duplicates import joined_groups, near_duplicates
+from vtt_core.heads.brightness_parts import part_correlations
+from vtt_core.heads.duplicates import copies, joined_groups
 from vtt_core.inspection.examined import Examined
 from vtt_core.inspection.words import counted, listed
-
-MIN_COSINE = 0.93
-"""Of the levels of two copies with the same parts."""
-SAME_PARTS = 0.95
-"""Correlation of the brightness of the parts of two copies."""
-SIMILAR_PARTS = 0.8
-"""The same for two images that are near-duplicates by their features."""
 
 
 def copies_in(examined: Examined) -> list[tuple[int, int]]:
     """Return pairs of images that look like one photo, the smaller index first."""
-    levels_SF = examined.features.levels_BF
-    correlation_SS = _correlations(examined)
-    rough_SF = levels_SF.float()
-    is_same_SS = (rough_SF @ rough_SF.mT > MIN_COSINE) & (correlation_SS > SAME_PARTS)
-    pairs = {(first, second) for first, second in is_same_SS.triu(1).nonzero().tolist()}
-    pairs |= {pair for pair in near_duplicates(levels_SF) if correlation_SS[pair] > SIMILAR_PARTS}
-    return sorted(pairs)
+    return copies(examined.features.levels_BF, part_correlations([image.facts.thumbnail for image in examined.images]))
 
 
 def independent_groups(examined: Examined, pairs: list[tuple[int, int]]) -> list[int]:
@@ -151,11 +127,3 @@ def _class_name(examined: Examined, index: int) -> str:
 
 def _names(examined: Examined, indices: tuple[int, ...] | list[int]) -> tuple[str, ...]:
     return tuple(examined.images[index].name for index in indices)
-
-
-def _correlations(examined: Examined) -> Tensor:
-    """Return the correlation of the parts of any two images, the second mirrored if that is larger."""
-    thumbnails = np.stack([image.facts.thumbnail for image in examined.images])
-    straight_SP = torch.from_numpy(thumbnails.reshape(len(thumbnails), -1))
-    mirrored_SP = torch.from_numpy(thumbnails[:, :, ::-1].reshape(len(thumbnails), -1))
-    return torch.maximum(straight_SP @ straight_SP.mT, straight_SP @ mirrored_SP.mT)

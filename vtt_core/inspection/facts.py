@@ -11,7 +11,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-THUMBNAIL_SIDE = 16
+from vtt_core.heads.brightness_parts import brightness_parts
+
 _LARGEST_SIDE = 256
 """Borders are looked for in an image of at most this size."""
 _COLOUR_SIDE = 32
@@ -64,17 +65,8 @@ def facts_of(image: Image.Image, image_format: str) -> PlainFacts:
         border=border,
         border_brightness=float(corner.mean()) / 255 if max(border) > 0 else 0.0,
         is_grey=float((parts_HW3.max(axis=2) - parts_HW3.min(axis=2)).mean()) <= _GREY,
-        thumbnail=_thumbnail(image),
+        thumbnail=brightness_parts(image),
     )
-
-
-def _thumbnail(image: Image.Image) -> NDArray[np.float64]:
-    small = image.convert("L").resize((THUMBNAIL_SIDE, THUMBNAIL_SIDE), Image.Resampling.BOX)
-    centred = np.asarray(small, dtype=np.float64)
-    centred = centred - centred.mean()
-    length = float(np.linalg.norm(centred))
-    thumbnail: NDArray[np.float64] = centred / length if length > 0 else centred
-    return thumbnail
 
 
 def _border(pixels_HW3: NDArray[np.int16]) -> tuple[float, float, float, float]:

@@ -26,6 +26,7 @@ from vtt_core.ingest.samples import Array
 EXTRA = "remote-sensing"
 CACHE_MIB = 64
 """Memory that GDAL keeps blocks in."""
+ADAPT_WITH_BANDS = "Adapt with the bands that you want to see: vtt adapt --bands 4,3,2"
 MAX_ROW_BYTES = 2**30
 """Most bytes of one row of the file's blocks, or of one row of tiles."""
 
@@ -127,7 +128,8 @@ def _bands(source: Any, choice: BandChoice | None) -> list[int]:
     kinds = sorted(set(source.dtypes))
     if choice is not None:
         if max(choice.bands) > source.count or any(kind.startswith("complex") for kind in kinds):
-            raise _unsupported(f"bands {', '.join(map(str, choice.bands))} of real numbers", source)
+            wanted = f"bands {', '.join(map(str, choice.bands))} of real numbers, which the adapter has learnt from"
+            raise _unsupported(wanted, source, "Give a scene of the same sensor, with all of its bands")
         return list(choice.bands)
     if kinds != ["uint8"] or source.count not in (1, 3, 4):
         raise _unsupported("a scene of 8 bits in red, green and blue, or an adapter that names the bands", source)
@@ -136,9 +138,9 @@ def _bands(source: Any, choice: BandChoice | None) -> list[int]:
     return [1] if source.count == 1 else [1, 2, 3]
 
 
-def _unsupported(expected: str, source: Any) -> UnsupportedKindError:
+def _unsupported(expected: str, source: Any, remedy: str = ADAPT_WITH_BANDS) -> UnsupportedKindError:
     return UnsupportedKindError(
         expected=expected,
         got=f"{source.count} bands of {', '.join(sorted(set(source.dtypes)))}",
-        remedy="Adapt with the bands that you want to see: vtt adapt --bands 4,3,2",
+        remedy=remedy,
     )

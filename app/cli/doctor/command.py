@@ -49,7 +49,7 @@ def doctor(
 def examine() -> Iterator[Finding]:
     """Yield what each check finds, one after another, so that slow checks keep nothing back."""
     # These packages take a while to import; `vtt --help` does without them.
-    from app.cli.doctor.packages import check_extras, check_packages, check_python, is_installed  # noqa: PLC0415
+    from app.cli.doctor.packages import check_extras, check_packages, check_python, check_torchvision, is_installed  # noqa: PLC0415
     from app.domain.errors import SettingsError  # noqa: PLC0415
     from app.infra.settings import Role, load_settings  # noqa: PLC0415
 
@@ -64,6 +64,7 @@ def examine() -> Iterator[Finding]:
         yield note("role", "control: it computes nothing, so packages, device and weights are not looked at")
     elif is_installed():
         yield from _run("packages", check_packages)
+        yield from _run("torchvision", check_torchvision)
         yield from _run("extras", lambda: check_extras(needed_extras(settings)))
     for part, check in _checks_of(settings, computes=computes).items():
         yield from _run(part, check)

@@ -73,6 +73,21 @@ def check_packages() -> Finding:
     return ok("packages", ", ".join(f"{name} {version(name)}" for name in (DISTRIBUTION, *SHOWN)))
 
 
+def check_torchvision() -> Finding:
+    """Check whether torchvision is built for the installed torch, which other programs in this environment need."""
+    from vtt_core.backbones.torchvision_operators import have_operators  # noqa: PLC0415  (imports torch)
+
+    versions = f"torchvision {version('torchvision')} and torch {version('torch')}"
+    if have_operators():
+        return ok("torchvision", f"{versions} fit together")
+    return note(
+        "torchvision",
+        f"{versions} are of different builds; the service does without what fails, but `import torchvision` fails elsewhere, "
+        "and so does transformers, which loads peft exports",
+        "Install torchvision from the index that torch came from",
+    )
+
+
 def check_extras(needed: dict[str, str]) -> Iterator[Finding]:
     """Check each extra.
 

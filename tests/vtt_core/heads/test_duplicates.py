@@ -4,7 +4,7 @@ from hypothesis import strategies as st
 from torch import Tensor
 from torch.nn import functional
 
-from vtt_core.heads.duplicates import joined_groups, near_duplicates
+from vtt_core.heads.duplicates import copies, joined_groups, near_duplicates
 
 
 def _apart(count: int, size: int = 64) -> Tensor:
@@ -43,6 +43,14 @@ def test_a_copy_is_found_among_images_of_a_class_that_are_alike() -> None:
     water = torch.stack([_near(_apart(1)[0], 0.15, seed) for seed in range(10)])
 
     assert near_duplicates(torch.cat((water, _near(water[4], 0.01)[None]))) == [(4, 10)]
+
+
+def test_a_pair_by_features_alone_is_no_copy_if_its_parts_differ() -> None:
+    levels_SF = _apart(6)
+    both_SF = torch.cat((levels_SF, _near(levels_SF[2], 0.1)[None]))
+    alike_SS = torch.ones(7, 7, dtype=torch.float64)
+    assert copies(both_SF, alike_SS * 0.9) == [(2, 6)]
+    assert copies(both_SF, alike_SS * 0.5) == []
 
 
 def test_fewer_than_three_images_say_nothing_about_copies() -> None:

@@ -7,7 +7,8 @@ import pytest
 
 from app.cli.doctor import packages
 from app.cli.doctor.findings import Condition
-from app.cli.doctor.packages import PURPOSES, check_extras, check_packages, check_python, lacking
+from app.cli.doctor.packages import PURPOSES, check_extras, check_packages, check_python, check_torchvision, lacking
+from vtt_core.backbones import torchvision_operators
 
 ROOT = Path(__file__).parents[4]
 
@@ -47,3 +48,9 @@ def test_a_missing_extra_is_a_problem_only_where_a_setting_needs_it(monkeypatch:
     assert needed.condition is Condition.PROBLEM
     assert "VTT_STORE_URL needs it" in needed.detail
     assert needed.remedy == "pip install 'vtt-service[s3]'"
+
+
+@pytest.mark.parametrize(("fit", "condition"), [(True, Condition.OK), (False, Condition.NOTE)])
+def test_a_torchvision_of_another_build_is_noted(fit: bool, condition: Condition, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torchvision_operators, "have_operators", lambda: fit)
+    assert check_torchvision().condition is condition
