@@ -10,14 +10,12 @@ import warnings
 from celery.platforms import SecurityWarning
 
 from worker.celery_app import celery_app
-from worker.priority import yield_to_others
 
 
 def main() -> None:
     """Run celery's worker in this process until a signal ends it."""
     # Celery warns of root because messages may be pickled. Here they are JSON only, and containers run as root.
     warnings.filterwarnings("ignore", category=SecurityWarning)
-    yield_to_others()
     code = 0
     try:
         celery_app.worker_main(["--quiet", "worker", "--without-gossip", "--without-mingle", *sys.argv[1:]])

@@ -8,7 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
 
-from app.infra.child_processes import die_with_parent
+from app.infra.child_processes import die_with_parent, yielding
 
 FIRST_PAUSE_SECONDS = 0.5
 LONGEST_PAUSE_SECONDS = 30.0
@@ -24,12 +24,18 @@ class Child:
         command: program and arguments.
         environment: the whole environment of the process.
         inherited_fds: file descriptors that stay open in it.
+        niceness: above 0, other processes go first.
     """
 
     def __init__(
-        self, name: str, command: Sequence[str], environment: Mapping[str, str], inherited_fds: Sequence[int] = ()
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        inherited_fds: Sequence[int] = (),
+        niceness: int = 0,
     ) -> None:
-        self.name = name
+        self.name, self._niceness = name, niceness
         self._command, self._environment, self._fds = list(command), dict(environment), tuple(inherited_fds)
         self._process: subprocess.Popen[bytes] | None = None
         self._started_at = 0.0
@@ -47,7 +53,7 @@ class Child:
             stdin=subprocess.DEVNULL,
             stdout=sys.stderr,
             start_new_session=True,
-            preexec_fn=die_with_parent(),
+            preexec_fn=yielding(self._niceness, die_with_parent()) if self._niceness else die_with_parent(),
         )
         self._started_at, self._has_reported_death = now, False
 

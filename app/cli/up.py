@@ -38,6 +38,8 @@ from vtt_core.contract.errors import InputError
 URL_FILE = "url"
 """File in the data folder that holds the address while the service is up."""
 LOCK_FILE = "up.lock"
+WORKER_NICENESS = 5
+"""A job may use all cores; predictions beside it go first, by three to one."""
 PAUSE_SECONDS = 0.2
 """Between two checks of the children."""
 GRACE_SECONDS = 20.0
@@ -85,7 +87,8 @@ class Supervisor:
         # They take connections from one socket, so a client never sees which of them answers.
         names = [f"api {number}" for number in range(1, settings.api_processes + 1)] if settings.api_processes > 1 else ["api"]
         self._apis = [Child(name, api, os.environ, inherited_fds=(fd,)) for name in names]
-        self._children = [*self._apis, Child("worker", [sys.executable, *worker_arguments()], os.environ)]
+        worker = Child("worker", [sys.executable, *worker_arguments()], os.environ, niceness=WORKER_NICENESS)
+        self._children = [*self._apis, worker]
         self._num_signals = 0
         self._is_announced = self._is_ready = False
 

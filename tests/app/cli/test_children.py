@@ -95,3 +95,14 @@ def test_children_end_when_the_parent_is_killed(tmp_path: Path) -> None:
 def test_exits_are_described_in_words() -> None:
     assert describe_exit(-9) == "signal SIGKILL"
     assert describe_exit(3) == "exit code 3"
+
+
+def test_a_child_can_let_others_go_first() -> None:
+    child = Child("worker", SLEEPER, os.environ, niceness=5)
+    child.start(now=0.0)
+    assert child.pid is not None
+    assert psutil.Process(child.pid).nice() == min(19, os.nice(0) + 5)
+    group = Path(f"/proc/{child.pid}/autogroup")
+    if group.exists() and os.getuid() == 0:
+        assert group.read_text(encoding="ascii").strip().endswith("nice 5")
+    child.kill()
