@@ -44,6 +44,7 @@ class SceneFile:
 
     def __init__(self, source: Any, choice: BandChoice | None) -> None:
         self._source, self._choice = source, choice
+        self.path = Path(source.name)
         self.width, self.height = int(source.width), int(source.height)
         self.crs, self.transform = source.crs, source.transform
         self._bands = _bands(source, choice)

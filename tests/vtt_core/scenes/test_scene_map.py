@@ -150,7 +150,6 @@ def test_a_scene_is_read_a_row_of_tiles_at_a_time(tmp_path: Path, monkeypatch: p
 def test_without_a_coordinate_system_there_is_a_map_and_a_notice(tmp_path: Path) -> None:
     scene = tmp_path / "scene.tif"
     Image.fromarray(coloured()).save(scene)
-    (tmp_path / "map.geojson").write_text("of an earlier map")
     report = run(scene, tmp_path / "map.tif")
     assert "no GeoJSON" in report.notices[0]
     assert not (tmp_path / "map.geojson").exists()
