@@ -28,6 +28,8 @@ REMEDIES = {
 
 def in_our_words(error: BaseException) -> VttError | None:
     """Return the error of a command as one of ours; None if it is not about a file of the user's."""
+    if "database or disk is full" in str(error):  # SQLite
+        return DiskFullError(expected="room for the database", got="a full disk", remedy="Make room, and try again")
     if not isinstance(error, OSError) or isinstance(error, ConnectionError) or error.errno is None:
         return None
     name = error.filename2 or error.filename

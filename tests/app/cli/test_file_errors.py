@@ -16,6 +16,7 @@ from app.cli.file_errors import in_our_words
     [
         (OSError(errno.ENOSPC, "No space left on device", "/small/x"), 1, "/small/x"),
         (OSError(errno.ENOSPC, "No space left on device"), 1, "No space left"),
+        (RuntimeError("database or disk is full"), 1, "room for the database"),
         (OSError(errno.EDQUOT, "Disk quota exceeded", "/small/x"), 1, "quota"),
         (IsADirectoryError(errno.EISDIR, "Is a directory", "map.tif"), 2, "map.tif"),
         (PermissionError(errno.EACCES, "Permission denied", "map.tif"), 2, "Let this user"),
@@ -23,7 +24,7 @@ from app.cli.file_errors import in_our_words
     ],
 )
 def test_an_error_of_a_file_is_said_in_words(
-    error: OSError, code: int, named: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    error: Exception, code: int, named: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def fail() -> None:
         raise error

@@ -20,6 +20,7 @@ from vtt_core.backbones.load import load_backbone
 from vtt_core.contract.errors import (
     AdapterFormatError,
     ExportExistsError,
+    InputError,
     MissingExportPackageError,
     UnsupportedExportError,
     VerificationError,
@@ -78,6 +79,19 @@ def test_nothing_that_exists_is_overwritten(adapter_folder: Path, tmp_path: Path
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("name", "words"), [("link", "nothing yet"), ("n" * 256, "too long"), ("file/x", "Not a directory")])
+def test_a_place_where_no_folder_can_be_made_is_refused_before_the_work(name: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=words):
+        export_model(tmp_path / "no adapter", ExportKind.ADAPTER, tmp_path / name)
+
+
+def test_the_longest_name_that_a_folder_can_have_is_taken(adapter_folder: Path, tmp_path: Path) -> None:
+    export_model(adapter_folder, ExportKind.ADAPTER, tmp_path / ("n" * 255))
+    assert [path.name for path in tmp_path.iterdir()] == ["n" * 255]
+
+
 def test_an_export_that_answers_otherwise_leaves_nothing(
     adapter_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
