@@ -9,7 +9,7 @@ from app.openapi import document_answers
 
 def test_every_reference_of_the_description_leads_somewhere() -> None:
     document = create_app(Settings()).openapi()
-    schemas = document["components"]["schemas"]
+    schemas, examples = document["components"]["schemas"], document["components"]["examples"]
     references: set[str] = set()
 
     def collect(value: object) -> None:
@@ -22,7 +22,8 @@ def test_every_reference_of_the_description_leads_somewhere() -> None:
                 collect(item)
 
     collect(document)
-    assert {reference.removeprefix("#/components/schemas/") for reference in references} <= set(schemas)
+    places = {f"#/components/schemas/{name}" for name in schemas} | {f"#/components/examples/{name}" for name in examples}
+    assert references <= places
     assert "HTTPValidationError" not in schemas
     assert {"expected", "got", "remedy", "code"} <= set(schemas["Problem"]["properties"])
 

@@ -190,6 +190,8 @@ def test_a_backbone_without_a_form_is_told_at_once_and_in_the_list(
             answer = api.client.post(f"/v1/models/{model_id}/exports/{form['kind']}")
             assert (answer.status_code, answer.json()["code"]) == (409, "export.unsupported")
             assert answer.json()["remedy"] == form["remedy"]
+            missing = api.client.get(f"/v1/models/{model_id}/exports/{form['kind']}")
+            assert (missing.status_code, missing.json()["remedy"]) == (404, form["remedy"])
 
 
 def test_an_export_that_nobody_asked_for_names_the_way_to_it(api: Api) -> None:
