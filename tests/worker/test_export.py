@@ -14,6 +14,7 @@ from app.infra.clock import utc_now
 from app.infra.export_leases import ExportLeases
 from app.infra.export_repository import ExportRepository
 from app.infra.job_repository import JobRepository, NewJob
+from app.infra.model_repository import ModelRepository
 from app.infra.object_store import ObjectStore
 from app.infra.tables import ExportRow, ModelRow
 from tests.worker.conftest import SentMessages
@@ -120,7 +121,7 @@ def test_a_stop_hands_it_back_and_does_not_count(context: WorkerContext, model_i
 def test_a_model_that_is_deleted_meanwhile_leaves_nothing(context: WorkerContext, model_id: str) -> None:
     export_id = ask(context, model_id, ExportKind.OPEN_CLIP)
     with context.session_factory.begin() as session:
-        session.get_one(ModelRow, model_id).deleted_at = utc_now() - timedelta(seconds=1)
+        ModelRepository(session).delete(model_id, utc_now() - timedelta(seconds=1))
     run_export(context, export_id)
     assert read(context, export_id).state == ExportState.FAILED
     assert clear_exports(context.session_factory, context.store) == [export_id]

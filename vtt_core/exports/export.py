@@ -69,8 +69,10 @@ def export_model(
         agreement, seconds, variants = _write(source, kind, temporary, adapter_dir)
         check_agreement(agreement)
         temporary.replace(out)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(error, OSError) and error.filename is None:  # of a write, which does not say where
+            error.filename = str(out.parent)
         raise
     return ExportReport(kind, _sizes(out), seconds, agreement, variants)
 
