@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import json
-import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -17,7 +16,7 @@ from PIL.Image import Image
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
-from app.domain.errors import BlobMissingError
+from app.domain.errors import BlobMissingError, DiskFullError
 from app.domain.messages import ExportMessage
 from app.infra.band_columns import choice_of
 from app.infra.export_leases import ExportLease, ExportLeases
@@ -37,6 +36,7 @@ from worker.context import WorkerContext
 from worker.heartbeat import Heartbeat
 from worker.metrics import Outcome
 from worker.outage_retry import OutageRetry
+from worker.scratch import scratch_folder
 from worker.settle import Endings, settle, transact
 
 _log = structlog.get_logger(__name__)
@@ -76,7 +76,7 @@ def run_export(context: WorkerContext, export_id: str) -> None:
         _log.info("nothing_to_export", export_id=export_id)
         return
     with structlog.contextvars.bound_contextvars(export_id=export_id):
-        endings = Endings(partial(_fail, context, lease), partial(_give_back, context, lease))
+        endings = Endings(partial(_fail, context, lease), partial(_give_back, context, lease), counts_full_disk=True)
         settle(context, lease, context.metrics.exports, partial(_run, context, lease), endings)
 
 
@@ -91,11 +91,11 @@ def _run(context: WorkerContext, lease: ExportLease) -> Outcome:
             stop=context.stop,
             clock=context.clock,
         ) as heartbeat,
-        tempfile.TemporaryDirectory(prefix="vtt-export-") as scratch,
+        scratch_folder("vtt-export-") as scratch,
     ):
         retry = OutageRetry(settings.lease_seconds, heartbeat.check)
         task = retry.wait_for(lambda: _read_task(context, lease))
-        adapter, made = Path(scratch) / "adapter", Path(scratch) / task.kind
+        adapter, made = scratch / "adapter", scratch / task.kind
         adapter.mkdir()
         for name in (MANIFEST_FILE, TENSORS_FILE):
             content = retry.wait_for(partial(context.store.get, f"{task.adapter_key}/{name}"))
@@ -106,14 +106,23 @@ def _run(context: WorkerContext, lease: ExportLease) -> Outcome:
             adapter, task.kind, made, images=images or None, stopwatch=time.monotonic, backbone_of=_backbone_of(context)
         )
         retry.check()
-        for name in report.files:
-            content = (made / name).read_bytes()
-            retry.wait_for(partial(context.store.put, f"{task.blob_key}/{name}", content))
+        _store(context, task.blob_key, made, report.files, retry)
     facts, size = report.to_json(), report.size_bytes
     transact(context, lambda session: ExportLeases(session).succeed(lease, facts, size, context.clock()))
     context.metrics.export_seconds.observe((context.clock() - task.asked_at).total_seconds())
     _log.info("exported", kind=task.kind, size_bytes=size)
     return Outcome.SUCCEEDED
+
+
+def _store(context: WorkerContext, blob_key: str, made: Path, names: Iterable[str], retry: OutageRetry) -> None:
+    """Put the files into the store; where they do not fit, take out those that were put."""
+    try:
+        for name in names:
+            content = (made / name).read_bytes()
+            retry.wait_for(partial(context.store.put, f"{blob_key}/{name}", content))
+    except DiskFullError:
+        context.store.delete_prefix(blob_key)
+        raise
 
 
 def _backbone_of(context: WorkerContext) -> Callable[[str], Backbone]:

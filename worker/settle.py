@@ -10,7 +10,7 @@ import structlog
 import torch
 from sqlalchemy.orm import Session
 
-from app.domain.errors import StaleLeaseError
+from app.domain.errors import DiskFullError, StaleLeaseError
 from app.infra.outages import OUTAGES
 from vtt_core.contract.errors import VttError
 from worker.context import WorkerContext
@@ -31,6 +31,8 @@ class Endings:
     """Ends the work with an error that every attempt would meet."""
     give_back: Callable[[VttError | None], object]
     """Gives the lease up, so that the work is tried again. With a reason the attempt counts; the last one ends the work."""
+    counts_full_disk: bool = False
+    """Whether a full disk counts as an attempt: the work may be what does not fit, and then no wait would end."""
 
 
 def settle(
@@ -73,7 +75,7 @@ def _run(run: Callable[[], Outcome], endings: Endings, device: str) -> Outcome:
     except OUTAGES as error:
         # The work did not cause the outage, and another worker may not have it: the attempt does not count.
         _log.warning("handed_back_in_an_outage", reason=str(error)[:300])
-        endings.give_back(None)
+        endings.give_back(error if endings.counts_full_disk and isinstance(error, DiskFullError) else None)
         return Outcome.REQUEUED
     except VttError as error:
         _log.warning("failed", code=error.code, reason=str(error))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -156,4 +157,4 @@ def write_summary(report: AdaptReport, out: Path) -> None:
         typer.echo("accuracy   not measured: no image was left; pass --shot to keep some")
     for sentence in report.metrics["advice"]:
         typer.echo(f"note       {sentence}")
-    stderr_console().print(f"try it: vtt predict {out} IMAGE", markup=False)
+    stderr_console().print(f"try it: {shlex.join(['vtt', 'predict', str(out), 'IMAGE'])}", markup=False)

@@ -72,11 +72,12 @@ def run_export(adapter: Path, kind: ExportKind, out: Path, images: Path | None =
     Raises:
         InputError: the folder of images has none that can be read; see also `export_model`.
     """
-    _check_parent(out)
     # torch takes seconds to import; `vtt --help` does without it.
     from vtt_core.adapter.files import load_adapter  # noqa: PLC0415
-    from vtt_core.exports.export import export_model  # noqa: PLC0415
+    from vtt_core.exports.export import check_out, export_model  # noqa: PLC0415
 
+    check_out(out)
+    _check_parent(out)
     compared = read_images(images, load_adapter(adapter).manifest.bands) if images is not None else None
     return export_model(adapter, kind, out, images=compared, stopwatch=time.monotonic)
 

@@ -8,6 +8,7 @@ import sys
 import typer
 
 from app.cli.console import BAD_INPUT_EXIT, FAILURE_EXIT, write_error
+from app.cli.file_errors import in_our_words
 from app.cli.interrupts import end_at_once, end_on_ctrl_c, exit_code_of_signal
 from app.cli.lazy_commands import Place, group_of
 from app.domain.errors import DataFolderInUseError, UnsafeHostError
@@ -64,10 +65,11 @@ def main() -> None:
         # Whatever came out: a package written in C may turn the interrupt into an error of its own.
         code = exit_code_of_signal()
         if code is None:
-            if not isinstance(error, VttError | VttClientError):
+            ours = error if isinstance(error, VttError | VttClientError) else in_our_words(error)
+            if ours is None:
                 raise
-            write_error(error)
-            code = BAD_INPUT_EXIT if isinstance(error, _BAD_INPUT) else FAILURE_EXIT
+            write_error(ours)
+            code = BAD_INPUT_EXIT if isinstance(ours, _BAD_INPUT) else FAILURE_EXIT
         sys.exit(code)
     finally:
         end_at_once()

@@ -17,6 +17,7 @@ from app.reports.data import DataFacts
 from app.reports.facts import ReportFacts
 from app.reports.metrics import Metrics
 from app.reports.page import render_report
+from vtt_core.contract.adapter_folder import check_adapter_folder
 from vtt_core.contract.errors import AdapterFormatError, InputError
 from vtt_core.contract.manifest import AdapterManifest
 
@@ -62,10 +63,8 @@ def read_facts(folder: Path, name: str) -> ReportFacts:
         AdapterFormatError: a file is missing or damaged.
         RecipeError: the manifest's recipe is none.
     """
-    values = _read_json(folder / MANIFEST_FILE)
-    if values is None:
-        raise _unreadable(f"the file {MANIFEST_FILE!r} in the folder of an adapter", f"none in {str(folder)!r}")
-    manifest = AdapterManifest.from_json(values)
+    check_adapter_folder(folder, (MANIFEST_FILE,))
+    manifest = AdapterManifest.from_json(_read_json(folder / MANIFEST_FILE))
     written = _read_json(folder / METRICS_FILE)
     if written is None:
         return ReportFacts(manifest, Metrics(), missing=(NO_METRICS,), again=_again(manifest, None, None), name=name)

@@ -63,13 +63,13 @@ def run_scene(
     from vtt_core.adapter.files import load_adapter  # noqa: PLC0415
     from vtt_core.backbones.device import resolve_device  # noqa: PLC0415
     from vtt_core.backbones.load import load_backbone  # noqa: PLC0415
+    from vtt_core.scenes.map_files import ScenePaths  # noqa: PLC0415
     from vtt_core.scenes.scene_file import open_scene  # noqa: PLC0415
     from vtt_core.scenes.scene_map import map_scene  # noqa: PLC0415
 
     if out.suffix.lower() not in (".tif", ".tiff"):
         raise InputError(expected="a map called .tif", got=repr(str(out)), remedy="Choose another --out")
-    if out.resolve() == scene_path.resolve():
-        raise InputError(expected="a map beside the scene", got="the scene itself", remedy="Choose another --out")
+    ScenePaths.of(out).check(scene_path)
     adapter = load_adapter(folder)
     backbone = load_backbone(adapter.manifest.backbone_id, device=resolve_device(device))
     tiles = _Tiles(backbone, adapter, options)

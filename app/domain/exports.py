@@ -9,7 +9,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 MAX_EXPORT_ATTEMPTS = 3
-"""Attempts after which an export fails that has crashed or lost its worker every time."""
+"""Attempts after which an export fails that has crashed, lost its worker or found the disk full every time."""
 
 
 class ExportState(StrEnum):

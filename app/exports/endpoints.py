@@ -65,8 +65,9 @@ def list_exports(model: ModelReference, session: ReadSessionDep) -> ExportList:
     The model in its own form needs none: GET /v1/models/{model}/exports/adapter sends it at once.
     """
     row, _ = find_model(session, model)
+    passing = service.why_it_passes(session, row)
     items = [answer(export) for export in ExportRepository(session).of_model(row.id)]
-    return ExportList(items=items, forms=[_form(row, kind) for kind in MADE_KINDS])
+    return ExportList(items=items, forms=[_form(row, kind, passing) for kind in MADE_KINDS])
 
 
 @router.post(
@@ -114,8 +115,10 @@ def get_export(model: ModelReference, kind: MadeKind, context: RequestContextDep
     return StreamingResponse(begun, media_type="application/zip", headers=headers)
 
 
-def _form(model: ModelRow, kind: ExportKind) -> ExportForm:
+def _form(model: ModelRow, kind: ExportKind, passing: InterimModelError | None) -> ExportForm:
     refused = refusal_of(model, kind)
+    if refused is None and passing is not None:
+        return ExportForm(kind=kind, offered=False, reason=f"The model is {passing.got}", remedy=passing.remedy)
     if refused is None:
         return ExportForm(kind=kind, offered=True, reason=None, remedy=None)
     return ExportForm(kind=kind, offered=False, reason=f"The model is {refused.got}", remedy=refused.remedy)

@@ -7,17 +7,19 @@ import zipfile
 from collections.abc import Iterator
 from datetime import datetime
 
+from sqlalchemy.orm import Session
+
 from app.access.quotas import check_room_for_bytes
 from app.dependencies import AppContext
 from app.domain.access import blob_folder
-from app.domain.errors import ExportNotReadyError, NotFoundError
+from app.domain.errors import ExportNotReadyError, InterimModelError, NotFoundError
 from app.domain.exports import ExportState
 from app.domain.messages import ExportMessage
 from app.exports.possible import check_possible, refusal_of
 from app.infra.export_repository import ExportRepository
 from app.infra.model_repository import ModelRepository
 from app.infra.outbox import send_after_commit
-from app.infra.tables import ExportRow
+from app.infra.tables import ExportRow, ModelRow
 from app.infra.telemetry import bound_request_id
 from app.models.service import ZIP_EPOCH
 from vtt_core.contract.exports import ExportKind
@@ -46,6 +48,15 @@ def ask_for_export(context: AppContext, reference: str, kind: ExportKind, now: d
         if is_queued:
             send_after_commit(session, context.queue, ExportMessage(row.id))
         return row
+
+
+def why_it_passes(session: Session, model: ModelRow) -> InterimModelError | None:
+    """Return why nothing is made of a model that its job's own will replace; None for a model that stays."""
+    try:
+        ModelRepository(session).get_lasting(model.id)
+    except InterimModelError as error:
+        return error
+    return None
 
 
 def find_export(context: AppContext, reference: str, kind: ExportKind) -> ExportRow:

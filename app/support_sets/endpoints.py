@@ -59,6 +59,7 @@ from vtt_core.contract.errors import (
     TooManyClassesError,
     UnknownEncodingError,
     UnsupportedMethodError,
+    shown,
 )
 from vtt_core.ingest.groups import ImageGroups
 
@@ -143,7 +144,11 @@ PARTLY_KEPT: dict[int | str, dict[str, Any]] = {
 }
 
 
-async def _band_wish(bands: BandsQuery = None, stretch: StretchQuery = None) -> BandWish | None:
+async def _band_wish(request: Request, bands: BandsQuery = None, stretch: StretchQuery = None) -> BandWish | None:
+    for name in ("bands", "stretch"):
+        said = request.query_params.getlist(name)
+        if len(said) > 1:
+            raise BandsError(expected=f"{name} once", got=f"{len(said)} times: {shown(said)}", remedy="Say it once")
     return read_band_wish(bands, stretch)
 
 

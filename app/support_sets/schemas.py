@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal
+from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -106,12 +106,15 @@ class SupportSetChange(Change):
         description="Label of the class that becomes the negative one; null for none",
         examples=["something else"],
     )
-    bands: str | None = Field(
+    bands: Annotated[str, Field(max_length=100)] | Annotated[list[int], Field(max_length=3)] | None = Field(
         default=None,
-        max_length=100,
-        description="As of an upload, such as 4,3,2; null for ordinary images. Only of a set without images",
+        description="As of an upload, such as 4,3,2, or as the set's answer has it, such as [4, 3, 2]; null for ordinary "
+        "images. Only of a set without images",
+        examples=["4,3,2", [4, 3, 2]],
     )
-    stretch: str | None = Field(default=None, max_length=100, description="As of an upload, with `bands`")
+    stretch: Annotated[str, Field(max_length=100)] | Annotated[list[float], Field(max_length=2)] | None = Field(
+        default=None, description="As of an upload or of the set's answer, with `bands`", examples=["2,98", [2, 98]]
+    )
 
 
 class ClassChange(BaseModel):

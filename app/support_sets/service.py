@@ -68,7 +68,7 @@ def change_support_set(
             _set_negative(context, row, images, change.negative)
         if change.model_fields_set & {"bands", "stretch"}:
             check_open(row)
-            _set_bands(row, images, read_band_wish(change.bands, change.stretch))
+            _set_bands(row, images, read_band_wish(_as_text(change.bands), _as_text(change.stretch)))
         if "name" in change.model_fields_set:
             row.name = change.name
         return SupportSetView(row, count_shots(images)), images
@@ -152,6 +152,11 @@ def _set_negative(context: AppContext, row: SupportSetRow, images: Sequence[Supp
     before, row.negative_label = row.negative_label, label
     if before is not None and before != label:
         _check_becomes_class(context, row, images, before)
+
+
+def _as_text(numbers: str | Sequence[float] | None) -> str | None:
+    """Return numbers as an upload writes them, since answers have them as a list."""
+    return numbers if numbers is None or isinstance(numbers, str) else ",".join(format(number, ".9g") for number in numbers)
 
 
 def _set_bands(row: SupportSetRow, images: Sequence[SupportImageRow], wish: BandWish | None) -> None:

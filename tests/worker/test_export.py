@@ -7,12 +7,15 @@ from datetime import timedelta
 import pytest
 
 from app.domain.access import blob_folder
-from app.domain.exports import ExportState
+from app.domain.errors import DiskFullError
+from app.domain.exports import MAX_EXPORT_ATTEMPTS, ExportState
 from app.infra.clearing import clear_exports
 from app.infra.clock import utc_now
 from app.infra.export_leases import ExportLeases
 from app.infra.export_repository import ExportRepository
 from app.infra.job_repository import JobRepository, NewJob
+from app.infra.model_repository import ModelRepository
+from app.infra.object_store import ObjectStore
 from app.infra.tables import ExportRow, ModelRow
 from tests.worker.conftest import SentMessages
 from vtt_core.backbones.backbone import Backbone, hash_weights
@@ -118,7 +121,34 @@ def test_a_stop_hands_it_back_and_does_not_count(context: WorkerContext, model_i
 def test_a_model_that_is_deleted_meanwhile_leaves_nothing(context: WorkerContext, model_id: str) -> None:
     export_id = ask(context, model_id, ExportKind.OPEN_CLIP)
     with context.session_factory.begin() as session:
-        session.get_one(ModelRow, model_id).deleted_at = utc_now() - timedelta(seconds=1)
+        ModelRepository(session).delete(model_id, utc_now() - timedelta(seconds=1))
     run_export(context, export_id)
     assert read(context, export_id).state == ExportState.FAILED
     assert clear_exports(context.session_factory, context.store) == [export_id]
+
+
+class SmallDisk(ObjectStore):
+    """A store with room for small files only."""
+
+    def put(self, key: str, content: bytes) -> None:
+        if len(content) > 200_000:
+            raise DiskFullError(expected="room", got="a full disk", remedy="Make room")
+        super().put(key, content)
+
+
+def test_an_export_that_never_fits_on_the_disk_fails_after_some_attempts_and_leaves_nothing(
+    context: WorkerContext, model_id: str, sent: SentMessages
+) -> None:
+    context.settings = context.settings.model_copy(update={"lease_seconds": 0.6})
+    context.store = SmallDisk(context.settings.resolved_store_url)
+    export_id = ask(context, model_id, ExportKind.OPEN_CLIP)
+    num_sent = len(sent.job_ids)
+    for attempt in range(1, MAX_EXPORT_ATTEMPTS + 1):
+        run_export(context, export_id)
+        assert read(context, export_id).attempt == attempt
+    row = read(context, export_id)
+    assert row.state == ExportState.FAILED
+    assert row.error is not None
+    assert row.error["code"] == "disk.full"
+    assert len(sent.job_ids) == num_sent + MAX_EXPORT_ATTEMPTS - 1
+    assert context.store.keys(row.blob_key) == []

@@ -18,6 +18,7 @@ from safetensors.torch import load, save
 from torch import Tensor
 
 from vtt_core.backbones.backbone import Backbone
+from vtt_core.contract.adapter_folder import check_adapter_folder
 from vtt_core.contract.errors import AdapterFormatError, BackboneMismatchError, RecipeError
 from vtt_core.contract.manifest import AdapterManifest
 from vtt_core.contract.recipe import FinetuneRecipe
@@ -145,9 +146,10 @@ def load_adapter(folder: Path) -> Adapter:
     """Read the two files of a folder.
 
     Raises:
-        AdapterFormatError: see `adapter_from_files`.
+        AdapterFormatError: it has not both files; see also `adapter_from_files`.
     """
-    names = [name for name in (MANIFEST_FILE, TENSORS_FILE) if (folder / name).is_file()]
+    names = (MANIFEST_FILE, TENSORS_FILE)
+    check_adapter_folder(folder, names)
     return adapter_from_files({name: (folder / name).read_bytes() for name in names})
 
 

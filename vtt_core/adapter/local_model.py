@@ -25,7 +25,7 @@ from vtt_core.contract.bands import BandChoice
 from vtt_core.contract.errors import NotAnImageError
 from vtt_core.contract.serving import AnswerOptions, Prediction
 from vtt_core.heads.features import head_input
-from vtt_core.ingest.decode import decode_image
+from vtt_core.ingest.decode import decode_image, decode_opened
 
 AnyImage = Image.Image | bytes | str | Path
 """A picture that was opened, an encoded file, or the path of one."""
@@ -104,14 +104,14 @@ class LocalModel:
 
 
 def _decoded(images: Iterable[AnyImage], bands: BandChoice | None) -> Iterator[Image.Image]:
-    """Yield RGB images, read as the service reads them: files of many bands in those of the adapter."""
+    """Yield RGB images, read as the service reads them, opened ones too: files of many bands in those of the adapter."""
     if isinstance(images, Image.Image | bytes | str | Path):
         raise NotAnImageError(
             expected="a list of images", got=f"one {type(images).__name__}", remedy="Put it into a list: predict([image])"
         )
     for image in images:
         if isinstance(image, Image.Image):
-            yield image.convert("RGB")
+            yield decode_opened(image, bands=bands)
         else:
             yield decode_image(image if isinstance(image, bytes) else _bytes_of(Path(image)), bands=bands)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -12,6 +13,8 @@ MAX_BANDS = 64
 """Bands that an image may have."""
 USUAL_STRETCH = (2.0, 98.0)
 """Percentiles that become black and white if nobody says."""
+_NUMBER = re.compile(r"[0-9]{1,9}(\.[0-9]{1,9})?")
+"""Python's own reading takes 1_0 and 1e1 for ten."""
 Triple = tuple[float, float, float]
 
 
@@ -72,12 +75,9 @@ def _percentiles(stretch: str) -> tuple[float, float]:
 
 
 def _numbers(text: str) -> list[float]:
-    """Return numbers between commas; none if one of them is no number."""
-    try:
-        numbers = [float(part) for part in text.split(",")]
-    except ValueError:
-        return []
-    return numbers if all(map(math.isfinite, numbers)) else []
+    """Return numbers between commas, as people write them; none if one of them is written otherwise."""
+    parts = [part.strip() for part in text.split(",")]
+    return [float(part) for part in parts] if all(map(_NUMBER.fullmatch, parts)) else []
 
 
 @dataclass(frozen=True)

@@ -144,6 +144,8 @@ class AdapterManifest:
         labels, prompts = _strings(values, "labels"), _strings(values, "prompts")
         if len(labels) != len(prompts):
             raise _malformed("one prompt for each label", f"{len(prompts)} for {len(labels)}")
+        if not labels or len(set(labels)) != len(labels):
+            raise _malformed("labels that differ from each other", shown(list(labels)))
         read = Preprocessing(**{**preprocessing, "mean": _triple(preprocessing, "mean"), "std": _triple(preprocessing, "std")})
         return cls(**{**values, "labels": labels, "prompts": prompts, "preprocessing": read, "bands": bands})
 

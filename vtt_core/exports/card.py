@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import re
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +29,10 @@ SNIPPETS = {
     ExportKind.ADAPTER: 'import vtt_core\n\nlabels = vtt_core.load("DIR").predict(["image.jpg"])',
 }
 """The lines that load each kind, for a folder DIR."""
+
+
+_MARKS = re.compile(r"[\\`*_\[\]|~!$]")
+"""What means something in Markdown in the middle of a line, besides HTML."""
 
 
 def write_card(facts: Mapping[str, Any], folder: Path) -> None:
@@ -61,7 +66,7 @@ def _front_matter(facts: Mapping[str, Any]) -> str:
 
 def _title(facts: Mapping[str, Any]) -> str:
     base, labels = facts["base"], facts["labels"]
-    rows = (f"| {label} | {prompt} |" for label, prompt in zip(*map(_cells, (labels, facts["prompts"])), strict=True))
+    rows = (f"| {_plain(label)} | {_plain(prompt)} |" for label, prompt in zip(labels, facts["prompts"], strict=True))
     shown = "\n".join(rows)
     return (
         f"# A classifier of {len(labels)} classes on {base['backbone_id']}\n\n"
@@ -72,9 +77,10 @@ def _title(facts: Mapping[str, Any]) -> str:
     )
 
 
-def _cells(texts: Sequence[str]) -> list[str]:
-    """Return texts as cells of a table, which a bar would end."""
-    return [text.replace("|", "\\|") for text in texts]
+def _plain(text: str) -> str:
+    """Return a text that Markdown shows as it is: no markup, no link, no HTML, and no end of a line or of a cell."""
+    marked = _MARKS.sub(r"\\\g<0>", " ".join(text.split()))
+    return marked.replace("&", "&amp;").replace("<", "&lt;").replace(">", "&gt;")
 
 
 def _how_to_load(facts: Mapping[str, Any]) -> str:
@@ -97,7 +103,7 @@ def _numbers(metrics: Mapping[str, Any]) -> str:
         lines.append(f"- Expected accuracy on new images: {100 * expected['accuracy']:.1f} % ({ends}).")
     if isinstance(training, int | float):
         lines.append(f"- On the images that it has learnt from: {100 * training:.1f} % (an upper bound).")
-    lines += [f"- {sentence}" for sentence in metrics.get("advice", [])]
+    lines += [f"- {_plain(str(sentence))}" for sentence in metrics.get("advice", [])]
     return "## Numbers\n\n" + ("\n".join(lines) or "Nothing was measured, or it is not with the adapter.")
 
 

@@ -14,7 +14,7 @@ from PIL.Image import Image
 from vtt_core.adapter.files import load_adapter, save_adapter
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.load import load_backbone
-from vtt_core.contract.errors import ExportExistsError, MissingExportPackageError, VerificationError
+from vtt_core.contract.errors import ExportExistsError, InputError, MissingExportPackageError, VerificationError
 from vtt_core.contract.exports import LARGEST_LOGIT_DIFFERENCE, Agreement, ExportKind, ExportReport, Variant
 from vtt_core.exports.companions import write_companions
 from vtt_core.exports.open_clip_folder import write_open_clip
@@ -60,22 +60,43 @@ def export_model(
         VerificationError: the export gives other answers than the adapter.
     """
     check_packages(kind)
-    if out.exists():
-        raise ExportExistsError(
-            expected="a path where there is nothing yet", got=repr(str(out)), remedy="Choose another folder, or remove this one"
-        )
+    check_out(out)
     source = open_source(adapter_dir, kind, images, stopwatch, backbone_of)
     out.parent.mkdir(parents=True, exist_ok=True)
-    temporary = Path(mkdtemp(prefix=f".{out.name}-", dir=out.parent))
+    temporary = Path(mkdtemp(prefix=".export-", dir=out.parent))
     try:
         temporary.chmod(0o755)  # as of any new folder; mkdtemp's is its owner's alone
         agreement, seconds, variants = _write(source, kind, temporary, adapter_dir)
         check_agreement(agreement)
         temporary.replace(out)
-    except BaseException:
+    except BaseException as error:
         shutil.rmtree(temporary, ignore_errors=True)
+        if isinstance(error, OSError) and error.filename is None:  # of a write, which does not say where
+            error.filename = str(out.parent)
         raise
     return ExportReport(kind, _sizes(out), seconds, agreement, variants)
+
+
+def check_out(out: Path) -> None:
+    """Refuse a path where no folder can be made, before anything is computed.
+
+    Raises:
+        ExportExistsError: there is something, if only a link that leads nowhere.
+        InputError: no file can have this name.
+    """
+    try:
+        out.lstat()
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise InputError(
+            expected="a path where a folder can be made",
+            got=f"{str(out)!r} ({error.strerror or error})",
+            remedy="Choose another folder",
+        ) from error
+    raise ExportExistsError(
+        expected="a path where there is nothing yet", got=repr(str(out)), remedy="Choose another folder, or remove this one"
+    )
 
 
 def check_packages(kind: ExportKind) -> None:

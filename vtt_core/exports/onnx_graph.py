@@ -5,6 +5,7 @@ Shapes: B images, H = W side in pixels, R rows of a head, C classes, D joint siz
 
 from __future__ import annotations
 
+import logging
 import warnings
 from pathlib import Path
 
@@ -18,6 +19,8 @@ from vtt_core.exports.companions import head_tensors
 from vtt_core.exports.source import ExportSource
 from vtt_core.heads.features import head_input
 
+for _name in ("onnx_ir", "onnxscript"):  # they tell of each initializer that they replace, hundreds of lines
+    logging.getLogger(_name).setLevel(logging.WARNING)
 OPSET = 18
 """Newest operators that onnxruntime 1.14 and onnxruntime-web of 2023 know, and all that are needed."""
 INPUT = "pixels"

@@ -14,7 +14,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast
 
-from PIL import Image, UnidentifiedImageError
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from vtt_core.contract.bands import BandChoice
 from vtt_core.contract.errors import (
@@ -93,6 +93,50 @@ def decode_image(encoded: bytes, limits: Limits = DEFAULT_LIMITS, bands: BandCho
         FormatPackageMissingError: the package that reads this format is not installed.
     """
     return _decode(encoded, limits, bands)[0]
+
+
+def decode_opened(image: Image.Image, limits: Limits = DEFAULT_LIMITS, bands: BandChoice | None = None) -> Image.Image:
+    """Return an image that was opened or made with Pillow as `decode_image` returns its file; the image stays as it is.
+
+    Args:
+        image: opened, loaded, or made by a program.
+        limits: bounds on bytes, pixels and ratio.
+        bands: as in `decode_image`, for a TIFF that is not loaded yet.
+
+    Raises:
+        ImageError: see decode_image. Pixels of more than 8 bits are read from their file only: Pillow does not keep what is
+            white in them.
+    """
+    encoded = _unread_file(image)
+    if encoded is not None:
+        return decode_image(encoded, limits, bands)
+    _check_dimensions(image.width, image.height, limits)
+    _check_frames(image)
+    if image.mode.startswith(_WIDE_MODES):
+        raise UnsupportedKindError(
+            expected="an image of 8 bits a sample, or a file that nothing was read of",
+            got=f"an opened image of the mode {image.mode!r}",
+            remedy="Give the path of the file, or its bytes",
+        )
+    with _quiet_decoders(), _damage_named(b""):
+        copied = image.copy()  # loads it
+        copied.format = image.format
+        return _upright_rgb(copied)
+
+
+_WIDE_MODES = ("I", "F")
+"""Beginnings of Pillow's modes with more than 8 bits a sample."""
+
+
+def _unread_file(image: Image.Image) -> bytes | None:
+    """Return the bytes of an opened file whose pixels are not read yet; None for all other images."""
+    if not isinstance(image, ImageFile.ImageFile) or not image.tile or image.fp is None:
+        return None
+    place = image.fp.tell()
+    image.fp.seek(0)
+    encoded = image.fp.read()
+    image.fp.seek(place)
+    return bytes(encoded)
 
 
 def decode_with_format(encoded: bytes, limits: Limits = DEFAULT_LIMITS) -> tuple[Image.Image, str]:

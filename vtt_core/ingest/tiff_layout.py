@@ -37,6 +37,8 @@ _NAMES = {
     32845: "LogLuv",
     34892: "raw sensor values",
 }
+_NO_MEASUREMENTS = (PALETTE, MASK, CMYK, YCBCR, LAB, 9, 10)
+"""Their samples are numbers of colours, amounts of ink or differences: as red, green and blue they show false colours."""
 _NUM_COLOURS = {WHITE_IS_ZERO: 1, BLACK_IS_ZERO: 1, RGB: 3, CMYK: 4}
 _FAX_COMPRESSIONS = (2, 3, 4)
 _PREMULTIPLIED, _ALPHA, _COREL_ALPHA = 1, 2, 999
@@ -173,10 +175,20 @@ def check_bands(layout: Layout, bands: Sequence[int]) -> None:
     Raises:
         UnsupportedKindError: it lacks one of them, or its samples are of another kind.
     """
+    if layout.num_samples > MAX_BANDS:
+        raise UnsupportedKindError(
+            expected=f"a TIFF of at most {MAX_BANDS} bands", got=str(layout), remedy="Leave out bands that nobody needs"
+        )
+    if layout.photometric in _NO_MEASUREMENTS:
+        raise UnsupportedKindError(
+            expected="a TIFF whose bands are measured values, or red, green and blue",
+            got=str(layout),
+            remedy="Convert it to RGB, or choose no bands where the images are ordinary ones",
+        )
     numbers = layout.numbers
     is_known = numbers is not None and layout.is_uniform and layout.compression in BYTE_COMPRESSIONS
     if is_known and numbers is not None and layout.bits[0] in _WHOLE_BITS[numbers] and layout.fill_order in (1, 2):
-        if max(bands) <= layout.num_samples <= MAX_BANDS:
+        if max(bands) <= layout.num_samples:
             return
     raise UnsupportedKindError(
         expected=f"a TIFF with the bands {', '.join(map(str, bands))}, all of one kind of real numbers",

@@ -27,6 +27,10 @@ EXTRA = "remote-sensing"
 CACHE_MIB = 64
 """Memory that GDAL keeps blocks in."""
 ADAPT_WITH_BANDS = "Adapt with the bands that you want to see: vtt adapt --bands 4,3,2"
+_NO_MEASUREMENTS = frozenset(
+    {"palette", "cyan", "magenta", "yellow", "black", "hue", "lightness", "saturation", "Y", "Cb", "Cr"}
+)
+"""Meanings of bands that are no colours by themselves, as GDAL calls them."""
 MAX_ROW_BYTES = 2**30
 """Most bytes of one row of the file's blocks, or of one row of tiles."""
 
@@ -44,6 +48,7 @@ class SceneFile:
 
     def __init__(self, source: Any, choice: BandChoice | None) -> None:
         self._source, self._choice = source, choice
+        self.path = Path(source.name)
         self.width, self.height = int(source.width), int(source.height)
         self.crs, self.transform = source.crs, source.transform
         self._bands = _bands(source, choice)
@@ -126,6 +131,16 @@ def open_scene(path: Path, choice: BandChoice | None) -> Iterator[SceneFile]:
 def _bands(source: Any, choice: BandChoice | None) -> list[int]:
     """Return the bands to read, counted from 1."""
     kinds = sorted(set(source.dtypes))
+    meanings = {band.name for band in source.colorinterp}
+    converted = source.tags(ns="IMAGE_STRUCTURE").get("SOURCE_COLOR_SPACE")  # by GDAL, so these are not the file's bands
+    if choice is not None and converted is not None:
+        meanings = {str(converted)}
+    if meanings & _NO_MEASUREMENTS or (choice is not None and converted is not None):
+        raise UnsupportedKindError(
+            expected="a scene whose bands are measured values, or red, green and blue",
+            got=f"bands of the kind {', '.join(sorted(meanings))}",
+            remedy="Convert it to RGB, such as with gdal_translate -expand rgb where it has a palette",
+        )
     if choice is not None:
         if max(choice.bands) > source.count or any(kind.startswith("complex") for kind in kinds):
             wanted = f"bands {', '.join(map(str, choice.bands))} of real numbers, which the adapter has learnt from"

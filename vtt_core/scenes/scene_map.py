@@ -12,11 +12,9 @@ Shapes: N tiles in a row, M cells in a row, C classes.
 from __future__ import annotations
 
 import math
-import shutil
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -25,8 +23,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from vtt_core.contract.errors import InputError
 from vtt_core.scenes.grid import Axis, CellSums, scene_axes
+from vtt_core.scenes.map_files import ScenePaths, finished_together
 from vtt_core.scenes.outlines import write_outlines
 from vtt_core.scenes.palette import NONE_OF_THESE, draw_map, palette_of
 from vtt_core.scenes.scene_file import SceneFile
@@ -35,34 +33,6 @@ NO_DATA = 0
 """Index of cells without data. Classes follow from 1, and `none of these` is last."""
 Classify = Callable[[Iterator[Image.Image]], tuple[NDArray[np.float64], NDArray[np.bool_]]]
 """Returns the probabilities [N, C] of some tiles, and which show none of the classes [N]."""
-
-
-@dataclass(frozen=True)
-class ScenePaths:
-    """The files of one map."""
-
-    classes: Path
-    """GeoTIFF: the class of each cell, with a colour table."""
-    probabilities: Path
-    """GeoTIFF: a band for each class."""
-    picture: Path
-    outlines: Path
-    """GeoJSON."""
-
-    @classmethod
-    def of(cls, out: Path) -> ScenePaths:
-        """Return the names beside that of the map of classes."""
-        stem = out.with_suffix("")
-        return cls(
-            out,
-            stem.with_name(stem.name + ".probabilities.tif"),
-            stem.with_name(stem.name + ".png"),
-            stem.with_name(stem.name + ".geojson"),
-        )
-
-    def each(self) -> tuple[Path, ...]:
-        """Return all of them."""
-        return self.classes, self.probabilities, self.picture, self.outlines
 
 
 @dataclass(frozen=True)
@@ -109,19 +79,23 @@ def map_scene(
     shape = (down.num_cells, across.num_cells)
     classes, best, num_tiles = np.zeros(shape, np.uint8), np.zeros(shape, np.float32), 0
     paths = ScenePaths.of(out)
-    with _finished_together(paths) as parts:
+    paths.check(scene.path)
+    with finished_together(paths) as parts:
         with _Rasters(scene, labels, across, down, parts) as rasters:
             for row, means_MK, counted in _rows_of_cells(scene, across, down, classify, show):
                 num_tiles += counted
                 classes[row], best[row] = rasters.write(row, means_MK)
         names = [*labels, NONE_OF_THESE]
         draw_map(classes, len(labels), parts.picture)
-        notices = []
-        if not write_outlines(classes, best, names, scene.crs, _cell_transform(scene, stride), parts.outlines):
-            notices.append("The scene names no coordinate system, so no GeoJSON was written.")
-    num_data = max(1, int((classes != NO_DATA).sum()))
-    shares = {name: float((classes == index).sum() / num_data) for index, name in enumerate(names, start=1)}
-    written = tuple(path for path in paths.each() if path != paths.outlines or not notices)
+        why_not = write_outlines(classes, best, names, scene.crs, _cell_transform(scene, stride), parts.outlines)
+    num_data = int((classes != NO_DATA).sum())
+    shares = {name: float((classes == index).sum() / max(1, num_data)) for index, name in enumerate(names, start=1)}
+    written = tuple(path for path in paths.each() if path != paths.outlines or why_not is None)
+    notices = [] if why_not is None else [why_not]
+    if why_not is not None and paths.outlines.exists():
+        notices.append(f"{paths.outlines} was there before. It was left, and is not of this map.")
+    if not num_data:
+        notices.append("The scene has no data, so no cell has a class.")
     return SceneReport(across.num_cells, down.num_cells, shares, num_tiles, written, tuple(notices))
 
 
@@ -233,26 +207,3 @@ class _Rasters:
         self._classes.write(classes[np.newaxis], 1, window=window)
         self._probabilities.write(probabilities.T[:, np.newaxis].astype(np.float32), window=window)
         return classes, np.nan_to_num(probabilities).max(axis=1).astype(np.float32)
-
-
-@contextmanager
-def _finished_together(paths: ScenePaths) -> Iterator[ScenePaths]:
-    """Give names in a folder of its own, and move the files to their places once all are written."""
-    try:
-        folder = Path(tempfile.mkdtemp(prefix=".map-", dir=paths.classes.resolve().parent))
-    except OSError as error:
-        raise InputError(
-            expected="a folder that can be written to",
-            got=f"{str(paths.classes.parent)!r} ({error.strerror})",
-            remedy="Choose another --out",
-        ) from error
-    try:
-        parts = ScenePaths(*(folder / path.name for path in paths.each()))
-        yield parts
-        for part, path in zip(parts.each(), paths.each(), strict=True):
-            if part.exists():
-                part.replace(path)
-            else:
-                path.unlink(missing_ok=True)  # of an earlier map
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)

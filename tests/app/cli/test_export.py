@@ -53,7 +53,7 @@ def test_a_place_that_cannot_be_written_to_is_refused(adapter_folder: Path, tmp_
     command = ["export", str(adapter_folder), "--format", "adapter", "--out", str(tmp_path / "file" / "out")]
     result = CliRunner().invoke(cli, command)
     assert isinstance(result.exception, InputError)
-    assert "Choose another --out" in str(result.exception)
+    assert "Choose another folder" in str(result.exception)
 
 
 def test_a_folder_without_images_is_refused(adapter_folder: Path, tmp_path: Path) -> None:

@@ -102,3 +102,12 @@ def test_nothing_may_depend_on_it_while_it_will_be_replaced(api: Api, job_id: st
         assert job_id in answer.json()["remedy"]
     assert api.client.get("/v1/models/current").json()["id"] == served
     assert api.client.delete(f"/v1/models/{interim_id}/pin").status_code == 200
+
+
+def test_no_form_is_offered_while_it_will_be_replaced(api: Api, interim_id: str) -> None:
+    forms = api.client.get(f"/v1/models/{interim_id}/exports").json()["forms"]
+    assert forms
+    for form in forms:
+        asked = api.client.post(f"/v1/models/{interim_id}/exports/{form['kind']}")
+        assert form["offered"] == (asked.status_code == 202)
+    assert any("will replace" in form["reason"] for form in forms)

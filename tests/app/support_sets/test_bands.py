@@ -140,3 +140,23 @@ def test_bands_change_only_while_there_are_no_images(api: Api) -> None:
     changed = api.client.patch(path, json={"bands": "3,2,1"})
     assert (changed.status_code, changed.json()["bands"], changed.json()["stretch"]) == (200, [3, 2, 1], [2, 98])
     assert api.client.patch(path, json={"bands": None}).json()["bands"] is None
+
+
+def test_bands_are_changed_in_the_form_of_the_answer_too(api: Api) -> None:
+    path = f"{SETS}/{make_set(api)['id']}"
+    before = api.client.get(path).json()
+    same = api.client.patch(path, json={"bands": before["bands"], "stretch": before["stretch"]})
+    assert (same.status_code, same.json()["bands"]) == (200, before["bands"])
+    for label in LABELS:
+        api.client.delete(f"{path}/classes", params={"label": label})
+    changed = api.client.patch(path, json={"bands": [3, 2, 1], "stretch": [1, 99.5]})
+    assert (changed.status_code, changed.json()["bands"], changed.json()["stretch"]) == (200, [3, 2, 1], [1, 99.5])
+    for wrong in ([1, 2], [0, 1, 2], []):
+        assert api.client.patch(path, json={"bands": wrong}).json()["code"] == "bands.invalid"
+
+
+@pytest.mark.parametrize("query", ["bands=4,3,2&bands=1", "bands=4,3,2&stretch=2,98&stretch=1,99"])
+def test_what_is_said_twice_is_refused(api: Api, query: str) -> None:
+    answer = api.client.post(f"{SETS}?{query}", files=[("images", ("a.tif", band_tiff(LABELS[0], 0)))])
+    assert (answer.status_code, answer.json()["code"]) == (422, "bands.invalid")
+    assert "2 times" in answer.json()["got"]

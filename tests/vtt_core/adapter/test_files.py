@@ -1,6 +1,7 @@
 import dataclasses
 import hashlib
 import json
+import re
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -116,7 +117,7 @@ class TestDamagedFiles:
 
     def test_so_it_is_in_a_folder(self, tmp_path: Path) -> None:
         for folder in (tmp_path, tmp_path / "absent"):
-            with pytest.raises(AdapterFormatError, match="the file 'manifest.json', got only"):
+            with pytest.raises(AdapterFormatError, match=re.escape(str(folder))):
                 load_adapter(folder)
 
     @pytest.mark.parametrize("content", [b"", b"{", b"\xff\xfe", b"[]", b"null", b"9" * 5000, b"[" * 100_000, b"NaN"])

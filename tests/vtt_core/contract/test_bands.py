@@ -50,6 +50,7 @@ def test_what_a_user_writes_is_read() -> None:
 @pytest.mark.parametrize(
     ("bands", "stretch"),
     [("4,3", None), ("a,b,c", None), ("0,1,2", None), ("1.5,2,3", None), ("1,2,65", None), ("nan,1,2", None), ("", None)]
+    + [("1_0,2,3", None), ("1e1,2,3", None), ("+4,3,2", None), ("٤,3,2", None), ("4,3,2", "2,9_8"), ("4,3,2", "2,98e0")]
     + [("1,2,3", "98,2"), ("1,2,3", "2"), ("1,2,3", "-1,98"), ("1,2,3", "nan,98"), ("1,2,3", ""), (None, "2,98")],
 )
 def test_what_makes_no_sense_is_refused(bands: str | None, stretch: str | None) -> None:

@@ -169,3 +169,9 @@ def test_any_json_in_any_field_is_either_read_or_refused(name: str, value: objec
     except AdapterFormatError:
         return
     assert manifest.to_json()[name] == value
+
+
+@pytest.mark.parametrize("labels", [["cat"] * 5, ["cat", "dog", "cat"], []])
+def test_labels_that_are_equal_or_missing_are_refused(values: dict[str, Any], labels: list[str]) -> None:
+    with pytest.raises(AdapterFormatError, match="labels that differ"):
+        AdapterManifest.from_json(values | {"labels": labels, "prompts": labels})

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from html import escape
 from pathlib import Path
 
 import pytest
+from markdown_it import MarkdownIt
 
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.contract.backbones import catalogue
@@ -85,3 +87,24 @@ def test_a_published_base_has_its_repositories(tiny_backbone: Backbone) -> None:
     assert origin["transformers_repository"] == "openai/clip-vit-base-patch16"
     assert origin["repository"] == "timm/vit_base_patch16_clip_224.openai"
     assert origin["weights_sha256"] == tiny_backbone.weight_sha256
+
+
+ODD = (
+    "a</script><script>alert(1)</script>",
+    "[l](javascript:alert(1)) `z` \\",
+    "line\nbreak",
+    "![x](http://evil/x.png)",
+    "a & *b* _c_",
+)
+
+
+def test_labels_and_advice_are_shown_as_they_are(tiny_source: ExportSource, tmp_path: Path) -> None:
+    manifest = replace(tiny_source.adapter.manifest, labels=ODD[:3], prompts=(*ODD[3:], ODD[0]))
+    advised = {"advice": [f"Look at {ODD[0]!r} and {ODD[1]!r}."]}
+    source = replace(tiny_source, adapter=replace(tiny_source.adapter, manifest=manifest), metrics=advised)
+    write_companions(source, ExportKind.ONNX, tmp_path)
+    card = (tmp_path / "README.md").read_text(encoding="utf-8")
+    shown = MarkdownIt("commonmark").enable("table").render(card)
+    assert not any(sign in shown for sign in ("<script", "<img", "<em>", 'href="javascript'))
+    for text in (*ODD[:2], *ODD[3:], "line break"):
+        assert escape(text) in shown

@@ -20,11 +20,13 @@ from vtt_core.backbones.load import load_backbone
 from vtt_core.contract.errors import (
     AdapterFormatError,
     ExportExistsError,
+    InputError,
     MissingExportPackageError,
     UnsupportedExportError,
     VerificationError,
 )
 from vtt_core.contract.exports import Agreement, ExportKind
+from vtt_core.exports import export
 from vtt_core.exports.export import check_agreement, check_packages, export_model
 
 
@@ -78,6 +80,32 @@ def test_nothing_that_exists_is_overwritten(adapter_folder: Path, tmp_path: Path
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize(("name", "words"), [("link", "nothing yet"), ("n" * 256, "too long"), ("file/x", "Not a directory")])
+def test_a_place_where_no_folder_can_be_made_is_refused_before_the_work(name: str, words: str, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(tmp_path / "nowhere")
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=words):
+        export_model(tmp_path / "no adapter", ExportKind.ADAPTER, tmp_path / name)
+
+
+def test_a_full_disk_is_named_and_nothing_is_left(
+    adapter_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fail(*_: object) -> None:
+        Path("/dev/full").write_bytes(b"x")
+
+    monkeypatch.setattr(export, "save_adapter", fail)
+    with pytest.raises(OSError, match="No space left") as full:
+        export_model(adapter_folder, ExportKind.ADAPTER, tmp_path / "out")
+    assert full.value.filename == str(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_the_longest_name_that_a_folder_can_have_is_taken(adapter_folder: Path, tmp_path: Path) -> None:
+    export_model(adapter_folder, ExportKind.ADAPTER, tmp_path / ("n" * 255))
+    assert [path.name for path in tmp_path.iterdir()] == ["n" * 255]
+
+
 def test_an_export_that_answers_otherwise_leaves_nothing(
     adapter_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

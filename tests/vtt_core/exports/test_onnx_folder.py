@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import runpy
 import shutil
 from collections.abc import Callable
@@ -122,3 +123,11 @@ def test_generated_images_calibrate_nothing(written: tuple[ExportSource, Path], 
     _, _, variants = write_onnx(replace(source, is_generated=True), tmp_path)
     assert "each run" in variants["int8"].note
     assert not (tmp_path / "static.onnx").exists()
+
+
+def test_the_log_has_no_line_for_each_weight(
+    backbone_of: BackboneOf, make_source: MakeSource, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    write_onnx(make_source(backbone_of("clip")), tmp_path)
+    assert [record.name for record in caplog.records if record.name.startswith("onnx")] == []

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import pytest
 from hypothesis import given
+from PIL import Image, ImageCms
 
 from tests.fixtures.noise_images import good
 from tests.fixtures.pictures import difference, known_rgb
@@ -129,3 +130,25 @@ class TestMeasureRange:
     def test_no_pixels_are_an_error(self) -> None:
         with pytest.raises(ValueError, match="no pixels"):
             measure_range([np.zeros((0, 3))], 2, 98)
+
+
+@pytest.mark.parametrize("mode", ["CMYK", "P", "LAB", "YCbCr"])
+def test_amounts_of_ink_and_other_numbers_that_are_no_colours_are_refused(tmp_path: Path, mode: str) -> None:
+    picture = Image.fromarray(known_rgb())
+    (lab(picture) if mode == "LAB" else picture.convert(mode)).save(tmp_path / "x.tif")
+    choice = BandChoice((1, 1, 1) if mode == "P" else (3, 2, 1), (0, 0, 0), (255, 255, 255))
+    with pytest.raises(UnsupportedKindError, match="Convert it to RGB"):
+        decode_image((tmp_path / "x.tif").read_bytes(), bands=choice)
+
+
+def lab(picture: Image.Image) -> Image.Image:
+    into = ImageCms.buildTransform(ImageCms.createProfile("sRGB"), ImageCms.createProfile("LAB"), "RGB", "LAB")
+    converted = ImageCms.applyTransform(picture, into)
+    assert converted is not None
+    return converted
+
+
+def test_more_bands_than_are_read_name_the_limit(tmp_path: Path) -> None:
+    encoded = write_scene(tmp_path / "s.tif", np.zeros((65, 16, 16), np.uint8)).read_bytes()
+    with pytest.raises(UnsupportedKindError, match="at most 64 bands"):
+        decode_image(encoded, bands=BandChoice((1, 2, 3), (0, 0, 0), (1, 1, 1)))

@@ -150,7 +150,6 @@ def test_a_scene_is_read_a_row_of_tiles_at_a_time(tmp_path: Path, monkeypatch: p
 def test_without_a_coordinate_system_there_is_a_map_and_a_notice(tmp_path: Path) -> None:
     scene = tmp_path / "scene.tif"
     Image.fromarray(coloured()).save(scene)
-    (tmp_path / "map.geojson").write_text("of an earlier map")
     report = run(scene, tmp_path / "map.tif")
     assert "no GeoJSON" in report.notices[0]
     assert not (tmp_path / "map.geojson").exists()
@@ -202,3 +201,14 @@ class TestRefused:
         monkeypatch.setitem(sys.modules, "rasterio", None)
         with pytest.raises(FormatPackageMissingError, match=r"vtt-service\[remote-sensing\]"):
             run(tmp_path / "scene.tif", tmp_path / "map.tif")
+
+
+def test_a_scene_of_palette_numbers_or_ink_is_refused(tmp_path: Path) -> None:
+    inks = write_scene(tmp_path / "ink.tif", np.zeros((4, 64, 64), np.uint8), photometric="CMYK")
+    palette = write_scene(tmp_path / "palette.tif", np.zeros((1, 64, 64), np.uint8))
+    with rasterio.open(palette, "r+") as file:
+        file.write_colormap(1, {0: (255, 0, 0, 255)})
+    choice = BandChoice((1, 1, 1), (0, 0, 0), (9, 9, 9))
+    for scene, bands in ((inks, choice), (palette, choice), (palette, None)):
+        with pytest.raises(UnsupportedKindError, match="Convert it to RGB"):
+            run(scene, tmp_path / "m.tif", bands)
