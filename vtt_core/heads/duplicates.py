@@ -23,8 +23,8 @@ Source: Lowe 2004, section 7.1, the ratio of the nearest to the next distance; G
 
     With the brightness of 16 x 16 parts, on all images of the four (289 to 900 each): by `PARTS_COSINE` and `SAME_PARTS` 0,
     0.2, 0 and 0.7 % of the images had another photo for a copy. Found of copies: JPEG at quality 50 86 to 100 %, half the side
-    90 to 100 %, mirrored 100 %, 5 % cropped 16 to 75 %. `SIMILAR_PARTS` is for these: near-duplicates by features are 87 to 100 % of
-    them (X-rays: 30 %).
+    90 to 100 %, mirrored 100 %, 5 % cropped 16 to 75 %. `SIMILAR_PARTS` is for these: near-duplicates by features are 87 to
+    100 % of them (X-rays: 30 %).
 """
 
 from __future__ import annotations

@@ -13,9 +13,8 @@ import typer
 from app.cli.console import stderr_console, write_json
 from app.cli.imports.export_files import ExportFile, export_files
 from app.cli.imports.tagged_images import TaggedImages, tagged_images
-from app.cli.remote.service import JsonOption, KeyOption
+from app.cli.remote.service import JsonOption, KeyOption, connect
 from app.cli.remote.sets import write_remarks
-from vtt_client import Client
 
 NAMES_FILE = "names.json"
 NUM_NAMED = 10
@@ -84,7 +83,7 @@ def _upload(found: TaggedImages, url: str, key: str | None, name: str) -> str:
     images = {
         tag: [(file_name, file.read()) for file_name, file in _file_names(files).items()] for tag, files in found.by_tag.items()
     }
-    with Client(url, key) as client:
+    with connect(url, key) as client:
         made = client.upload(images, name=name[:200], negative=found.negative)
     write_remarks(made)
     return made.id
