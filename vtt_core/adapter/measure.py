@@ -148,9 +148,22 @@ def make_metrics(
         },
     }
     facts = Facts(
-        labels, tuple(one.shot for one in support.support_set.classes), metrics, results.is_tuned, results.unseen_labels
+        labels,
+        tuple(one.shot for one in support.support_set.classes),
+        metrics,
+        results.is_tuned,
+        results.unseen_labels,
+        _one_group_labels(support, groups),
     )
     return metrics | {"advice": advise(facts)}
+
+
+def _one_group_labels(support: SupportFeatures, groups: Sequence[Hashable]) -> tuple[str, ...]:
+    found: dict[int, list[Hashable]] = {}
+    for image, group in zip(support.images, groups, strict=True):
+        found.setdefault(image.label, []).append(group)
+    named = enumerate(support.support_set.labels)
+    return tuple(label for place, label in named if len(members := found.get(place, [])) > 1 and len(set(members)) == 1)
 
 
 def _accuracy_of(measured: Measured | None) -> dict[str, Any] | None:
