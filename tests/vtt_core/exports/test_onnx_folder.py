@@ -3,6 +3,8 @@ from __future__ import annotations
 import json
 import runpy
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -122,3 +124,19 @@ def test_generated_images_calibrate_nothing(written: tuple[ExportSource, Path], 
     _, _, variants = write_onnx(replace(source, is_generated=True), tmp_path)
     assert "each run" in variants["int8"].note
     assert not (tmp_path / "static.onnx").exists()
+
+
+@pytest.mark.slow
+@pytest.mark.services
+@pytest.mark.parametrize("missing", ["model.json", "model.onnx", "image"])
+def test_what_is_missing_beside_the_script_is_one_line(
+    written: tuple[ExportSource, Path], tmp_path: Path, missing: str
+) -> None:
+    shutil.copytree(written[1], tmp_path, dirs_exist_ok=True)
+    (tmp_path / missing).unlink(missing_ok=True)
+    command = [sys.executable, str(tmp_path / "classify.py"), str(tmp_path / "image")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    assert missing in ended.stderr
+    assert len(ended.stderr.strip().splitlines()) == 1
