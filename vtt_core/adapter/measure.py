@@ -159,11 +159,13 @@ def make_metrics(
 
 
 def _one_group_labels(support: SupportFeatures, groups: Sequence[Hashable]) -> tuple[str, ...]:
-    found: dict[int, list[Hashable]] = {}
-    for image, group in zip(support.images, groups, strict=True):
-        found.setdefault(image.label, []).append(group)
-    named = enumerate(support.support_set.labels)
-    return tuple(label for place, label in named if len(members := found.get(place, [])) > 1 and len(set(members)) == 1)
+    """Return the classes of several images that are all of one group."""
+    found, rest = [], list(groups)
+    for one in support.support_set.classes:  # in whose order the images are
+        members, rest = rest[: one.shot], rest[one.shot :]
+        if len(members) > 1 and len(set(members)) == 1:
+            found.append(one.label)
+    return tuple(found)
 
 
 def _accuracy_of(measured: Measured | None) -> dict[str, Any] | None:
