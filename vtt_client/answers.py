@@ -11,7 +11,7 @@ import httpx2
 from pydantic import BaseModel, ValidationError
 
 from vtt_client.calls import Call, Operation
-from vtt_client.errors import ServiceError
+from vtt_client.errors import unknown_answer
 
 Body = TypeVar("Body", bound=BaseModel)
 PAGE = 100
@@ -53,14 +53,13 @@ def read(body: type[Body], answer: httpx2.Response) -> Body:
     try:
         return body.model_validate_json(answer.content)
     except ValidationError as error:
-        raise ServiceError(
-            code="client.unknown_answer",
-            title="Unknown answer",
-            expected=f"{body.__name__} as this client knows it",
-            got=str(error).splitlines()[0],
-            remedy="Check the address; if it is the service's, install the client of its release",
-            status=answer.status_code,
-        ) from error
+        raise unknown_answer(f"{body.__name__} as this client knows it", answer, _first_mistake(error)) from error
+
+
+def _first_mistake(error: ValidationError) -> str:
+    mistake = error.errors(include_url=False, include_input=False)[0]
+    place = ".".join(map(str, mistake["loc"]))
+    return f"{place}: {mistake['msg']}" if place else ""
 
 
 def listed(path: str, page_type: type[Body], items: Callable[[Body], list[Any]]) -> Operation[list[Any]]:

@@ -13,7 +13,8 @@ from typing import Any, TypeAlias, TypeVar
 
 import httpx2
 
-from vtt_client.errors import UnreachableError, VttClientError, error_of
+from vtt_client.errors import BusyError, UnreachableError, VttClientError, error_of
+from vtt_client.retry_after import asked_seconds, in_words
 
 Result = TypeVar("Result")
 RETRIED = frozenset({429, 503})
@@ -21,6 +22,8 @@ RETRIED = frozenset({429, 503})
 NEVER_ARRIVED = (httpx2.ConnectError, httpx2.ConnectTimeout, httpx2.PoolTimeout)
 """Failures before the request was sent: the service has done nothing."""
 LONGEST_PAUSE_SECONDS = 60.0
+LONGEST_ASKED_SECONDS = 120.0
+"""A service that asks for a longer wait gets no other try: whoever called must decide. Ours asks for at most this."""
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,12 @@ class Pause:
     """Wait, then go on."""
 
     seconds: float
+    reason: str = ""
+    """Why, as the beginning of a sentence; empty between two looks at work that goes on."""
+
+    def __str__(self) -> str:
+        """Say it to people."""
+        return f"{self.reason}: trying again in {in_words(self.seconds)}"
 
 
 Step: TypeAlias = Call | Pause
@@ -88,9 +97,17 @@ class Retries:
         return self.backoff_seconds(num_failures) if is_safe else None
 
     def wait_seconds(self, answer: httpx2.Response, num_failures: int) -> float:
-        """Return the pause that an answer asks for by `Retry-After`, or else the usual one."""
-        asked = answer.headers.get("Retry-After", "")
-        return min(float(asked), LONGEST_PAUSE_SECONDS) if asked.isdecimal() else self.backoff_seconds(num_failures)
+        """Return the pause that an answer asks for by `Retry-After`, or else the usual one.
+
+        Raises:
+            BusyError: it asks for more than is waited.
+        """
+        asked = asked_seconds(answer)
+        if asked is None:
+            return self.backoff_seconds(num_failures)
+        if asked > LONGEST_ASKED_SECONDS:
+            raise _too_long(answer, asked)
+        return asked
 
     def backoff_seconds(self, num_failures: int) -> float:
         """Return a pause that doubles with each failure, with a share of chance so that clients do not come together."""
@@ -134,7 +151,26 @@ def _sent(call: Call, retries: Retries) -> Attempt[httpx2.Response]:
         seconds = retries.pause(call, answer, num_failures)
         if seconds is None:
             raise failure_of(answer)
-        yield Pause(seconds)
+        yield Pause(seconds, reason_of(answer))
+
+
+def reason_of(answer: httpx2.Response | httpx2.TransportError | None) -> str:
+    """Return in words why a request is sent again."""
+    if isinstance(answer, httpx2.Response):
+        return f"The service is busy (status {answer.status_code})"
+    return f"No answer ({type(answer).__name__})" if answer is not None else "The connection was lost"
+
+
+def _too_long(answer: httpx2.Response, asked: float) -> BusyError:
+    error = error_of(answer)
+    return BusyError(
+        code=error.code,
+        title=error.title,
+        expected=f"a service that has time within {LONGEST_ASKED_SECONDS:.0f} s",
+        got=f"{error.got}; it asks to wait {in_words(asked)} (Retry-After: {answer.headers['Retry-After'][:40]})",
+        remedy="Try again later",
+        status=error.status,
+    )
 
 
 def failure_of(answer: httpx2.Response | httpx2.TransportError) -> VttClientError:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from types import TracebackType
 from typing import Self, TypeVar
 
@@ -11,7 +11,8 @@ import httpx2
 
 from vtt_client.calls import Operation, Pause, Retries, Step, attempts
 from vtt_client.connection import TIMEOUT_SECONDS, connection
-from vtt_client.following import Follower, JobEvent
+from vtt_client.errors import unknown_answer
+from vtt_client.following import Follower, JobEvent, is_event_stream
 from vtt_client.methods import Methods, Waits
 
 Result = TypeVar("Result")
@@ -24,6 +25,7 @@ class Client(Methods, Waits):
         url: address of the service.
         key: API key; None where the service asks for none.
         retries: how often a request is sent again.
+        on_wait: told each pause before a request is sent again; its text says why and how long.
         timeout_seconds: for a connection, and between two parts of an answer.
         transport: sends the requests; None for the network.
     """
@@ -34,11 +36,12 @@ class Client(Methods, Waits):
         key: str | None = None,
         *,
         retries: Retries = Retries(),  # noqa: B008 - it cannot be changed
+        on_wait: Callable[[Pause], None] | None = None,
         timeout_seconds: float = TIMEOUT_SECONDS,
         transport: httpx2.BaseTransport | None = None,
     ) -> None:
         self._http = httpx2.Client(**connection(url, key), transport=transport)
-        self._retries, self._timeout_seconds = retries, timeout_seconds
+        self._retries, self._on_wait, self._timeout_seconds = retries, on_wait, timeout_seconds
 
     def __enter__(self) -> Self:
         """Use the client."""
@@ -64,10 +67,13 @@ class Client(Methods, Waits):
         """
         follower = Follower(job_id, self._retries)
         while not follower.has_ended:
-            time.sleep(follower.pause_seconds)
+            self._taken(follower.pause)
             try:
                 with self._http.stream(**follower.call().arguments(self._timeout_seconds)) as answer:
                     if answer.is_success:
+                        if not is_event_stream(answer):
+                            answer.read()
+                            raise unknown_answer("the events of a job", answer)
                         for sent in httpx2.EventSource(answer):
                             yield follower.event(sent)
                             if follower.has_ended:
@@ -92,6 +98,8 @@ class Client(Methods, Waits):
 
     def _taken(self, step: Step) -> httpx2.Response | httpx2.TransportError | None:
         if isinstance(step, Pause):
+            if step.reason and self._on_wait is not None:
+                self._on_wait(step)
             time.sleep(step.seconds)
             return None
         try:

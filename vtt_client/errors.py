@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 
 import httpx2
 
+from vtt_client.unexpected import described, redirect_target
+
 
 class VttClientError(Exception):
     """Any error of this package.
@@ -126,24 +128,60 @@ _BY_STATUS: dict[int, type[RefusedError]] = {
 }
 
 
+CHECK_ADDRESS = "Check the address; if it is the service's, install the client of its release"
+
+
+def unknown_answer(expected: str, answer: httpx2.Response, detail: str = "") -> ServiceError:
+    """Return the error of an answer that says all is well, and is not one of the service.
+
+    Args:
+        expected: what was asked for.
+        answer: what came, read to its end.
+        detail: what is wrong with it, where that says more than its beginning.
+    """
+    return ServiceError(
+        code="client.unknown_answer",
+        title="Unknown answer",
+        expected=expected,
+        got=described(answer) + (f" ({detail})" if detail else ""),
+        remedy=CHECK_ADDRESS,
+        status=answer.status_code,
+    )
+
+
 def error_of(response: httpx2.Response) -> RefusedError:
     """Return the error that an answer stands for; it need not be a problem document, for example that of a proxy."""
     try:
         body = response.json()
-    except ValueError:
+    except (ValueError, RecursionError):
         body = {}
     problem: dict[str, Any] = body if isinstance(body, dict) else {}
-    status = response.status_code
+    status, target = response.status_code, redirect_target(response)
+    usual_got = f"status {status}: {described(response)}"
+    usual_remedy = "Look at the log of the service, and of a proxy before it"
+    if target is not None:
+        usual_got = f"status {status}, which leads to {target!r}"
+        usual_remedy = "Give the address of the service itself; if it leads to a login, a proxy is before the service"
     kind = _BY_STATUS.get(status, ServiceError if status >= 500 else RefusedError)
     error = kind(
-        code=str(problem.get("code", f"http.{status}")),
-        title=str(problem.get("title", response.reason_phrase or f"Status {status}")),
-        expected=str(problem.get("expected", "an answer of the service")),
-        got=str(problem.get("got", problem.get("detail", f"status {status}: {response.text[:200]!r}"))),
-        remedy=str(problem.get("remedy", "Look at the service's log")),
+        code=_text(problem, "code") or f"http.{status}",
+        title=_text(problem, "title") or response.reason_phrase or f"Status {status}",
+        expected=_text(problem, "expected") or "an answer of the service",
+        got=_text(problem, "got") or _text(problem, "detail") or usual_got,
+        remedy=_text(problem, "remedy") or usual_remedy,
         status=status,
-        results=problem.get("results") or (),
-        mistakes=problem.get("mistakes") or (),
+        results=_objects(problem, "results"),
+        mistakes=_objects(problem, "mistakes"),
     )
     error.request_id = response.headers.get("X-Request-ID")
     return error
+
+
+def _text(problem: dict[str, Any], name: str) -> str:
+    value = problem.get(name)
+    return value if isinstance(value, str) else ""
+
+
+def _objects(problem: dict[str, Any], name: str) -> list[dict[str, Any]]:
+    value = problem.get(name)
+    return [one for one in value if isinstance(one, dict)] if isinstance(value, list) else []

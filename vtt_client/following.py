@@ -9,7 +9,8 @@ from urllib.parse import quote
 
 import httpx2
 
-from vtt_client.calls import RETRIED, Call, Retries, failure_of
+from vtt_client.calls import RETRIED, Call, Pause, Retries, failure_of, reason_of
+from vtt_client.errors import CHECK_ADDRESS, ServiceError
 from vtt_client.models import FINAL_STATES
 
 
@@ -42,8 +43,8 @@ class Follower:
         self._last_id = ""
         self._num_failures = 0
         self.has_ended = False
-        self.pause_seconds = 0.0
-        """How long to wait before the next connection."""
+        self.pause = Pause(0.0)
+        """How long to wait before the next connection, and why."""
 
     def call(self) -> Call:
         """Return the request for the events after the last one that was seen."""
@@ -51,9 +52,13 @@ class Follower:
         return Call("GET", self._path, headers=headers)
 
     def event(self, sent: httpx2.ServerSentEvent) -> JobEvent:
-        """Take in an event."""
-        event = JobEvent(sent.id, sent.event, json.loads(sent.data))
-        self._last_id, self._num_failures, self.pause_seconds = event.id, 0, 0.0
+        """Take in an event.
+
+        Raises:
+            ServiceError: it is none of a job.
+        """
+        event = JobEvent(sent.id, sent.event, _data_of(sent))
+        self._last_id, self._num_failures, self.pause = event.id, 0, Pause(0.0)
         self.has_ended = event.is_end
         return event
 
@@ -68,8 +73,29 @@ class Follower:
         if isinstance(answer, httpx2.Response):
             if answer.status_code not in RETRIED or self._num_failures > self._retries.most:
                 raise failure_of(answer)
-            self.pause_seconds = self._retries.wait_seconds(answer, self._num_failures)
+            self.pause = Pause(self._retries.wait_seconds(answer, self._num_failures), reason_of(answer))
             return
         if self._num_failures > self._retries.most:
             raise failure_of(answer or httpx2.RemoteProtocolError("the stream ended before the job"))
-        self.pause_seconds = self._retries.backoff_seconds(self._num_failures)
+        self.pause = Pause(self._retries.backoff_seconds(self._num_failures), reason_of(answer))
+
+
+def is_event_stream(answer: httpx2.Response) -> bool:
+    """Return whether an answer says that it is a stream of events."""
+    return bool(answer.headers.get("Content-Type", "").partition(";")[0].strip().lower() == "text/event-stream")
+
+
+def _data_of(sent: httpx2.ServerSentEvent) -> dict[str, Any]:
+    try:
+        data = json.loads(sent.data)
+    except (ValueError, RecursionError):
+        data = None
+    if isinstance(data, dict):
+        return data
+    raise ServiceError(
+        code="client.unknown_answer",
+        title="Unknown answer",
+        expected="the events of a job, each a JSON object",
+        got=f"an event that begins {sent.data[:120]!r}",
+        remedy=CHECK_ADDRESS,
+    )

@@ -8,6 +8,7 @@ from typing import Any
 
 from vtt_client.answers import UNHURRIED_SECONDS, get, listed, read, segment
 from vtt_client.calls import Call, Operation
+from vtt_client.connection import check_idempotency_key
 from vtt_client.errors import BadInputError, JobFailedError
 from vtt_client.files import Groups, LabelledImages, Progress, form_of
 from vtt_client.models import AddedClasses, Backbone, BackboneList, Job, JobPage
@@ -58,7 +59,7 @@ def train(
     body: dict[str, Any] = {"support_set_id": support_set_id, "backbone": backbone, "method": method, "preset": preset}
     body |= {"seed": seed, "recipe": dict(recipe) if recipe else None, "name": name or None}
     sent = {field: value for field, value in body.items() if value is not None}
-    key = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
+    key = {"Idempotency-Key": check_idempotency_key(idempotency_key or uuid.uuid4().hex)}
     return read(Job, (yield Call("POST", "/v1/jobs", json=sent, headers=key, is_repeatable=True)))
 
 
@@ -90,7 +91,7 @@ def add_classes(
             f"/v1/models/{segment(reference)}/classes",
             {"name": name or None},
             files=parts,
-            headers={"Idempotency-Key": idempotency_key or uuid.uuid4().hex},
+            headers={"Idempotency-Key": check_idempotency_key(idempotency_key or uuid.uuid4().hex)},
             is_repeatable=True,
             read_seconds=UNHURRIED_SECONDS,
         )

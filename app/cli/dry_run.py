@@ -73,17 +73,25 @@ def write_dry_run(survey: Survey, template: str, *, as_json: bool) -> None:
     if as_json:
         write_json(asdict(found))
         return
+    if found.classes or found.negative is not None:
+        _write_table(found)
+    write_remarks(survey, template)
+    for problem in survey.problems:
+        write_error(problem)
+
+
+def _write_table(found: DryRun) -> None:
     negative = [] if found.negative is None else [{**found.negative, "query": 0, "prompt": "(negative: no class)"}]
     for one in (*found.classes, *negative):
         groups = f" {one['groups']:>4} groups" if found.num_groups else ""
         typer.echo(f"{one['label']:<30} {one['support']:>4} support{groups} {one['query']:>4} query   {one['prompt']}")
     support, query = (sum(one[key] for one in found.classes) for key in ("support", "query"))
-    typer.echo(f"{len(found.classes)} classes, {support} support images, {query} query images; nothing was trained")
+    counts = ((len(found.classes), "class", "classes"), (support, "support image", "support images"))
+    told = [f"{number} {one if number == 1 else several}" for number, one, several in counts]
+    told.append(f"{query} query image{'' if query == 1 else 's'}")
+    typer.echo(f"{', '.join(told)}; nothing was trained")
     if found.num_groups:
         typer.echo(f"{found.num_groups} groups; {found.num_ungrouped} support images are in none")
-    write_remarks(survey, template)
-    for problem in survey.problems:
-        write_error(problem)
 
 
 def write_remarks(survey: Survey, template: str) -> None:

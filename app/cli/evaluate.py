@@ -16,9 +16,8 @@ from rich.table import Table
 from app.cli.console import stderr_console, write_json, write_rejections
 from app.cli.labelled_files import LabelledFiles
 from app.cli.predict import CoverageOption, FalseRejectsOption, options_of
-from app.cli.remote.service import OWN_SERVICE, KeyOption, UrlOption
+from app.cli.remote.service import OWN_SERVICE, KeyOption, UrlOption, connect
 from app.domain.errors import error_facts
-from vtt_client import Client
 from vtt_core.contract.serving import DEFAULT_COVERAGE, AnswerOptions
 from vtt_core.evaluation.evaluate import Judged
 from vtt_core.evaluation.evaluate import evaluate as measure
@@ -136,7 +135,7 @@ def ask_service(model: str, source: Path, parameters: Mapping[str, Any], url: st
         VttClientError: the service refuses, or does not answer.
         ArchiveError: the images cannot be found.
     """
-    with LabelledFiles.opened(source) as files, NamedTemporaryFile(suffix=".zip") as archive, Client(url, key) as client:
+    with LabelledFiles.opened(source) as files, NamedTemporaryFile(suffix=".zip") as archive, connect(url, key) as client:
         files.pack(archive)  # type: ignore[arg-type]
         archive.flush()
         write_rejections(files.left_out)

@@ -16,12 +16,14 @@ from app.cli.adapter_folder import ADAPTER_FILES, METRICS_FILE
 from app.cli.report import read_facts
 from app.reports.facts import ReportFacts
 from app.reports.page import render_report
-from vtt_core.contract.errors import MissingPackageError
+from vtt_core.contract.errors import InputError, MissingPackageError
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
 
 ADAPTER_FOLDER, REPORT_FILE = "adapter", "report.html"
+LONGEST_REASON = 200
+"""Characters that are shown of an error of MLflow."""
 LONGEST_PARAMETER = 500
 """Characters of a parameter: what every store of MLflow takes."""
 
@@ -38,10 +40,25 @@ def log_model(adapter_dir: Path, tracking_uri: str, *, experiment: str = "vtt", 
     Raises:
         AdapterFormatError: the folder is no readable adapter.
         MissingPackageError: mlflow-skinny is not installed.
+        InputError: MLflow does not answer, or cannot take it.
     """
     title = name or adapter_dir.resolve().name
     facts = read_facts(adapter_dir, title)
-    client = _client(tracking_uri)
+    try:
+        return _record(_client(tracking_uri), adapter_dir, facts, experiment, title)
+    except (MissingPackageError, KeyboardInterrupt):
+        raise
+    except Exception as error:
+        # From HTTP, SQL and files alike, and not all of it is an MlflowException.
+        reason = " ".join(str(error).split())
+        raise InputError(
+            expected="the address of an MLflow that takes runs, such as http://127.0.0.1:5000 or sqlite:///runs.db",
+            got=f"{tracking_uri!r} ({type(error).__name__}: {reason[:LONGEST_REASON]})",
+            remedy="Check --mlflow, and whether the server runs",
+        ) from error
+
+
+def _record(client: MlflowClient, adapter_dir: Path, facts: ReportFacts, experiment: str, title: str) -> str:
     found = client.get_experiment_by_name(experiment)
     experiment_id = client.create_experiment(experiment) if found is None else found.experiment_id
     run_id = str(client.create_run(experiment_id, run_name=title).info.run_id)
@@ -90,6 +107,9 @@ def numbers_of(metrics: Mapping[str, Any], prefix: str = "") -> Iterator[tuple[s
 
 def _client(tracking_uri: str) -> MlflowClient:
     os.environ.setdefault("MLFLOW_DISABLE_TELEMETRY", "true")  # nobody has asked for reports to its makers
+    # By default it tries a port that refuses for minutes, and says nothing meanwhile.
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "2")
+    os.environ.setdefault("MLFLOW_HTTP_REQUEST_TIMEOUT", "30")
     try:
         mlflow = import_module("mlflow")
     except ImportError as error:

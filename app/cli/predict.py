@@ -68,7 +68,12 @@ def predict(
     """
     if tile is not None or stride is not None or out is not None:
         if tile is None or out is None or len(images) != 1:
-            raise typer.BadParameter("A map needs --tile, --out and one GeoTIFF.", param_hint="--tile")
+            given = [name for name, value in (("--tile", tile), ("--stride", stride), ("--out", out)) if value is not None]
+            raise InputError(
+                expected="--tile, --out and one GeoTIFF for a map",
+                got=f"{', '.join(given)} and {len(images)} image{'' if len(images) == 1 else 's'}",
+                remedy="Pass all three: vtt predict DIR scene.tif --tile 64 --out map.tif",
+            )
         wanted = options_of(coverage, false_rejects)
         report = run_scene(adapter, images[0], tile=tile, stride=stride, out=out, device=device, options=wanted)
         if as_json:

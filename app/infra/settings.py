@@ -7,6 +7,7 @@ import json
 import os
 import re
 import tempfile
+from dataclasses import asdict
 from enum import StrEnum
 from functools import lru_cache
 from pathlib import Path
@@ -56,6 +57,30 @@ def _check_host_name(value: str) -> str:
     return value
 
 
+def _check_limits(limits: Limits) -> Limits:
+    for name, value in asdict(limits).items():
+        if not value > 0:
+            raise ValueError(f"VTT_LIMITS__{name.upper()} is above 0, not {value}")
+    if limits.min_way > limits.max_way:
+        raise ValueError(f"VTT_LIMITS__MIN_WAY is at most VTT_LIMITS__MAX_WAY, not {limits.min_way} with {limits.max_way}")
+    return limits
+
+
+def check_threads(text: str | None) -> None:
+    """Refuse a number of threads that torch would ignore.
+
+    Args:
+        text: of OMP_NUM_THREADS; None where it is not set.
+
+    Raises:
+        SettingsError: it is neither a number from 1 nor a list of them.
+    """
+    if text is not None and not all(part.strip().isdecimal() and int(part) > 0 for part in text.split(",")):
+        raise SettingsError(
+            expected="OMP_NUM_THREADS to be a number from 1", got=repr(text), remedy="Correct or unset OMP_NUM_THREADS"
+        )
+
+
 Origin = Annotated[str, AfterValidator(_clean_origin)]
 HostName = Annotated[str, AfterValidator(_check_host_name)]
 
@@ -85,9 +110,9 @@ class Settings(BaseSettings):
     """fsspec URL of the store of images and adapters. Empty: a folder in the data folder."""
     disk_reserve_bytes: int = Field(default=256 * 2**20, ge=0)
     """Free disk space that is kept back, at most a twentieth of the disk. Uploads and jobs that need it get 507."""
-    limits: Limits = Field(default_factory=Limits)
+    limits: Annotated[Limits, AfterValidator(_check_limits)] = Field(default_factory=Limits)
     """Limits on images and support sets; each is a variable of its own, such as VTT_LIMITS__MAX_SHOT."""
-    log_format: str = "console"
+    log_format: Literal["console", "json"] = "console"
     """`console` for people, `json` for machines."""
 
     # The address, and who may use it
@@ -113,17 +138,17 @@ class Settings(BaseSettings):
     scan_kernels: Literal["reproducible", "mamba-ssm"] = "reproducible"
     """GPU kernels of the scan. `reproducible`: our own, with which a repeated job gives the same bytes. `mamba-ssm`: that
     package's, with which the last bits differ from run to run."""
-    checkpoint_steps: int = 25
+    checkpoint_steps: int = Field(default=25, ge=1)
     """Optimiser steps between two checkpoints. A worker that takes over a job repeats at most that many."""
 
     # Lost workers and lost messages
-    lease_seconds: float = 30.0
+    lease_seconds: float = Field(default=30.0, gt=0)
     """Seconds without a heartbeat after which a worker counts as lost. Its job is then queued again."""
-    heartbeat_seconds: float = 5.0
+    heartbeat_seconds: float = Field(default=5.0, gt=0)
     """Seconds between two heartbeats of a running job."""
-    reaper_seconds: float = 5.0
+    reaper_seconds: float = Field(default=5.0, gt=0)
     """Seconds between two searches for expired leases and lost messages."""
-    requeue_after_seconds: float = 20.0
+    requeue_after_seconds: float = Field(default=20.0, ge=0)
     """Seconds after which the message of a queued job may count as lost. It is then sent again, if messages are missing."""
 
     # Webhooks
@@ -133,21 +158,21 @@ class Settings(BaseSettings):
     """Seconds that sending one event to one webhook may take. Beyond that it is tried again later."""
 
     # Predictions
-    adapter_memory_bytes: int = 2**30
+    adapter_memory_bytes: int = Field(default=2**30, ge=0)
     """Memory for adapters. Beyond it the adapter used least recently is dropped, but never a pinned one."""
     adapter_precision: Literal["float32", "float16"] = "float32"
     """Number format of adapters in memory. float16 takes half the memory and rounds them."""
-    batch_max_images: int = 32
+    batch_max_images: int = Field(default=32, ge=1)
     """Images in one batch at most; further ones go into the next batch."""
-    batch_wait_seconds: float = 0.002
+    batch_wait_seconds: float = Field(default=0.002, ge=0)
     """Seconds that an image waits for others to fill its batch."""
-    batch_max_seconds: float = 0.5
+    batch_max_seconds: float = Field(default=0.5, gt=0)
     """Seconds that a batch may take, by estimate. A batch that would take longer gets fewer images."""
     api_processes: int = Field(default=1, ge=1, le=64)
     """Processes of the API that `vtt up` starts, each with its own copy of the backbone and its own bounds on requests."""
     job_threads: int | None = Field(default=None, ge=1)
     """Cores that a job computes with, on a CPU; None for all that the worker may use. Predictions come first all the same."""
-    decode_threads: int = 2
+    decode_threads: int = Field(default=2, ge=1)
     """Query images that are decoded at the same time."""
     predict_max_wait_seconds: float = Field(default=2.0, gt=0)
     """Seconds that a prediction may wait for those before it, by estimate. Beyond that it is refused with 503."""
@@ -157,9 +182,9 @@ class Settings(BaseSettings):
     """Days that predictions are kept in the database; never their images. 0: they are not kept."""
 
     # Uploads and request bodies
-    max_request_bytes: int = 600 * 2**20
+    max_request_bytes: int = Field(default=600 * 2**20, ge=1)
     """Size of a multipart body. A larger one is refused with 413."""
-    max_json_bytes: int = 2**20
+    max_json_bytes: int = Field(default=2**20, ge=1)
     """Size of any other body. A larger one is refused with 413."""
     upload_threads: int = Field(default=4, ge=1)
     """Uploads whose images are checked at the same time."""
@@ -174,7 +199,7 @@ class Settings(BaseSettings):
     """Share of these requests, and of the connections, that one client may have. More are refused with 429."""
     max_followers: int = Field(default=128, ge=1)
     """Event streams of one tenant in a process. More are refused with 429."""
-    event_poll_seconds: float = 0.5
+    event_poll_seconds: float = Field(default=0.5, gt=0)
     """Seconds between two queries for new job events. One query serves all event streams of a process."""
     max_connections: int = Field(default=2048, ge=1)
     """Open connections of a process. Beyond that the one that has been idle longest is closed, or else the new one refused."""
@@ -239,6 +264,7 @@ def load_settings() -> Settings:
     Raises:
         SettingsError: an environment variable has an invalid value.
     """
+    check_threads(os.environ.get("OMP_NUM_THREADS"))
     try:
         return Settings()
     except ValidationError as error:

@@ -23,6 +23,8 @@ class Facts:
     """Whether the fine-tuned tower is served."""
     unseen_labels: Sequence[str] = ()
     """Classes that this tower has not seen in its fine-tuning."""
+    one_group_labels: Sequence[str] = ()
+    """Classes of several images that are all of one group, so that none can be left out."""
 
 
 def advise(facts: Facts) -> list[str]:
@@ -46,7 +48,14 @@ def _unmeasured(facts: Facts) -> list[str]:
             f"The fine-tuning of this model has not seen {_all_named(facts.unseen_labels)}, and the accuracy is not measured. "
             "To measure it, start a new job on the support set."
         ]
-    if max(facts.shots) > 1 and facts.is_tuned:
+    several = [label for label, shot in zip(facts.labels, facts.shots, strict=True) if shot > 1]
+    if several and set(several) <= set(facts.one_group_labels):
+        what = "are copies or of one group" if facts.metrics["groups"]["near_duplicates"] else "belong to one group"
+        return [
+            f"The accuracy of this model is not known: all images of {_all_named(several)} {what}, "
+            "and a group is left out as a whole. Add images of another group to each class."
+        ]
+    if several and facts.is_tuned:
         return ["The accuracy of this model was not measured: set validation_folds to 2 or more to measure it."]
     return ["The accuracy of this model is not known: no image can be left out. Add a second image of each class."]
 
@@ -108,7 +117,8 @@ def _twins(facts: Facts) -> list[str]:
     sentences = []
     if pairs:
         one, other = pairs[0]
-        more = f" and {len(pairs) - 1} more pairs" if len(pairs) > 1 else ""
+        rest = len(pairs) - 1
+        more = f" and {rest} more pair{'' if rest == 1 else 's'}" if rest else ""
         sentences.append(
             f"{one!r} and {other!r}{more} look like one photo: they were left out together, and teach little more than one."
         )

@@ -148,9 +148,24 @@ def make_metrics(
         },
     }
     facts = Facts(
-        labels, tuple(one.shot for one in support.support_set.classes), metrics, results.is_tuned, results.unseen_labels
+        labels,
+        tuple(one.shot for one in support.support_set.classes),
+        metrics,
+        results.is_tuned,
+        results.unseen_labels,
+        _one_group_labels(support, groups),
     )
     return metrics | {"advice": advise(facts)}
+
+
+def _one_group_labels(support: SupportFeatures, groups: Sequence[Hashable]) -> tuple[str, ...]:
+    """Return the classes of several images that are all of one group."""
+    found, rest = [], list(groups)
+    for one in support.support_set.classes:  # in whose order the images are
+        members, rest = rest[: one.shot], rest[one.shot :]
+        if len(members) > 1 and len(set(members)) == 1:
+            found.append(one.label)
+    return tuple(found)
 
 
 def _accuracy_of(measured: Measured | None) -> dict[str, Any] | None:

@@ -68,7 +68,7 @@ def check_packages() -> Finding:
     """Check that every package that the service needs is installed in a version that fits."""
     lacks = lacking("")
     if lacks:
-        remedy = f"pip install -c constraints.txt '{DISTRIBUTION}'; in a clone of the repository: make setup"
+        remedy = "In the clone of the repository: make setup"
         return problem("packages", "; ".join(map(str, lacks)), remedy)
     return ok("packages", ", ".join(f"{name} {version(name)}" for name in (DISTRIBUTION, *SHOWN)))
 
@@ -97,13 +97,18 @@ def check_extras(needed: dict[str, str]) -> Iterator[Finding]:
     for extra in extras():
         purpose = PURPOSES.get(extra, "see pyproject.toml")
         lacks = lacking(extra)
-        part, install = f"extra {extra}", f"pip install '{DISTRIBUTION}[{extra}]'"
+        part, install = f"extra {extra}", install_extra(extra)
         if not lacks:
             yield ok(part, f"installed: {purpose}")
         elif extra in needed:
             yield problem(part, f"{needed[extra]} needs it: {', '.join(map(str, lacks))}", install)
         else:
             yield note(part, f"not installed: {purpose}", install)
+
+
+def install_extra(extra: str) -> str:
+    """Return how an extra is installed: from a clone, since the versions that were tested together stand there."""
+    return f"In the clone of the repository: pip install -c constraints.txt '.[{extra}]'"
 
 
 def extras() -> list[str]:

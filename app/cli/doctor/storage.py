@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sqlite3
+import tempfile
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
@@ -15,6 +16,7 @@ from sqlalchemy import make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.cli.doctor.findings import Finding, note, ok, problem
+from app.cli.doctor.packages import install_extra
 from app.domain.errors import QueueUnavailableError, StoreUnavailableError
 from app.infra.database import known_revisions, make_engine, newest_revision
 from app.infra.disk import make_disk_space
@@ -52,13 +54,17 @@ def check_disks(settings: Settings) -> Iterator[Finding]:
 
 
 def why_not_writable(folder: Path) -> str | None:
-    """Say why a folder cannot be written to or created, without trying; None if it can."""
+    """Say why a folder cannot be written to or created, and leave nothing behind; None if it can."""
     nearest = next(path for path in (folder, *folder.absolute().parents) if path.exists())
     if not nearest.is_dir():
         return f"{str(nearest)!r} is a file"
     if not os.access(nearest, os.W_OK | os.X_OK):
         return f"this user may not write to {str(nearest)!r}"
-    return None
+    try:
+        with tempfile.TemporaryFile(dir=nearest):  # the rights do not say it all, for example in /proc
+            return None
+    except OSError as error:
+        return f"nothing can be written to {str(nearest)!r} ({os.strerror(error.errno) if error.errno else error})"
 
 
 def check_database(settings: Settings) -> Finding:
@@ -74,7 +80,7 @@ def check_database(settings: Settings) -> Finding:
             return note(part, f"{shown} does not exist yet; the first start makes it")
         revision = read_revision(url)
     except ModuleNotFoundError:
-        return problem(part, "the package for PostgreSQL is missing", "pip install 'vtt-service[postgres]'")
+        return problem(part, "the package for PostgreSQL is missing", install_extra("postgres"))
     except (SQLAlchemyError, sqlite3.Error, OSError) as error:
         remedy = "Start the database, or correct VTT_DATABASE_URL"
         return problem(part, f"no answer: {reason_of(getattr(error, 'orig', None) or error)}", remedy)
@@ -138,7 +144,7 @@ def check_store(settings: Settings) -> Finding:
     try:
         ObjectStore(url).ping()
     except ImportError as error:
-        return problem(part, f"a package is missing: {reason_of(error)}", "pip install 'vtt-service[s3]'")
+        return problem(part, f"a package is missing: {reason_of(error)}", install_extra("s3"))
     except (StoreUnavailableError, OSError, ValueError) as error:
         got = error.got if isinstance(error, StoreUnavailableError) else reason_of(error)
         return problem(part, f"{url} does not answer: {got}", "Start the store, or correct VTT_STORE_URL and its credentials")

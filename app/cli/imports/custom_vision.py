@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import shlex
+import tempfile
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -12,12 +13,13 @@ import typer
 
 from app.cli.console import stderr_console, write_json
 from app.cli.imports.export_files import ExportFile, export_files
-from app.cli.imports.tagged_images import TaggedImages, tagged_images
-from app.cli.remote.service import JsonOption, KeyOption
+from app.cli.imports.tagged_images import TaggedImages, readable, tagged_images
+from app.cli.remote.service import JsonOption, KeyOption, connect
 from app.cli.remote.sets import write_remarks
-from vtt_client import Client
 
 NAMES_FILE = "names.json"
+LONGEST_NAME_BYTES = 200
+"""Of a folder or file; the usual file systems take 255."""
 NUM_NAMED = 10
 """Files that are left out and named."""
 
@@ -59,17 +61,15 @@ def write_folder(found: TaggedImages, out: Path) -> dict[str, Any]:
     A tag that cannot be the name of a folder is written under another, and `names.json` beside the folder says which.
 
     Raises:
-        BadParameter: the folder has something in it.
+        BadParameter: the folder has something in it, or cannot be written.
+        NotAZipError: a file cannot be read; the folder is not made then.
     """
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise typer.BadParameter(f"{str(out)!r} is no new or empty folder: name another one.", param_hint="--out")
-    names: dict[str, str] = {}
-    for tag, files in found.by_tag.items():
-        folder = _folder_name(tag, names)
-        names[folder] = tag
-        (out / folder).mkdir(parents=True)
-        for name, file in _file_names(files).items():
-            (out / folder / name).write_bytes(file.read())
+    try:
+        names = _write_whole(found, out)
+    except OSError as error:
+        raise typer.BadParameter(f"{str(out)!r} cannot be written: {error.strerror or error}.", param_hint="--out") from error
     command = ["vtt", "adapt", str(out), "--out", "adapter"]
     if found.negative is not None:
         command += ["--negative", next(folder for folder, tag in names.items() if tag == found.negative)]
@@ -80,30 +80,53 @@ def write_folder(found: TaggedImages, out: Path) -> dict[str, Any]:
     return {"folder": str(out), "next": shlex.join(command)}
 
 
+def _write_whole(found: TaggedImages, out: Path) -> dict[str, str]:
+    """Write a folder per tag, or nothing if a file cannot be read; return folder -> tag."""
+    names: dict[str, str] = {}
+    out.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=out.parent, prefix=".import-") as scratch:
+        part = Path(scratch) / "part"
+        part.mkdir()
+        for tag, files in found.by_tag.items():
+            folder = _folder_name(tag, names)
+            names[folder] = tag
+            (part / folder).mkdir()
+            for name, file in _file_names(files).items():
+                (part / folder / name).write_bytes(file.read())
+        part.replace(out.resolve())
+    return names
+
+
 def _upload(found: TaggedImages, url: str, key: str | None, name: str) -> str:
     images = {
         tag: [(file_name, file.read()) for file_name, file in _file_names(files).items()] for tag, files in found.by_tag.items()
     }
-    with Client(url, key) as client:
+    with connect(url, key) as client:
         made = client.upload(images, name=name[:200], negative=found.negative)
     write_remarks(made)
     return made.id
 
 
 def _folder_name(tag: str, taken: dict[str, str]) -> str:
-    name = re.sub(r'[\\/:*?"<>|\x00-\x1f]', "_", tag).strip(" .") or "_"
+    name = _short(re.sub(r'[\\/:*?"<>|\x00-\x1f]', "_", tag)).strip(" .") or "_"
     while name in taken:
         name += "_"
     return name
+
+
+def _short(name: str) -> str:
+    """Return the beginning of a name that file systems take, with room for what makes it unique."""
+    return name.encode()[:LONGEST_NAME_BYTES].decode(errors="ignore")
 
 
 def _file_names(files: list[ExportFile]) -> dict[str, ExportFile]:
     """Return the files by a name that no other of them has."""
     names: dict[str, ExportFile] = {}
     for file in files:
-        name, place = file.path.name, 1
+        stem, suffix = _short(readable(file.path.stem)), file.path.suffix
+        name, place = f"{stem}{suffix}", 1
         while name in names:
-            name, place = f"{file.path.stem}-{place}{file.path.suffix}", place + 1
+            name, place = f"{stem}-{place}{suffix}", place + 1
         names[name] = file
     return names
 
@@ -114,20 +137,31 @@ def _facts(found: TaggedImages) -> dict[str, Any]:
         "negative": found.negative,
         "iterations": found.iterations,
         "ignored_regions": found.num_regions,
+        "unread": [{"file": name, "reason": why} for name, why in found.unread],
         "left_out": [{"file": name, "reason": why} for name, why in found.left_out],
     }
 
 
 def _write_remarks(found: TaggedImages) -> None:
     console = stderr_console()
-    console.print(f"{found.num_images} images of {len(found.by_tag)} tags", markup=False)
+    console.print(f"{_counted(found.num_images, 'image')} of {_counted(len(found.by_tag), 'tag')}", markup=False)
+    for name, why in found.unread[:NUM_NAMED]:
+        console.print(f"not read: {name}: {why}", style="yellow", markup=False)
     if found.negative is not None:
         console.print(f"negative tag: {found.negative!r}", markup=False)
     if found.iterations:
         console.print(f"iterations, which cannot be taken over: {', '.join(found.iterations)}", markup=False)
     if found.num_regions:
-        console.print(f"{found.num_regions} regions are ignored: a class is of the whole image", style="yellow", markup=False)
+        console.print(
+            f"ignored: {_counted(found.num_regions, 'region')}, since a class is of the whole image",
+            style="yellow",
+            markup=False,
+        )
     for name, why in found.left_out[:NUM_NAMED]:
         console.print(f"left out {name}: {why}", style="yellow", markup=False)
     if len(found.left_out) > NUM_NAMED:
         console.print(f"left out {len(found.left_out) - NUM_NAMED} more; --json names them", style="yellow", markup=False)
+
+
+def _counted(number: int, noun: str) -> str:
+    return f"{number} {noun}{'' if number == 1 else 's'}"

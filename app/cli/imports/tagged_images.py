@@ -11,6 +11,7 @@ Source: Custom Vision Training API 3.3, definitions Image, ImageTag, Tag, Iterat
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +37,8 @@ class TaggedImages:
     """Files that are not taken, and why."""
     num_regions: int = 0
     """Boxes of an object detection, which are not used."""
+    unread: list[tuple[str, str]] = field(default_factory=list)
+    """JSON files that say nothing, and why."""
 
     @property
     def num_images(self) -> int:
@@ -52,6 +55,7 @@ class _Project:
     negatives: list[str] = field(default_factory=list)
     iterations: list[str] = field(default_factory=list)
     num_regions: int = 0
+    unread: list[tuple[str, str]] = field(default_factory=list)
 
 
 def tagged_images(files: Sequence[ExportFile], shot: int | None = None) -> TaggedImages:
@@ -65,42 +69,67 @@ def tagged_images(files: Sequence[ExportFile], shot: int | None = None) -> Tagge
         ArchiveLayoutError: there is no tagged image.
     """
     project = _project(files)
-    found = TaggedImages(iterations=project.iterations, num_regions=project.num_regions)
+    found = TaggedImages(iterations=project.iterations, num_regions=project.num_regions, unread=project.unread)
     for file in files:
-        if file.path.suffix.lower() not in IMAGE_SUFFIXES or any(part.startswith((".", "__")) for part in file.path.parts):
+        if file.path.suffix.lower() not in IMAGE_SUFFIXES or _is_hidden(file):
             continue
         tags = _tags_of(file, project)
         why = _why_not(file, tags)
         if why is not None:
-            found.left_out.append((str(file.path), why))
+            found.left_out.append((readable(str(file.path)), why))
         elif shot is None or len(found.by_tag.get(tags[0], ())) < shot:
             found.by_tag.setdefault(tags[0], []).append(file)
     if not found.by_tag:
         raise ArchiveLayoutError(
             expected="images in a folder for each tag, or the JSON of GetTaggedImages beside the images",
-            got=f"{len(found.left_out)} images without a tag" if found.left_out else "no image",
+            got=_nothing(found, files),
             remedy="Save the images and the answers of the training API: see docs/client.md",
         )
     found.negative = next((tag for tag in project.negatives if tag in found.by_tag), None)
     return found
 
 
+def readable(text: str) -> str:
+    """Return a text that can be written; of what is no character its number."""
+    return text.encode("utf-8", "backslashreplace").decode("utf-8")
+
+
+def _is_hidden(file: ExportFile) -> bool:
+    return any(part.startswith((".", "__")) and part != ".." for part in file.path.parts)
+
+
+def _nothing(found: TaggedImages, files: Sequence[ExportFile]) -> str:
+    """Say what there is instead of tagged images."""
+    reasons = Counter(why for _, why in found.left_out)
+    parts = [f"{count} image{'' if count == 1 else 's'} left out because {why}" for why, count in reasons.most_common(3)]
+    parts += [f"{name!r}, which cannot be read: {why}" for name, why in found.unread[:3]]
+    silent = [readable(str(file.path)) for file in files if _is_json(file)]
+    if silent and not found.unread:
+        parts.append(f"no tag of these images in {', '.join(map(repr, silent[:3]))}")
+    return "; ".join(parts) or "no image"
+
+
+def _is_json(file: ExportFile) -> bool:
+    return file.path.suffix.lower() == ".json" and not _is_hidden(file)
+
+
 def _project(files: Sequence[ExportFile]) -> _Project:
     project = _Project()
-    for record in _records(files):
+    for record in _records(files, project.unread):
         tags, name = record.get("tags"), record.get("name")
         if isinstance(tags, list) and isinstance(record.get("id"), str):
             _add_image(project, record, tags)
         elif isinstance(name, str) and record.get("type") in ("Regular", "Negative", "GeneralizedNegative"):
             if record["type"] != "Regular":
-                project.negatives.append(name)
+                project.negatives.append(readable(name))
         elif isinstance(name, str) and "status" in record:
-            project.iterations.append(name)
+            project.iterations.append(readable(name))
     return project
 
 
 def _add_image(project: _Project, record: Mapping[str, Any], tags: list[Any]) -> None:
-    regions = [region for region in record.get("regions") or () if isinstance(region, dict)]
+    boxes = record.get("regions")
+    regions = [region for region in boxes if isinstance(region, dict)] if isinstance(boxes, list) else []
     project.num_regions += len(regions)
     names = [_tag_name(tag) for tag in tags or regions]
     image_id = str(record["id"]).lower()
@@ -112,19 +141,33 @@ def _add_image(project: _Project, record: Mapping[str, Any], tags: list[Any]) ->
 
 def _tag_name(tag: Any) -> str:
     if isinstance(tag, dict):
-        return str(tag.get("tagName") or tag.get("tag_name") or "").strip()
-    return str(tag).strip()
+        tag = tag.get("tagName") or tag.get("tag_name")
+    return readable(tag).strip() if isinstance(tag, str) else ""
 
 
-def _records(files: Sequence[ExportFile]) -> Iterator[dict[str, Any]]:
-    """Yield every object in a list of a JSON file, also of a list in an object such as `{"images": [...]}`."""
-    for file in files:
-        if file.path.suffix.lower() != ".json" or file.size_bytes > MAX_JSON_BYTES:
+def _records(files: Sequence[ExportFile], unread: list[tuple[str, str]]) -> Iterator[dict[str, Any]]:
+    """Yield every object in a list of a JSON file, also of a list in an object such as `{"images": [...]}`.
+
+    Args:
+        files: of the export.
+        unread: gets the files that are no JSON, and why.
+    """
+    for file in filter(_is_json, files):
+        name = readable(str(file.path))
+        if file.size_bytes > MAX_JSON_BYTES:
+            unread.append((name, f"it has {file.size_bytes} bytes, and at most {MAX_JSON_BYTES} are read"))
             continue
         try:
             document = json.loads(file.read())
-        except ValueError:
-            continue  # of something else
+        except RecursionError:
+            unread.append((name, "it is nested too deeply"))
+            continue
+        except UnicodeDecodeError:
+            unread.append((name, "it is no text in UTF-8, UTF-16 or UTF-32"))
+            continue
+        except ValueError as error:
+            unread.append((name, f"it is no JSON ({error})"))
+            continue
         lists = document.values() if isinstance(document, dict) else [document]
         yield from (record for each in lists if isinstance(each, list) for record in each if isinstance(record, dict))
 
@@ -135,13 +178,15 @@ def _tags_of(file: ExportFile, project: _Project) -> list[str]:
     for candidate in (image_id, stem, stem.partition("_")[0], stem.removeprefix("image_")):
         if candidate is not None and candidate in project.tags_of:
             return project.tags_of[candidate]
-    folder = file.path.parent.name
+    folder = readable(file.path.parent.name)
     return [folder] if folder and not project.tags_of else []
 
 
 def _why_not(file: ExportFile, tags: Sequence[str]) -> str | None:
     if file.size_bytes > DEFAULT_LIMITS.max_image_bytes:
         return f"it has {file.size_bytes} bytes, and at most {DEFAULT_LIMITS.max_image_bytes} are read"
+    if ".." in file.path.parts:
+        return "its path leads out of the export"
     if not tags:
         return "it has no tag"
     if len(tags) > 1:

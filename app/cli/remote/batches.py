@@ -10,7 +10,7 @@ import typer
 from app.cli.console import stderr_console
 from app.cli.predict import CoverageOption, FalseRejectsOption
 from app.cli.remote.predictions import CsvOption, write_predictions
-from app.cli.remote.service import OWN_SERVICE, JsonOption, KeyOption, ModelArgument, UrlOption, write_answer
+from app.cli.remote.service import OWN_SERVICE, JsonOption, KeyOption, ModelArgument, UrlOption, connect, write_answer
 from vtt_client import Client, TextBar
 from vtt_client.background_models import Batch
 from vtt_core.contract.serving import DEFAULT_COVERAGE
@@ -33,7 +33,7 @@ def batch(
     With --no-wait it prints the id of the batch, which `vtt remote result` takes. Images that cannot be used are named, the
     others are classified, and the exit code is 2.
     """
-    with Client(url, key) as client:
+    with connect(url, key) as client:
         started = client.start_batch(
             model,
             images,
@@ -59,7 +59,7 @@ def result(
     as_json: JsonOption = False,
 ) -> None:
     """Wait for a batch, and print what was found; otherwise as `vtt remote batch`."""
-    with Client(url, key) as client:
+    with connect(url, key) as client:
         _write_result(client, batch, csv, as_json=as_json)
 
 

@@ -10,7 +10,7 @@ import typer
 
 from app.cli.console import FinetuneBar
 from app.cli.groups_file import GroupsOption
-from app.cli.remote.service import OWN_SERVICE, JsonOption, KeyOption, ModelArgument, UrlOption, write_answer
+from app.cli.remote.service import OWN_SERVICE, JsonOption, KeyOption, ModelArgument, UrlOption, connect, write_answer
 from app.cli.remote.sets import write_refused
 from vtt_client import Client, TextBar
 from vtt_client.models import Job
@@ -35,7 +35,7 @@ def train(
 ) -> None:
     """Start a job, follow it to its end, and print the id of the model. Ctrl-C leaves the job running."""
     recipe = _recipe(set_values or [])
-    with Client(url, key) as client:
+    with connect(url, key) as client:
         job = client.train(support_set, backbone=backbone, method=method, preset=preset, recipe=recipe, name=name)
         if not no_wait:
             job = watched(client, job.id)
@@ -56,7 +56,7 @@ def add_classes(
     as_json: JsonOption = False,
 ) -> None:
     """Add classes to a model: a new model learns them in seconds, the old one stays. Prints the id of the new model."""
-    with Client(url, key) as client:
+    with connect(url, key) as client:
         added = client.add_classes(model, images, name=name, groups=groups, progress=TextBar("uploading"))
         write_refused(added.refused)
         job: Job = added if no_wait else watched(client, added.id)
@@ -73,7 +73,7 @@ def follow(
     as_json: JsonOption = False,
 ) -> None:
     """Follow a job to its end, and print the id of the model; after a lost connection it goes on."""
-    with Client(url, key) as client:
+    with connect(url, key) as client:
         ended = watched(client, job)
     if as_json:
         write_answer(ended)

@@ -9,8 +9,16 @@ from typing import Annotated
 import typer
 
 from app.cli.console import stderr_console, write_json
-from app.cli.remote.service import OWN_SERVICE, JsonOption, KeyOption, ModelArgument, UrlOption, write_answer, write_table
-from vtt_client import Client
+from app.cli.remote.service import (
+    OWN_SERVICE,
+    JsonOption,
+    KeyOption,
+    ModelArgument,
+    UrlOption,
+    connect,
+    write_answer,
+    write_table,
+)
 from vtt_client.export_models import MADE_KINDS
 from vtt_client.models import Model
 
@@ -28,7 +36,7 @@ class Kind(StrEnum):
 
 def models(url: UrlOption = OWN_SERVICE, key: KeyOption = None, as_json: JsonOption = False) -> None:
     """List the models, newest first."""
-    with Client(url, key) as client:
+    with connect(url, key) as client:
         found = client.models()
     if as_json:
         write_json({"models": [model.model_dump(mode="json") for model in found]})
@@ -45,7 +53,7 @@ def alias(
     as_json: JsonOption = False,
 ) -> None:
     """Make an alias point to a model; without MODEL_ID, show which one it points to."""
-    with Client(url, key) as client:
+    with connect(url, key) as client:
         found = client.alias(name) if model is None else client.point_alias(name, model)
     if as_json:
         write_answer(found)
@@ -65,7 +73,7 @@ def export(
     as_json: JsonOption = False,
 ) -> None:
     """Save a model, its report, or a form of it that other programs read. What is not made yet is made first."""
-    with Client(url, key) as client:
+    with connect(url, key) as client:
         if (made := next((one for one in MADE_KINDS if one == kind), None)) is not None:
             client.export(model, made)
             stderr_console().print(f"waiting until {kind} is made", markup=False)
@@ -87,7 +95,7 @@ def delete(
     as_json: JsonOption = False,
 ) -> None:
     """Delete what the ids name."""
-    with Client(url, key) as client:
+    with connect(url, key) as client:
         for one in ids:
             if is_alias:
                 client.delete_alias(one)

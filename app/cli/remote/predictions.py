@@ -11,8 +11,8 @@ import typer
 from app.cli.console import BAD_INPUT_EXIT, stderr_console, write_json
 from app.cli.evaluate import ask_service, write_measured
 from app.cli.predict import CoverageOption, FalseRejectsOption, in_words
-from app.cli.remote.service import OWN_SERVICE, JsonOption, KeyOption, ModelArgument, UrlOption
-from vtt_client import Client, Predictions, TextBar
+from app.cli.remote.service import OWN_SERVICE, JsonOption, KeyOption, ModelArgument, UrlOption, connect
+from vtt_client import Predictions, TextBar
 from vtt_client.models import ImagePrediction
 from vtt_core.contract.serving import DEFAULT_COVERAGE
 
@@ -35,7 +35,7 @@ def predict(
     """
     found: list[ImagePrediction] = []
     folders, files = [path for path in images if path.is_dir()], [path for path in images if not path.is_dir()]
-    with Client(url, key) as client:
+    with connect(url, key) as client:
         ask = partial(client.predict_folder, model, coverage=coverage, false_rejects=false_rejects)
         for folder in folders:
             found += ask(folder, progress=TextBar(f"predicting {folder.name}"))

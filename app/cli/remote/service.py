@@ -10,16 +10,30 @@ from pydantic import BaseModel
 from rich.console import Console
 from rich.table import Table
 
-from app.cli.console import write_json
+from app.cli.console import stderr_console, write_json
+from vtt_client import Client
+from vtt_client.calls import Pause
 
 WIDEST_ROW = 1000
 """Characters of a row that goes to a file or another program."""
+SILENT_SECONDS = 1.0
+"""A shorter wait is not worth a line."""
 OWN_SERVICE = "http://127.0.0.1:8000"
 
 UrlOption = Annotated[str, typer.Option("--url", help="URL of the service.", envvar="VTT_URL")]
 KeyOption = Annotated[str | None, typer.Option("--key", help="API key.", envvar="VTT_KEY")]
 JsonOption = Annotated[bool, typer.Option("--json", help="Print one JSON object on standard output.")]
 ModelArgument = Annotated[str, typer.Argument(metavar="MODEL", help="Id or alias of a model.")]
+
+
+def connect(url: str, key: str | None) -> Client:
+    """Return a client that says on standard error when it waits for the service, and how long."""
+    return Client(url, key, on_wait=_write_wait)
+
+
+def _write_wait(pause: Pause) -> None:
+    if pause.seconds >= SILENT_SECONDS:
+        stderr_console().print(str(pause), style="yellow", markup=False)
 
 
 def write_answer(answer: BaseModel) -> None:

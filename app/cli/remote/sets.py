@@ -11,8 +11,8 @@ import typer
 from app.cli.bands import BandsOption, StretchOption
 from app.cli.console import stderr_console
 from app.cli.groups_file import GroupPatientOption, GroupsOption
-from app.cli.remote.service import OWN_SERVICE, JsonOption, KeyOption, UrlOption, write_answer
-from vtt_client import Client, TextBar
+from app.cli.remote.service import OWN_SERVICE, JsonOption, KeyOption, UrlOption, connect, write_answer
+from vtt_client import TextBar
 from vtt_client.models import ImageResult, Upload
 from vtt_core.contract.bands import read_band_wish
 
@@ -31,7 +31,7 @@ def upload(
 ) -> None:
     """Send labelled images as a new support set, and print its id."""
     wish = read_band_wish(bands, stretch)
-    with Client(url, key) as client:
+    with connect(url, key) as client:
         made = client.upload(
             images,
             name=name or images.name[:200],

@@ -11,9 +11,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from typer.testing import CliRunner
 
 from app.cli.dry_run import look, write_dry_run, write_remarks
 from app.cli.groups_file import chosen_groups
+from app.cli.main import cli
 from app.cli.selection import survey_images
 from app.cli.synthetic_images import write_folders
 from tests.fixtures.dicom_writer import write_dicom
@@ -173,3 +175,16 @@ def test_groups_that_cannot_be_read_are_a_problem(folder: Path, tmp_path: Path) 
     done = run(str(folder), "--groups", str(tmp_path / "nowhere.csv"), "--json")
     assert done.returncode == 2
     assert [problem["code"] for problem in json.loads(done.stdout)["problems"]] == ["groups.invalid"]
+
+
+def test_of_a_folder_that_is_not_there_nothing_is_counted(tmp_path: Path) -> None:
+    ended = CliRunner().invoke(cli, ["adapt", str(tmp_path / "nowhere"), "--dry-run"])
+    assert ended.exit_code == 2
+    assert (ended.stdout, "archive.bad_source" in ended.stderr) == ("", True)
+
+
+def test_one_class_is_not_several(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in sorted(path.name for path in folder.iterdir())[1:]:
+        shutil.rmtree(folder / name)
+    write_dry_run(survey_images(folder, shot=1, query=0), TEMPLATE, as_json=False)
+    assert "1 class, 1 support image, 0 query images; nothing was trained" in capsys.readouterr().out

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ from typer.testing import CliRunner
 from app.cli.main import cli
 from app.cli.mlflow_log import log_model, numbers_of
 from tests.app.cli.test_report import adapter
-from vtt_core.contract.errors import AdapterFormatError, MissingPackageError
+from vtt_core.contract.errors import AdapterFormatError, InputError, MissingPackageError
 
 __all__ = ["adapter"]
 
@@ -57,3 +58,14 @@ def test_without_mlflow_the_extra_is_named(adapter: Path, monkeypatch: pytest.Mo
 def test_only_single_finite_numbers_are_metrics() -> None:
     measured = {"a": {"low": 0.5, "how": "text", "none": None}, "b": True, "c": [1, 2], "d": float("nan"), "e": 3}
     assert list(numbers_of(measured)) == [("a.low", 0.5), ("e", 3.0)]
+
+
+@pytest.mark.slow
+@pytest.mark.filterwarnings("ignore::Warning")  # of MLflow's own code
+@pytest.mark.parametrize("uri", ["http://127.0.0.1:1", "foo://x", "sqlite:////proc/x/runs.db"])
+def test_a_place_that_takes_no_runs_is_said_in_seconds(adapter: Path, uri: str) -> None:
+    started = time.monotonic()
+    with pytest.raises(InputError, match="--mlflow") as caught:
+        log_model(adapter, uri)
+    assert uri in caught.value.got
+    assert time.monotonic() - started < 60

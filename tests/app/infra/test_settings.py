@@ -58,3 +58,32 @@ def test_an_allowed_host_is_a_name_and_nothing_else(value: str, monkeypatch: pyt
 def test_names_and_addresses_are_allowed_hosts(value: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("VTT_ALLOWED_HOSTS", value)
     assert Settings().allowed_hosts == (value,)
+
+
+@pytest.mark.parametrize(
+    ("variable", "value"),
+    [
+        ("VTT_LIMITS__MAX_SHOT", "-1"),
+        ("VTT_LIMITS__MAX_SIDE_RATIO", "nan"),
+        ("VTT_LIMITS__MIN_WAY", "900"),
+        ("VTT_LOG_FORMAT", "xml"),
+        ("VTT_LEASE_SECONDS", "0"),
+        ("VTT_DECODE_THREADS", "0"),
+        ("VTT_CHECKPOINT_STEPS", "-5"),
+        ("OMP_NUM_THREADS", "abc"),
+        ("OMP_NUM_THREADS", "0"),
+    ],
+)
+def test_a_value_that_cannot_work_stops_the_process_with_its_name(
+    variable: str, value: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(variable, value)
+    load_settings.cache_clear()
+    with pytest.raises(SettingsError, match=variable):
+        load_settings()
+
+
+def test_threads_of_nested_regions_are_a_list(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OMP_NUM_THREADS", "2,1")
+    load_settings.cache_clear()
+    assert load_settings().port

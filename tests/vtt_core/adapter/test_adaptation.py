@@ -1,6 +1,7 @@
 import dataclasses
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -241,3 +242,13 @@ def test_another_head_of_a_finished_run_is_that_of_its_own_run(
     assert adapter_to_files(shared[1].adapter) == adapter_to_files(expected.adapter)
     assert shared[1].metrics == expected.metrics
     assert adapter_to_files(first.finish().adapter) == before
+
+
+def test_classes_of_one_group_each_are_told_as_such(
+    tiny_backbone: Backbone, make_support_set: Callable[..., SupportSet]
+) -> None:
+    made = make_support_set(way=2, shot=3)
+    classes = [replace(one, images=tuple(replace(image, group=one.label) for image in one.images)) for one in made.classes]
+    adapted = run(tiny_backbone, replace(made, classes=tuple(classes)), METHODS["frozen"])
+    assert adapted.metrics["expected_accuracy"] is None
+    assert "one group" in adapted.metrics["advice"][0]

@@ -4,6 +4,8 @@ import json
 import logging
 import runpy
 import shutil
+import subprocess
+import sys
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -131,3 +133,19 @@ def test_the_log_has_no_line_for_each_weight(
     caplog.set_level(logging.INFO)
     write_onnx(make_source(backbone_of("clip")), tmp_path)
     assert [record.name for record in caplog.records if record.name.startswith("onnx")] == []
+
+
+@pytest.mark.slow
+@pytest.mark.services
+@pytest.mark.parametrize("missing", ["model.json", "model.onnx", "image"])
+def test_what_is_missing_beside_the_script_is_one_line(
+    written: tuple[ExportSource, Path], tmp_path: Path, missing: str
+) -> None:
+    shutil.copytree(written[1], tmp_path, dirs_exist_ok=True)
+    (tmp_path / missing).unlink(missing_ok=True)
+    command = [sys.executable, str(tmp_path / "classify.py"), str(tmp_path / "image")]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=100, check=False)
+    assert ended.returncode == 1
+    assert "Traceback" not in ended.stderr
+    assert missing in ended.stderr
+    assert len(ended.stderr.strip().splitlines()) == 1

@@ -164,3 +164,9 @@ def test_workers_are_named(broker_url: str) -> None:
 
 def conditions(findings: Iterator[Finding]) -> dict[str, Condition]:
     return {finding.part: finding.condition for finding in findings}
+
+
+def test_a_folder_where_nothing_can_be_made_is_a_problem_whatever_its_rights_say(tmp_path: Path) -> None:
+    assert "'/proc'" in str(why_not_writable(Path("/proc/x")))
+    assert why_not_writable(tmp_path / "data") is None
+    assert list(tmp_path.iterdir()) == []

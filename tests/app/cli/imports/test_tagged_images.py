@@ -67,3 +67,28 @@ def test_what_is_no_export_is_refused(tmp_path: Path) -> None:
     (tmp_path / "file.zip").write_text("no zip")
     with pytest.raises(NotAZipError):
         read(tmp_path / "file.zip")
+
+
+@pytest.mark.parametrize(
+    ("content", "what"),
+    [
+        (b"{x", "'images.json', which cannot be read: it is no JSON"),
+        (b"[" * 200_000, "'images.json', which cannot be read: it is nested too deeply"),
+        (b"\xff[]", "'images.json', which cannot be read: it is no text"),
+        ("[]".encode("utf-16"), "no tag of these images in 'images.json'"),
+        (b'[{"id":"1","tags":[],"regions":7}]', "no tag of these images in 'images.json'"),
+        (b'[{"id":"1","tags":[null,3,NaN,{"tagName":{"x":1}}]}]', "no tag of these images in 'images.json'"),
+    ],
+    ids=["no JSON", "deep", "no text", "UTF-16", "regions", "tags"],
+)
+def test_json_that_says_nothing_is_named_where_it_is_missed(tmp_path: Path, content: bytes, what: str) -> None:
+    (tmp_path / "1.png").write_bytes(encode_image(1))
+    (tmp_path / "images.json").write_bytes(content)
+    with pytest.raises(ArchiveLayoutError) as caught:
+        read(tmp_path)
+    assert caught.value.got.startswith("1 image left out because it has no tag; ")
+    assert what in caught.value.got
+
+
+def test_json_that_cannot_be_read_is_told_beside_the_images_that_are_taken(project: Path) -> None:
+    assert [name for name, _ in read(project).unread] == ["notes.json"]
