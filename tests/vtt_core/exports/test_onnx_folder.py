@@ -17,16 +17,19 @@ import pytest
 import torch
 from PIL import Image
 
+from tests.fixtures.band_images import LABELS, band_tiff
 from tests.fixtures.tiny_backbones import KINDS
 from tests.vtt_core.exports.conftest import EXPORTED_LABELS, BackboneOf, MakeSource
 from vtt_core.adapter.answer import answers
 from vtt_core.adapter.classify import adapter_scores, read_for
+from vtt_core.contract.bands import BandChoice
 from vtt_core.contract.serving import AnswerOptions
 from vtt_core.exports import onnx_folder
 from vtt_core.exports.export import check_agreement
 from vtt_core.exports.onnx_folder import write_onnx
 from vtt_core.exports.source import ExportSource
 from vtt_core.heads.features import head_input
+from vtt_core.ingest.decode import decode_image
 
 pytestmark = pytest.mark.slow
 
@@ -149,3 +152,17 @@ def test_what_is_missing_beside_the_script_is_one_line(
     assert "Traceback" not in ended.stderr
     assert missing in ended.stderr
     assert len(ended.stderr.strip().splitlines()) == 1
+
+
+@pytest.mark.slow
+def test_the_script_shows_bands_as_the_model_has_learnt_them(written: tuple[ExportSource, Path], tmp_path: Path) -> None:
+    choice = BandChoice((4, 3, 2), (100, 200, 300), (9000, 8000, 7000))
+    shutil.copytree(written[1], tmp_path, dirs_exist_ok=True)
+    facts = json.loads((tmp_path / "model.json").read_text())
+    (tmp_path / "model.json").write_text(json.dumps(facts | {"bands": choice.to_json()}))
+    image = tmp_path / "field.tif"
+    image.write_bytes(band_tiff(LABELS[0], 0))
+    shown = runpy.run_path(str(tmp_path / "classify.py"))["open_image"](image)
+    expected = decode_image(image.read_bytes(), bands=choice)
+    assert np.array_equal(np.asarray(shown), np.asarray(expected))
+    assert np.asarray(shown).std() > 0
