@@ -31,6 +31,7 @@ from tests.fixtures.job_log import Change, install_job_log, read_job_log, wrong_
 from vtt_core.adapter.adaptation import Adaptation
 from vtt_core.adapter.files import adapter_to_files
 from vtt_core.backbones.load import load_backbone
+from vtt_core.contract.cores import usable_cores
 from worker.pipeline.fetch import fetch_support_set, read_job_spec
 
 pytestmark = [pytest.mark.services, pytest.mark.timeout(1800)]
@@ -177,7 +178,9 @@ def undisturbed_files(cluster: Cluster, job_id: str) -> dict[str, bytes]:
     with cluster.readers() as session:
         spec = read_job_spec(session, job_id)
     backbone = load_backbone("mini", device="cpu")
-    adaptation = Adaptation(backbone, fetch_support_set(spec, cluster.store), spec.recipe, spec.seed)
+    support_set = fetch_support_set(spec, cluster.store)
+    # The parts of a batch, one for each core, change the order of sums.
+    adaptation = Adaptation(backbone, support_set, spec.recipe, spec.seed, num_threads=usable_cores())
     list(adaptation.steps())
     return adapter_to_files(adaptation.finish().adapter)
 
