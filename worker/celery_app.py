@@ -102,7 +102,7 @@ class ConsumerTicks(bootsteps.StartStopStep):  # type: ignore[misc]
         if WorkerProcess.liveness is not None:
             if not WorkerProcess.is_warm:
                 WorkerProcess.is_warm = True
-                consumer.timer.call_after(WARM_UP_AFTER_SECONDS, current_context().backbones.warm_up)
+                consumer.timer.call_after(WARM_UP_AFTER_SECONDS, _warm_up)
             WorkerProcess.liveness.tick()
             self._entry = consumer.timer.call_repeatedly(TICK_SECONDS, self._tick, (consumer, WorkerProcess.liveness))
 
@@ -153,6 +153,13 @@ def _open_context() -> WorkerContext:
         except OUTAGES as error:
             _log.warning("worker_waits_for_the_database", reason=str(error)[:300])
         time.sleep(START_PAUSE_SECONDS)
+
+
+def _warm_up() -> None:
+    """Compile what training needs. That takes seconds, in which the loop takes no message; the worker counts as alive."""
+    assert WorkerProcess.liveness is not None
+    with WorkerProcess.liveness.held_up():
+        current_context().backbones.warm_up()
 
 
 def _announce(**_: Any) -> None:

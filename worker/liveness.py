@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 import structlog
 
@@ -31,16 +32,28 @@ class LivenessReporter(threading.Thread):
         self._registry = registry
         self._describe = describe
         self._ticked_at = time.monotonic()
+        self._is_held_up = False
         self._has_ended = threading.Event()
 
     def tick(self) -> None:
         """Note that the consumer's loop runs."""
         self._ticked_at = time.monotonic()
 
+    @contextmanager
+    def held_up(self) -> Iterator[None]:
+        """Let the consumer's loop stand still in the block without counting as one that hangs."""
+        self._is_held_up = True
+        try:
+            yield
+        finally:
+            self._is_held_up = False
+            self.tick()
+
     def announce(self) -> None:
         """Announce the worker once, unless its consumer hangs."""
         worker = self._describe()
-        if worker.job_id is None and time.monotonic() - self._ticked_at > LIVENESS_SECONDS:
+        is_busy = self._is_held_up or worker.job_id is not None
+        if not is_busy and time.monotonic() - self._ticked_at > LIVENESS_SECONDS:
             return
         try:
             self._registry.announce(worker)

@@ -13,6 +13,7 @@ from app.cli.selection import Survey, SurveyedClass
 from app.domain.errors import error_facts
 from vtt_core.contract.support_set import SupportImage
 from vtt_core.ingest.causes import by_cause, cause_of
+from vtt_core.inspection.words import counted
 from vtt_core.labels.advice import Advice, advise
 from vtt_core.labels.prompts import class_prompts
 
@@ -88,7 +89,7 @@ def _write_table(found: DryRun) -> None:
     support, query = (sum(one[key] for one in found.classes) for key in ("support", "query"))
     counts = ((len(found.classes), "class", "classes"), (support, "support image", "support images"))
     told = [f"{number} {one if number == 1 else several}" for number, one, several in counts]
-    told.append(f"{query} query image{'' if query == 1 else 's'}")
+    told.append(counted(query, "query image"))
     typer.echo(f"{', '.join(told)}; nothing was trained")
     if found.num_groups:
         typer.echo(f"{found.num_groups} groups; {found.num_ungrouped} support images are in none")

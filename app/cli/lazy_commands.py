@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, MutableMapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from typing import Any
@@ -22,7 +22,7 @@ class Place:
     """Heading in the help; None hides the command."""
 
 
-class LazyCommands(MutableMapping[str, Any]):
+class LazyCommands(Mapping[str, Any]):
     """Commands by name, in the order of the help.
 
     Args:
@@ -38,14 +38,6 @@ class LazyCommands(MutableMapping[str, Any]):
             self._loaded[name] = _load(name, self._places[name])
         return self._loaded[name]
 
-    def __setitem__(self, name: str, command: Any) -> None:
-        self._loaded[name] = command
-        self._places.setdefault(name, Place(""))
-
-    def __delitem__(self, name: str) -> None:
-        del self._places[name]
-        self._loaded.pop(name, None)
-
     def __iter__(self) -> Iterator[str]:
         return iter(self._places)
 
@@ -59,7 +51,7 @@ def group_of(places: Mapping[str, Place]) -> type[TyperGroup]:
     class LazyGroup(TyperGroup):
         def __init__(self, **options: Any) -> None:
             super().__init__(**options)
-            self.commands = LazyCommands(places)
+            self.commands = LazyCommands(places)  # type: ignore[assignment]  # nothing is added later
 
     return LazyGroup
 

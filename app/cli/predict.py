@@ -17,6 +17,7 @@ from app.domain.errors import error_facts
 from vtt_core.contract.errors import InputError, NotAnImageError
 from vtt_core.contract.limits import DEFAULT_LIMITS
 from vtt_core.contract.serving import DEFAULT_COVERAGE, DEFAULT_FALSE_REJECTS, AnswerOptions
+from vtt_core.inspection.words import counted
 
 NUM_RANKED, NUM_OF_SET = 3, 5
 """Classes that the text names with their probability, and of a prediction set."""
@@ -71,7 +72,7 @@ def predict(
             given = [name for name, value in (("--tile", tile), ("--stride", stride), ("--out", out)) if value is not None]
             raise InputError(
                 expected="--tile, --out and one GeoTIFF for a map",
-                got=f"{', '.join(given)} and {len(images)} image{'' if len(images) == 1 else 's'}",
+                got=f"{', '.join(given)} and {counted(len(images), 'image')}",
                 remedy="Pass all three: vtt predict DIR scene.tif --tile 64 --out map.tif",
             )
         wanted = options_of(coverage, false_rejects)

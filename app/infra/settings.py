@@ -171,7 +171,7 @@ class Settings(BaseSettings):
     api_processes: int = Field(default=1, ge=1, le=64)
     """Processes of the API that `vtt up` starts, each with its own copy of the backbone and its own bounds on requests."""
     job_threads: int | None = Field(default=None, ge=1)
-    """Cores that a job computes with, on a CPU; None for all that the worker may use. Predictions come first all the same."""
+    """Cores that a job computes with, on a CPU; None for all that the worker may use."""
     decode_threads: int = Field(default=2, ge=1)
     """Query images that are decoded at the same time."""
     predict_max_wait_seconds: float = Field(default=2.0, gt=0)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from app.reports.facts import ReportFacts
 from app.reports.metrics import Accuracy
 from app.reports.references import Citations
-from app.reports.wording import counted, percent, span
+from app.reports.wording import percent, span
 from vtt_core.contract.recipe import AUTO, FinetuneRecipe
+from vtt_core.inspection.words import counted
 
 _HOSTS = {
     "clip-lora": "Low-rank adapters of the query, key and value projections of the image tower",

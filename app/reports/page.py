@@ -15,7 +15,8 @@ from app.reports.data import DIGEST_RULE
 from app.reports.facts import ReportFacts
 from app.reports.methods_text import methods_text
 from app.reports.references import Citations
-from app.reports.wording import counted, percent, printable, span
+from app.reports.wording import percent, printable, span
+from vtt_core.inspection.words import counted
 
 MAX_NAMED = 12
 """Labels that the summary names."""

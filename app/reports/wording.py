@@ -17,11 +17,6 @@ def span(accuracy: Accuracy) -> str:
     return f"{100 * accuracy.low:.1f} to {100 * accuracy.high:.1f} %"
 
 
-def counted(number: int, noun: str, plural: str | None = None) -> str:
-    """Return a number with its noun."""
-    return f"{number} {noun if number == 1 else plural or noun + 's'}"
-
-
 def printable(text: str) -> str:
     """Return the text with a replacement character for each control character and each half of a surrogate pair.
 

@@ -52,6 +52,19 @@ def test_a_worker_whose_consumer_hangs_is_not_announced(seconds: list[float]) ->
     assert registry.live == []
 
 
+def test_a_worker_that_warms_up_stays_announced(seconds: list[float]) -> None:
+    registry = Announcements()
+    worker = make(registry)
+    with worker.held_up():
+        seconds.append(LIVENESS_SECONDS + 1.0)
+        worker.announce()
+    worker.announce()
+    assert len(registry.live) == 2
+    seconds.append(3 * LIVENESS_SECONDS)
+    worker.announce()
+    assert len(registry.live) == 2
+
+
 def test_a_worker_at_a_job_is_announced_although_its_consumer_waits(seconds: list[float]) -> None:
     registry = Announcements()
     worker = make(registry, job_id="job_1")

@@ -15,6 +15,7 @@ from rich.text import Text
 from app.cli.api import put_in_environment
 from app.cli.console import FAILURE_EXIT, write_json
 from app.cli.doctor.findings import Condition, Finding, note, problem
+from vtt_core.inspection.words import counted
 
 if TYPE_CHECKING:
     from app.infra.settings import Settings
@@ -42,7 +43,7 @@ def doctor(
     if as_json:
         write_json({"is_fit": not problems, "findings": [asdict(finding) for finding in findings]})
     else:
-        typer.echo(f"{len(findings)} checks, {problems} problem{'' if problems == 1 else 's'}")
+        typer.echo(f"{len(findings)} checks, {counted(problems, 'problem')}")
     raise typer.Exit(FAILURE_EXIT if problems else 0)
 
 

@@ -16,6 +16,7 @@ from app.cli.imports.export_files import ExportFile, export_files
 from app.cli.imports.tagged_images import TaggedImages, readable, tagged_images
 from app.cli.remote.service import JsonOption, KeyOption, connect
 from app.cli.remote.sets import write_remarks
+from vtt_core.inspection.words import counted
 
 NAMES_FILE = "names.json"
 LONGEST_NAME_BYTES = 200
@@ -144,7 +145,7 @@ def _facts(found: TaggedImages) -> dict[str, Any]:
 
 def _write_remarks(found: TaggedImages) -> None:
     console = stderr_console()
-    console.print(f"{_counted(found.num_images, 'image')} of {_counted(len(found.by_tag), 'tag')}", markup=False)
+    console.print(f"{counted(found.num_images, 'image')} of {counted(len(found.by_tag), 'tag')}", markup=False)
     for name, why in found.unread[:NUM_NAMED]:
         console.print(f"not read: {name}: {why}", style="yellow", markup=False)
     if found.negative is not None:
@@ -153,7 +154,7 @@ def _write_remarks(found: TaggedImages) -> None:
         console.print(f"iterations, which cannot be taken over: {', '.join(found.iterations)}", markup=False)
     if found.num_regions:
         console.print(
-            f"ignored: {_counted(found.num_regions, 'region')}, since a class is of the whole image",
+            f"ignored: {counted(found.num_regions, 'region')}, since a class is of the whole image",
             style="yellow",
             markup=False,
         )
@@ -161,7 +162,3 @@ def _write_remarks(found: TaggedImages) -> None:
         console.print(f"left out {name}: {why}", style="yellow", markup=False)
     if len(found.left_out) > NUM_NAMED:
         console.print(f"left out {len(found.left_out) - NUM_NAMED} more; --json names them", style="yellow", markup=False)
-
-
-def _counted(number: int, noun: str) -> str:
-    return f"{number} {noun}{'' if number == 1 else 's'}"

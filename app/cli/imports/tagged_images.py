@@ -19,6 +19,7 @@ from typing import Any
 from app.cli.imports.export_files import ExportFile
 from vtt_core.contract.errors import ArchiveLayoutError
 from vtt_core.contract.limits import DEFAULT_LIMITS
+from vtt_core.inspection.words import counted
 
 IMAGE_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".gif", ".webp", ".tif", ".tiff"})
 MAX_JSON_BYTES = 64 * 2**20
@@ -101,7 +102,7 @@ def _is_hidden(file: ExportFile) -> bool:
 def _nothing(found: TaggedImages, files: Sequence[ExportFile]) -> str:
     """Say what there is instead of tagged images."""
     reasons = Counter(why for _, why in found.left_out)
-    parts = [f"{count} image{'' if count == 1 else 's'} left out because {why}" for why, count in reasons.most_common(3)]
+    parts = [f"{counted(count, 'image')} left out because {why}" for why, count in reasons.most_common(3)]
     parts += [f"{name!r}, which cannot be read: {why}" for name, why in found.unread[:3]]
     silent = [readable(str(file.path)) for file in files if _is_json(file)]
     if silent and not found.unread:
