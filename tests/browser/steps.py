@@ -25,6 +25,7 @@ def upload(page: Page, folder: Path) -> str:
     """Choose a folder on the first page, wait until its images are stored, and return the address of the set."""
     page.locator("drop-zone input[webkitdirectory]").set_input_files(folder)
     page.locator("#set .class").first.wait_for()
+    page.wait_for_load_state()
     return page.url
 
 

@@ -1,7 +1,7 @@
 // <compare-images>: drop a folder per class, or a zip, and let one model, or two, look at the photographs.
 import { Problem, announce, fieldOf, t } from "./page.js";
 import { patiently } from "./patient-api.js";
-import { chosenFiles, mayBeImage, takeDrops } from "./picked-files.js";
+import { mayBeImage, takeChosen, takeDrops } from "./picked-files.js";
 
 const MOST_NAMED = 8;
 const listed = (names) => [...names.slice(0, MOST_NAMED), ...(names.length > MOST_NAMED ? [t("compare.more_names", { n: names.length - MOST_NAMED })] : [])].join(", ");
@@ -12,10 +12,8 @@ class CompareImages extends HTMLElement {
     this.told = this.querySelector(".told");
     this.classList.add("live");
     this.models = JSON.parse(this.dataset.models);
-    const [folder, archive] = ["#folder", "#archive"].map((id) => this.querySelector(id));
-    folder.addEventListener("change", () => this.#measure(chosenFiles(folder)));
     this.form.addEventListener("submit", (event) => event.preventDefault());
-    archive.addEventListener("change", () => this.#measure(chosenFiles(archive)));
+    for (const input of this.querySelectorAll("#folder, #archive")) takeChosen(input, (files) => this.#measure(files));
     takeDrops(this.form, (files) => this.#measure(files));
   }
 

@@ -14,8 +14,12 @@ export async function filesOf(transfer) {
   return found.flat();
 }
 
-/** Returns [{file, path}] of what was chosen in an input. */
-export const chosenFiles = (input) => [...input.files].map(picked);
+/** Takes [{file, path}] of what is chosen in an input, now and later: somebody may choose before the page has its scripts. */
+export function takeChosen(input, take) {
+  const takeAll = () => take([...input.files].map(picked));
+  input.addEventListener("change", takeAll);
+  if (input.files.length > 0) takeAll();
+}
 
 const picked = (file) => ({ file, path: file.webkitRelativePath || file.name });
 

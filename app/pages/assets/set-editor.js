@@ -23,6 +23,7 @@ class SetEditor extends HTMLElement {
     });
     this.addEventListener("submit", (event) => this.#rememberFocus(event.target));
     this.addEventListener("toggle", (event) => this.#opened(event.target), true);
+    for (const details of this.querySelectorAll(".rename[open]")) this.#opened(details); // opened before this script was here
     this.addEventListener("set-changed", () => this.refresh());
     if (this.dataset.frozen === undefined) this.#letDrag();
     this.addEventListener("click", (event) => this.#addTo(event.target.closest("[data-add]")?.dataset.add));

@@ -4,7 +4,7 @@ import { answerCard } from "./answer-card.js";
 import { csvOf, download } from "./answer-csv.js";
 import { answerTable } from "./answer-table.js";
 import { Corrections } from "./corrections.js";
-import { chosenFiles, mayBeImage, takeDrops } from "./picked-files.js";
+import { mayBeImage, takeChosen, takeDrops } from "./picked-files.js";
 import { PredictionQueue } from "./prediction-queue.js";
 
 /** More photographs than this are shown as a table, until somebody chooses otherwise. */
@@ -23,9 +23,9 @@ class TryImages extends HTMLElement {
     // A set without a class for what shows none of the others gets one with the first such correction.
     this.negative = this.dataset.negative || t("try.is_none");
     this.queue = new PredictionQueue(this.path, { changed: (items) => this.#answered(items), wait: (...told) => this.#wait(...told) });
-    this.#takeForm();
     this.results = element("section", { class: "results", hidden: true });
     this.append(this.results);
+    this.#takeForm();
     this.corrections?.restore().then(() => this.#showCorrections());
     window.addEventListener("beforeunload", (event) => this.#left() > 0 && event.preventDefault());
   }
@@ -38,15 +38,15 @@ class TryImages extends HTMLElement {
   #takeForm() {
     const form = this.querySelector("form");
     form.addEventListener("submit", (event) => event.preventDefault());
-    for (const input of form.querySelectorAll("input[type=file]")) {
-      input.addEventListener("change", () => {
-        this.#take(chosenFiles(input));
-        input.value = "";
-      });
-    }
     const coverage = form.querySelector("[name=coverage]");
     this.queue.coverage = coverage.value;
     coverage.addEventListener("change", () => this.#ask(coverage.value));
+    for (const input of form.querySelectorAll("input[type=file]")) {
+      takeChosen(input, (files) => {
+        this.#take(files);
+        input.value = "";
+      });
+    }
     takeDrops(form, (files) => this.#take(files));
     this.classList.add("live");
   }
