@@ -14,12 +14,24 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import llvmlite.binding as llvm
 import numpy as np
-from numba import njit, types
+from numba import config, njit, types
 from numba.extending import intrinsic, overload
 
 REORDERED = {"reassoc", "contract", "nsz", "arcp"}
 """Floating-point freedoms that let sums be vectorised; infinities and NaN keep their meaning."""
+
+
+def _use_whole_vectors() -> None:
+    """Let loops use vectors of 512 bits where the processor has them. LLVM would halve them, for the sake of chips of 2017."""
+    features = llvm.get_host_cpu_features()
+    if features.get("avx512f") and config.CPU_FEATURES is None:  # type: ignore[attr-defined]  # set from the environment
+        config.CPU_NAME = llvm.get_host_cpu_name()  # type: ignore[attr-defined]
+        config.CPU_FEATURES = f"{features.flatten()},-prefer-256-bit"  # type: ignore[attr-defined]
+
+
+_use_whole_vectors()
 
 
 def compiled(loop: Callable[..., None]) -> Callable[..., None]:
