@@ -137,7 +137,10 @@ async def spool_form(content_type: str, chunks: AsyncIterator[bytes], limits: Fo
         parser.finalize()
         if not collector.is_complete:
             raise _malformed("one that breaks off before its last boundary")
-        await run_in_threadpool(collector.write_waiting)
+        if collector.num_kept < MEMORY_BYTES:
+            collector.write_waiting()  # stays in memory, where a thread would cost more than the write
+        else:
+            await run_in_threadpool(collector.write_waiting)
     except FormParserError as error:
         form.close()
         raise _malformed(repr(str(error))) from error
@@ -163,6 +166,11 @@ class _Collector:
         self._part: FormPart | None = None
         self.num_waiting = 0
         self.is_complete = False
+
+    @property
+    def num_kept(self) -> int:
+        """Bytes of files so far, but for those over their limit."""
+        return self._offset
 
     def callbacks(self) -> MultipartCallbacks:
         """Return the methods by the names of the parser's events."""

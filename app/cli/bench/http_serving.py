@@ -9,7 +9,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 from random import Random
 from statistics import median, quantiles
@@ -19,6 +19,7 @@ import httpx2
 import numpy as np
 from PIL import Image
 
+from app.cli.bench.http_clients import PredictionClients
 from app.cli.children import Child, stop_all
 from vtt_core.contract.errors import BackboneUnavailableError
 
@@ -60,9 +61,9 @@ def measure_http(
     bare = _bare_images_per_second(backbone, files, batch_size=num_clients, num_images=num_requests)
     with (
         _serving(backbone, folder, num_threads, num_processes) as (url, model_ids),
-        httpx2.Client(base_url=url, timeout=120) as client,
+        closing(PredictionClients(url, model_ids, files)) as clients,
     ):
-        ask = _asking(client, model_ids, files)
+        ask = clients.ask
         for number in range(len(model_ids)):
             ask(number)
         started = time.perf_counter()
@@ -107,15 +108,6 @@ def _bare_images_per_second(backbone: Backbone, files: list[bytes], *, batch_siz
     started = time.perf_counter()
     run(num_images)
     return num_images / (time.perf_counter() - started)
-
-
-def _asking(client: httpx2.Client, model_ids: list[str], files: list[bytes]) -> Callable[[int], None]:
-    def ask(number: int) -> None:
-        model_id = model_ids[number % len(model_ids)]
-        files_of_form = {"images": ("image.jpg", files[number % len(files)], "image/jpeg")}
-        client.post(f"/v1/models/{model_id}/predict", files=files_of_form).raise_for_status()
-
-    return ask
 
 
 def _at_half_load(ask: Callable[[int], None], requests_per_second: float, num_requests: int) -> list[float]:
