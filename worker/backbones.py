@@ -10,6 +10,7 @@ import torch
 
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.load import load_backbone
+from vtt_core.backbones.product_choice import ProductChoice, choose_products
 from vtt_core.contract.errors import BackboneUnavailableError
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.fusion.make import state_size_of
@@ -45,6 +46,11 @@ class BackboneCache:
         kept = self._kept
         num_states = None if kept is None else state_size_of(FinetuneRecipe(), kept.joint_size)
         return choose_scan(torch.device(self.device), num_states)
+
+    @property
+    def products(self) -> ProductChoice:
+        """Which arithmetic the products of a tuned recipe have on this device."""
+        return choose_products("fastest", torch.device(self.device))
 
     def get(self, backbone_id: str) -> Backbone:
         """Return the backbone, frozen and on the device; raises what `load_backbone` raises."""

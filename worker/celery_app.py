@@ -166,8 +166,9 @@ def _announce(**_: Any) -> None:
     context = current_context()
     assert WorkerProcess.liveness is not None
     WorkerProcess.liveness.start()
-    scan = context.backbones.scan
-    _log.info("worker_ready", holder=context.holder, device=context.backbones.device, scan=scan.name, scan_reason=scan.reason)
+    scan, products = context.backbones.scan, context.backbones.products
+    kernels = {"scan": scan.name, "scan_reason": scan.reason, "products": products.name, "products_reason": products.reason}
+    _log.info("worker_ready", holder=context.holder, device=context.backbones.device, **kernels)
 
 
 def _ask_to_stop(**_: Any) -> None:

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 
 from vtt_core.backbones.activation import activate
 from vtt_core.backbones.clip_vision_tower import ClipVisionTower
+from vtt_core.backbones.frozen_linear import FrozenLinear
 from vtt_core.backbones.lora_pass import LoraGradients, LoraInput, LoraTrace, add_lora, lora_backward
 from vtt_core.backbones.towers import VisionTower
 from vtt_core.lora.dropout import Dropout
@@ -37,11 +38,16 @@ _softmax_backward = torch.ops.aten._softmax_backward_data.out
 class VisionPass:
     """Forward and backward passes of one frozen vision tower of CLIP's own kind."""
 
-    def __init__(self, tower: VisionTower) -> None:
-        """Take the tower's weights. They are copied only for blocks with layer scale."""
+    def __init__(self, tower: VisionTower, product_dtype: torch.dtype | None = None) -> None:
+        """Take the tower's weights. They are copied for blocks with layer scale, and where products have a type of their own.
+
+        Args:
+            tower: frozen.
+            product_dtype: of the products with frozen weights; None for the tower's own. The rest keeps the tower's.
+        """
         assert isinstance(tower, ClipVisionTower), "other towers are trained with autograd"
         self._tower = tower
-        self._blocks = [_Block.of(block) for block in tower.blocks]
+        self._blocks = [_Block.of(block, product_dtype) for block in tower.blocks]
 
     def forward(self, images_B3HW: Tensor, lora: TowerLora | StackedLora, dropout: Dropout | None) -> tuple[Tensor, Trace]:
         """Return the class token after every block and what the backward pass needs.
@@ -117,58 +123,48 @@ class _Block:
 
     norm1: nn.LayerNorm
     norm2: nn.LayerNorm
-    qkv_weight: Tensor
-    qkv_bias: Tensor
-    out_weight: Tensor
-    out_bias: Tensor
-    up_weight: Tensor
-    up_bias: Tensor
-    down_weight: Tensor
-    down_bias: Tensor
+    qkv: FrozenLinear
+    out: FrozenLinear
+    up: FrozenLinear
+    down: FrozenLinear
     num_heads: int
     is_quick: bool
     """Whether the activation is QuickGELU."""
 
     @classmethod
-    def of(cls, block: Any) -> _Block:
+    def of(cls, block: Any, product_dtype: torch.dtype | None) -> _Block:
         """Take the weights of `open_clip.transformer.ResidualAttentionBlock`."""
         attention, activation = block.attn, block.mlp.gelu
-        out_weight, out_bias = _with_layer_scale(attention.out_proj, block.ls_1)
-        down_weight, down_bias = _with_layer_scale(block.mlp.c_proj, block.ls_2)
         return cls(
             norm1=block.ln_1,
             norm2=block.ln_2,
-            qkv_weight=attention.in_proj_weight,
-            qkv_bias=attention.in_proj_bias,
-            out_weight=out_weight,
-            out_bias=out_bias,
-            up_weight=block.mlp.c_fc.weight,
-            up_bias=block.mlp.c_fc.bias,
-            down_weight=down_weight,
-            down_bias=down_bias,
+            qkv=FrozenLinear.of(attention.in_proj_weight, attention.in_proj_bias, product_dtype),
+            out=FrozenLinear.of(*_with_layer_scale(attention.out_proj, block.ls_1), product_dtype),
+            up=FrozenLinear.of(block.mlp.c_fc.weight, block.mlp.c_fc.bias, product_dtype),
+            down=FrozenLinear.of(*_with_layer_scale(block.mlp.c_proj, block.ls_2), product_dtype),
             num_heads=attention.num_heads,
             is_quick=not isinstance(activation, nn.GELU),
         )
 
     def forward(self, x_BTW: Tensor, num_read: int, index: int, lora: LoraInput) -> tuple[Tensor, _BlockTrace]:
         """Return the output of the first `num_read` tokens, and the trace."""
-        num_images, num_tokens, width = x_BTW.shape
+        (_, num_tokens, width), dtype = x_BTW.shape, x_BTW.dtype
         normed_BTW, mean1, deviation1 = _norm(self.norm1, x_BTW)
         is_whole = num_read == num_tokens
         if is_whole:
-            q, k, v = _linear(normed_BTW, self.qkv_weight, self.qkv_bias).split(width, dim=-1)
+            q, k, v = self.qkv.forward(normed_BTW).to(dtype).split(width, dim=-1)
         else:
-            q = _linear(normed_BTW[:, :num_read], self.qkv_weight[:width], self.qkv_bias[:width])
-            k, v = _linear(normed_BTW, self.qkv_weight[width:], self.qkv_bias[width:]).split(width, dim=-1)
+            q = self.qkv.outputs(0, width).forward(normed_BTW[:, :num_read]).to(dtype)
+            k, v = self.qkv.outputs(width, None).forward(normed_BTW).to(dtype).split(width, dim=-1)
         lora_trace = add_lora(lora, index, normed_BTW, (q, k, v))
         q_BHRE = _heads(q, self.num_heads).mul(self._attention_scale(width))
         k_BHTE, v_BHTE = _heads(k, self.num_heads).contiguous(), _heads(v, self.num_heads).contiguous()
         weights_BHRT = (q_BHRE @ k_BHTE.transpose(-1, -2)).softmax(dim=-1)
         read_BRW = (weights_BHRT @ v_BHTE).transpose(1, 2).flatten(2)
-        y_BRW = _linear(read_BRW, self.out_weight, self.out_bias).add_(x_BTW[:, :num_read])
+        y_BRW = self.out.forward(read_BRW).to(dtype).add_(x_BTW[:, :num_read])
         normed_BRW, mean2, deviation2 = _norm(self.norm2, y_BRW)
-        active, slope = activate(_linear(normed_BRW, self.up_weight, self.up_bias), is_quick=self.is_quick)
-        output_BRW = _linear(active, self.down_weight, self.down_bias).add_(y_BRW)
+        active, slope = activate(self.up.forward(normed_BRW), is_quick=self.is_quick)
+        output_BRW = self.down.forward(active).to(dtype).add_(y_BRW)
         trace = _BlockTrace(
             x_BTW, mean1, deviation1, lora_trace, q_BHRE, k_BHTE, v_BHTE, weights_BHRT, y_BRW, mean2, deviation2, slope
         )
@@ -178,22 +174,22 @@ class _Block:
         self, trace: _BlockTrace, gradient_KBRW: Tensor, index: int, lora: LoraInput, gradients: LoraGradients
     ) -> Tensor:
         """Enter the LoRA's gradients and return that of the block's input (of the first block: anything)."""
-        width = gradient_KBRW.shape[-1]
-        inner = (gradient_KBRW @ self.down_weight).mul_(trace.slope)
-        gradient_y_KBRW = _norm_backward(self.norm2, inner @ self.up_weight, trace.y_BRW, trace.mean2, trace.deviation2)
+        width, dtype = gradient_KBRW.shape[-1], gradient_KBRW.dtype
+        inner = self.up.backward(self.down.backward(gradient_KBRW).mul_(trace.slope)).to(dtype)
+        gradient_y_KBRW = _norm_backward(self.norm2, inner, trace.y_BRW, trace.mean2, trace.deviation2)
         gradient_y_KBRW += gradient_KBRW
-        read_KBHRE = _heads(gradient_y_KBRW @ self.out_weight, self.num_heads)
+        read_KBHRE = _heads(self.out.backward(gradient_y_KBRW).to(dtype), self.num_heads)
         q, k, v = self._attention_backward(trace, read_KBHRE.contiguous(), width)
         is_first, is_whole = index == 0, gradient_KBRW.shape[2] == trace.x_BTW.shape[1]
         if is_whole:
             packed = _unheads(q, k, v)
             q_KBRW, k_KBTW, v_KBTW = packed.split(width, dim=-1)
-            normed_KBTW = gradient_KBRW if is_first else packed @ self.qkv_weight
+            normed_KBTW = gradient_KBRW if is_first else self.qkv.backward(packed).to(dtype)
         else:
             q_KBRW, packed = _unheads(q), _unheads(k, v)
             k_KBTW, v_KBTW = packed.split(width, dim=-1)
-            normed_KBTW = packed @ self.qkv_weight[width:]
-            normed_KBTW[:, :, : q_KBRW.shape[2]] += q_KBRW @ self.qkv_weight[:width]
+            normed_KBTW = self.qkv.outputs(width, None).backward(packed).to(dtype)
+            normed_KBTW[:, :, : q_KBRW.shape[2]] += self.qkv.outputs(0, width).backward(q_KBRW)
         lora_backward(lora, index, trace.lora, (q_KBRW, k_KBTW, v_KBTW), gradients, None if is_first else normed_KBTW)
         if is_first:
             return normed_KBTW
@@ -213,11 +209,6 @@ class _Block:
 
     def _attention_scale(self, width: int) -> float:
         return float((width // self.num_heads) ** -0.5)
-
-
-def _linear(rows: Tensor, weight: Tensor, bias: Tensor) -> Tensor:
-    output: Tensor = nn.functional.linear(rows, weight, bias)
-    return output
 
 
 def _norm(norm: nn.LayerNorm, x_BTW: Tensor) -> tuple[Tensor, Tensor, Tensor]:

@@ -59,6 +59,7 @@ RANGES: dict[str, tuple[float, float]] = {
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "head": ("text", "ridge", "sum", "centroid", "gda", "ridge-text", "text-centroid", "probe"),
+    "products": ("float32", "fastest"),
     "optimiser": ("adamw", "sgd"),
     "switch_off": ("at-zero", "below-zero", "never"),
     "absorption": ("text-tower", "none"),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import platform
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -51,14 +52,27 @@ def load_for_bench(backbone: str, device: str = "cpu") -> Backbone:
 
 def conditions(torch: Any, num_threads: int) -> dict[str, Any]:
     """Return what a time depends on besides the code."""
+    from vtt_core.backbones.product_choice import choose_products  # noqa: PLC0415
+
+    products = choose_products("fastest", torch.device("cpu"))
     allocator = {name: os.environ[name] for name in ALLOCATOR_VARIABLES if name in os.environ}
     return {
         "threads": num_threads,
         "cores": usable_cores(),
         "torch": torch.__version__,
+        "processor": processor_name(),
         "cpu": torch.backends.cpu.get_cpu_capability(),
+        "products": {"name": products.name, "reason": products.reason},
         "allocator": allocator or "the C library's, unchanged",
     }
+
+
+def processor_name() -> str:
+    """Return the name that the system gives its processor."""
+    listed = Path("/proc/cpuinfo")
+    lines = listed.read_text().splitlines() if listed.is_file() else []
+    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return names[0] if names else platform.processor() or platform.machine()
 
 
 def write_ratios(console: Console, result: dict[str, Any]) -> None:

@@ -109,6 +109,9 @@ def _write_tables(result: dict[str, Any]) -> None:
         f"{result['threads']} of {result['cores']} cores, torch {result['torch']}, allocator: {result['allocator']}",
         markup=False,
     )
+    console.print(
+        f"{result['processor']}, products: {result['products']['name']} ({result['products']['reason']})", markup=False
+    )
     console.print(f"scan: {result['scan']['name']} ({result['scan']['reason']})", markup=False)
     table = Table("step", "median ms", "middle half", "peak MB", box=None, header_style="bold")
     for name, spread in result["seconds"].items():

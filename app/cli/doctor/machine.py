@@ -43,10 +43,11 @@ def check_processor() -> Iterator[Finding]:
 
 
 def check_device(settings: Settings) -> Iterator[Finding]:
-    """Check that the device of the settings is there, and say what runs the scan on it."""
+    """Check that the device of the settings is there, and say what runs the scan and the products on it."""
     import torch  # noqa: PLC0415
 
     from vtt_core.backbones.device import resolve_device  # noqa: PLC0415
+    from vtt_core.backbones.product_choice import choose_products  # noqa: PLC0415
     from vtt_core.fusion.scan_choice import choose_scan, prefer_scan  # noqa: PLC0415
 
     name = resolve_device(settings.device)
@@ -68,6 +69,8 @@ def check_device(settings: Settings) -> Iterator[Finding]:
         yield note("scan", detail, "Unset VTT_SCAN_KERNELS, or install the extra cuda on a machine with a GPU")
     else:
         yield ok("scan", f"{scan.name}: {scan.reason}")
+    products = choose_products("fastest", device)
+    yield ok("products", f"{products.name}: {products.reason}")
 
 
 def check_weights(settings: Settings) -> Finding:

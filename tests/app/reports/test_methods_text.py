@@ -46,7 +46,7 @@ def test_vtt_is_described_with_what_it_did(tuned_facts: ReportFacts) -> None:
     assert {"vtt", "clip-lora", "lora"} <= set(cited)
     assert "rank 16, alpha 8" in text
     assert "Its schedule switched VtT off at step 51." in text
-    assert "with 100 steps (250 for the published model)" in text
+    assert "with 100 steps (160 for the published model)" in text
     assert "“a photo of a {}.”" in text
     assert "cross-conformal" in text
 

@@ -76,14 +76,16 @@ class TestChoicesAndSwitches:
 
 class TestPresets:
     def test_released_is_what_fields_default_to(self) -> None:
-        assert make_recipe("clip-lora+vtt") == FinetuneRecipe()
+        assert make_recipe("clip-lora+vtt", "released") == FinetuneRecipe()
 
     def test_tuned_is_released_but_where_a_backbone_was_measured(self) -> None:
         released = make_recipe("clip-lora+vtt", "released")
-        assert make_recipe("clip-lora+vtt", backbone_id="ViT-B-16-quickgelu/openai") == released
+        faster = replace(released, products="fastest")
+        assert make_recipe("clip-lora+vtt", backbone_id="ViT-B-16-quickgelu/openai") == faster == make_recipe("clip-lora+vtt")
         assert make_recipe("clip-lora+vtt", "released", backbone_id="mini") == released
-        assert make_recipe("clip-lora+vtt", backbone_id="mini") == replace(released, host_learning_rate=1e-3)
-        assert make_recipe("clip-lora", backbone_id="mini").host_learning_rate == 1e-3
+        on_mini = replace(faster, host_learning_rate=2e-3, iterations=160, schedule_stretch=1)
+        assert make_recipe("clip-lora+vtt", backbone_id="mini") == on_mini
+        assert make_recipe("clip-lora", backbone_id="mini") == replace(on_mini, method="clip-lora")
         assert make_recipe("coop", backbone_id="mini") == make_recipe("coop", "released")
 
     def test_what_is_asked_for_wins_over_what_was_tuned(self) -> None:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from functools import cached_property
 from importlib.metadata import version
 from typing import Any
@@ -16,6 +16,7 @@ from typing import Any
 import torch
 
 from vtt_core.adapter.strip import LIBRARIES
+from vtt_core.backbones.product_choice import choose_products
 from vtt_core.bench.episodes.adapter_methods import SharedFinetunings, make_method
 from vtt_core.bench.episodes.episode_images import EpisodeImages
 from vtt_core.bench.episodes.episode_log import EpisodeLine, EpisodeLog
@@ -27,7 +28,7 @@ from vtt_core.contract.method_spec import MethodSpec
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.heads.calibration import calibration_error
 
-LATER_FIELDS = ("head", "validation_folds", "validation_iterations")
+LATER_FIELDS = ("head", "validation_folds", "validation_iterations", "products")
 """Fields of a recipe that older logs do not know: their lines hold for the defaults."""
 
 
@@ -59,9 +60,14 @@ class Benchmark:
 
     def key(self, spec: MethodSpec) -> str:
         """Return the hash of everything that a method's numbers depend on, except the episode."""
-        method = spec.name if spec.recipe is None else _named_fields(spec.recipe)
+        method = spec.name if spec.recipe is None else _named_fields(self._as_computed(spec.recipe))
         canonical = json.dumps([self.conditions, method], sort_keys=True)
         return hashlib.sha256(canonical.encode()).hexdigest()
+
+    def _as_computed(self, recipe: FinetuneRecipe) -> FinetuneRecipe:
+        """Return the recipe with float32 for products where this device has nothing faster."""
+        chosen = choose_products(recipe.products, torch.device(self.device), self.bank.backbone.dtype)
+        return recipe if chosen.dtype is not None else replace(recipe, products="float32")
 
     def make_method(self, spec: MethodSpec) -> EpisodeMethod:
         """Return the runner of a method."""

@@ -18,6 +18,7 @@ from torch import Tensor
 from vtt_core.absorption.cached_prefix import CachedPrompt
 from vtt_core.absorption.prompt import absorb
 from vtt_core.backbones.backbone import Backbone
+from vtt_core.backbones.product_choice import choose_products
 from vtt_core.backbones.vision_pass import VisionPass
 from vtt_core.bench.speed.interleaved import Spread, ratio_of_rounds, time_interleaved
 from vtt_core.bench.speed.step_times import step_alternatives, synthetic_data
@@ -46,11 +47,12 @@ def measure_parts(
         repeats: rounds.
         stopwatch: gives monotonic seconds.
     """
-    recipe = FinetuneRecipe()
+    recipe = FinetuneRecipe(products="fastest")
     data = synthetic_data(backbone, recipe, way, batch_size)
     steps = step_alternatives(data, recipe, batch_size, num_threads=1)
     fast, plain = steps["fast"], steps["plain"]
     without = {f"without {name}": _with_patches(fast, patches) for name, patches in plain_forms(data).items()}
+    without["without bfloat16 products"] = steps["fast_float32"]
     without["without hand-written passes"] = _with_patches(plain, fast_forms(data))
     alternatives = {"fast": fast, **without, **_parts(data, recipe, batch_size)}
     times = time_interleaved(alternatives, repeats, stopwatch)
@@ -118,7 +120,8 @@ def _plain_add_kept(total_BTW: Tensor, gradient_BTW: Tensor, dropout: LayerDropo
 def _parts(data: TrainingData, recipe: FinetuneRecipe, batch_size: int) -> dict[str, Callable[[], object]]:
     """Return the parts of a fast step, one after another as they come in it."""
     backbone, state = data.backbone, start_state(data.backbone, recipe, seed=0)
-    tower, vision_pass = backbone.vision_tower, VisionPass(backbone.vision_tower)
+    tower, products = backbone.vision_tower, choose_products(recipe.products, backbone.device, backbone.dtype)
+    vision_pass = VisionPass(tower, products.dtype)
     prompt = CachedPrompt(backbone.text_tower, data.prompt)
     images_B3HW = data.views_V3HW[:batch_size]
     width, joint_size = tower.width, backbone.joint_size

@@ -1,7 +1,8 @@
 """Compare the time and memory of a training step: as released, plain, fast, and the least that any form needs (the floor).
 
 No form avoids the floor: a forward pass of the frozen vision tower, and for each loss a backward pass for
-activations alone, by autograd: two with absorption, one after the switch-off.
+activations alone, by autograd: two with absorption, one after the switch-off. Where the processor multiplies bfloat16 faster,
+the fast form and the floor do; the fast form in float32 is timed beside them.
 
 Shapes: B images, C classes.
 Source: METHOD.md, "One training step".
@@ -11,7 +12,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import asdict
+from contextlib import nullcontext
+from dataclasses import asdict, replace
 from functools import partial
 from typing import Any
 
@@ -19,8 +21,10 @@ import torch
 
 from vtt_core.absorption.prompt import make_absorption_prompt
 from vtt_core.backbones.backbone import Backbone
+from vtt_core.backbones.product_choice import Products, choose_products
 from vtt_core.bench.speed.interleaved import Spread, peak_bytes, ratio_of_rounds, time_interleaved
 from vtt_core.bench.speed.released_step import released_gradients
+from vtt_core.bench.speed.rounded_products import RoundedProducts
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.dgso.schedule import Dgso
 from vtt_core.hosts.make import draw_vision_dropout
@@ -34,6 +38,7 @@ from vtt_core.training.step import GradientsOf, TrainingState, plain_gradients, 
 RATIOS = {
     "released_over_fast": ("released", "fast"),
     "plain_over_fast": ("plain", "fast"),
+    "float32_over_fast": ("fast_float32", "fast"),
     "fast_over_floor": ("fast", "floor"),
     "plain_over_floor": ("plain", "floor"),
     "fast_off_over_floor_off": ("fast_off", "floor_off"),
@@ -54,7 +59,7 @@ def compare_steps(
         num_threads: cores to use.
         stopwatch: gives monotonic seconds.
     """
-    recipe = FinetuneRecipe()
+    recipe = FinetuneRecipe(products="fastest")
     data = synthetic_data(backbone, recipe, way, batch_size)
     steps = step_alternatives(data, recipe, batch_size, num_threads)
     times = time_interleaved(steps, repeats, stopwatch)
@@ -89,17 +94,18 @@ def step_alternatives(
     data: TrainingData, recipe: FinetuneRecipe, batch_size: int, num_threads: int
 ) -> dict[str, Callable[[], object]]:
     """Return one whole training step in every form, and the floor, as calls without arguments."""
-    state = start_state(data.backbone, recipe, seed=0)
-    learnt = (data, state.host, state.fusion, recipe)
-    fast = FastGradients(*learnt, num_threads)
-    floor = Floor(data, num_threads)
+    state, floor = start_state(data.backbone, recipe, seed=0), Floor(data, recipe.products, num_threads)
+    learnt = (data, state.host, state.fusion)
+    fast = FastGradients(*learnt, recipe, num_threads)
+    exact = FastGradients(*learnt, replace(recipe, products="float32"), num_threads)
 
     def step(gradients_of: GradientsOf, *, is_absorbing: bool) -> Callable[[], object]:
         return lambda: _take_step(data.backbone, state, recipe, batch_size, gradients_of, is_absorbing=is_absorbing)
 
     return {
-        "released": step(partial(released_gradients, *learnt), is_absorbing=True),
-        "plain": step(partial(plain_gradients, *learnt), is_absorbing=True),
+        "released": step(partial(released_gradients, *learnt, recipe), is_absorbing=True),
+        "plain": step(partial(plain_gradients, *learnt, recipe), is_absorbing=True),
+        "fast_float32": step(exact, is_absorbing=True),
         "fast": step(fast, is_absorbing=True),
         "floor": lambda: floor.run(num_losses=2),
         "fast_off": step(fast, is_absorbing=False),
@@ -127,10 +133,12 @@ def _take_step(
 class Floor:
     """The frozen vision tower's passes, parts of the batch side by side as the fast path has them."""
 
-    def __init__(self, data: TrainingData, num_threads: int) -> None:
+    def __init__(self, data: TrainingData, products: Products, num_threads: int) -> None:
         """Start the threads."""
         self._problem = data
         self._num_threads = num_threads
+        dtype = choose_products(products, data.backbone.device, data.backbone.dtype).dtype
+        self._arithmetic = nullcontext() if dtype is None else RoundedProducts(dtype)
         self._pool = ThreadPoolExecutor(num_threads, initializer=prepare_thread)
 
     def run(self, num_losses: int) -> None:
@@ -148,7 +156,8 @@ class Floor:
     def _run_part(self, images_B3HW: torch.Tensor, num_losses: int) -> None:
         tower = self._problem.backbone.vision_tower
         entering_BTW = tower.embed(images_B3HW).requires_grad_()
-        vision_BLD = tower.layer_features_of_tokens(entering_BTW)
+        with self._arithmetic:
+            vision_BLD = tower.layer_features_of_tokens(entering_BTW)
         cotangent_BLD = torch.ones_like(vision_BLD)
         for remaining in range(num_losses - 1, -1, -1):
             torch.autograd.grad(vision_BLD, entering_BTW, cotangent_BLD, retain_graph=remaining > 0)

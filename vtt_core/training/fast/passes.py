@@ -20,6 +20,7 @@ import torch
 from torch import Tensor
 
 from vtt_core.absorption.cached_prefix import CachedPrompt
+from vtt_core.backbones.product_choice import choose_products
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.fusion.fast_network import fast_fuse
 from vtt_core.fusion.network import Fusion
@@ -37,8 +38,10 @@ class PassGradients:
         """Prepare what all batches share; the arguments are those of `plain_gradients`."""
         assert host.vision_lora is not None, "only a LoRA of the vision tower has a fast form"
         self._data, self._lora, self._fusion, self._recipe = data, host.vision_lora, fusion, recipe
-        self._run_vision = run_of(data.backbone.vision_tower)
-        self._prompt = CachedPrompt(data.backbone.text_tower, data.prompt)
+        backbone = data.backbone
+        products = choose_products(recipe.products, backbone.device, backbone.dtype)
+        self._run_vision = run_of(backbone.vision_tower, products.dtype)
+        self._prompt = CachedPrompt(backbone.text_tower, data.prompt)
 
     def __call__(self, batch: Batch, share: float = 1.0) -> StepGradients:
         """Return what these images add to the losses and gradients.

@@ -27,9 +27,9 @@ RunVision = Callable[[Tensor, TowerLora | StackedLora, Dropout | None], tuple[Te
 """Takes images_B3HW, the LoRA and its dropout; gives vision_BLD, a leaf of autograd, and the way back."""
 
 
-def vision_by_hand(tower: ClipVisionTower) -> RunVision:
-    """Return the form by hand: one backward pass for all losses."""
-    vision_pass = VisionPass(tower)
+def vision_by_hand(tower: ClipVisionTower, product_dtype: torch.dtype | None = None) -> RunVision:
+    """Return the form by hand: one backward pass for all losses; the arguments are those of `VisionPass`."""
+    vision_pass = VisionPass(tower, product_dtype)
 
     def run(images_B3HW: Tensor, lora: TowerLora | StackedLora, dropout: Dropout | None) -> tuple[Tensor, Backward]:
         class_BLW, trace = vision_pass.forward(images_B3HW, lora, dropout)
@@ -69,6 +69,6 @@ def vision_by_autograd(tower: VisionTower) -> RunVision:
     return run
 
 
-def run_of(tower: VisionTower) -> RunVision:
-    """Return the faster form that the tower allows."""
-    return vision_by_hand(tower) if isinstance(tower, ClipVisionTower) else vision_by_autograd(tower)
+def run_of(tower: VisionTower, product_dtype: torch.dtype | None = None) -> RunVision:
+    """Return the faster form that the tower allows; the arguments are those of `VisionPass`."""
+    return vision_by_hand(tower, product_dtype) if isinstance(tower, ClipVisionTower) else vision_by_autograd(tower)

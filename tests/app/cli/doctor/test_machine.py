@@ -19,10 +19,11 @@ def test_more_threads_than_cores_are_noted(monkeypatch: pytest.MonkeyPatch) -> N
     assert threads.condition is Condition.NOTE
 
 
-def test_the_scan_is_named_with_its_reason() -> None:
-    device, scan = check_device(Settings(device="cpu"))
-    assert (device.condition, scan.condition) == (Condition.OK, Condition.OK)
+def test_scan_and_products_are_named_with_their_reasons() -> None:
+    device, scan, products = check_device(Settings(device="cpu"))
+    assert (device.condition, scan.condition, products.condition) == (Condition.OK, Condition.OK, Condition.OK)
     assert scan.detail.startswith("compiled: on a CPU")
+    assert products.detail.startswith(("bfloat16: this processor", "float32: this processor"))
 
 
 @pytest.mark.parametrize("device", ["cuda:99", "toaster"])
@@ -36,7 +37,7 @@ def test_kernels_that_are_preferred_and_not_used_are_noted() -> None:
     from vtt_core.fusion.scan_choice import prefer_scan
 
     try:
-        _, scan = check_device(Settings(device="cpu", scan_kernels="mamba-ssm"))
+        _, scan, _ = check_device(Settings(device="cpu", scan_kernels="mamba-ssm"))
     finally:
         prefer_scan("reproducible")
     assert scan.condition is Condition.NOTE

@@ -13,6 +13,7 @@ import pytest
 import torch
 from torch import Tensor
 
+from vtt_core.backbones import product_choice
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.bench.datasets.labelled_image import LabelledImage
 from vtt_core.bench.episodes import adapter_methods
@@ -118,7 +119,17 @@ def test_the_key_tells_everything_apart_that_changes_numbers(
     assert len({key(benchmark) for benchmark in [make_benchmark("clip-lora"), *others]}) == 9
     longer = make_benchmark("clip-lora", replace(PROTOCOL, num_episodes=9))
     assert key(longer) == key(make_benchmark("clip-lora"))
-    assert key(make_benchmark("clip-lora@released")) == key(longer)
+    assert key(make_benchmark("clip-lora@released:products=fastest")) == key(longer)
+
+
+@pytest.mark.parametrize(("instructions", "is_same"), [("AMX", False), (None, True)])
+def test_products_are_of_the_key_where_they_are_computed_otherwise(
+    make_benchmark: Callable[..., Benchmark], monkeypatch: pytest.MonkeyPatch, instructions: str | None, is_same: bool
+) -> None:
+    monkeypatch.setattr(product_choice, "bfloat16_instructions", lambda: instructions)
+    benchmark = make_benchmark("clip-lora@released,clip-lora@released:products=fastest")
+    exact, fastest = (benchmark.key(spec) for spec in benchmark.specs)
+    assert (exact == fastest) is is_same
 
 
 def test_the_key_of_an_older_log_holds_and_heads_have_their_own(make_benchmark: Callable[..., Benchmark]) -> None:

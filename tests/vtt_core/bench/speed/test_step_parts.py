@@ -18,7 +18,7 @@ from vtt_core.training.step import StepGradients, plain_gradients
 @pytest.mark.slow
 def test_every_part_and_every_form_put_aside_is_timed(tiny_backbone: Backbone) -> None:
     result = step_parts.measure_parts(tiny_backbone, way=2, batch_size=4, repeats=1, stopwatch=perf_counter)
-    assert len([name for name in result["over_fast"] if name.startswith("without ")]) == 5
+    assert len([name for name in result["over_fast"] if name.startswith("without ")]) == 6
     assert {"tower forward", "tower forward and backward", "fusion", "absorption", "DGSO and AdamW"} < set(result["seconds"])
     fast = result["seconds"]["fast"]["median"]
     for name, ratio in result["over_fast"].items():

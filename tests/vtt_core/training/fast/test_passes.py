@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import torch
 
+from vtt_core.backbones import product_choice
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import SupportSet
@@ -114,3 +115,18 @@ def test_nothing_is_left_on_the_backbone(make_setting: Callable[..., Setting]) -
     FastGradients(data, state.host, state.fusion, recipe)(batch)
     assert all(parameter.grad is None for parameter in data.backbone.clip.parameters())
     assert all(parameter.grad is None for parameter in state.lora.parameters())
+
+
+def test_bfloat16_products_change_gradients_by_little(
+    make_setting: Callable[..., Setting], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(product_choice, "bfloat16_instructions", lambda: "AMX")
+    data, state, recipe, batch = make_setting(is_double=False)
+    plain = plain_gradients(data, state.host, state.fusion, recipe, batch)
+    rounded = FastGradients(data, state.host, state.fusion, replace(recipe, products="fastest"))(batch)
+    exact = [*plain.host_classification, *plain.host_absorption]
+    pairs = zip(exact, [*rounded.host_classification, *rounded.host_absorption], strict=True)
+    distances = [float((one - other).norm() / one.norm()) for one, other in pairs if one.norm() > 0]
+    assert distances
+    assert 1e-5 < min(distances)  # bfloat16 has 8 significant bits: a part of 2^-9 each
+    assert max(distances) < 0.03
