@@ -17,6 +17,7 @@ from torch import Tensor
 
 from vtt_core.backbones.backbone import hash_weights
 from vtt_core.contract.errors import CheckpointMismatchError
+from vtt_core.training.optimisers import Optimiser
 from vtt_core.training.step import TrainingState
 
 MOMENTS = ("exp_avg", "exp_avg_sq", "step", "momentum_buffer")
@@ -131,7 +132,7 @@ def _named_parameters(state: TrainingState) -> list[tuple[str, torch.nn.Paramete
     return host + [(f"fusion.{name}", parameter) for name, parameter in state.fusion.named_parameters()]
 
 
-def _optimiser_of(state: TrainingState, parameter: torch.nn.Parameter) -> torch.optim.Optimizer:
+def _optimiser_of(state: TrainingState, parameter: torch.nn.Parameter) -> Optimiser:
     return next(
         optimiser
         for optimiser in state.optimisers

@@ -7,35 +7,25 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from vtt_core.contract.recipe import FinetuneRecipe
+from vtt_core.training.adamw import AdamW
+
+Optimiser = AdamW | torch.optim.Optimizer
 
 
-def make_optimisers(
-    of_host: Iterable[Tensor], of_fusion: Iterable[Tensor], recipe: FinetuneRecipe
-) -> list[torch.optim.Optimizer]:
+def make_optimisers(of_host: Iterable[Tensor], of_fusion: Iterable[Tensor], recipe: FinetuneRecipe) -> list[Optimiser]:
     """Return what updates the tensors of the host and of the fusion network, each with its own start of the schedule."""
     host = {"params": list(of_host), "start": recipe.host_learning_rate, "warm_up_steps": recipe.warm_up_steps}
     fusion = {"params": list(of_fusion), "start": recipe.fusion_learning_rate, "warm_up_steps": 0}
 
-    def adamw(groups: list[dict[str, Any]]) -> torch.optim.Optimizer:
-        return torch.optim.AdamW(
-            groups,
-            lr=recipe.host_learning_rate,
-            betas=(recipe.adam_beta1, recipe.adam_beta2),
-            eps=recipe.adam_epsilon,
-            weight_decay=recipe.weight_decay,
-            fused=True,
-        )
-
     if recipe.optimiser == "adamw":
-        return [adamw([host, fusion])]
+        return [AdamW([host, fusion], recipe)]
     sgd = torch.optim.SGD([host], momentum=recipe.adam_beta1, weight_decay=recipe.weight_decay)
-    return [sgd, adamw([fusion])] if fusion["params"] else [sgd]
+    return [sgd, AdamW([fusion], recipe)] if fusion["params"] else [sgd]
 
 
 def learning_rate(start: float, step: int, recipe: FinetuneRecipe, warm_up_steps: int = 0) -> float:

@@ -30,7 +30,7 @@ from vtt_core.hosts.host import Host
 from vtt_core.hosts.training_data import Batch, TrainingData
 from vtt_core.lora.layers import TowerLora
 from vtt_core.training.losses import absorption_loss, class_logits, classification_loss
-from vtt_core.training.optimisers import learning_rate
+from vtt_core.training.optimisers import Optimiser, learning_rate
 
 
 @dataclass
@@ -39,7 +39,7 @@ class TrainingState:
 
     host: Host
     fusion: Fusion
-    optimisers: list[torch.optim.Optimizer]
+    optimisers: list[Optimiser]
     dgso: Dgso
     step: int = 0
     """Number of finished steps."""
@@ -157,7 +157,7 @@ def _gradients(loss: Tensor, parameters: Sequence[Tensor], *, retain_graph: bool
 def apply_gradients(
     states: Sequence[TrainingState],
     parameters: Sequence[Tensor],
-    optimisers: Iterable[torch.optim.Optimizer],
+    optimisers: Iterable[Optimiser],
     recipe: FinetuneRecipe,
     gradients: StepGradients,
 ) -> list[StepReport]:
