@@ -10,7 +10,7 @@ from sqlalchemy import func, select, update
 from sqlalchemy.orm import Session
 
 from app.domain.errors import GoneError, InterimModelError, ModelNotReadyError, NotFoundError
-from app.domain.ids import JOB_PREFIX
+from app.domain.ids import JOB_PREFIX, MODEL_PREFIX
 from app.domain.jobs import JobState
 from app.infra.paging import fetch_page, fetch_page_by_name
 from app.infra.tables import AliasRow, ExportRow, JobRow, ModelRow
@@ -69,7 +69,8 @@ class ModelRepository:
         """
         if reference.startswith(JOB_PREFIX):
             return self._published_by(reference)
-        alias = self._find_alias(reference)
+        # No alias has an underscore, so an id needs no second query.
+        alias = None if reference.startswith(MODEL_PREFIX) else self._find_alias(reference)
         return self.get(alias.model_id if alias is not None else reference)
 
     def list_page(self, cursor: str | None, limit: int) -> tuple[list[ModelRow], str | None]:
