@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from vtt_core.bench.speed.growth import Curve
 
 
-FEW_LINES = 6
+FEW_LINES = 4
 """Lines whose names have room inside a plot."""
 
 
