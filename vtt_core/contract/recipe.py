@@ -67,7 +67,7 @@ class FinetuneRecipe:
     batch_size: int = 25
     """Views in a mini-batch; the last one of a pass may be smaller. Source: released."""
     products: Literal["float32", "fastest"] = "float32"
-    """Of the vision tower\'s frozen weights. `fastest`: in bfloat16, where the processor multiplies that faster."""
+    """Type of products with frozen weights: `fastest` is bfloat16 where the processor multiplies it faster, else float32."""
     rank: int = 16
     """Rank of the LoRA. Source: released."""
     alpha: float = 8.0

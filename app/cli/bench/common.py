@@ -52,9 +52,6 @@ def load_for_bench(backbone: str, device: str = "cpu") -> Backbone:
 
 def conditions(torch: Any, num_threads: int) -> dict[str, Any]:
     """Return what a time depends on besides the code."""
-    from vtt_core.backbones.product_choice import choose_products  # noqa: PLC0415
-
-    products = choose_products("fastest", torch.device("cpu"))
     allocator = {name: os.environ[name] for name in ALLOCATOR_VARIABLES if name in os.environ}
     return {
         "threads": num_threads,
@@ -62,9 +59,16 @@ def conditions(torch: Any, num_threads: int) -> dict[str, Any]:
         "torch": torch.__version__,
         "processor": processor_name(),
         "cpu": torch.backends.cpu.get_cpu_capability(),
-        "products": {"name": products.name, "reason": products.reason},
         "allocator": allocator or "the C library's, unchanged",
     }
+
+
+def products_of(backbone: Backbone) -> dict[str, str]:
+    """Return the arithmetic of products with the backbone's frozen weights in a tuned fine-tuning, and why it is that."""
+    from vtt_core.backbones.product_choice import choose_products  # noqa: PLC0415  (see load_for_bench)
+
+    chosen = choose_products("fastest", backbone.device, backbone.dtype)
+    return {"name": chosen.name, "reason": chosen.reason}
 
 
 def processor_name() -> str:

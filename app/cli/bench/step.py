@@ -16,6 +16,7 @@ from app.cli.bench.common import (
     ThreadsOption,
     conditions,
     load_for_bench,
+    products_of,
     use_threads,
     write_ratios,
 )
@@ -58,6 +59,7 @@ def step(
         "way": way,
         "repeats": repeats,
         "scan": {"name": chosen.name, "reason": chosen.reason},
+        "products": products_of(loaded),
         **conditions(torch, num_threads),
         **compared,
     }
