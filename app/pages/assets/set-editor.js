@@ -22,8 +22,8 @@ class SetEditor extends HTMLElement {
       this.#returnFocus();
     });
     this.addEventListener("submit", (event) => this.#rememberFocus(event.target));
-    this.addEventListener("toggle", (event) => this.#opened(event.target), true);
-    for (const details of this.querySelectorAll(".rename[open]")) this.#opened(details); // opened before this script was here
+    this.addEventListener("click", (event) => this.#openName(event));
+    for (const details of this.querySelectorAll(".rename[open]")) this.#chooseName(details); // opened before this script was here
     this.addEventListener("set-changed", () => this.refresh());
     if (this.dataset.frozen === undefined) this.#letDrag();
     this.addEventListener("click", (event) => this.#addTo(event.target.closest("[data-add]")?.dataset.add));
@@ -51,9 +51,17 @@ class SetEditor extends HTMLElement {
     open.querySelector("summary").focus();
   }
 
-  #opened(details) {
-    const field = details.open && details.matches(".rename") && details.querySelector("input:not([type=hidden])");
-    if (!field) return;
+  // The browser opens details and tells of it later ("toggle"): what is typed until then would be lost.
+  #openName(event) {
+    const details = event.target.closest(".rename:not([open]) > summary")?.parentElement;
+    if (!details) return;
+    event.preventDefault();
+    details.open = true;
+    this.#chooseName(details);
+  }
+
+  #chooseName(details) {
+    const field = details.querySelector("input:not([type=hidden])");
     field.focus();
     field.select();
   }
