@@ -59,7 +59,10 @@ def test_a_rename_begins_in_its_field_and_ends_at_the_heading(open_page: OpenPag
     page = open_page()
     upload(page, few)
     # No key may come between the click and the field.
-    assert page.locator(".class .rename summary").first.evaluate("(it) => (it.click(), document.activeElement.name)") == "new_label"
+    assert (
+        page.locator(".class .rename summary").first.evaluate("(it) => (it.click(), document.activeElement.name)")
+        == "new_label"
+    )
     page.keyboard.press("Escape")
     page.locator('.class[data-label="star"] .rename summary').click()
     page.keyboard.type("a star")

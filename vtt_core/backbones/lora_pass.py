@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -41,18 +42,11 @@ class LoraInput:
         return None if self.dropout is None else self.dropout.layer(index)
 
 
-@dataclass(frozen=True)
-class LoraGradients:
+class LoraGradients(NamedTuple):
     """Gradients of a LoRA for every cotangent; of a stack (K, L, P, E, R, W) and (K, L, P, E, W, R)."""
 
     A_KLPRW: Tensor
     B_KLPWR: Tensor
-
-    @classmethod
-    def zeros(cls, lora: LoraInput, num_layers: int, num_cotangents: int) -> LoraGradients:
-        """Return gradients to be entered block by block."""
-        A, B, _ = lora.matrices(0)
-        return cls(A.new_zeros(num_cotangents, num_layers, *A.shape), B.new_zeros(num_cotangents, num_layers, *B.shape))
 
 
 @dataclass
@@ -78,33 +72,29 @@ def add_lora(lora: LoraInput, index: int, normed_BTW: Tensor, projected: tuple[T
 
 
 def lora_backward(
-    lora: LoraInput,
-    index: int,
-    traces: list[LoraTrace],
-    projected: tuple[Tensor, ...],
-    gradients: LoraGradients,
-    normed_KBTW: Tensor | None,
-) -> None:
-    """Enter the gradients of A and B, and add that of the LoRA's input where it is wanted."""
+    lora: LoraInput, index: int, traces: list[LoraTrace], projected: tuple[Tensor, ...], normed_KBTW: Tensor | None
+) -> tuple[Tensor, Tensor]:
+    """Return the gradients A_KPRW and B_KPWR of a block, and add that of the LoRA's input where it is wanted."""
     A_PRW, B_PWR, scaling = lora.matrices(index)
-    dropout = lora.layer_dropout(index)
+    scaled_B_PWR, dropout = B_PWR * scaling, lora.layer_dropout(index)
+    on_A, on_B = [], []
     for projection, (trace, output_KBTW) in enumerate(zip(traces, projected, strict=True)):
-        for cotangent, output_BTW in enumerate(output_KBTW):
-            output_NW = _as_matrix(output_BTW)
-            low_NR = _times(output_NW, B_PWR[projection]).mul_(scaling)
-            on_A, on_B = (of_all[cotangent, index, projection] for of_all in (gradients.A_KLPRW, gradients.B_KLPWR))
-            on_B.copy_(_transposed_times(output_NW, trace.low_NR, on_B.shape[:-2]).mul_(scaling))
-            on_A.copy_(_transposed_times(low_NR, trace.kept_NW, on_A.shape[:-2]))
-            if normed_KBTW is not None:
-                rows_BTW = normed_KBTW[cotangent, :, : output_BTW.shape[1]]
-                add_kept(rows_BTW, _times(low_NR, A_PRW[projection]).view(rows_BTW.shape), dropout, projection)
+        output_KNW = _as_matrices(output_KBTW)
+        low_KNR = _times(output_KNW, scaled_B_PWR[projection])
+        on_A.append(_transposed_times(low_KNR, trace.kept_NW, A_PRW.shape[1:-2]))
+        on_B.append(_transposed_times(output_KNW, trace.low_NR, A_PRW.shape[1:-2]))
+        if normed_KBTW is not None:
+            input_KNW = _times(low_KNR, A_PRW[projection])
+            add_kept(normed_KBTW[:, :, : output_KBTW.shape[2]], input_KNW.view(output_KBTW.shape), dropout, projection)
+    return torch.stack(on_A, dim=1), torch.stack(on_B, dim=1).mul_(scaling)
 
 
 def _times(rows: Tensor, matrix: Tensor) -> Tensor:
-    """Return the rows times the matrix. For a stack, each part of the rows has its own."""
+    """Return the rows (..., N, I) times the matrix (I, O). For a stack, each part of the N rows has its own."""
     if matrix.ndim == 2:
         return rows @ matrix
-    return torch.bmm(rows.unflatten(0, (len(matrix), -1)), matrix).flatten(0, 1)
+    of_parts: Tensor = rows.unflatten(-2, (len(matrix), -1))
+    return (of_parts @ matrix).flatten(-3, -2)
 
 
 def _add_product(total: Tensor, rows: Tensor, matrix: Tensor, scaling: float) -> None:
@@ -116,15 +106,20 @@ def _add_product(total: Tensor, rows: Tensor, matrix: Tensor, scaling: float) ->
         total.unflatten(0, parts).baddbmm_(rows.unflatten(0, parts), matrix, alpha=scaling)
 
 
-def _transposed_times(left: Tensor, right: Tensor, stack: Sequence[int]) -> Tensor:
-    """Return the product over the rows. For a stack, there is one for each part of the rows."""
-    if not stack:
-        return left.t() @ right
-    left, right = (rows.unflatten(0, (stack[0], -1)) for rows in (left, right))
-    return torch.bmm(left.transpose(1, 2), right)
+def _transposed_times(left_KNI: Tensor, right_NO: Tensor, stack: Sequence[int]) -> Tensor:
+    """Return the products over the rows, (K, I, O). For a stack, there is one for each part of the rows."""
+    if stack:
+        left_KNI, right_NO = (rows.unflatten(-2, (stack[0], -1)) for rows in (left_KNI, right_NO))
+    return left_KNI.transpose(-1, -2) @ right_NO
 
 
 def _as_matrix(rows_BTW: Tensor) -> Tensor:
     """View one projection's columns of packed rows as a matrix (N, W)."""
     num_images, num_tokens, width = rows_BTW.shape
     return rows_BTW.as_strided((num_images * num_tokens, width), (rows_BTW.stride(1), 1))
+
+
+def _as_matrices(rows_KBTW: Tensor) -> Tensor:
+    """View one projection's columns of packed rows as matrices (K, N, W)."""
+    num_cotangents, num_images, num_tokens, width = rows_KBTW.shape
+    return rows_KBTW.as_strided((num_cotangents, num_images * num_tokens, width), (rows_KBTW.stride(0), rows_KBTW.stride(2), 1))

@@ -76,7 +76,7 @@ class VisionPass:
             cotangents_KBLW: of the class token after every block, for each loss.
         """
         with torch.no_grad():
-            gradients = LoraGradients.zeros(trace.lora, len(self._blocks), len(cotangents_KBLW))
+            on_lora: list[tuple[Tensor, Tensor]] = []
             gradient_KBTW: Tensor | None = None
             for index in range(len(self._blocks) - 1, -1, -1):
                 of_class_KBW = cotangents_KBLW[:, :, index]
@@ -85,8 +85,10 @@ class VisionPass:
                 else:
                     gradient_KBTW[:, :, 0] += of_class_KBW
                 block, block_trace = self._blocks[index], trace.blocks.pop()
-                gradient_KBTW = block.backward(block_trace, gradient_KBTW, index, trace.lora, gradients)
-            return gradients
+                gradient_KBTW, of_block = block.backward(block_trace, gradient_KBTW, index, trace.lora)
+                on_lora.append(of_block)
+            on_A, on_B = zip(*reversed(on_lora), strict=True)
+            return LoraGradients(torch.stack(on_A, dim=1), torch.stack(on_B, dim=1))
 
 
 @dataclass
@@ -171,9 +173,9 @@ class _Block:
         return output_BRW, trace
 
     def backward(
-        self, trace: _BlockTrace, gradient_KBRW: Tensor, index: int, lora: LoraInput, gradients: LoraGradients
-    ) -> Tensor:
-        """Enter the LoRA's gradients and return that of the block's input (of the first block: anything)."""
+        self, trace: _BlockTrace, gradient_KBRW: Tensor, index: int, lora: LoraInput
+    ) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        """Return the gradient of the block's input (of the first block: anything), and the LoRA's A_KPRW and B_KPWR."""
         width, dtype = gradient_KBRW.shape[-1], gradient_KBRW.dtype
         inner = self.up.backward(self.down.backward(gradient_KBRW).mul_(trace.slope)).to(dtype)
         gradient_y_KBRW = _norm_backward(self.norm2, inner, trace.y_BRW, trace.mean2, trace.deviation2)
@@ -190,12 +192,13 @@ class _Block:
             k_KBTW, v_KBTW = packed.split(width, dim=-1)
             normed_KBTW = self.qkv.outputs(width, None).backward(packed).to(dtype)
             normed_KBTW[:, :, : q_KBRW.shape[2]] += self.qkv.outputs(0, width).backward(q_KBRW)
-        lora_backward(lora, index, trace.lora, (q_KBRW, k_KBTW, v_KBTW), gradients, None if is_first else normed_KBTW)
+        projected = (q_KBRW, k_KBTW, v_KBTW)
+        on_lora = lora_backward(lora, index, trace.lora, projected, None if is_first else normed_KBTW)
         if is_first:
-            return normed_KBTW
+            return normed_KBTW, on_lora
         gradient_x_KBTW = _norm_backward(self.norm1, normed_KBTW, trace.x_BTW, trace.mean1, trace.deviation1)
         gradient_x_KBTW[:, :, : gradient_y_KBRW.shape[2]] += gradient_y_KBRW
-        return gradient_x_KBTW
+        return gradient_x_KBTW, on_lora
 
     def _attention_backward(self, trace: _BlockTrace, read_KBHRE: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
         weights_BHRT = trace.weights_BHRT

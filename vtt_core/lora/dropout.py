@@ -38,10 +38,10 @@ class LayerDropout:
         """Return the inputs that a projection keeps, scaled, and zeros.
 
         Args:
-            x_BTW: input of the projection; the first tokens alone are enough.
+            x_BTW: input of the projection; the first tokens alone are enough. More dimensions may stand before.
             projection: 0 for q, 1 for k, 2 for v.
         """
-        kept_BTW = self.bytes_PBTW[projection, :, : x_BTW.shape[1]] >= self.num_dropped
+        kept_BTW = self.bytes_PBTW[projection, :, : x_BTW.shape[-2]] >= self.num_dropped
         return x_BTW * kept_BTW * self.scale
 
 

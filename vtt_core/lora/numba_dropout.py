@@ -1,6 +1,6 @@
 """Apply a layer's dropout in one pass over memory: the same numbers as `LayerDropout.apply`.
 
-Shapes: B images, T tokens, W tower width.
+Shapes: B images, T tokens, W tower width, K cotangents.
 """
 
 from __future__ import annotations
@@ -37,25 +37,26 @@ def keep(x_BTW: Tensor, dropout: LayerDropout | None, projection: int) -> Tensor
     return kept_BTW
 
 
-def add_kept(total_BTW: Tensor, gradient_BTW: Tensor, dropout: LayerDropout | None, projection: int) -> None:
-    """Add to the total the gradient of what was kept, scaled.
+def add_kept(total_KBTW: Tensor, gradient_KBTW: Tensor, dropout: LayerDropout | None, projection: int) -> None:
+    """Add to the totals the gradients of what was kept, scaled.
 
     Args:
-        total_BTW: changed in place.
-        gradient_BTW: with respect to what `keep` returned.
+        total_KBTW: changed in place.
+        gradient_KBTW: with respect to what `keep` returned.
         dropout: None means that all were kept.
         projection: 0 for q, 1 for k, 2 for v.
     """
     if dropout is None:
-        total_BTW += gradient_BTW
-    elif has_kernels(total_BTW):
-        triton_add_kept(total_BTW, gradient_BTW, dropout, projection)
-    elif total_BTW.device.type != "cpu":
-        total_BTW += dropout.apply(gradient_BTW, projection)
+        total_KBTW += gradient_KBTW
+    elif has_kernels(total_KBTW):
+        for total_BTW, gradient_BTW in zip(total_KBTW, gradient_KBTW, strict=True):
+            triton_add_kept(total_BTW, gradient_BTW, dropout, projection)
+    elif total_KBTW.device.type != "cpu":
+        total_KBTW += dropout.apply(gradient_KBTW, projection)
     else:
-        bytes_BTW = dropout.bytes_PBTW[projection, :, : total_BTW.shape[1]]
-        factor = _factor(total_BTW, dropout)
-        _add_kept(total_BTW.numpy(), gradient_BTW.numpy(), bytes_BTW.numpy(), dropout.num_dropped, factor)
+        bytes_BTW = dropout.bytes_PBTW[projection, :, : total_KBTW.shape[2]]
+        factor = _factor(total_KBTW, dropout)
+        _add_kept(total_KBTW.numpy(), gradient_KBTW.numpy(), bytes_BTW.numpy(), dropout.num_dropped, factor)
 
 
 def _factor(x_BTW: Tensor, dropout: LayerDropout) -> Any:
@@ -73,9 +74,10 @@ def _keep(kept: Any, x: Any, drawn: Any, num_dropped: Any, factor: Any) -> None:
 
 @compiled
 def _add_kept(total: Any, gradient: Any, drawn: Any, num_dropped: Any, factor: Any) -> None:
-    num_images, num_tokens, width = total.shape
-    for b in range(num_images):
-        for t in range(num_tokens):
-            for w in range(width):
-                if drawn[b, t, w] >= num_dropped:
-                    total[b, t, w] += gradient[b, t, w] * factor
+    num_cotangents, num_images, num_tokens, width = total.shape
+    for k in range(num_cotangents):
+        for b in range(num_images):
+            for t in range(num_tokens):
+                for w in range(width):
+                    if drawn[b, t, w] >= num_dropped:
+                        total[k, b, t, w] += gradient[k, b, t, w] * factor

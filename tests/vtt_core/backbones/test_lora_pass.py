@@ -3,7 +3,6 @@ from collections.abc import Callable
 import torch
 
 from vtt_core.backbones.backbone import Backbone
-from vtt_core.backbones.lora_pass import LoraGradients, LoraInput
 from vtt_core.backbones.vision_pass import VisionPass
 from vtt_core.lora.dropout import draw_dropout
 from vtt_core.lora.layers import TowerLora
@@ -33,11 +32,3 @@ def test_a_stack_of_loras_learns_as_each_would_alone(
         alone = vision_pass.backward(trace, cotangents_KBLW[:, rows])
         torch.testing.assert_close(together.A_KLPRW[:, :, :, index], alone.A_KLPRW, rtol=1e-10, atol=1e-10)
         torch.testing.assert_close(together.B_KLPWR[:, :, :, index], alone.B_KLPWR, rtol=1e-10, atol=1e-10)
-
-
-def test_gradients_start_at_zero_in_the_shape_of_the_lora() -> None:
-    group = LoraInput(TowerLora(3, 8, rank=2, scaling=1.0), None)
-    gradients = LoraGradients.zeros(group, num_layers=3, num_cotangents=2)
-    assert gradients.A_KLPRW.shape == (2, 3, 3, 2, 8)
-    assert gradients.B_KLPWR.shape == (2, 3, 3, 8, 2)
-    assert not gradients.A_KLPRW.any()

@@ -23,8 +23,9 @@ def test_it_keeps_what_the_plain_form_keeps(dropout: LayerDropout | None, dtype:
 @pytest.mark.parametrize("num_tokens", [5, 1])
 def test_the_gradient_goes_where_the_input_was_kept(dropout: LayerDropout | None, dtype: torch.dtype, num_tokens: int) -> None:
     x = torch.randn(4, num_tokens, 16, dtype=dtype, requires_grad=True)
-    gradient, total = torch.randn(2, 4, num_tokens, 16, dtype=dtype)
+    gradients, totals = torch.randn(2, 3, 4, num_tokens, 16, dtype=dtype)
     kept = x * 1 if dropout is None else dropout.apply(x, 2)
-    expected = total + torch.autograd.grad(kept, x, gradient)[0]
-    add_kept(total, gradient, dropout, 2)
-    torch.testing.assert_close(total, expected)
+    back = [torch.autograd.grad(kept, x, gradient, retain_graph=True)[0] for gradient in gradients]
+    expected = totals + torch.stack(back)
+    add_kept(totals, gradients, dropout, 2)
+    torch.testing.assert_close(totals, expected)

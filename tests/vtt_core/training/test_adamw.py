@@ -1,7 +1,3 @@
-import subprocess
-import sys
-
-import pytest
 import torch
 
 from vtt_core.contract.recipe import FinetuneRecipe
@@ -42,19 +38,3 @@ def test_it_is_torchs_own_to_the_bit() -> None:
         assert {name: value.tolist() for name, value in optimiser.state[one].items()} == {
             name: value.tolist() for name, value in stock.state[other].items()
         }
-
-
-@pytest.mark.services
-def test_it_does_not_import_the_compiler() -> None:
-    script = """
-import sys, torch
-from vtt_core.contract.recipe import FinetuneRecipe
-from vtt_core.training.optimisers import make_optimisers
-tensor = torch.zeros(3, requires_grad=True)
-tensor.grad = torch.ones(3)
-[optimiser] = make_optimisers([tensor], [], FinetuneRecipe())
-optimiser.step()
-assert tensor.abs().min() > 0
-assert "torch._dynamo" not in sys.modules
-"""
-    subprocess.run([sys.executable, "-c", script], check=True, timeout=120)

@@ -113,8 +113,8 @@ def _plain_keep(x_BTW: Tensor, dropout: LayerDropout | None, projection: int) ->
     return x_BTW if dropout is None else dropout.apply(x_BTW, projection)
 
 
-def _plain_add_kept(total_BTW: Tensor, gradient_BTW: Tensor, dropout: LayerDropout | None, projection: int) -> None:
-    total_BTW += _plain_keep(gradient_BTW, dropout, projection)
+def _plain_add_kept(total_KBTW: Tensor, gradient_KBTW: Tensor, dropout: LayerDropout | None, projection: int) -> None:
+    total_KBTW += _plain_keep(gradient_KBTW, dropout, projection)
 
 
 def _parts(data: TrainingData, recipe: FinetuneRecipe, batch_size: int) -> dict[str, Callable[[], object]]:

@@ -37,7 +37,7 @@ def vision_by_hand(tower: ClipVisionTower, product_dtype: torch.dtype | None = N
         vision_BLD = tower.project(class_BLW)
 
         def backward(cotangents_BLD: Sequence[Tensor]) -> list[LoraGradient]:
-            of_class = [torch.autograd.grad(vision_BLD, class_BLW, one, retain_graph=True)[0] for one in cotangents_BLD]
+            of_class = [_gradients(vision_BLD, [class_BLW], one, retain_graph=True)[0] for one in cotangents_BLD]
             gradients = vision_pass.backward(trace, torch.stack(of_class))
             pairs = list(zip(gradients.A_KLPRW, gradients.B_KLPWR, strict=True))
             if isinstance(lora, TowerLora):
@@ -60,7 +60,7 @@ def vision_by_autograd(tower: VisionTower) -> RunVision:
             gradients: list[LoraGradient] = []
             for cotangent_BLD in cotangents_BLD:
                 is_last = len(gradients) == len(cotangents_BLD) - 1
-                on_A, on_B = torch.autograd.grad(vision_BLD, matrices, cotangent_BLD, retain_graph=not is_last)
+                on_A, on_B = _gradients(vision_BLD, matrices, cotangent_BLD, retain_graph=not is_last)
                 gradients.append((on_A, on_B))
             return gradients
 
@@ -72,3 +72,8 @@ def vision_by_autograd(tower: VisionTower) -> RunVision:
 def run_of(tower: VisionTower, product_dtype: torch.dtype | None = None) -> RunVision:
     """Return the faster form that the tower allows; the arguments are those of `VisionPass`."""
     return vision_by_hand(tower, product_dtype) if isinstance(tower, ClipVisionTower) else vision_by_autograd(tower)
+
+
+def _gradients(output: Tensor, inputs: Sequence[Tensor], cotangent: Tensor, *, retain_graph: bool) -> tuple[Tensor, ...]:
+    """Return what `torch.autograd.grad` gives for a cotangent. Given one, it would import sympy, which takes two seconds."""
+    return torch.autograd.grad((output * cotangent).sum(), inputs, retain_graph=retain_graph)
