@@ -15,6 +15,7 @@ from vtt_core.contract.errors import BackboneUnavailableError
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.fusion.make import state_size_of
 from vtt_core.fusion.scan_choice import ScanChoice, choose_scan
+from vtt_core.serving.mixed_reader import MixedReader
 from vtt_core.training.finetune import warm_up
 from worker.weights import WeightReport
 
@@ -33,6 +34,7 @@ class BackboneCache:
         self.weights = WeightReport()
         """Which backbones can be loaded."""
         self._kept: Backbone | None = None
+        self._reader: MixedReader | None = None
         self._loading = Lock()
 
     @property
@@ -57,13 +59,19 @@ class BackboneCache:
         with self._loading:
             if self._kept is None or self._kept.backbone_id != backbone_id:
                 # Freed before the load, so that the device never holds two.
-                self._kept = None
+                self._kept = self._reader = None
                 gc.collect()
                 if self.device.startswith("cuda"):
                     torch.cuda.empty_cache()
                 self._kept = self._load(backbone_id)
                 _log.info("backbone_loaded", backbone_id=backbone_id, device=self.device)
             return self._kept
+
+    def reader(self, backbone_id: str) -> MixedReader:
+        """Return what reads images of batches by a backbone; the errors are those of `get`."""
+        backbone = self.get(backbone_id)
+        self._reader = self._reader or MixedReader(backbone)
+        return self._reader
 
     def warm_up(self) -> None:
         """Compile what fine-tunings of the backbone in memory run, so that the first of them need not."""

@@ -22,6 +22,7 @@ from app.infra.outages import OUTAGES
 from app.infra.outbox import send_after_commit
 from app.infra.prediction_repository import KeptPrediction, PredictionRepository
 from app.infra.tables import BatchRow, ModelRow
+from vtt_core.contract.cores import usable_cores
 from vtt_core.contract.errors import VttError
 from vtt_core.contract.serving import AnswerOptions
 from worker.chunk import ChunkModel, predict_chunk, to_keep
@@ -106,16 +107,23 @@ def _run(context: WorkerContext, lease: BatchLease) -> None:
 
 def _open_model(context: WorkerContext, task: _Task, retry: OutageRetry) -> ChunkModel:
     settings, model = context.settings, task.model
-    backbone = context.backbones.get(model.backbone_id)
+    reader = context.backbones.reader(model.backbone_id)
     keys = {name: f"{model.adapter_key}/{name}" for name in ADAPTER_FILES}
 
     def load_files() -> dict[str, bytes]:
         blobs = retry.wait_for(lambda: context.store.get_many(keys.values()))
         return {name: blobs[key] for name, key in keys.items()}
 
-    adapter = context.adapters.get(model.id, backbone, load_files, settings.adapter_precision)
-    options = AnswerOptions(task.batch.coverage, task.batch.false_rejects)
-    return ChunkModel(backbone, adapter, options, choice_of(model), settings.limits, settings.batch_max_images)
+    adapter = context.adapters.get(model.id, reader.backbone, load_files, settings.adapter_precision)
+    return ChunkModel(
+        reader=reader,
+        adapter=adapter,
+        options=AnswerOptions(task.batch.coverage, task.batch.false_rejects),
+        bands=choice_of(model),
+        limits=settings.limits,
+        max_images=settings.batch_max_images,
+        num_threads=settings.job_threads or usable_cores(),
+    )
 
 
 def _count(context: WorkerContext, task: _Task, num_images: int) -> None:

@@ -13,7 +13,6 @@ from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from threading import Lock
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -36,12 +35,11 @@ from vtt_core.contract.serving import (
     ResidentAdapter,
 )
 from vtt_core.contract.support_set_report import ImageToInspect, SupportSetReport
-from vtt_core.heads.features import head_input
 from vtt_core.ingest.decode import decode_image
 from vtt_core.inspection.inspect import inspect_images
 from vtt_core.serving.adapter_cache import AdapterCache
 from vtt_core.serving.batcher import Batcher, Batching
-from vtt_core.serving.mixed_lora import MixedLora
+from vtt_core.serving.mixed_reader import BatchItem, MixedReader
 from vtt_core.serving.served import Precision, ServedAdapter, make_served
 from vtt_core.serving.where_it_looked import where_it_looked
 
@@ -57,13 +55,6 @@ class EngineSettings:
     batching: Batching = field(default_factory=Batching)
     decode_threads: int = 2
     """Images that are decoded at once."""
-
-
-class BatchItem(NamedTuple):
-    """One image and the adapter that it wants."""
-
-    pixels_3HW: Tensor
-    adapter: ServedAdapter
 
 
 class Engine:
@@ -243,7 +234,7 @@ class Engine:
                 backbone = load_backbone(backbone_id, device=self._device)
                 self._backbones[backbone_id] = backbone
                 self._batchers[backbone_id] = Batcher(
-                    lambda items: read_mixed(backbone, items), self._settings.batching, self._stopwatch, self._observe_batch
+                    MixedReader(backbone).read, self._settings.batching, self._stopwatch, self._observe_batch
                 )
             return self._backbones[backbone_id]
 
@@ -255,39 +246,3 @@ class Engine:
 
     def _batcher(self, backbone_id: str) -> Batcher[BatchItem, Tensor]:
         return self._batchers[backbone_id]
-
-
-def answer_mixed(
-    backbone: Backbone,
-    items: Sequence[BatchItem],
-    options: AnswerOptions = AnswerOptions(),  # noqa: B008  (frozen)
-) -> list[Prediction]:
-    """Return the answer for each image by its own adapter, in the caller's own thread."""
-    read = read_mixed(backbone, items)
-    return [item.adapter.answer(phi_X, options) for item, phi_X in zip(items, read, strict=True)]
-
-
-def read_mixed(backbone: Backbone, items: Sequence[BatchItem]) -> list[Tensor]:
-    """Return what a head reads of each image (X), by the tower with its own adapter.
-
-    One pass of the vision tower serves all images, except those of adapters with visual prompts: each of these has a pass
-    of its own, since its images are read with additional tokens.
-    """
-    passes: dict[int | None, list[int]] = {}
-    for index, item in enumerate(items):
-        passes.setdefault(None if item.adapter.prompts_JPW is None else id(item.adapter), []).append(index)
-    read: dict[int, Tensor] = {}
-    for indices in passes.values():
-        read |= zip(indices, _read_in_one_pass(backbone, [items[index] for index in indices]), strict=True)
-    return [read[index] for index in range(len(items))]
-
-
-def _read_in_one_pass(backbone: Backbone, items: Sequence[BatchItem]) -> Tensor:
-    adapters = [item.adapter for item in items]
-    prompts_JPW = adapters[0].prompts_JPW
-    with torch.inference_mode():
-        images_B3HW = torch.stack([item.pixels_3HW for item in items])
-        lora = MixedLora(adapters, backbone.dtype) if any(adapter.rank for adapter in adapters) else None
-        prompts_JPW = None if prompts_JPW is None else prompts_JPW.to(backbone.dtype)
-        # The few numbers that are left are one transfer, and then nothing waits for the device again.
-        return head_input(backbone.vision_tower.read(images_B3HW, lora, prompts_JPW)).float().cpu()

@@ -55,6 +55,27 @@ class GatheredLayer:
         return packed_BT3W
 
 
+@dataclass(frozen=True)
+class StackedLoras:
+    """The LoRAs of a batch as two tensors, all blocks gathered at once."""
+
+    A: Tensor
+    """A_LPRW of the one LoRA of all images, or A_BLPRW."""
+    B: Tensor
+    """B_LPWR or B_BLPWR, already scaled."""
+
+    @property
+    def is_shared(self) -> bool:
+        """Whether all images have one LoRA."""
+        return self.A.ndim == len("LPRW")
+
+    def layer(self, index: int) -> SharedLayer | GatheredLayer:
+        """Return the LoRAs of block `index`, 0 first."""
+        if self.is_shared:
+            return SharedLayer(self.A[index], self.B[index])
+        return GatheredLayer(self.A[:, index], self.B[:, index])
+
+
 class MixedLora:
     """The LoRAs of a batch, in the place of a `TowerLora`."""
 
@@ -75,13 +96,25 @@ class MixedLora:
         if self._is_shared:
             adapter = self._adapters[0]
             return SharedLayer(adapter.A_LPRW[index].to(self._dtype), adapter.B_LPWR[index].to(self._dtype))
-        A_BPRW = torch.stack([self._padded(adapter.A_LPRW[index], dim=1) for adapter in self._adapters])
-        B_BPWR = torch.stack([self._padded(adapter.B_LPWR[index], dim=2) for adapter in self._adapters])
+        A_BPRW = torch.stack([self._padded_A(adapter.A_LPRW[index]) for adapter in self._adapters])
+        B_BPWR = torch.stack([self._padded_B(adapter.B_LPWR[index]) for adapter in self._adapters])
         return GatheredLayer(A_BPRW.to(self._dtype), B_BPWR.to(self._dtype))
 
-    def _padded(self, matrices: Tensor, dim: int) -> Tensor:
-        """Return the matrices with rows of zeros up to the largest rank of the batch."""
-        missing = self._rank - matrices.shape[dim]
-        if missing == 0:
-            return matrices
-        return functional.pad(matrices, (0, 0, 0, missing) if dim == 1 else (0, missing))
+    def stacked(self) -> StackedLoras:
+        """Return the LoRAs of all blocks at once."""
+        if self._is_shared:
+            adapter = self._adapters[0]
+            return StackedLoras(adapter.A_LPRW.to(self._dtype), adapter.B_LPWR.to(self._dtype))
+        A_BLPRW = torch.stack([self._padded_A(adapter.A_LPRW) for adapter in self._adapters])
+        B_BLPWR = torch.stack([self._padded_B(adapter.B_LPWR) for adapter in self._adapters])
+        return StackedLoras(A_BLPRW.to(self._dtype), B_BLPWR.to(self._dtype))
+
+    def _padded_A(self, A: Tensor) -> Tensor:
+        """Return matrices (..., R, W) with rows of zeros up to the largest rank of the batch."""
+        missing = self._rank - A.shape[-2]
+        return functional.pad(A, (0, 0, 0, missing)) if missing else A
+
+    def _padded_B(self, B: Tensor) -> Tensor:
+        """Return matrices (..., W, R) with columns of zeros up to the largest rank of the batch."""
+        missing = self._rank - B.shape[-1]
+        return functional.pad(B, (0, missing)) if missing else B

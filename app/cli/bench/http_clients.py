@@ -40,15 +40,19 @@ class PredictionClients:
         Raises:
             ConnectionError: the answer is no prediction.
         """
+        status, body = self.try_to_ask(number)
+        if status != HTTPStatus.OK:
+            raise ConnectionError(f"status {status}: {body[:300]!r}")
+
+    def try_to_ask(self, number: int) -> tuple[int, bytes]:
+        """Send the request of this number, and return the status and body of its answer."""
         path, form = self._paths[number % len(self._paths)], self._forms[number % len(self._forms)]
         try:
-            status, body = self._post(path, form)
+            return self._post(path, form)
         except (http.client.RemoteDisconnected, ConnectionResetError, BrokenPipeError):
             # The service closes connections that were idle for some seconds.
             self._connection().close()
-            status, body = self._post(path, form)
-        if status != HTTPStatus.OK:
-            raise ConnectionError(f"status {status}: {body[:300]!r}")
+            return self._post(path, form)
 
     def _post(self, path: str, form: bytes) -> tuple[int, bytes]:
         connection = self._connection()

@@ -7,7 +7,8 @@ import os
 import socket
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from pathlib import Path
@@ -47,7 +48,7 @@ def measure_http(
 ) -> dict[str, Any]:
     """Return the throughput over HTTP and of a bare loop of decoding and model, and latencies at half load.
 
-    The process refuses no client (`RAISED_LIMITS`); `vtt bench load` measures refusals.
+    The process refuses no client (`RAISED_LIMITS`); `measure_cold_start` and `vtt bench load` measure refusals.
 
     Args:
         backbone: the process loads it again by its id.
@@ -81,6 +82,41 @@ def measure_http(
         "http_processes": num_processes,
         "http_requests": num_requests,
         "raised_limits": RAISED_LIMITS,
+    }
+
+
+def measure_cold_start(
+    backbone: Backbone, folder: Path, *, num_clients: int, num_requests: int, num_threads: int
+) -> dict[str, Any]:
+    """Return how a process with the usual limits receives many clients at once, the moment it is ready.
+
+    Args:
+        backbone: the process loads it again by its id.
+        folder: empty, for the process's data.
+        num_clients: open requests, one image each; the first requests that the process ever gets.
+        num_requests: in all.
+        num_threads: cores of torch in the process.
+    """
+    files, seconds = [_make_jpeg(seed) for seed in range(NUM_FILES)], []
+    with (
+        _serving(backbone, folder, num_threads, 1, limits={}) as (url, model_ids),
+        closing(PredictionClients(url, model_ids, files)) as clients,
+    ):
+
+        def ask(number: int) -> int:
+            started = time.perf_counter()
+            status, _ = clients.try_to_ask(number)
+            seconds.append(time.perf_counter() - started)
+            return status
+
+        with ThreadPoolExecutor(num_clients) as pool:
+            statuses = Counter(pool.map(ask, range(num_requests)))
+    return {
+        "clients": num_clients,
+        "requests": num_requests,
+        "statuses": {str(status): number for status, number in sorted(statuses.items())},
+        "median_ms": 1e3 * median(seconds),
+        "longest_ms": 1e3 * max(seconds),
     }
 
 
@@ -129,14 +165,17 @@ def _at_half_load(ask: Callable[[int], None], requests_per_second: float, num_re
 
 
 @contextmanager
-def _serving(backbone: Backbone, folder: Path, num_threads: int, num_processes: int) -> Iterator[tuple[str, list[str]]]:
+def _serving(
+    backbone: Backbone, folder: Path, num_threads: int, num_processes: int, limits: Mapping[str, str] = RAISED_LIMITS
+) -> Iterator[tuple[str, list[str]]]:
     """Start processes that predict with synthetic models, and yield their address and the ids."""
     model_ids = _publish(backbone, folder)
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         listener.listen(128)
         listener.set_inheritable(True)
-        settings = RAISED_LIMITS | {
+        settings = {
+            **limits,
             "VTT_DATA_DIR": str(folder),
             "VTT_ROLE": "predict",
             "VTT_DEFAULT_BACKBONE": backbone.backbone_id,

@@ -24,6 +24,8 @@ from app.cli.bench.common import (
 from app.cli.console import write_json
 from vtt_core.contract.errors import InputError
 
+COLD_CLIENTS = 128
+"""That all come the moment a process is ready: as many as one client's share of requests."""
 HTTP_FIGURES = ("http_over_bare", "http_images_per_second", "bare_loop_images_per_second")
 
 
@@ -44,7 +46,7 @@ def serve(
     registered, chosen_precision = _numbers(adapters), _precision(precision)
     import torch  # noqa: PLC0415  (see load_for_bench)
 
-    from app.cli.bench.http_serving import measure_http  # noqa: PLC0415
+    from app.cli.bench.http_serving import measure_cold_start, measure_http  # noqa: PLC0415
     from vtt_core.bench.speed.serve_times import compare_batches, time_cold_loads  # noqa: PLC0415
 
     num_threads = use_threads(threads)
@@ -73,6 +75,11 @@ def serve(
                 num_threads=num_threads,
                 num_processes=processes,
             )
+        with tempfile.TemporaryDirectory() as folder:
+            cold = measure_cold_start(
+                loaded, Path(folder), num_clients=COLD_CLIENTS, num_requests=requests, num_threads=num_threads
+            )
+        result |= {"cold_start": cold}
     if as_json:
         write_json(result)
     else:
@@ -117,4 +124,8 @@ def _write_serve_tables(result: dict[str, Any]) -> None:
             others.add_row(name, f"{result[name]:.3g}")
     if "half_load" in result:
         others.add_row("half load", ", ".join(f"{name} {value:.3g}" for name, value in result["half_load"].items()))
+    if "cold_start" in result:
+        cold = result["cold_start"]
+        answers = ", ".join(f"{number} with status {status}" for status, number in cold["statuses"].items())
+        others.add_row(f"{cold['clients']} clients at the start", f"{answers}; the longest took {cold['longest_ms']:.3g} ms")
     console.print(others)

@@ -16,7 +16,7 @@ from vtt_core.backbones.preprocess import preprocess
 from vtt_core.contract.recipe import HOSTS, METHODS, FinetuneRecipe, make_recipe
 from vtt_core.contract.support_set import SupportSet
 from vtt_core.ingest.decode import decode_image
-from vtt_core.serving.engine import BatchItem, answer_mixed
+from vtt_core.serving.mixed_reader import BatchItem, MixedReader
 from vtt_core.serving.served import make_served
 from vtt_core.training.finetune import Finetune
 
@@ -80,7 +80,7 @@ def test_adapters_of_all_hosts_are_served_in_one_batch(
     pixels_3HW = preprocess([image], uneven_backbone.preprocessing)[0]
     served = [make_served(adapter, torch.device("cpu"), "float32") for adapter in adapters]
     order = [0, 4, 1, 3, 4, 2, 0]
-    answers = answer_mixed(uneven_backbone, [BatchItem(pixels_3HW, served[index]) for index in order])
+    answers = MixedReader(uneven_backbone).answer([BatchItem(pixels_3HW, served[index]) for index in order])
     for index, answer in zip(order, answers, strict=True):
         expected = classify(uneven_backbone, adapters[index], [image])[0]
         answered = torch.tensor([answer.probabilities[label] for label in support_set.labels])

@@ -20,7 +20,8 @@ from vtt_core.contract.errors import AdapterFormatError, BackboneMismatchError, 
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import SupportSet
 from vtt_core.serving.batcher import Batching
-from vtt_core.serving.engine import BatchItem, Engine, EngineSettings, answer_mixed
+from vtt_core.serving.engine import Engine, EngineSettings
+from vtt_core.serving.mixed_reader import BatchItem, MixedReader
 from vtt_core.serving.served import make_served
 from vtt_core.training.finetune import Finetune
 
@@ -134,7 +135,7 @@ class TestMixedBatch:
             torch.nn.init.normal_(adapter.lora.lora_B, std=0.05)
         served = [make_served(adapter, torch.device("cpu"), precision) for adapter in adapters]  # type: ignore[arg-type]
         items = [BatchItem(image, adapter) for image in pixels for adapter in served]
-        for item, answer in zip(items, answer_mixed(tiny_backbone, items), strict=True):
+        for item, answer in zip(items, MixedReader(tiny_backbone).answer(items), strict=True):
             merged = copy.deepcopy(tiny_backbone.clip)
             with torch.no_grad():
                 for index, block in enumerate(merged.visual.transformer.resblocks):

@@ -25,7 +25,7 @@ from vtt_core.bench.speed.stored_adapters import serving_from_disk
 from vtt_core.bench.speed.synthetic_adapters import synthetic_adapter
 from vtt_core.bench.speed.synthetic_support_set import synthetic_support_set
 from vtt_core.contract.recipe import FinetuneRecipe
-from vtt_core.serving.engine import BatchItem, answer_mixed
+from vtt_core.serving.mixed_reader import BatchItem, MixedReader
 from vtt_core.serving.served import make_served
 from vtt_core.training.finetune import make_training_data
 
@@ -126,10 +126,10 @@ def _serving(backbone: Backbone, number: int) -> dict[str, Callable[[], object]]
     served = [
         make_served(synthetic_adapter(backbone, seed, has_head=True), backbone.device, "float32") for seed in range(number)
     ]
-    images_B3HW = torch.randn(IMAGES_SERVED, 3, side, side)
+    images_B3HW, reader = torch.randn(IMAGES_SERVED, 3, side, side), MixedReader(backbone)
 
     def mixed() -> object:
-        return answer_mixed(backbone, [BatchItem(image, served[source.randrange(number)]) for image in images_B3HW])
+        return reader.answer([BatchItem(image, served[source.randrange(number)]) for image in images_B3HW])
 
     @torch.inference_mode()
     def bare() -> object:

@@ -27,7 +27,7 @@ from vtt_core.bench.speed.interleaved import Spread, ratio_of_rounds, time_inter
 from vtt_core.bench.speed.synthetic_adapters import synthetic_adapter
 from vtt_core.contract.serving import Prediction
 from vtt_core.serving.adapter_cache import AdapterCache
-from vtt_core.serving.engine import BatchItem, answer_mixed
+from vtt_core.serving.mixed_reader import BatchItem, MixedReader
 from vtt_core.serving.served import Precision, ServedAdapter, make_served
 
 NUM_COLD = 8
@@ -97,11 +97,11 @@ def _alternatives(
     registered: Sequence[int],
     stopwatch: Callable[[], float],
 ) -> dict[str, Callable[[], object]]:
-    images_B3HW = torch.stack(images)
+    images_B3HW, reader = torch.stack(images), MixedReader(backbone)
     source = Random(0)
 
     def mixed(adapters: Sequence[ServedAdapter]) -> list[Prediction]:
-        return answer_mixed(backbone, [BatchItem(*pair) for pair in zip(images, adapters, strict=True)])
+        return reader.answer([BatchItem(*pair) for pair in zip(images, adapters, strict=True)])
 
     def from_store(store: AdapterCache, number: int) -> list[Prediction]:
         chosen = [source.randrange(number) for _ in images]
@@ -116,7 +116,7 @@ def _alternatives(
         "pass": lambda: bare(backbone.vision_tower.features),
         "one": lambda: mixed([served[0]] * len(images)),
         "distinct": lambda: mixed(served[: len(images)]),
-        "grouped": lambda: [answer_mixed(backbone, [BatchItem(*pair)]) for pair in zip(images, served, strict=False)],
+        "grouped": lambda: [reader.answer([BatchItem(*pair)]) for pair in zip(images, served, strict=False)],
     }
     for number in registered:
         store = AdapterCache(sum(adapter.size_bytes for adapter in served), stopwatch)
@@ -129,7 +129,7 @@ def _alternatives(
 def largest_difference(backbone: Backbone, items: Sequence[BatchItem]) -> float:
     """Return how far a mixed batch's probabilities are from merged inference, one image at a time."""
     differences: list[float] = []
-    for item, mixed in zip(items, answer_mixed(backbone, items), strict=True):
+    for item, mixed in zip(items, MixedReader(backbone).answer(items), strict=True):
         merged_C = _merged_probabilities(backbone, [item.pixels_3HW], item.adapter)[0].tolist()
         by_label = zip(item.adapter.answering.labels, merged_C, strict=True)
         differences += [abs(mixed.probabilities[label] - merged) for label, merged in by_label]
@@ -180,15 +180,15 @@ def time_cold_loads(
 
     side = backbone.preprocessing.side_pixels
     warm = BatchItem(torch.zeros(3, side, side, device=backbone.device), load(0))
-    cold_seconds = []
+    cold_seconds, reader = [], MixedReader(backbone)
     for seed in range(NUM_COLD):
         start = stopwatch()
         load(seed)
         cold_seconds.append(stopwatch() - start)
     times = time_interleaved(
         {
-            "alone": lambda: answer_mixed(backbone, [warm]),
-            "beside": lambda: _beside(lambda: load(1), lambda: answer_mixed(backbone, [warm])),
+            "alone": lambda: reader.answer([warm]),
+            "beside": lambda: _beside(lambda: load(1), lambda: reader.answer([warm])),
         },
         repeats * 3,
         stopwatch,

@@ -17,7 +17,7 @@ from vtt_core.adapter.files import MANIFEST_FILE, TENSORS_FILE, adapter_from_fil
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.bench.speed.synthetic_adapters import synthetic_adapter
 from vtt_core.serving.adapter_cache import AdapterCache
-from vtt_core.serving.engine import BatchItem, answer_mixed
+from vtt_core.serving.mixed_reader import BatchItem, MixedReader
 from vtt_core.serving.served import ServedAdapter, make_served
 
 CACHED = 1_000
@@ -38,7 +38,7 @@ def serving_from_disk(
     """
     _store(backbone, folder, number)
     side, source = backbone.preprocessing.side_pixels, Random(0)
-    images_B3HW = torch.randn(num_images, 3, side, side)
+    images_B3HW, reader = torch.randn(num_images, 3, side, side), MixedReader(backbone)
     one = _load(backbone, folder, 0)
     cache = AdapterCache(CACHED * one.size_bytes, stopwatch)
     order = list(range(number))
@@ -47,7 +47,7 @@ def serving_from_disk(
         cache.get(str(place), partial(_load, backbone, folder, place))
 
     def answer(adapter_of: Callable[[int], ServedAdapter]) -> object:
-        return answer_mixed(backbone, [BatchItem(image, adapter_of(source.randrange(number))) for image in images_B3HW])
+        return reader.answer([BatchItem(image, adapter_of(source.randrange(number))) for image in images_B3HW])
 
     return {
         "at random": lambda: answer(lambda place: cache.get(str(place), partial(_load, backbone, folder, place))),
