@@ -42,7 +42,7 @@ def srgb_transform(profile: object, mode: str) -> Transform | None:
 
 
 def flat_srgb(image: Image.Image, profile: object) -> Image.Image:
-    """Return an 8-bit image as RGB, converted by its profile and laid on white.
+    """Return an 8-bit image as RGB, converted by its profile and laid on white; the image itself if nothing is to be done.
 
     Args:
         image: any Pillow mode of at most 8 bits a sample.
@@ -55,7 +55,7 @@ def flat_srgb(image: Image.Image, profile: object) -> Image.Image:
     colours = _with_colours(image) if whole is None else whole
     transform = srgb_transform(profile, colours.mode.removesuffix("A")) if profile else None
     if transform is not None:
-        colours = transform(colours.convert(colours.mode.removesuffix("A")))
+        colours = transform(_in_mode(colours, colours.mode.removesuffix("A")))
     return on_white(colours, whole)
 
 
@@ -67,10 +67,15 @@ def on_white(colours: Image.Image, alpha: Image.Image | None) -> Image.Image:
         alpha: of the same size, in mode L or with an alpha band; 255 is opaque. None means opaque everywhere.
     """
     if alpha is None or _is_opaque(alpha):
-        return colours.convert("RGB")
+        return _in_mode(colours, "RGB")
     page = Image.new("RGB", colours.size, WHITE)
-    page.paste(colours if colours.mode == "RGBA" else colours.convert("RGB"), mask=alpha)
+    page.paste(colours if colours.mode == "RGBA" else _in_mode(colours, "RGB"), mask=alpha)
     return page
+
+
+def _in_mode(image: Image.Image, mode: str) -> Image.Image:
+    """Return the image in a mode: itself if it has the mode, where Pillow would copy 160 MB of a photo of 40 megapixels."""
+    return image if image.mode == mode else image.convert(mode)
 
 
 def _is_opaque(alpha: Image.Image) -> bool:

@@ -323,10 +323,9 @@ def _upright_rgb(image: Image.Image) -> Image.Image:
             got=f"colours of the kind {image.mode!r}",
             remedy="Save the image as RGB",
         ) from error
-    if rgb is image:
-        rgb = image.copy()
-    rgb.info = {}
-    return rgb
+    plain = rgb._new(rgb.im)  # without what a decoder's image keeps of its file; the pixels are not copied
+    plain.info = {}
+    return plain
 
 
 _quiet_lock = threading.Lock()
