@@ -76,6 +76,8 @@ class TracedRead:
 
 def _recorded(read: Read, example: tuple[Tensor, ...]) -> Any:
     """Return a recording for any number of images."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # it is deprecated, and says of each loop that it was recorded
-        return torch.jit.trace(read, example, check_trace=False)
+    # These stay: `warnings.catch_warnings` would restore what other threads have changed meanwhile.
+    warnings.filterwarnings("ignore", r"`torch\.jit\.trace` is deprecated", DeprecationWarning)
+    # Of loops, which are recorded as often as they ran.
+    warnings.filterwarnings("ignore", category=torch.jit.TracerWarning)  # type: ignore[attr-defined]
+    return torch.jit.trace(read, example, check_trace=False)
