@@ -1,7 +1,7 @@
 """Print the peak memory of each part of the method that decodes many large images, in MiB, as JSON.
 
-`python -m tests.vtt_core.peak_memory NUM_IMAGES`; `empty` is the peak without any large image. Each part runs in a forked
-process, so that all share one start and none counts the memory of another.
+`python -m tests.vtt_core.peak_memory NUM_IMAGES`; of each part, the peak with a few small images, then with so many large ones.
+Each runs in a forked process, so that all share one start and none counts the memory of another.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ from vtt_core.training.finetune import Finetune
 
 SIDES = (3650, 2735)
 SMALL_SIDES = (73, 54)
-PARTS = ("empty", "finetune", "verify", "classify")
+PARTS = ("finetune", "verify", "classify")
 
 
 def encode(shade: int, sides: tuple[int, int]) -> bytes:
@@ -50,14 +50,13 @@ def peak_mib() -> int:
     return int(line.split()[1]) // 1024
 
 
-def run(part: str, num_images: int) -> int:
+def run(part: str, images: SupportSet) -> int:
     config = Path(__file__).parents[1] / "fixtures" / "tiny_clip.json"
     backbone = backbone_from_files("tiny", config, None)
     small = support_set(4, SMALL_SIDES)
-    images = small if part == "empty" else support_set(num_images, SIDES)
     finetune = Finetune(backbone, images if part == "finetune" else small, FinetuneRecipe(iterations=1), seed=0, num_threads=2)
     files = adapter_to_files(strip(finetune))
-    if part in ("empty", "verify"):
+    if part == "verify":
         adaptation = Adaptation(backbone, images, make_recipe("frozen"), 0, num_threads=2)
         adapted = adaptation.finish()
         verify(backbone, adapted, adapter_to_files(adapted.adapter), adaptation.support.small)
@@ -69,8 +68,9 @@ def run(part: str, num_images: int) -> int:
 
 
 def main(num_images: int) -> None:
+    sets = (support_set(4, SMALL_SIDES), support_set(num_images, SIDES))
     with multiprocessing.get_context("fork").Pool(1, maxtasksperchild=1) as pool:
-        peaks = {part: pool.apply(run, (part, num_images)) for part in PARTS}
+        peaks = {part: [pool.apply(run, (part, images)) for images in sets] for part in PARTS}
     sys.stdout.write(json.dumps(peaks) + "\n")
 
 
