@@ -51,9 +51,9 @@ def predict_chunk(model: ChunkModel, images: Sequence[SentImage], check: Callabl
         images: as they were sent.
         check: called before each pass of the tower, in any thread; it raises if there is no point in going on.
     """
-    size = min(model.max_images, -(-len(images) // model.num_threads)) or 1
-    passes = [images[start : start + size] for start in range(0, len(images), size)]
     is_cpu = model.reader.backbone.device.type == "cpu"
+    size = (min(model.max_images, -(-len(images) // model.num_threads)) or 1) if is_cpu else model.max_images
+    passes = [images[start : start + size] for start in range(0, len(images), size)]
     turn = nullcontext() if is_cpu else Lock()  # a GPU reads one pass at a time, while others are decoded
 
     def predict(sent: Sequence[SentImage]) -> list[dict[str, Any]]:

@@ -43,6 +43,9 @@ from vtt_core.serving.mixed_reader import BatchItem, MixedReader
 from vtt_core.serving.served import Precision, ServedAdapter, make_served
 from vtt_core.serving.where_it_looked import where_it_looked
 
+WARM_RUNS = 4
+"""Runs at the start: torch changes a recording in its first three."""
+
 
 @dataclass(frozen=True)
 class EngineSettings:
@@ -80,6 +83,7 @@ class Engine:
         self._cache = AdapterCache(settings.capacity_bytes, stopwatch)
         self._decoding = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
         self._backbones: dict[str, Backbone] = {}
+        self._readers: dict[str, MixedReader] = {}
         self._batchers: dict[str, Batcher[BatchItem, Tensor]] = {}
         self._loading = Lock()
         self._counting = Lock()
@@ -88,7 +92,7 @@ class Engine:
         """Load a backbone, hash its weights and run it, so that the first prediction does not wait for any of this.
 
         Returns:
-            Seconds that one image takes in the vision tower, without the first run, which is slower than all later ones.
+            Seconds that one image takes in the vision tower, without the first runs, which are slower than all later ones.
 
         Raises:
             UnknownBackboneError: no backbone has this id.
@@ -98,11 +102,10 @@ class Engine:
         _ = backbone.weight_sha256
         side = backbone.preprocessing.side_pixels
         black_1_3HW = torch.zeros(1, 3, side, side, device=backbone.device, dtype=backbone.dtype)
-        started = 0.0
-        with torch.inference_mode():
-            for _ in range(2):
-                started = self._stopwatch()
-                backbone.vision_tower.features(black_1_3HW).cpu()
+        reader, started = self._readers[backbone_id], 0.0
+        for _ in range(WARM_RUNS):
+            started = self._stopwatch()
+            reader.read_frozen(black_1_3HW)
         return self._stopwatch() - started
 
     def read_images(
@@ -233,8 +236,9 @@ class Engine:
             if backbone_id not in self._backbones:
                 backbone = load_backbone(backbone_id, device=self._device)
                 self._backbones[backbone_id] = backbone
+                self._readers[backbone_id] = reader = MixedReader(backbone)
                 self._batchers[backbone_id] = Batcher(
-                    MixedReader(backbone).read, self._settings.batching, self._stopwatch, self._observe_batch
+                    reader.read, self._settings.batching, self._stopwatch, self._observe_batch
                 )
             return self._backbones[backbone_id]
 

@@ -100,6 +100,15 @@ class MixedLora:
         B_BPWR = torch.stack([self._padded_B(adapter.B_LPWR[index]) for adapter in self._adapters])
         return GatheredLayer(A_BPRW.to(self._dtype), B_BPWR.to(self._dtype))
 
+    @property
+    def stacked_bytes(self) -> int:
+        """Memory that `stacked` gathers: none where all images have one LoRA."""
+        if self._is_shared:
+            return 0
+        num_layers, num_projections, _, width = self._adapters[0].A_LPRW.shape
+        of_one = 2 * num_layers * num_projections * self._rank * width * self._dtype.itemsize
+        return len(self._adapters) * of_one
+
     def stacked(self) -> StackedLoras:
         """Return the LoRAs of all blocks at once."""
         if self._is_shared:

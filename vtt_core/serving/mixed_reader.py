@@ -34,6 +34,11 @@ class MixedReader:
         self.backbone = backbone
         self._read_tower = TracedRead(backbone.vision_tower)
 
+    def read_frozen(self, images_B3HW: Tensor) -> Tensor:
+        """Return phi_BX on the CPU, what a head reads of each image, by the tower without an adapter."""
+        with torch.inference_mode():
+            return self._read_tower(images_B3HW).float().cpu()
+
     def answer(
         self,
         items: Sequence[BatchItem],

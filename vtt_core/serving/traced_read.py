@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import threading
 import warnings
+from collections import OrderedDict
 from collections.abc import Callable
 from typing import Any
 
@@ -27,6 +28,10 @@ from vtt_core.serving.mixed_lora import MixedLora, StackedLoras
 
 MAX_WIDTH = 512
 """Of a tower that is recorded. `mini` (128) answers 1.3 times as many requests; ViT-B/32 (768) as many as before."""
+MAX_RECORDINGS = 8
+"""Kinds that came last; on `mini` each takes 12 MB."""
+MAX_STACKED_BYTES = 2**25
+"""Of LoRAs that are gathered for a recording, which has those of all blocks at once: larger ones are slower than without."""
 Read = Callable[..., Tensor]
 
 
@@ -36,13 +41,13 @@ class TracedRead:
     def __init__(self, tower: VisionTower) -> None:
         """Take the tower, of any kind."""
         self._tower = tower
-        self._recordings: dict[tuple[int, ...], Read] = {}
+        self._recordings: OrderedDict[tuple[int, ...], Read] = OrderedDict()
         """By number of dimensions and rank of A."""
         self._lock = threading.Lock()
 
     @property
-    def is_traced(self) -> bool:
-        """Whether recordings are used."""
+    def can_trace(self) -> bool:
+        """Whether recordings of the tower may be used."""
         return (
             isinstance(self._tower, ClipVisionTower)
             and self._tower.width <= MAX_WIDTH
@@ -54,20 +59,26 @@ class TracedRead:
         """Return phi_BX, what a head reads of each image.
 
         Args:
-            images_B3HW: preprocessed images.
+            images_B3HW: preprocessed images; in float32 for a recording, which would round a constant of float64.
             lora: those of the images; None for the frozen tower.
         """
-        if not self.is_traced:
+        is_large = lora is not None and lora.stacked_bytes > MAX_STACKED_BYTES
+        if is_large or images_B3HW.dtype != torch.float32 or not self.can_trace:
             return head_input(self._tower.read(images_B3HW, lora))
-        kind: tuple[int, ...] = ()
-        tensors: tuple[Tensor, ...] = (images_B3HW,)
-        if lora is not None:
-            loras = lora.stacked()
-            kind, tensors = (loras.A.ndim, loras.A.shape[-2]), (images_B3HW, loras.A, loras.B)
+        if lora is None:
+            return self._recording((), images_B3HW)(images_B3HW)
+        loras = lora.stacked()
+        tensors = (images_B3HW, loras.A, loras.B)
+        return self._recording((loras.A.ndim, loras.A.shape[-2]), *tensors)(*tensors)
+
+    def _recording(self, kind: tuple[int, ...], *example: Tensor) -> Read:
         with self._lock:
             if kind not in self._recordings:
-                self._recordings[kind] = _recorded(self._read, tensors)
-        return self._recordings[kind](*tensors)
+                self._recordings[kind] = _recorded(self._read, example)
+                while len(self._recordings) > MAX_RECORDINGS:
+                    self._recordings.popitem(last=False)
+            self._recordings.move_to_end(kind)
+            return self._recordings[kind]
 
     def _read(self, images_B3HW: Tensor, A: Tensor | None = None, B: Tensor | None = None) -> Tensor:
         loras = None if A is None or B is None else StackedLoras(A, B)
