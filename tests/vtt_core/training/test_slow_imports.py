@@ -4,7 +4,7 @@ import sys
 import pytest
 
 SLOW = ("sympy", "torch._dynamo")
-"""They take two to four seconds to import, and a fine-tuning needs neither."""
+"""Both take up to seconds to import, and a fine-tuning needs neither."""
 
 
 @pytest.mark.services

@@ -75,5 +75,5 @@ def run_of(tower: VisionTower, product_dtype: torch.dtype | None = None) -> RunV
 
 
 def _gradients(output: Tensor, inputs: Sequence[Tensor], cotangent: Tensor, *, retain_graph: bool) -> tuple[Tensor, ...]:
-    """Return what `torch.autograd.grad` gives for a cotangent. Given one, it would import sympy, which takes two seconds."""
+    """Return what `torch.autograd.grad` gives for a cotangent. Given one, it would import sympy, for up to two seconds."""
     return torch.autograd.grad((output * cotangent).sum(), inputs, retain_graph=retain_graph)
