@@ -43,9 +43,6 @@ from vtt_core.serving.mixed_reader import BatchItem, MixedReader
 from vtt_core.serving.served import Precision, ServedAdapter, make_served
 from vtt_core.serving.where_it_looked import where_it_looked
 
-WARM_RUNS = 4
-"""Runs at the start: torch changes a recording in its first three."""
-
 
 @dataclass(frozen=True)
 class EngineSettings:
@@ -82,7 +79,6 @@ class Engine:
         self._batches = BatchCounts()
         self._cache = AdapterCache(settings.capacity_bytes, stopwatch)
         self._decoding = ThreadPoolExecutor(settings.decode_threads, thread_name_prefix="decode")
-        self._backbones: dict[str, Backbone] = {}
         self._readers: dict[str, MixedReader] = {}
         self._batchers: dict[str, Batcher[BatchItem, Tensor]] = {}
         self._loading = Lock()
@@ -103,7 +99,7 @@ class Engine:
         side = backbone.preprocessing.side_pixels
         black_1_3HW = torch.zeros(1, 3, side, side, device=backbone.device, dtype=backbone.dtype)
         reader, started = self._readers[backbone_id], 0.0
-        for _ in range(WARM_RUNS):
+        for _ in range(reader.num_slow_runs + 1):
             started = self._stopwatch()
             reader.read_frozen(black_1_3HW)
         return self._stopwatch() - started
@@ -233,14 +229,13 @@ class Engine:
 
     def _backbone(self, backbone_id: str) -> Backbone:
         with self._loading:
-            if backbone_id not in self._backbones:
-                backbone = load_backbone(backbone_id, device=self._device)
-                self._backbones[backbone_id] = backbone
-                self._readers[backbone_id] = reader = MixedReader(backbone)
+            if backbone_id not in self._readers:
+                reader = MixedReader(load_backbone(backbone_id, device=self._device))
+                self._readers[backbone_id] = reader
                 self._batchers[backbone_id] = Batcher(
                     reader.read, self._settings.batching, self._stopwatch, self._observe_batch
                 )
-            return self._backbones[backbone_id]
+            return self._readers[backbone_id].backbone
 
     def _observe_batch(self, num_images: int, seconds: float) -> None:
         with self._counting:

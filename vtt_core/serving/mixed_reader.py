@@ -34,6 +34,11 @@ class MixedReader:
         self.backbone = backbone
         self._read_tower = TracedRead(backbone.vision_tower)
 
+    @property
+    def num_slow_runs(self) -> int:
+        """How many runs of the tower, the first ones, are slower than all later ones."""
+        return 3 if self._read_tower.can_trace else 1  # torch changes a recording in its first three
+
     def read_frozen(self, images_B3HW: Tensor) -> Tensor:
         """Return phi_BX on the CPU, what a head reads of each image, by the tower without an adapter."""
         with torch.inference_mode():
