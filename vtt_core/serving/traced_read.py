@@ -27,7 +27,7 @@ from vtt_core.heads.features import head_input
 from vtt_core.serving.mixed_lora import MixedLora, StackedLoras
 
 MAX_WIDTH = 512
-"""Of a tower that is recorded. `mini` (128) answers 1.3 times as many requests; ViT-B/32 (768) as many as before."""
+"""Of a tower that is recorded. `mini` (128) answers up to 1.3 times as many requests; ViT-B/32 (768) as many as before."""
 MAX_RECORDINGS = 8
 """Kinds that came last; on `mini` each takes 12 MB."""
 MAX_STACKED_BYTES = 2**25
