@@ -46,11 +46,10 @@ def test_bands_are_named_after_the_first_try_was_refused_and_a_model_answers(
     page.get_by_text(text("new.bands.title"), exact=True).click()
     page.get_by_label(text("new.bands.bands"), exact=True).fill("4,3,2")
     page.get_by_label(text("new.bands.stretch")).fill("0,100")
-    for label in LABELS:
-        # By its class: the first one is gone, or about to go, when the second is sent.
-        card = refused.filter(has_text=label)
-        card.get_by_role("button", name=text("script.drop.again")).click()
-    page.wait_for_url("**/sets/*")
+    first, second = (refused.filter(has_text=label).get_by_role("button", name=text("script.drop.again")) for label in LABELS)
+    first.click()
+    page.wait_for_url("**/sets/*")  # the set is made with its bands; what was refused before can still be sent
+    second.click()
     expect(page.locator("#set .thumb[id]")).to_have_count(6)
     expect(page.locator("#set-title + .hint + .hint")).to_have_text(text("set.bands", bands="4, 3, 2", low="0", high="100"))
     page.wait_for_function("() => [...document.querySelectorAll('#set .thumb img')].every(one => one.naturalWidth > 0)")

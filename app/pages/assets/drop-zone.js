@@ -88,6 +88,11 @@ class DropZone extends HTMLElement {
     return Object.fromEntries(fields.filter((field) => field.value.trim()).map((field) => [field.name, field.value.trim()]));
   }
 
+  // The first images make the set with its bands; those that were refused before are then sent with the same ones.
+  #canNameBands() {
+    return Boolean(this.manyBands) && (!this.manyBands.hidden || Object.keys(this.#bands()).length > 0);
+  }
+
   #answered({ item, state, result }) {
     item.result = result;
     show(item, state);
@@ -169,6 +174,7 @@ class DropZone extends HTMLElement {
       put: (items, label) => this.#put(items, label),
       remove: (items) => this.#forget(items),
       shrink: (items) => this.#shrink(items),
+      canNameBands: this.#canNameBands(),
     };
     const tray = this.#items.filter((item) => item.state === "tray");
     const refused = Map.groupBy(

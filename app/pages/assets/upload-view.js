@@ -67,7 +67,7 @@ export function trayCard(items, { put, remove }, hasClasses) {
 }
 
 /** The images of one class that were refused for one cause, with the ways to mend that. */
-export function refusedCard(items, { put, remove, shrink }) {
+export function refusedCard(items, { put, remove, shrink, canNameBands }) {
   const [{ result, label }] = items;
   const isOfLabel = LABEL_CODES.test(result.code ?? "");
   const id = `again-${items[0].number}`;
@@ -76,8 +76,8 @@ export function refusedCard(items, { put, remove, shrink }) {
     event.preventDefault();
     if (name.value.trim()) put(items, name.value.trim());
   };
-  // Many bands can be named, and then the image be sent again.
-  const canMend = isOfLabel || !result.code?.startsWith("image.") || (result.code === "image.unsupported_kind" && document.querySelector(".many-bands:not([hidden])"));
+  // An image of many bands can be sent again once they are named.
+  const canMend = isOfLabel || !result.code?.startsWith("image.") || (result.code === "image.unsupported_kind" && canNameBands);
   return element(
     "section",
     { class: "card problem" },
