@@ -16,6 +16,7 @@ Source: METHOD.md, "One training step"; open_clip 3.3.0, transformer.py, `Residu
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -181,14 +182,14 @@ class _Block:
         gradient_y_KBRW = _norm_backward(self.norm2, inner, trace.y_BRW, trace.mean2, trace.deviation2)
         gradient_y_KBRW += gradient_KBRW
         read_KBHRE = _heads(self.out.backward(gradient_y_KBRW).to(dtype), self.num_heads)
-        q, k, v = self._attention_backward(trace, read_KBHRE.contiguous(), width)
+        parts = self._attention_backward(trace, read_KBHRE.contiguous(), width)
         is_first, is_whole = index == 0, gradient_KBRW.shape[2] == trace.x_BTW.shape[1]
         if is_whole:
-            packed = _unheads(q, k, v)
+            packed = _unheads(parts)
             q_KBRW, k_KBTW, v_KBTW = packed.split(width, dim=-1)
             normed_KBTW = gradient_KBRW if is_first else self.qkv.backward(packed).to(dtype)
         else:
-            q_KBRW, packed = _unheads(q), _unheads(k, v)
+            q_KBRW, packed = _unheads([part[:1] for part in parts]), _unheads([part[1:] for part in parts])
             k_KBTW, v_KBTW = packed.split(width, dim=-1)
             normed_KBTW = self.qkv.outputs(width, None).backward(packed).to(dtype)
             normed_KBTW[:, :, : q_KBRW.shape[2]] += self.qkv.outputs(0, width).backward(q_KBRW)
@@ -200,15 +201,15 @@ class _Block:
         gradient_x_KBTW[:, :, : gradient_y_KBRW.shape[2]] += gradient_y_KBRW
         return gradient_x_KBTW, on_lora
 
-    def _attention_backward(self, trace: _BlockTrace, read_KBHRE: Tensor, width: int) -> tuple[Tensor, Tensor, Tensor]:
-        weights_BHRT = trace.weights_BHRT
-        v_KBHTE = weights_BHRT.transpose(-1, -2) @ read_KBHRE
-        scores_KBHRT = read_KBHRE @ trace.v_BHTE.transpose(-1, -2)
-        for scores_BHRT in scores_KBHRT:
+    def _attention_backward(self, trace: _BlockTrace, read_KBHRE: Tensor, width: int) -> list[tuple[Tensor, Tensor, Tensor]]:
+        # Per cotangent: what they share would be copied for each, if one product were for all.
+        weights_BHRT, scale, parts = trace.weights_BHRT, self._attention_scale(width), []
+        for read_BHRE in read_KBHRE:
+            scores_BHRT = read_BHRE @ trace.v_BHTE.transpose(-1, -2)
             _softmax_backward(scores_BHRT, weights_BHRT, -1, weights_BHRT.dtype, grad_input=scores_BHRT)
-        q_KBHRE = (scores_KBHRT @ trace.k_BHTE).mul_(self._attention_scale(width))
-        k_KBHTE = scores_KBHRT.transpose(-1, -2) @ trace.q_BHRE
-        return q_KBHRE, k_KBHTE, v_KBHTE
+            q_BHRE = (scores_BHRT @ trace.k_BHTE).mul_(scale)
+            parts.append((q_BHRE, scores_BHRT.transpose(-1, -2) @ trace.q_BHRE, weights_BHRT.transpose(-1, -2) @ read_BHRE))
+        return parts
 
     def _attention_scale(self, width: int) -> float:
         return float((width // self.num_heads) ** -0.5)
@@ -237,12 +238,13 @@ def _heads(rows: Tensor, num_heads: int) -> Tensor:
     return heads
 
 
-def _unheads(*parts: Tensor) -> Tensor:
-    """Turn P tensors (K, B, H, T, E) into (K, B, T, P W)."""
-    num_cotangents, num_images, num_heads, num_tokens, head_width = parts[0].shape
-    packed = parts[0].new_empty(num_cotangents, num_images, num_tokens, len(parts), num_heads, head_width)
-    for index, part in enumerate(parts):
-        packed[:, :, :, index].copy_(part.transpose(-2, -3))
+def _unheads(parts: Sequence[Sequence[Tensor]]) -> Tensor:
+    """Turn K times P tensors (B, H, T, E) into (K, B, T, P W)."""
+    num_images, num_heads, num_tokens, head_width = parts[0][0].shape
+    packed = parts[0][0].new_empty(len(parts), num_images, num_tokens, len(parts[0]), num_heads, head_width)
+    for of_one, packed_BTPHE in zip(parts, packed, strict=True):
+        for index, part in enumerate(of_one):
+            packed_BTPHE[:, :, index].copy_(part.transpose(-2, -3))
     return packed.flatten(3)
 
 

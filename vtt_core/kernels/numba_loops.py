@@ -17,7 +17,9 @@ from typing import Any
 import llvmlite.binding as llvm
 import numpy as np
 from numba import config, njit, types
-from numba.extending import intrinsic, overload
+from numba.extending import overload
+
+from vtt_core.kernels.float_bits import float32_of_bits
 
 REORDERED = {"reassoc", "contract", "nsz", "arcp"}
 """Floating-point freedoms that let sums be vectorised; infinities and NaN keep their meaning."""
@@ -46,16 +48,6 @@ def inlined(loop: Callable[..., Any]) -> Callable[..., Any]:
     return dispatch
 
 
-@intrinsic
-def _float32_of_bits(typing_context: Any, bits: Any) -> Any:
-    """Reinterpret an int32 as a float32."""
-
-    def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
-        return builder.bitcast(arguments[0], context.get_value_type(types.float32))
-
-    return types.float32(types.int32), generate
-
-
 @inlined
 def _exp32(x: Any) -> Any:
     x = max(x, np.float32(-87.0))
@@ -69,8 +61,8 @@ def _exp32(x: Any) -> Any:
     p = p * r + np.float32(1.6666665459e-1)
     p = p * r + np.float32(5.0000001201e-1)
     p = p * r * r + r + np.float32(1.0)
-    bits = (np.int32(k) + np.int32(127)) << np.int32(23)
-    return p * _float32_of_bits(bits)  # type: ignore[call-arg]  # numba gives the first argument
+    bits = np.uint32((np.int32(k) + np.int32(127)) << np.int32(23))
+    return p * float32_of_bits(bits)  # type: ignore[call-arg]  # numba gives the first argument
 
 
 def exp(x: Any) -> Any:
