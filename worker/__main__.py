@@ -7,13 +7,16 @@ import os
 import sys
 import warnings
 
-from celery.platforms import SecurityWarning
-
-from worker.celery_app import celery_app
+from app.garbage import spare_imports
 
 
 def main() -> None:
     """Run celery's worker in this process until a signal ends it."""
+    spare_imports()
+    from celery.platforms import SecurityWarning  # noqa: PLC0415 - what the garbage collector is to spare
+
+    from worker.celery_app import celery_app  # noqa: PLC0415
+
     # Celery warns of root because messages may be pickled. Here they are JSON only, and containers run as root.
     warnings.filterwarnings("ignore", category=SecurityWarning)
     code = 0

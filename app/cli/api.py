@@ -9,6 +9,8 @@ from typing import Annotated
 
 import typer
 
+from app.garbage import spare_imports
+
 
 def api(
     host: Annotated[str | None, typer.Option(help="Address to listen on; VTT_HOST, else 127.0.0.1.")] = None,
@@ -18,6 +20,7 @@ def api(
     fd: Annotated[int | None, typer.Option(hidden=True, help="Listening socket inherited from the parent.")] = None,
 ) -> None:
     """Run one HTTP process. It needs a broker and, for jobs, a worker."""
+    spare_imports()
     put_in_environment(host=host, port=port, role=role, data_dir=data_dir)
     # The web stack takes most of a second to import; `vtt --help` does without it.
     from app.infra.data_folder import load_local_settings  # noqa: PLC0415

@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 import signal
 
+from app.garbage import spare_imports
+
 CTRL_C_EXIT = 130
 """Exit code after SIGINT, as shells give it."""
 
@@ -17,6 +19,7 @@ def main() -> None:
     """Run the command line."""
     if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # and not ignored, as in the background of a shell
         signal.signal(signal.SIGINT, _end)
+    spare_imports()
     from app.cli.main import main as run  # noqa: PLC0415 - the import is what takes a second
 
     run()

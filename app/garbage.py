@@ -1,0 +1,36 @@
+"""Keep Python's garbage collector from looking again and again at what a process imports.
+
+Modules stay until the process ends. While torch is imported, a full collection comes after every quarter of a million new objects
+or so, and looks at all that there are, for a tenth of a second each time; the last one is made when the process ends.
+"""
+
+from __future__ import annotations
+
+import atexit
+import gc
+import sys
+from typing import Any
+
+_IMPORT = "_find_and_load"
+"""Function of Python's import system that is on the stack while a module is imported."""
+_OLDEST = 2
+"""Generation of a full collection."""
+
+
+def spare_imports() -> None:
+    """Let full collections skip what was there when one came in the middle of an import, and what is left at the end."""
+    if _skip_in_import not in gc.callbacks:
+        gc.callbacks.append(_skip_in_import)
+        atexit.register(gc.freeze)
+
+
+def _skip_in_import(phase: str, facts: dict[str, Any]) -> None:
+    """Take what there is out of a collection that an import has set off."""
+    if phase != "start" or facts["generation"] < _OLDEST:
+        return
+    frame = sys._getframe(1)  # noqa: SLF001 - the way to walk a stack, which is as public as it is old
+    while frame is not None:
+        if frame.f_code.co_name == _IMPORT:
+            gc.freeze()
+            return
+        frame = frame.f_back  # type: ignore[assignment]
