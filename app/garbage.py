@@ -1,7 +1,7 @@
 """Keep Python's garbage collector from looking again and again at what a process imports.
 
-Modules stay until the process ends. While torch is imported, a full collection comes after every quarter of a million new objects
-or so, and looks at all that there are, for a tenth of a second each time; the last one is made when the process ends.
+Modules stay until the process ends. While torch is imported, a full collection comes each time that there are a quarter more
+objects than before. It looks at all of them, in the end for a tenth of a second; the last one is made when the process ends.
 """
 
 from __future__ import annotations

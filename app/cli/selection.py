@@ -20,6 +20,7 @@ from vtt_core.contract.support_set import SupportClass, SupportImage, SupportSet
 from vtt_core.ingest.archives import ArchiveContents, LabelledFile, open_images
 from vtt_core.ingest.decode import band_values, inspect_image
 from vtt_core.ingest.splits import SplitNotice
+from vtt_core.ingest.spool import Spool
 from vtt_core.labels.checks import LabelReader, label_problems, raise_problems
 
 
@@ -96,6 +97,7 @@ class _Chooser:
         self._patients = patients
         self.left_out: list[LeftOut] = []
         self._taken = AdmittedImages(limits)
+        self._spool = Spool()
 
     def usable(self, label: str, files: Sequence[LabelledFile]) -> Iterator[SupportImage]:
         for file in files:
@@ -112,7 +114,8 @@ class _Chooser:
                 self.left_out.append(LeftOut(file.name, error))
                 continue
             self._taken.admit(label, sha256)
-            yield SupportImage(name=file.name, encoded=encoded, group=self._group_by_file.get(file.name) or patient)
+            group = self._group_by_file.get(file.name) or patient
+            yield SupportImage(file.name, self._spool.keep(encoded), group)
 
 
 def select_images(

@@ -1,4 +1,4 @@
-"""The collector passes over what an import has made, and nothing else. Each in a process of its own, which it changes for good."""
+"""The collector passes over what an import has made, and nothing else: in processes of their own, which it changes for good."""
 
 from __future__ import annotations
 
@@ -39,7 +39,9 @@ def test_young_objects_are_collected_in_an_import_too(tmp_path: Path) -> None:
 
 
 def test_a_collection_outside_of_an_import_collects() -> None:
-    lines = "import weakref\nclass Loop: pass\nloop = Loop()\nloop.me = loop\nseen = weakref.ref(loop)\ndel loop\ngc.collect()\n"
+    lines = (
+        "import weakref\nclass Loop: pass\nloop = Loop()\nloop.me = loop\nseen = weakref.ref(loop)\ndel loop\ngc.collect()\n"
+    )
     assert printed(SPARED + lines + "print(seen() is None, gc.get_freeze_count())") == "True 0\n"
 
 

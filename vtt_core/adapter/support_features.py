@@ -100,7 +100,7 @@ def read_support(
     labels = [index for index, known in enumerate(support_set.classes) for _ in known.images]
     labels += [support_set.way] * len(support_set.negatives)
     small = decode_small(
-        [lambda image=image: image.encoded for image in images],  # type: ignore[misc]
+        [image.read for image in images],
         backbone.preprocessing,
         limits,
         num_threads,

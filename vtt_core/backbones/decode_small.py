@@ -50,5 +50,5 @@ def decode_support(
     support_set: SupportSet, preprocessing: Preprocessing, limits: Limits = DEFAULT_LIMITS, num_threads: int | None = None
 ) -> list[Image.Image]:
     """Return the images of a support set at the backbone's side, class by class."""
-    encoded = [image.encoded for support_class in support_set.classes for image in support_class.images]
-    return decode_small([lambda one=one: one for one in encoded], preprocessing, limits, num_threads)  # type: ignore[misc]
+    images = [image for support_class in support_set.classes for image in support_class.images]
+    return decode_small([image.read for image in images], preprocessing, limits, num_threads)

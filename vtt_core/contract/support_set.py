@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from vtt_core.contract.errors import BadLabelError, EmptyClassError, TooFewClassesError, TooManyClassesError, TooManyShotsError
@@ -16,10 +16,19 @@ class SupportImage:
 
     name: str
     """For messages; never used as a path."""
-    encoded: bytes
-    """The file as it was sent (JPEG, PNG, ...)."""
+    content: bytes | Callable[[], bytes]
+    """The file as it was sent (JPEG, PNG, ...), or what reads it where it is kept outside of memory."""
     group: str | None = None
     """Patient, plant, plot: images of one group are not independent. None for an image that depends on no other."""
+
+    @property
+    def encoded(self) -> bytes:
+        """The file as it was sent."""
+        return self.read()
+
+    def read(self) -> bytes:
+        """Return the file as it was sent. Where it is kept outside of memory, it is read each time."""
+        return self.content if isinstance(self.content, bytes) else self.content()
 
 
 @dataclass(frozen=True)

@@ -49,7 +49,7 @@ def own_bands(encoded: bytes, wish: BandWish, limits: Limits = DEFAULT_LIMITS) -
 def measure_support(support_set: SupportSet, wish: BandWish, limits: Limits = DEFAULT_LIMITS) -> BandChoice:
     """Measure black and white on a support set, images of its negative class included; errors as `measure_bands`."""
     images = [*(image for known in support_set.classes for image in known.images), *support_set.negatives]
-    return measure_bands([lambda one=image: one.encoded for image in images], wish, limits)  # type: ignore[misc]
+    return measure_bands([image.read for image in images], wish, limits)
 
 
 def show_support(support_set: SupportSet, choice: BandChoice, limits: Limits = DEFAULT_LIMITS) -> SupportSet:
@@ -61,7 +61,7 @@ def show_support(support_set: SupportSet, choice: BandChoice, limits: Limits = D
 def show_images(images: Iterable[SupportImage], choice: BandChoice, limits: Limits = DEFAULT_LIMITS) -> Iterable[SupportImage]:
     """Yield each image as a PNG of the chosen bands."""
     for image in images:
-        yield replace(image, encoded=shown_png(image.encoded, choice, limits))
+        yield replace(image, content=shown_png(image.encoded, choice, limits))
 
 
 def shown_png(encoded: bytes, choice: BandChoice, limits: Limits = DEFAULT_LIMITS) -> bytes:

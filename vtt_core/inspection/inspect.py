@@ -10,7 +10,6 @@ STEP 5 say        everything worth knowing, as sentences
 from __future__ import annotations
 
 from collections.abc import Sequence
-from functools import partial
 
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
@@ -32,10 +31,10 @@ from vtt_core.inspection.shortcuts import shortcut_findings, shortcuts
 
 
 def images_of(support_set: SupportSet) -> list[ImageToInspect]:
-    """Return the images of a support set that is in memory."""
+    """Return the images of a support set."""
     pairs = [(one.label, image) for one in support_set.classes for image in one.images]
     named = [*pairs, *((None, image) for image in support_set.negatives)]
-    return [ImageToInspect(image.name, label, image.group, partial(bytes, image.encoded)) for label, image in named]
+    return [ImageToInspect(image.name, label, image.group, image.read) for label, image in named]
 
 
 def inspect_images(

@@ -48,7 +48,7 @@ def store(array: Any, index: Any, number: Any) -> None:
 @overload(store, inline="always")
 def _store(array: Any, index: Any, number: Any) -> Any:
     def bits(array: Any, index: Any, number: Any) -> None:
-        of_number = bits_of_float32(number)  # type: ignore[call-arg]  # numba gives the first argument
+        of_number: Any = bits_of_float32(number)  # type: ignore[call-arg]  # numba gives the first argument
         is_odd = (of_number >> np.uint32(16)) & np.uint32(1)
         array[index] = np.uint16((of_number + np.uint32(0x7FFF) + is_odd) >> np.uint32(16))
 

@@ -18,6 +18,10 @@ from vtt_core.contract.limits import Limits
 from vtt_core.contract.recipe import FinetuneRecipe
 from vtt_core.contract.support_set import SupportClass, SupportImage, SupportSet
 from vtt_core.ingest.band_images import measure_support, show_support
+from vtt_core.ingest.spool import Spool
+
+FETCHED_TOGETHER = 32
+"""Images of a support set that the store gives side by side."""
 
 
 @dataclass(frozen=True)
@@ -75,10 +79,14 @@ def read_job_spec(session: Session, job_id: str) -> JobSpec:
 
 def fetch_support_set(spec: JobSpec, store: ObjectStore) -> SupportSet:
     """Return the support set, its classes and images in the order of their upload; raises BlobMissingError."""
-    blobs = store.get_many(image.blob_key for image in spec.images)
     by_label: dict[str, list[SupportImage]] = {}
-    for image in spec.images:
-        by_label.setdefault(image.label, []).append(SupportImage(image.file_name, blobs[image.blob_key], image.group))
+    spool = Spool()
+    for first in range(0, len(spec.images), FETCHED_TOGETHER):
+        images = spec.images[first : first + FETCHED_TOGETHER]
+        blobs = store.get_many(image.blob_key for image in images)
+        for image in images:
+            content = spool.keep(blobs[image.blob_key])
+            by_label.setdefault(image.label, []).append(SupportImage(image.file_name, content, image.group))
     negatives = () if spec.negative_label is None else tuple(by_label.pop(spec.negative_label, ()))
     return SupportSet(tuple(SupportClass(label, tuple(images)) for label, images in by_label.items()), negatives)
 

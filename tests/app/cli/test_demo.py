@@ -13,7 +13,7 @@ from app.cli.selection import LabelledImage, Selection
 from app.domain.errors import ServiceNotUpError
 from vtt_core.contract.support_set import SupportClass, SupportImage, SupportSet
 
-IMAGE = SupportImage(name="a/0.png", encoded=b"")
+IMAGE = SupportImage(name="a/0.png", content=b"")
 
 
 def test_the_accuracy_is_printed_with_its_interval_beside_chance(capsys: pytest.CaptureFixture[str]) -> None:
