@@ -7,7 +7,7 @@ import os
 import sys
 import warnings
 
-from app.garbage import spare_imports
+from app.infra.garbage import spare_imports
 
 
 def main() -> None:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from app.garbage import spare_imports
+from app.infra.garbage import spare_imports
 
 
 def api(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import signal
 
-from app.garbage import spare_imports
+from app.infra.garbage import spare_imports
 
 CTRL_C_EXIT = 130
 """Exit code after SIGINT, as shells give it."""

@@ -11,7 +11,7 @@ import pytest
 
 pytestmark = pytest.mark.services
 
-SPARED = "import gc\nfrom app.garbage import spare_imports\nspare_imports()\n"
+SPARED = "import gc\nfrom app.infra.garbage import spare_imports\nspare_imports()\n"
 
 
 def printed(lines: str, path: Path | None = None) -> str:
