@@ -17,6 +17,7 @@ from app.cli.report import read_facts
 from app.reports.facts import ReportFacts
 from app.reports.page import render_report
 from vtt_core.contract.errors import InputError, MissingPackageError
+from vtt_core.contract.extras import install_extra
 
 if TYPE_CHECKING:
     from mlflow import MlflowClient
@@ -116,7 +117,7 @@ def _client(tracking_uri: str) -> MlflowClient:
         raise MissingPackageError(
             expected="the package mlflow-skinny, which talks to MLflow",
             got="an environment without it",
-            remedy="Install it with: pip install 'vtt-service[mlflow]'",
+            remedy=install_extra("mlflow"),
         ) from error
     client: MlflowClient = mlflow.MlflowClient(tracking_uri=tracking_uri)
     return client

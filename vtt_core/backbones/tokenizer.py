@@ -9,6 +9,7 @@ from torch import Tensor
 
 from vtt_core.backbones.open_clip_import import open_clip
 from vtt_core.contract.errors import BackboneUnavailableError, PromptError
+from vtt_core.contract.extras import install_extra
 
 Tokenize = Callable[[Sequence[str]], Tensor]
 
@@ -55,7 +56,7 @@ def make_hub_tokenize(text_config: Mapping[str, Any], backbone_id: str) -> Token
         raise BackboneUnavailableError(
             expected=f"the package transformers, which reads the tokenizer of {backbone_id!r}",
             got=f"{type(error).__name__}: {str(error)[:300]}",
-            remedy="Install the extra `siglip`: pip install -c constraints.txt '.[siglip]'",
+            remedy=install_extra("siglip"),
         ) from error
     except Exception as error:  # hub libraries raise many kinds of errors; all mean the same here
         raise BackboneUnavailableError(

@@ -16,6 +16,7 @@ from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.load import load_backbone
 from vtt_core.contract.errors import ExportExistsError, InputError, MissingExportPackageError, VerificationError
 from vtt_core.contract.exports import LARGEST_LOGIT_DIFFERENCE, Agreement, ExportKind, ExportReport, Variant
+from vtt_core.contract.extras import install_extra
 from vtt_core.exports.companions import write_companions
 from vtt_core.exports.open_clip_folder import write_open_clip
 from vtt_core.exports.source import METRICS_FILE, ExportSource, Stopwatch, no_time, open_source
@@ -110,7 +111,7 @@ def check_packages(kind: ExportKind) -> None:
         raise MissingExportPackageError(
             expected=f"the packages {', '.join(PACKAGES[kind])} for an export as {kind.value}",
             got=f"no {', '.join(missing)}",
-            remedy="Install the extra: pip install 'vtt-service[exports]'",
+            remedy=install_extra("exports"),
         )
 
 

@@ -17,6 +17,8 @@ from importlib import import_module
 
 from torch import Tensor
 
+from vtt_core.contract.extras import install_extra
+
 MAX_STATES = 256
 """The most states N that its kernels take."""
 INTERFACE = "mamba_ssm.ops.selective_scan_interface"
@@ -30,9 +32,7 @@ def find_kernel() -> Kernel | str:
         kernel: Kernel = import_module(INTERFACE).selective_scan_fn
     except ModuleNotFoundError as error:
         if error.name == "mamba_ssm":
-            return (
-                "mamba-ssm is not installed: pip install -c constraints.txt '.[cuda]', which compiles it with the CUDA toolkit"
-            )
+            return f"mamba-ssm is not installed: {install_extra('cuda', 'install')}, which compiles it with the CUDA toolkit"
         return f"mamba-ssm is installed but does not load: {error}"
     except Exception as error:  # compiled for another torch or CUDA; what is raised then depends on where it breaks
         return f"mamba-ssm is installed but does not load: {type(error).__name__}: {str(error)[:200]}"

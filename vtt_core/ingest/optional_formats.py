@@ -6,6 +6,7 @@ import importlib
 from types import ModuleType
 
 from vtt_core.contract.errors import FormatPackageMissingError
+from vtt_core.contract.extras import install_extra
 
 
 def package_for(kind: str, package: str, extra: str) -> ModuleType:
@@ -30,5 +31,5 @@ def missing_package(kind: str, package: str, extra: str) -> FormatPackageMissing
     return FormatPackageMissingError(
         expected=f"the package {package}, which reads {kind}",
         got="that it is not installed",
-        remedy=f"Install it with pip install 'vtt-service[{extra}]', or convert the image to JPEG or PNG",
+        remedy=f"Convert the image to JPEG or PNG, or {install_extra(extra, 'install')}",
     )

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from vtt_core.contract.errors import InputError
+from vtt_core.contract.extras import install_extra
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -127,7 +128,5 @@ def new_figure(width_inches: float = 6, height_inches: float = 3.6) -> Figure:
         # An extra, which only these commands need.
         from matplotlib.figure import Figure  # noqa: PLC0415
     except ImportError as error:
-        raise InputError(
-            expected="matplotlib", got="none installed", remedy="Install it with: pip install 'vtt-service[plots]'"
-        ) from error
+        raise InputError(expected="matplotlib", got="none installed", remedy=install_extra("plots")) from error
     return Figure(figsize=(width_inches, height_inches), dpi=100, layout="constrained")

@@ -12,6 +12,7 @@ from packaging.specifiers import SpecifierSet
 from packaging.utils import canonicalize_name
 
 from app.cli.doctor.findings import Finding, note, ok, problem
+from vtt_core.contract.extras import install_extra
 
 DISTRIBUTION = "vtt-service"
 PURPOSES = {
@@ -104,11 +105,6 @@ def check_extras(needed: dict[str, str]) -> Iterator[Finding]:
             yield problem(part, f"{needed[extra]} needs it: {', '.join(map(str, lacks))}", install)
         else:
             yield note(part, f"not installed: {purpose}", install)
-
-
-def install_extra(extra: str) -> str:
-    """Return how an extra is installed: from a clone, since the versions that were tested together stand there."""
-    return f"In the clone of the repository: pip install -c constraints.txt '.[{extra}]'"
 
 
 def extras() -> list[str]:

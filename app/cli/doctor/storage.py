@@ -16,7 +16,6 @@ from sqlalchemy import make_url, text
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.cli.doctor.findings import Finding, note, ok, problem
-from app.cli.doctor.packages import install_extra
 from app.domain.errors import QueueUnavailableError, StoreUnavailableError
 from app.infra.database import known_revisions, make_engine, newest_revision
 from app.infra.disk import make_disk_space
@@ -25,6 +24,7 @@ from app.infra.queue import connect_redis
 from app.infra.redis_server import find_redis_server
 from app.infra.settings import Settings
 from app.infra.workers import WorkerRegistry
+from vtt_core.contract.extras import install_extra
 
 SQLITE_WAIT_SECONDS = 5.0
 LONGEST_REASON = 200

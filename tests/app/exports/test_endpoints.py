@@ -19,6 +19,7 @@ from app.infra.recovery import EXPORTS, release_expired_work
 from app.infra.tables import ExportRow, ModelRow
 from tests.fixtures.http_api import Api
 from vtt_core.contract.errors import MissingPackageError
+from vtt_core.contract.extras import install_extra
 
 REPORT = {"files": {"README.md": 5, "sub/model.bin": 3}, "agreement": {"num_images": 2}}
 
@@ -77,13 +78,13 @@ def test_a_failed_export_says_why_and_is_tried_again_when_asked(api: Api) -> Non
     ask(api, model_id)
     lease = claim(api, row_of(api, model_id).id)
     assert lease is not None
-    missing = MissingPackageError(expected="the package onnx", got="none", remedy="pip install 'vtt-service[exports]'")
+    missing = MissingPackageError(expected="the package onnx", got="none", remedy=install_extra("exports"))
     with api.context.sessions.begin() as session:
         ExportLeases(session).fail(lease, missing, utc_now())
     refused = api.client.get(f"/v1/models/{model_id}/exports/onnx").json()
     assert refused["code"] == "export.not_ready"
     assert refused["got"] == missing.got
-    assert "vtt-service[exports]" in refused["remedy"]
+    assert "'.[exports]'" in refused["remedy"]
     (listed,) = api.client.get(f"/v1/models/{model_id}/exports").json()["items"]
     assert listed["error"]["remedy"] == missing.remedy
     again = ask(api, model_id)

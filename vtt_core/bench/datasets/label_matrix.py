@@ -13,6 +13,7 @@ from vtt_core.bench.datasets.class_names import CLASS_NAMES
 from vtt_core.bench.datasets.dataset import Dataset, has_images, list_images
 from vtt_core.bench.datasets.labelled_image import LabelledImage, read_file
 from vtt_core.contract.errors import MissingPackageError
+from vtt_core.contract.extras import install_extra
 
 _IMAGE = re.compile(r"image_(\d{5})\.jpg")
 
@@ -39,7 +40,7 @@ def _read_labels(dataset: Dataset, table: Path) -> list[int]:
         from scipy.io import loadmat  # noqa: PLC0415  (an extra that only this data set needs)
     except ImportError as error:
         raise MissingPackageError(
-            expected="scipy, which reads MATLAB files", got="none", remedy="Run pip install 'vtt-service[datasets]'"
+            expected="scipy, which reads MATLAB files", got="none", remedy=install_extra("datasets")
         ) from error
     try:
         return [int(number) for number in loadmat(table)["labels"].ravel()]

@@ -47,7 +47,9 @@ def test_a_missing_extra_is_a_problem_only_where_a_setting_needs_it(monkeypatch:
     needed, _ = check_extras({"s3": "VTT_STORE_URL"})
     assert needed.condition is Condition.PROBLEM
     assert "VTT_STORE_URL needs it" in needed.detail
-    assert needed.remedy == "In the clone of the repository: pip install -c constraints.txt '.[s3]'"
+    assert needed.remedy == (
+        "Install the extra s3: in the clone of the repository, run .venv/bin/pip install -c constraints.txt '.[s3]'"
+    )
 
 
 @pytest.mark.parametrize(("fit", "condition"), [(True, Condition.OK), (False, Condition.NOTE)])
