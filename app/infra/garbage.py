@@ -28,7 +28,7 @@ def _skip_in_import(phase: str, facts: dict[str, Any]) -> None:
     """Take what there is out of a collection that an import has set off."""
     if phase != "start" or facts["generation"] < _OLDEST:
         return
-    frame = sys._getframe(1)  # noqa: SLF001 - the way to walk a stack, which is as public as it is old
+    frame = sys._getframe()  # noqa: SLF001 - the way to walk a stack, which is as public as it is old
     while frame is not None:
         if frame.f_code.co_name == _IMPORT:
             gc.freeze()

@@ -18,7 +18,9 @@ def printed(lines: str, path: Path | None = None) -> str:
     """Return what a Python prints that can import from a folder."""
     paths = os.pathsep.join([str(path), *sys.path] if path else sys.path)
     environment = {**os.environ, "PYTHONPATH": paths}
-    return subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, check=True, env=environment).stdout
+    ended = subprocess.run([sys.executable, "-c", lines], capture_output=True, text=True, check=True, env=environment)
+    assert ended.stderr == ""
+    return ended.stdout
 
 
 def write_module(folder: Path, generation: int) -> None:
@@ -48,3 +50,8 @@ def test_a_collection_outside_of_an_import_collects() -> None:
 def test_the_last_collection_of_a_process_skips_everything() -> None:
     lines = "import atexit\natexit._run_exitfuncs()\nprint(gc.get_freeze_count() > 1000)"
     assert printed(SPARED + lines) == "True\n"
+
+
+def test_the_collections_after_the_end_of_all_code_say_nothing() -> None:
+    # When the interpreter ends, it collects with no code on the stack.
+    assert printed("import atexit, gc\natexit.register = lambda _: None\n" + SPARED) == ""
