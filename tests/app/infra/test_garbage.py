@@ -52,6 +52,11 @@ def test_the_last_collection_of_a_process_skips_everything() -> None:
     assert printed(SPARED + lines) == "True\n"
 
 
+def test_what_triton_would_take_for_leaks_is_collected_at_the_end() -> None:
+    pytest.importorskip("triton")
+    assert printed(SPARED + "import torch, triton") == ""  # nothing on stderr either
+
+
 def test_the_collections_after_the_end_of_all_code_say_nothing() -> None:
     # When the interpreter ends, it collects with no code on the stack.
     assert printed("import atexit, gc\natexit.register = lambda _: None\n" + SPARED) == ""
