@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from typing import Any
 
 from app.domain.errors import SettingsError
+from vtt_core.contract.extras import install_extra
 
 ENDPOINTS = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
 
@@ -48,7 +49,7 @@ def start_tracing(service_name: str, environment: Mapping[str, str] = os.environ
         raise SettingsError(
             expected=f"OpenTelemetry's packages, since {endpoint} is set",
             got=str(error),
-            remedy="Install vtt-service[otel], or unset the variable",
+            remedy=f"Unset the variable, or {install_extra('otel', 'install')}",
         ) from error
     named = {} if environment.get("OTEL_SERVICE_NAME") else {"service.name": service_name}
     provider = TracerProvider(resource=Resource.create(named))

@@ -51,7 +51,7 @@ def test_a_folder_that_is_no_adapter_is_refused_before_mlflow_is_asked(tmp_path:
 
 def test_without_mlflow_the_extra_is_named(adapter: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "mlflow", None)
-    with pytest.raises(MissingPackageError, match=r"vtt-service\[mlflow\]"):
+    with pytest.raises(MissingPackageError, match=r"'\.\[mlflow\]'"):
         log_model(adapter, "sqlite:///runs.db")
 
 

@@ -199,7 +199,7 @@ class TestRefused:
 
     def test_a_missing_package_by_its_extra(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "rasterio", None)
-        with pytest.raises(FormatPackageMissingError, match=r"vtt-service\[remote-sensing\]"):
+        with pytest.raises(FormatPackageMissingError, match=r"'\.\[remote-sensing\]'"):
             run(tmp_path / "scene.tif", tmp_path / "map.tif")
 
 

@@ -50,5 +50,5 @@ def test_a_file_that_is_no_matrix_is_refused(flowers: Path) -> None:
 def test_without_scipy_the_remedy_says_what_to_install(flowers: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (flowers / "imagelabels.mat").touch()
     monkeypatch.setitem(sys.modules, "scipy.io", None)
-    with pytest.raises(MissingPackageError, match=r"vtt-service\[datasets\]"):
+    with pytest.raises(MissingPackageError, match=r"'\.\[datasets\]'"):
         FLOWERS.read(FLOWERS, flowers)
