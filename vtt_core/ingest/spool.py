@@ -5,6 +5,7 @@ A hundred photographs of 40 megapixels have over a gigabyte, and are read a few 
 
 from __future__ import annotations
 
+import errno
 import os
 import tempfile
 import weakref
@@ -13,12 +14,14 @@ from functools import partial
 
 MEMORY_BYTES = 2**26
 """Images that stay in memory, in all; a support set of ordinary size never touches the disk."""
+FREE_BYTES = 2**28
+"""Left free on the disk, which a database may share."""
 
 
 class Spool:
     """Bytes that were kept, in memory or in a file without a name.
 
-    The file ends with the spool and with everything that was kept, or with the process. Where the disk is full, memory is used.
+    The file ends with the spool and everything that was kept, or with the process. Memory is used where the disk has no room.
     """
 
     def __init__(self, memory_bytes: int = MEMORY_BYTES) -> None:
@@ -53,7 +56,10 @@ class _File:
         self._end = 0
 
     def append(self, content: bytes) -> int:
-        """Write, and return where it begins."""
+        """Write, and return where it begins; raises OSError where there is no room."""
+        disk = os.fstatvfs(self._descriptor)
+        if disk.f_bavail * disk.f_frsize < len(content) + FREE_BYTES:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         offset, written = self._end, 0
         while written < len(content):
             written += os.pwrite(self._descriptor, memoryview(content)[written:], offset + written)

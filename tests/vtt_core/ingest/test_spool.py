@@ -59,6 +59,16 @@ def test_memory_is_used_where_there_is_no_room_on_disk(monkeypatch: pytest.Monke
     assert Spool(memory_bytes=0).keep(b"one") == b"one"
 
 
+def test_the_last_room_on_a_disk_is_left_free(monkeypatch: pytest.MonkeyPatch) -> None:
+    content, spool = b"x" * 1000, Spool(memory_bytes=0)
+    kept = spool.keep(content)
+    free = os.statvfs(tempfile.gettempdir())
+    monkeypatch.setattr("vtt_core.ingest.spool.FREE_BYTES", free.f_bavail * free.f_frsize + 2**40)
+    assert spool.keep(content) == content
+    assert not isinstance(kept, bytes)
+    assert read(kept) == content
+
+
 def test_memory_is_used_where_no_file_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
     assert Spool(memory_bytes=0).keep(b"one") == b"one"
