@@ -9,37 +9,34 @@ from __future__ import annotations
 import atexit
 import gc
 import sys
-from typing import Any
+from collections.abc import Sequence
+from types import ModuleType
 
-_IMPORT = "_find_and_load"
-"""Function of Python's import system that is on the stack while a module is imported."""
 _OLDEST = 2
 """Generation of a full collection."""
 
 
+class _Sparing:
+    """Is asked for every module before it is imported, and finds none.
+
+    A callback of the collector would see each collection, but what a signal raises in one is lost, Ctrl-C too.
+    """
+
+    @staticmethod
+    def find_spec(name: str, path: Sequence[str] | None, target: ModuleType | None = None) -> None:
+        """Take what there is out of all collections, if the next full one is near."""
+        if gc.get_count()[_OLDEST] >= gc.get_threshold()[_OLDEST] - 1:
+            gc.freeze()
+
+
 def spare_imports() -> None:
-    """Let full collections skip what is there when one comes in the middle of an import, and what is left at the end."""
-    if _skip_in_import not in gc.callbacks:
-        gc.callbacks.append(_skip_in_import)
-        atexit.register(_skip_at_end)
+    """Let full collections that come in the middle of imports skip what was there before."""
+    if _Sparing not in sys.meta_path:
+        sys.meta_path.insert(0, _Sparing)
+        atexit.register(_look_at_the_end)
 
 
-def _skip_at_end() -> None:
-    """Let the last collection find nothing, unless a package takes what is left for leaks."""
-    # Triton is written with nanobind, which then prints a page of them.
+def _look_at_the_end() -> None:
+    """Let the last collection look at everything, if what it leaves would be reported as leaks: by Triton, with nanobind."""
     if "triton" in sys.modules:
         gc.unfreeze()
-    else:
-        gc.freeze()
-
-
-def _skip_in_import(phase: str, facts: dict[str, Any]) -> None:
-    """Take what there is out of a collection that an import has set off."""
-    if phase != "start" or facts["generation"] < _OLDEST:
-        return
-    frame = sys._getframe()  # noqa: SLF001 - the way to walk a stack, which is as public as it is old
-    while frame is not None:
-        if frame.f_code.co_name == _IMPORT:
-            gc.freeze()
-            return
-        frame = frame.f_back  # type: ignore[assignment]

@@ -32,6 +32,7 @@ def activate(inner: Tensor, *, is_quick: bool) -> tuple[Tensor, Tensor]:
     """
     if inner.device.type != "cpu" or inner.dtype not in LOOP_TYPES:
         return _by_torch(inner, is_quick=is_quick)
+    assert inner.is_contiguous(), "the loops go through memory in its order"
     active, slope = torch.empty_like(inner), torch.empty_like(inner)
     loop = _quick_gelus if is_quick else _gelus
     loop(*(loop_array(tensor).reshape(-1) for tensor in (active, slope, inner)))

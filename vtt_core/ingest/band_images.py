@@ -11,6 +11,7 @@ from vtt_core.contract.errors import UnsupportedKindError
 from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
 from vtt_core.contract.support_set import SupportImage, SupportSet
 from vtt_core.ingest.decode import band_values, decode_image
+from vtt_core.ingest.spool import Spool
 
 _FULLY_MEASURED = 128
 """Images whose measured values are held together. Of more images, fewer values of each are taken, so that memory suffices."""
@@ -54,14 +55,27 @@ def measure_support(support_set: SupportSet, wish: BandWish, limits: Limits = DE
 
 def show_support(support_set: SupportSet, choice: BandChoice, limits: Limits = DEFAULT_LIMITS) -> SupportSet:
     """Return the support set with a PNG of the chosen bands in place of each image."""
-    classes = tuple(replace(known, images=tuple(show_images(known.images, choice, limits))) for known in support_set.classes)
-    return replace(support_set, classes=classes, negatives=tuple(show_images(support_set.negatives, choice, limits)))
+    spool = Spool()
+    classes = tuple(
+        replace(known, images=tuple(show_images(known.images, choice, limits, spool))) for known in support_set.classes
+    )
+    return replace(support_set, classes=classes, negatives=tuple(show_images(support_set.negatives, choice, limits, spool)))
 
 
-def show_images(images: Iterable[SupportImage], choice: BandChoice, limits: Limits = DEFAULT_LIMITS) -> Iterable[SupportImage]:
-    """Yield each image as a PNG of the chosen bands."""
+def show_images(
+    images: Iterable[SupportImage], choice: BandChoice, limits: Limits = DEFAULT_LIMITS, spool: Spool | None = None
+) -> Iterable[SupportImage]:
+    """Yield each image as a PNG of the chosen bands.
+
+    Args:
+        images: of many bands.
+        choice: which bands are shown, and how.
+        limits: bounds on each image.
+        spool: where the PNGs are kept; None for one of their own.
+    """
+    spool = spool or Spool()
     for image in images:
-        yield replace(image, content=shown_png(image.encoded, choice, limits))
+        yield replace(image, content=spool.keep(shown_png(image.encoded, choice, limits)))
 
 
 def shown_png(encoded: bytes, choice: BandChoice, limits: Limits = DEFAULT_LIMITS) -> bytes:

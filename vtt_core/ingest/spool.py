@@ -11,6 +11,7 @@ import tempfile
 import weakref
 from collections.abc import Callable
 from functools import partial
+from typing import Any
 
 MEMORY_BYTES = 2**26
 """Images that stay in memory, in all; a support set of ordinary size never touches the disk."""
@@ -54,6 +55,10 @@ class _File:
         weakref.finalize(self, os.close, self._descriptor)
         os.unlink(path)
         self._end = 0
+
+    def __reduce__(self) -> Any:
+        """Refuse to be copied or pickled: the copy's number would soon be another file's."""
+        raise TypeError("a file of a spool cannot be copied")
 
     def append(self, content: bytes) -> int:
         """Write, and return where it begins; raises OSError where there is no room."""

@@ -25,8 +25,8 @@ def loop_array(tensor: Tensor) -> Any:
 
 
 def widened(stored: Any) -> Any:
-    """Return what an array's element says as a float32, in a compiled loop."""
-    raise NotImplementedError("only compiled loops call this")
+    """Return what an array's element says as a float32."""
+    return (np.uint32(stored) << np.uint32(16)).view(np.float32) if isinstance(stored, np.uint16) else stored
 
 
 @overload(widened, inline="always")
@@ -41,8 +41,12 @@ def _widened(stored: Any) -> Any:
 
 
 def store(array: Any, index: Any, number: Any) -> None:
-    """Write a float32 into an array of either type, in a compiled loop."""
-    raise NotImplementedError("only compiled loops call this")
+    """Write a float32 into an array of either type."""
+    if array.dtype == np.uint16:
+        bits = int(np.float32(number).view(np.uint32))
+        array[index] = (bits + 0x7FFF + (bits >> 16 & 1)) >> 16
+    else:
+        array[index] = number
 
 
 @overload(store, inline="always")

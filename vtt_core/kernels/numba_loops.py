@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import llvmlite.binding as llvm
@@ -20,6 +21,7 @@ from numba import config, njit, types
 from numba.extending import overload
 
 from vtt_core.kernels.float_bits import float32_of_bits
+from vtt_core.kernels.loop_cache import LOCATORS
 
 REORDERED = {"reassoc", "contract", "nsz", "arcp"}
 """Floating-point freedoms that let sums be vectorised; infinities and NaN keep their meaning."""
@@ -38,13 +40,20 @@ _use_whole_vectors()
 
 def compiled(loop: Callable[..., None]) -> Callable[..., None]:
     """Return the function, compiled for the types that it is first called with."""
-    dispatch: Callable[..., None] = njit(nogil=True, cache=True, fastmath=REORDERED, error_model="numpy")(loop)
+    compile_it = partial(njit, nogil=True, fastmath=REORDERED, error_model="numpy")
+    others, config.CACHE_LOCATOR_CLASSES = config.CACHE_LOCATOR_CLASSES, LOCATORS  # type: ignore[attr-defined]
+    try:
+        dispatch: Callable[..., None] = compile_it(cache=True)(loop)
+    except RuntimeError:  # there is no folder that may be written
+        dispatch = compile_it()(loop)
+    finally:
+        config.CACHE_LOCATOR_CLASSES = others  # type: ignore[attr-defined]
     return dispatch
 
 
 def inlined(loop: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function for use inside compiled loops."""
-    dispatch: Callable[..., Any] = njit(inline="always", cache=True, fastmath=REORDERED, error_model="numpy")(loop)
+    dispatch: Callable[..., Any] = njit(inline="always", fastmath=REORDERED, error_model="numpy")(loop)
     return dispatch
 
 

@@ -23,21 +23,30 @@ def printed(lines: str, path: Path | None = None) -> str:
     return ended.stdout
 
 
-def write_module(folder: Path, generation: int) -> None:
-    """Write a module whose import sets off a collection, as a large one does by itself."""
-    (folder / "big.py").write_text(f"import gc\nkept = [[] for _ in range(1000)]\ngc.collect({generation})\n")
+NEAR = "gc.disable()\nfor _ in range(9): gc.collect(1)\n"
+"""After it the tenth collection of that generation would be a full one."""
+
+
+def write_module(folder: Path) -> None:
+    (folder / "first.py").write_text("kept = [[] for _ in range(1000)]\n")
+    (folder / "second.py").touch()
 
 
 def test_what_is_imported_is_not_looked_at_again(tmp_path: Path) -> None:
-    write_module(tmp_path, 2)
-    lines = "import big\nprint(gc.get_freeze_count() > 1000, any(one is big.kept for one in gc.get_objects()))"
+    write_module(tmp_path)
+    lines = f"import first\n{NEAR}import second\n"
+    lines += "print(gc.get_freeze_count() > 1000, any(one is first.kept for one in gc.get_objects()))"
     assert printed(SPARED + lines, tmp_path) == "True False\n"
     assert printed("import gc\n" + lines, tmp_path) == "False True\n"
 
 
-def test_young_objects_are_collected_in_an_import_too(tmp_path: Path) -> None:
-    write_module(tmp_path, 1)
-    assert printed(SPARED + "import big\nprint(gc.get_freeze_count())", tmp_path) == "0\n"
+def test_an_import_long_before_a_full_collection_changes_nothing(tmp_path: Path) -> None:
+    write_module(tmp_path)
+    assert printed(SPARED + "gc.disable()\ngc.collect()\nimport first, second\nprint(gc.get_freeze_count())", tmp_path) == "0\n"
+
+
+def test_there_is_no_callback_in_which_ctrl_c_would_be_lost() -> None:
+    assert printed(SPARED + "print(gc.callbacks)") == "[]\n"
 
 
 def test_a_collection_outside_of_an_import_collects() -> None:
@@ -47,9 +56,11 @@ def test_a_collection_outside_of_an_import_collects() -> None:
     assert printed(SPARED + lines + "print(seen() is None, gc.get_freeze_count())") == "True 0\n"
 
 
-def test_the_last_collection_of_a_process_skips_everything() -> None:
-    lines = "import atexit\natexit._run_exitfuncs()\nprint(gc.get_freeze_count() > 1000)"
-    assert printed(SPARED + lines) == "True\n"
+def test_what_a_program_leaves_in_a_circle_is_closed_at_the_end(tmp_path: Path) -> None:
+    written = tmp_path / "written"
+    lines = f"class Log: pass\nlog = Log()\nlog.me = log\nlog.file = open({str(written)!r}, 'w')\nlog.file.write('hello')\n"
+    printed(SPARED + "import warnings\nwarnings.simplefilter('ignore')\n" + lines)
+    assert written.read_text() == "hello"
 
 
 def test_what_triton_would_take_for_leaks_is_collected_at_the_end() -> None:

@@ -87,7 +87,7 @@ class TestHubTokenizer:
             BackboneUnavailableError, match="transformers, which reads the tokenizer of 'SigLIP2/webli'"
         ) as caught:
             make_hub_tokenize(text_config, "SigLIP2/webli")
-        assert "pip install -c constraints.txt '.[siglip]'" in caught.value.remedy
+        assert "pip install -c constraints.txt -e '.[siglip]'" in caught.value.remedy
 
     def test_files_out_of_reach_name_the_ways_out(self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         pytest.importorskip("transformers")

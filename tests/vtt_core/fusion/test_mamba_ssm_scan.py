@@ -78,7 +78,7 @@ def test_a_package_that_is_not_there_is_told_with_how_to_get_it(monkeypatch: pyt
     reason = find_kernel()
     assert isinstance(reason, str)
     assert reason.startswith("mamba-ssm is not installed: install the extra cuda: in the clone of the repository, run ")
-    assert reason.endswith("pip install -c constraints.txt '.[cuda]', which compiles it with the CUDA toolkit")
+    assert reason.endswith("pip install -c constraints.txt -e '.[cuda]', which compiles it with the CUDA toolkit")
 
 
 @pytest.mark.parametrize(

@@ -213,7 +213,7 @@ class TestRefused:
 
     def test_without_the_package_the_extra_is_named(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setitem(sys.modules, "pydicom", None)
-        with pytest.raises(FormatPackageMissingError, match=r"pip install -c constraints.txt '.\[medical\]'"):
+        with pytest.raises(FormatPackageMissingError, match=r"pip install -c constraints.txt -e '.\[medical\]'"):
             decode_image(write_dicom(grey()))
 
 

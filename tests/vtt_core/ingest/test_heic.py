@@ -99,7 +99,7 @@ def test_a_photo_that_ends_early_is_refused() -> None:
 
 def test_without_the_package_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "pillow_heif", None)
-    with pytest.raises(FormatPackageMissingError, match=r"pip install -c constraints.txt '.\[heic\]'"):
+    with pytest.raises(FormatPackageMissingError, match=r"pip install -c constraints.txt -e '.\[heic\]'"):
         decode_image(heic(KNOWN))
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import copy
 import os
 import tempfile
 from concurrent.futures import ThreadPoolExecutor
@@ -72,3 +73,9 @@ def test_the_last_room_on_a_disk_is_left_free(monkeypatch: pytest.MonkeyPatch) -
 def test_memory_is_used_where_no_file_can_be_made(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
     assert Spool(memory_bytes=0).keep(b"one") == b"one"
+
+
+def test_it_is_not_copied() -> None:
+    kept = Spool(memory_bytes=0).keep(b"one")
+    with pytest.raises(TypeError, match="cannot be copied"):
+        copy.deepcopy(kept)

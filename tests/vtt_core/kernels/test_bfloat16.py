@@ -42,7 +42,12 @@ def test_the_same_type_stays_as_it_is(dtype: torch.dtype) -> None:
     assert torch.equal(copied(numbers, dtype), numbers)
 
 
-def test_python_alone_does_not_call_them() -> None:
-    for call in (lambda: widened(1), lambda: store([0], 0, 1.0)):
-        with pytest.raises(NotImplementedError):
-            call()
+@pytest.mark.parametrize("dtype", LOOP_TYPES)
+def test_python_without_the_compiler_does_the_same(dtype: torch.dtype) -> None:
+    numbers = torch.randn(100)
+    into = torch.empty(100, dtype=dtype)
+    _copy.py_func(loop_array(into), loop_array(numbers))  # type: ignore[attr-defined]  # of numba's dispatcher
+    assert torch.equal(into, numbers.to(dtype))
+    back = torch.empty(100)
+    _copy.py_func(loop_array(back), loop_array(into))  # type: ignore[attr-defined]
+    assert torch.equal(back, into.float())

@@ -1,6 +1,6 @@
 """Train the bundled backbone `mini` from scratch, measure it, and write its card.
 
-    .venv/bin/pip install -c constraints.txt '.[pretrain]'; apt-get install wordnet-base
+    .venv/bin/pip install -c constraints.txt -e '.[pretrain]'; apt-get install wordnet-base
     python -m vtt_core.bench.pretraining.pretrain --data ZIP [ZIP...] --out DIR --epochs 27 --seed 0
     python -m vtt_core.bench.pretraining.card --data ZIP --domains ZIP [ZIP...] --out DIR
 

@@ -48,7 +48,7 @@ def test_a_missing_extra_is_a_problem_only_where_a_setting_needs_it(monkeypatch:
     assert needed.condition is Condition.PROBLEM
     assert "VTT_STORE_URL needs it" in needed.detail
     assert needed.remedy == (
-        "Install the extra s3: in the clone of the repository, run .venv/bin/pip install -c constraints.txt '.[s3]'"
+        "Install the extra s3: in the clone of the repository, run .venv/bin/pip install -c constraints.txt -e '.[s3]'"
     )
 
 
