@@ -69,4 +69,12 @@ with _without_slow_imports():
 # Without a network it logs each of a dozen retries twice. Our own error is enough.
 logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 
+
+def _is_true(record: logging.LogRecord) -> bool:
+    # It says so of a model whose weights are read from a file in the next moment, too.
+    return not record.getMessage().startswith("No pretrained weights loaded for model")
+
+
+logging.getLogger().addFilter(_is_true)
+
 __all__ = ["open_clip"]

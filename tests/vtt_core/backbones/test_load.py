@@ -1,5 +1,6 @@
 import copy
 import json
+import logging
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -53,6 +54,12 @@ class TestLocalFile:
         assert f"{NAME}/{weight_file}".startswith(f"{NAME}//")
         assert backbone.weight_sha256 == tiny_backbone.weight_sha256
         assert backbone.dtype == torch.float32
+
+    def test_nobody_is_told_that_its_weights_are_random(self, weight_file: Path, caplog: pytest.LogCaptureFixture) -> None:
+        load_backbone(f"{NAME}/{weight_file}")
+        assert caplog.text == ""
+        logging.warning("anything else")  # noqa: LOG015 - of the root logger, as open_clip does
+        assert "anything else" in caplog.text
 
     def test_half_precision_weights_become_float32(self, weight_file: Path, tiny_backbone: Backbone) -> None:
         save_file({name: tensor.half() for name, tensor in tiny_backbone.clip.state_dict().items()}, weight_file)
