@@ -15,6 +15,7 @@ from app.dependencies import AppContext
 from app.health.metrics import Metrics
 from app.infra.database import make_engine, make_reader_factory, make_session_factory, migrate
 from app.infra.disk import make_disk_space
+from app.infra.garbage import spare_what_is_there
 from app.infra.object_store import ObjectStore
 from app.infra.queue import JobQueue
 from app.infra.rates import RateLimits
@@ -64,6 +65,7 @@ def _once_warm(context: AppContext, engine: PredictionEngine, image_seconds: flo
     """Tell the queue of predictions how fast this process is, and load the pinned adapters."""
     context.bounds.predictions.calibrate(image_seconds, CALIBRATION_IMAGES)
     load_pinned(context, engine)
+    spare_what_is_there()
 
 
 @contextmanager

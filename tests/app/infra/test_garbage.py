@@ -71,3 +71,9 @@ def test_what_triton_would_take_for_leaks_is_collected_at_the_end() -> None:
 def test_the_collections_after_the_end_of_all_code_say_nothing() -> None:
     # When the interpreter ends, it collects with no code on the stack.
     assert printed("import atexit, gc\natexit.register = lambda _: None\n" + SPARED) == ""
+
+
+def test_what_a_program_has_made_can_be_spared_too() -> None:
+    lines = "from app.infra.garbage import spare_what_is_there\nspare_what_is_there()\nprint(gc.get_freeze_count() > 1000)"
+    assert printed(SPARED + lines) == "True\n"
+    assert printed("import gc\n" + lines) == "False\n"
