@@ -4,7 +4,7 @@ On a CPU, one loop reads each input once and takes one exponential for both; els
 
 Shapes: any.
 Source: GELU(x) = x Phi(x), Hendrycks & Gimpel 2016, arXiv:1606.08415; QuickGELU(x) = x sigmoid(1.702 x), OpenAI's CLIP;
-    Phi: Abramowitz & Stegun 1964, 26.2.17 after 7.1.26, with an error of 7.5e-8 at most.
+    Phi: Abramowitz & Stegun 1964, 26.2.17, each factor divided by sqrt(2 pi); its error is 7.5e-8 at most.
 """
 
 from __future__ import annotations

@@ -71,7 +71,7 @@ logging.getLogger("huggingface_hub").setLevel(logging.ERROR)
 
 
 def _is_true(record: logging.LogRecord) -> bool:
-    # It says so of a model whose weights are read from a file in the next moment, too.
+    # open_clip says so also where the weights are read from a file right after.
     return not record.getMessage().startswith("No pretrained weights loaded for model")
 
 
