@@ -45,7 +45,7 @@ class BatchAnswer(BaseModel):
     refused: int = Field(description="Files that are no usable image; the result says why")
     seconds_left: float | None = Field(
         description="Estimated from what is done so far, the time that jobs took in between included; null before the first "
-        "chunk of 64 images and after the end"
+        "chunk (64 images; 256 on `mini`) and after the end"
     )
     error: JobFailure | None
     created_at: datetime

@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from app.display_names import shown_file_name
-from app.domain.batches import CHUNK_BYTES, CHUNK_IMAGES, refused_row
+from app.domain.batches import CHUNK_BYTES, CHUNK_IMAGES, MINI_CHUNK_IMAGES, refused_row
 from app.domain.errors import InvalidRequestError, RequestTooLargeError
 from app.infra.batch_blobs import SentImage
 from app.uploads.form import FormLimits, FormPart, SpooledForm
 from app.uploads.form_request import image_bytes
+from vtt_core.contract.backbones import MINI
 from vtt_core.contract.errors import ArchiveTooLargeError, VttError
 from vtt_core.contract.limits import Limits
 from vtt_core.ingest.archives import FoundFile, read_loose_zip
@@ -44,13 +45,19 @@ def check_fields(form: SpooledForm) -> None:
         )
 
 
-def chunks_of(form: SpooledForm, limits: Limits) -> Iterator[list[SentImage]]:
-    """Yield the files of a form in the order they came, in chunks of at most CHUNK_IMAGES.
+def chunks_of(form: SpooledForm, backbone_id: str, limits: Limits) -> Iterator[list[SentImage]]:
+    """Yield the files of a form in the order they came, in chunks.
+
+    Args:
+        form: what was sent.
+        backbone_id: of the model; how large a chunk may be depends on it.
+        limits: the bounds in force.
 
     Raises:
         ArchiveError: a zip cannot be read.
         RequestTooLargeError: more images or bytes than a batch may have.
     """
+    most = MINI_CHUNK_IMAGES if backbone_id == MINI else CHUNK_IMAGES
     chunk: list[SentImage] = []
     num_images = num_bytes = chunk_bytes = 0
     for image in _images_of(form, limits):
@@ -58,7 +65,7 @@ def chunks_of(form: SpooledForm, limits: Limits) -> Iterator[list[SentImage]]:
         num_images, num_bytes, chunk_bytes = num_images + 1, num_bytes + size, chunk_bytes + size
         _check_size(num_images, num_bytes, limits)
         chunk.append(image)
-        if len(chunk) == CHUNK_IMAGES or chunk_bytes >= CHUNK_BYTES:
+        if len(chunk) == most or chunk_bytes >= CHUNK_BYTES:
             yield chunk
             chunk, chunk_bytes = [], 0
     if chunk:

@@ -59,14 +59,14 @@ def create_batch(context: AppContext, reference: str, form: SpooledForm, asked: 
     with context.sessions.begin() as session:
         models = ModelRepository(session)
         model = models.get_lasting(models.resolve(reference).id)
-        options = asked.options(model)
+        options, backbone_id = asked.options(model), model.backbone_id
         batch_id = new_id(BATCH_PREFIX)
         key = f"{blob_folder(context.caller.tenant_id)}batches/{batch_id}"
         new = NewBatch(batch_id, model.id, name, options.coverage, options.false_rejects, key, bound_request_id())
         BatchRepository(session).receive(new, now)
     blobs = BatchBlobs(context.store, key)
     with _removed_on_failure(context, batch_id, blobs):
-        stored = _store(blobs, chunks_of(form, context.settings.limits))
+        stored = _store(blobs, chunks_of(form, backbone_id, context.settings.limits))
         with context.sessions() as session, session.begin():  # the line of the audit log is there already
             row = BatchRepository(session).queue(batch_id, stored, now)
             check_bytes(session, context.caller)  # a zip has more in it than its length told

@@ -58,7 +58,16 @@ def test_images_come_in_fields_too_and_a_model_by_its_alias(api: Api) -> None:
     answer = api.client.post("/v1/models/current/predictions", files=images, params={"coverage": 0.8}).json()
     assert (answer["model_id"], answer["total"]) == (model_id, 70)
     assert (answer["coverage"], answer["false_rejects"]) == (0.8, 0.02)
-    assert len(api.blobs("batches")) == 2
+
+
+@pytest.mark.parametrize(("backbone_id", "most"), [("mini", 256), ("ViT-B-32/random", 64)])
+def test_a_chunk_is_work_of_seconds_on_any_backbone(api: Api, backbone_id: str, most: int) -> None:
+    image = encode_image(1)
+    batch = send(api, api.publish(backbone_id=backbone_id), encode_zip({f"{place}.png": image for place in range(most + 3)}))
+    with api.context.readers() as session:
+        row = session.get_one(BatchRow, batch["id"])
+        blobs = BatchBlobs(api.context.store, row.blob_key)
+    assert [len(blobs.images(chunk)) for chunk in range(row.num_chunks)] == [most, 3]
 
 
 def test_the_result_is_json_or_csv_and_the_images_are_gone(api: Api) -> None:
