@@ -105,7 +105,9 @@ class JobAnswer(BaseModel):
     is_absorbing: bool | None = Field(
         description="Whether the text encoder still absorbs image features; null before the first step"
     )
-    absorption_stopped_at: int | None = Field(description="Step at which too much conflict switched absorption off")
+    absorption_stopped_at: int | None = Field(
+        description="Step at which absorption was switched off: by too much conflict, or by `absorption_share` of the recipe"
+    )
     seconds_left: float | None = Field(description="Estimated, while it runs")
     is_cancel_requested: bool
     error: JobFailure | None

@@ -48,6 +48,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "logit_scale": (1, 1000),
     "absorption_weight": (0, 1000),
     "conflict_window": (1, 10_000),
+    "absorption_share": (0.01, 1),
     "fusion_layers": (1, 4),
     "num_views": (1, 5),
     "rotation_degrees": (0, 180),

@@ -3,7 +3,7 @@
 DGSO = dynamic gradient supervised optimization.
 Source: Zhang et al. 2026, arXiv:2603.05235, DGSO; METHOD.md, row "queue"; zhenyuZ-HUST/CVPR26-VtT@93e79e7.
 Differs: paper and released code disagree at the edge: the paper switches off below zero, the code at or
-    below zero. Both are offered; the code's is the default.
+    below zero. Both are offered; the code's is the default. Neither has a last step.
 """
 
 from __future__ import annotations
@@ -27,6 +27,8 @@ class Dgso:
     """Starts with a 1 that is added to the sum but not counted, as released."""
     switch_off: SwitchOff = "at-zero"
     """Recent mean that ends absorption."""
+    max_steps: int | None = None
+    """Steps after which absorption ends at the latest, or None."""
 
     def observe(self, cosine: float) -> None:
         """Enter one step's mean conflict cosine; the step itself still used its projected gradient.
@@ -36,10 +38,11 @@ class Dgso:
         """
         assert self.is_absorbing, "nothing is observed once absorption is off"
         self.queue.append(cosine)
-        mean = self.recent_mean()
-        if (self.switch_off == "at-zero" and mean <= 0) or (self.switch_off == "below-zero" and mean < 0):
+        mean, num_steps = self.recent_mean(), len(self.queue) - 1
+        conflicts = (self.switch_off == "at-zero" and mean <= 0) or (self.switch_off == "below-zero" and mean < 0)
+        if conflicts or num_steps == self.max_steps:
             self.is_absorbing = False
-            self.stopped_at = len(self.queue) - 1
+            self.stopped_at = num_steps
 
     def recent_mean(self) -> float:
         """Return the mean that decides: of all entries while they fit the window, else of the last ones."""

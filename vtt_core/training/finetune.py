@@ -172,7 +172,12 @@ def start_state(backbone: Backbone, recipe: FinetuneRecipe, seed: int, labels: S
     with seeded(seed, "fusion"):
         fusion = make_fusion(recipe, backbone.vision_tower.num_layers, backbone.text_tower.num_layers, backbone.joint_size)
     fusion.to(backbone.device, backbone.dtype)
-    dgso = Dgso(window=recipe.conflict_window, is_absorbing=recipe.uses_absorption, switch_off=recipe.switch_off)
+    dgso = Dgso(
+        window=recipe.conflict_window,
+        is_absorbing=recipe.uses_absorption,
+        switch_off=recipe.switch_off,
+        max_steps=recipe.max_absorption_steps,
+    )
     return TrainingState(host, fusion, make_optimisers(host.parameters(), fusion.parameters(), recipe), dgso)
 
 

@@ -20,6 +20,11 @@ def test_the_defaults_are_the_released_recipe() -> None:
     assert recipe.uses_absorption
 
 
+@pytest.mark.parametrize(("share", "iterations", "most"), [(1, 250, None), (0.33, 160, 53), (0.5, 3, 2), (0.01, 10, 1)])
+def test_absorption_has_its_share_of_the_steps_one_at_least(share: float, iterations: int, most: int | None) -> None:
+    assert FinetuneRecipe(absorption_share=share, iterations=iterations).max_absorption_steps == most
+
+
 def test_only_the_method_with_vtt_absorbs() -> None:
     absorbing = [method for method in METHODS if FinetuneRecipe(method=method).uses_absorption]
     assert absorbing == [f"{host}+vtt" for host in HOSTS]
@@ -83,7 +88,7 @@ class TestPresets:
         faster = replace(released, products="fastest")
         assert make_recipe("clip-lora+vtt", backbone_id="ViT-B-16-quickgelu/openai") == faster == make_recipe("clip-lora+vtt")
         assert make_recipe("clip-lora+vtt", "released", backbone_id="mini") == released
-        on_mini = replace(faster, host_learning_rate=2e-3, iterations=160, schedule_stretch=1)
+        on_mini = replace(faster, host_learning_rate=2e-3, iterations=160, schedule_stretch=1, absorption_share=0.33)
         assert make_recipe("clip-lora+vtt", backbone_id="mini") == on_mini
         assert make_recipe("clip-lora", backbone_id="mini") == replace(on_mini, method="clip-lora")
         assert make_recipe("coop", backbone_id="mini") == make_recipe("coop", "released")

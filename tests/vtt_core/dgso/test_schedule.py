@@ -85,6 +85,19 @@ class TestOtherSwitches:
         dgso.observe(-0.1)
         assert dgso.stopped_at == 2
 
+    def test_the_last_step_ends_it_whatever_comes(self) -> None:
+        dgso = Dgso(50, switch_off="never", max_steps=3)
+        for _ in range(2):
+            dgso.observe(1.0)
+        assert dgso.is_absorbing
+        dgso.observe(1.0)
+        assert (dgso.is_absorbing, dgso.stopped_at) == (False, 3)
+
+    def test_conflict_ends_it_before_the_last_step(self) -> None:
+        dgso = Dgso(1, max_steps=9)
+        dgso.observe(-1.0)
+        assert dgso.stopped_at == 1
+
     def test_never_goes_on_whatever_comes(self) -> None:
         dgso = Dgso(2, switch_off="never")
         for _ in range(5):

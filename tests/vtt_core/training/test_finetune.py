@@ -132,6 +132,14 @@ class TestSteps:
         assert all(report.absorption_stopped_at is None for report in reports)
         assert hash_weights(finetune.state.fusion.state_dict()) == drawn
 
+    def test_absorption_ends_after_its_share_of_the_steps(
+        self, tiny_backbone: Backbone, support_set: SupportSet, make_recipe: Callable[..., FinetuneRecipe]
+    ) -> None:
+        recipe = make_recipe(iterations=6, absorption_share=0.33, switch_off="never")
+        reports = list(Finetune(tiny_backbone, support_set, recipe, seed=0).steps())
+        assert [report.absorption_loss is not None for report in reports] == [True, True, False, False, False, False]
+        assert [report.absorption_stopped_at for report in reports] == [None, 2, 2, 2, 2, 2]
+
     def test_the_backbone_is_bit_unchanged(
         self, make_backbone: Callable[..., Backbone], support_set: SupportSet, make_recipe: Callable[..., FinetuneRecipe]
     ) -> None:
