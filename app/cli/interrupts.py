@@ -2,6 +2,9 @@
 
 `main` listens for SIGINT; a command that starts processes also listens for the signals with which others end it. `vtt up`,
 `vtt api` and `vtt worker` have handlers of their own: for them a signal is the usual end.
+
+A signal that comes in the middle of an import waits for its end. Where torch calls Python while it is loaded, an exception
+aborts the process; and of a torch that is half loaded, Python may crash when it ends.
 """
 
 from __future__ import annotations
@@ -9,11 +12,14 @@ from __future__ import annotations
 import signal
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 from app.cli.console import stderr_console
 
 SIGNAL_EXIT = 128
 """Exit code of a process that a signal ended, less the number of the signal."""
+_SECONDS_BETWEEN_LOOKS = 0.05
+"""How often to look whether an import has ended."""
 
 
 class _Signals:
@@ -25,6 +31,7 @@ class _Signals:
 
 def end_on(*numbers: int) -> None:
     """Raise KeyboardInterrupt from now on when one of these signals comes, through every `finally`."""
+    signal.signal(signal.SIGALRM, _look_again)
     for number in numbers:
         signal.signal(number, _interrupt)
 
@@ -37,6 +44,7 @@ def end_on_ctrl_c() -> None:
 
 def end_at_once() -> None:
     """Let Ctrl-C end the process from now on. While Python ends, an exception would be printed as a traceback."""
+    signal.setitimer(signal.ITIMER_REAL, 0)
     if signal.getsignal(signal.SIGINT) is _interrupt:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
 
@@ -50,6 +58,7 @@ def held_back() -> Iterator[None]:
     finally:
         _Signals.is_held_back = False
     if _Signals.came is not None:
+        signal.setitimer(signal.ITIMER_REAL, 0)
         raise KeyboardInterrupt
 
 
@@ -64,7 +73,22 @@ def exit_code_of_signal() -> int | None:
     return SIGNAL_EXIT + _Signals.came
 
 
-def _interrupt(number: int, frame: object) -> None:
+def _interrupt(number: int, frame: FrameType | None) -> None:
     _Signals.came = number
-    if not _Signals.is_held_back:
+    is_importing = _is_importing(frame)
+    signal.setitimer(signal.ITIMER_REAL, _SECONDS_BETWEEN_LOOKS if is_importing else 0)
+    if not (is_importing or _Signals.is_held_back):
         raise KeyboardInterrupt
+
+
+def _look_again(number: int, frame: FrameType | None) -> None:
+    if _Signals.came is not None:
+        _interrupt(_Signals.came, frame)
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    while frame is not None:
+        if frame.f_globals.get("__name__") == "importlib._bootstrap":
+            return True
+        frame = frame.f_back
+    return False

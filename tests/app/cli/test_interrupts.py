@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -20,10 +21,12 @@ from app.cli.synthetic_images import write_folders
 @pytest.fixture
 def listening() -> Iterator[None]:
     """Listen for a signal that nothing else sends, and forget it afterwards."""
-    before = signal.getsignal(signal.SIGUSR1)
+    before = {number: signal.getsignal(number) for number in (signal.SIGUSR1, signal.SIGALRM)}
     end_on(signal.SIGUSR1)
     yield
-    signal.signal(signal.SIGUSR1, before)
+    signal.setitimer(signal.ITIMER_REAL, 0)
+    for number, handler in before.items():
+        signal.signal(number, handler)
     interrupts._Signals.came = None
 
 
@@ -42,6 +45,32 @@ def test_what_is_being_written_is_finished_first(tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         write()
     assert (tmp_path / "whole").read_text() == "whole"
+
+
+@pytest.mark.usefixtures("listening")
+def test_what_is_being_imported_is_imported_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    lines = ["import os, signal, time", f"os.kill(os.getpid(), {int(signal.SIGUSR1)})", "time.sleep(0.2)", "is_whole = True"]
+    (tmp_path / "slow_to_import.py").write_text("\n".join(lines))
+    monkeypatch.syspath_prepend(tmp_path)
+
+    def import_and_work() -> None:
+        import_module("slow_to_import")
+        time.sleep(10)
+
+    with pytest.raises(KeyboardInterrupt):
+        import_and_work()
+    assert sys.modules.pop("slow_to_import").is_whole
+
+
+@pytest.mark.usefixtures("listening")
+def test_a_second_signal_after_an_import_is_the_last_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "sends_one.py").write_text(f"import os\nos.kill(os.getpid(), {int(signal.SIGUSR1)})")
+    monkeypatch.syspath_prepend(tmp_path)
+    import_module("sends_one")
+    del sys.modules["sends_one"]
+    with pytest.raises(KeyboardInterrupt):
+        send_it()
+    time.sleep(0.2)  # a look that was still to come would raise here
 
 
 @pytest.mark.usefixtures("listening")
