@@ -8,7 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from torch import Tensor
 
 from vtt_core.adapter.files import Adapter
@@ -42,7 +45,9 @@ class Answering:
         usual = None if facts is None else Usual(facts["mean"], facts["deviation"], int(facts["num_values"]))
         return cls(manifest.labels, head.has_negative, head.nonconformity, usual)
 
-    def answer(self, scores_R: Tensor, familiarity: float | None, stranger: float | None, options: AnswerOptions) -> Prediction:
+    def answer(
+        self, scores_R: NDArray[Any], familiarity: float | None, stranger: float | None, options: AnswerOptions
+    ) -> Prediction:
         """Return the answer for one image.
 
         Args:
@@ -51,9 +56,8 @@ class Answering:
             stranger: how like generated images it is; None where that was not learnt.
             options: what the caller wants to know.
         """
-        shares_R = scores_R.softmax(dim=-1)
-        probabilities = scores_R[: len(self.labels)].softmax(dim=-1).tolist()
-        negative = float(shares_R[-1]) if self.has_negative else None
+        probabilities = _softmax(scores_R[: len(self.labels)]).tolist()
+        negative = float(_softmax(scores_R)[-1]) if self.has_negative else None
         margin = None
         if self.usual is not None and familiarity is not None:
             margin = familiarity - _threshold(self.usual, options.false_rejects)
@@ -95,8 +99,13 @@ def answers(adapter: Adapter, scores_BR: Tensor, phi_BX: Tensor, options: Answer
     if adapter.strangers is not None:
         row = adapter.strangers
         strange = row.scores(phi_BX[:, : row.weight_CX.shape[1]])[:, 0].tolist()
-    rows = zip(scores_BR, familiar, strange, strict=True)
+    rows = zip(scores_BR.numpy(), familiar, strange, strict=True)
     return [known.answer(scores_R, value, stranger, options) for scores_R, value, stranger in rows]
+
+
+def _softmax(scores_R: NDArray[Any]) -> NDArray[Any]:
+    shares_R = np.exp(scores_R - scores_R.max())
+    return shares_R / shares_R.sum()
 
 
 @lru_cache(maxsize=1024)

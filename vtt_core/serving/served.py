@@ -51,7 +51,9 @@ class ServedAdapter:
 
     def answer(self, phi_X: Tensor, options: AnswerOptions) -> Prediction:
         """Return the answer for one image, from what a head reads of it."""
-        values_O = self.rows_OX @ phi_X[-self.rows_OX.shape[1] :] + self.bias_O
+        # Not by torch, which gives Python's lock away for every operation and then waits for it.
+        rows_OX, bias_O = self.rows_OX.numpy(), self.bias_O.numpy()
+        values_O = rows_OX @ phi_X.numpy()[-rows_OX.shape[1] :] + bias_O
         first_mean = self.num_scores + self.has_strangers
         familiarity = float(values_O[first_mean:].max()) if len(values_O) > first_mean else None
         stranger = float(values_O[self.num_scores]) if self.has_strangers else None
