@@ -24,6 +24,7 @@ from app.infra.object_store import ObjectStore
 from app.infra.queue import JobQueue
 from app.infra.rates import RateLimits
 from app.infra.reaper import Reaper
+from app.infra.served_models import ServedModels
 from app.infra.settings import Settings
 from app.infra.tenancy import Sessions, TenantSessions
 from app.infra.workers import WorkerRegistry
@@ -45,6 +46,7 @@ class AppContext:
     """Sessions that may write; one request opens one, after its slow work."""
     readers: Sessions
     """Sessions that only read."""
+    served_models: ServedModels
     store: ObjectStore
     disk: DiskSpace
     queue: JobQueue

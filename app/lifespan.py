@@ -20,6 +20,7 @@ from app.infra.object_store import ObjectStore
 from app.infra.queue import JobQueue
 from app.infra.rates import RateLimits
 from app.infra.reaper import Reaper
+from app.infra.served_models import ServedModels
 from app.infra.settings import Role, Settings
 from app.infra.workers import WorkerRegistry
 from app.jobs.hub import EventHub
@@ -79,6 +80,7 @@ def open_context(settings: Settings, make_prediction_engine: MakeEngine) -> Iter
         settings=settings,
         sessions=sessions,
         readers=readers,
+        served_models=ServedModels(engine),
         store=ObjectStore(settings.resolved_store_url),
         disk=make_disk_space(settings),
         queue=JobQueue(settings.resolved_broker_url),

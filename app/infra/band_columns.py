@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from app.infra.served_models import ServedModel
 from app.infra.tables import ModelRow, SupportSetRow
 from vtt_core.contract.bands import BandChoice, BandWish
 
@@ -20,6 +21,6 @@ def set_wish(row: SupportSetRow, wish: BandWish | None) -> None:
     row.bands, row.stretch = (None, None) if wish is None else (list(wish.bands), list(wish.stretch))
 
 
-def choice_of(row: ModelRow) -> BandChoice | None:
+def choice_of(row: ModelRow | ServedModel) -> BandChoice | None:
     """Return how a model's images are shown, as its adapter says; None for ordinary images."""
     return None if row.bands is None else BandChoice.from_json(row.bands)

@@ -16,6 +16,7 @@ from sqlalchemy.orm import Session
 from app.dependencies import AppContext
 from app.domain.errors import BlobMissingError
 from app.infra.model_repository import ModelRepository
+from app.infra.served_models import ServedModel
 from app.infra.tables import AliasRow, ModelRow
 from vtt_core.contract.errors import VttError
 
@@ -159,7 +160,7 @@ def export_adapter(context: AppContext, row: ModelRow) -> bytes:
     return buffer.getvalue()
 
 
-def read_adapter(context: AppContext, row: ModelRow) -> dict[str, bytes]:
+def read_adapter(context: AppContext, row: ModelRow | ServedModel) -> dict[str, bytes]:
     """Return the adapter's files by name.
 
     Raises:

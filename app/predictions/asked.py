@@ -8,6 +8,7 @@ from typing import Annotated
 from fastapi import Depends, Query
 
 from app.domain.answer_ranges import COVERAGE_RANGE, FALSE_REJECTS_RANGE
+from app.infra.served_models import ServedModel
 from app.infra.tables import ModelRow
 from vtt_core.contract.serving import DEFAULT_COVERAGE, DEFAULT_FALSE_REJECTS, AnswerOptions
 
@@ -20,7 +21,7 @@ class Asked:
     false_rejects: float | None
     """None for what is set for the model, or else the usual share."""
 
-    def options(self, model: ModelRow) -> AnswerOptions:
+    def options(self, model: ModelRow | ServedModel) -> AnswerOptions:
         """Return what the engine is asked for."""
         shares = (self.false_rejects, model.false_rejects, DEFAULT_FALSE_REJECTS)
         return AnswerOptions(self.coverage, next(share for share in shares if share is not None))

@@ -6,10 +6,9 @@ from functools import partial
 
 from app.dependencies import AppContext
 from app.display_names import shown_file_name
-from app.infra.model_repository import ModelRepository
 from app.models.service import read_adapter
 from app.predictions.schemas import AttentionAnswer, PredictingModel
-from app.predictions.service import IMAGES_FIELD, check_fields, read_images
+from app.predictions.service import IMAGES_FIELD, check_fields, model_to_serve, read_images
 from app.uploads.form import FormLimits, SpooledForm
 from vtt_core.contract.errors import VttError
 from vtt_core.contract.limits import Limits
@@ -51,8 +50,7 @@ def attention(context: AppContext, reference: str, form: SpooledForm) -> Attenti
         BackboneMismatchError: this process has other weights of the backbone than the model was made on.
     """
     assert context.predictor is not None
-    with context.readers() as session:
-        model = ModelRepository(session).resolve(reference)
+    model = model_to_serve(context, reference)
     check_fields(form, 1, "Send each image in a request of its own")
     caller = context.caller
     context.rates.count("query images", caller.tenant_id, caller.quotas.max_predictions_per_minute, 1)

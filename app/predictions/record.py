@@ -11,7 +11,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.dependencies import AppContext
 from app.infra.prediction_repository import KeptPrediction, PredictionRepository
-from app.infra.tables import ModelRow
+from app.infra.served_models import ServedModel
 from app.infra.telemetry import bound_request_id
 from app.predictions.schemas import ImagePrediction
 from app.uploads.form import SpooledForm
@@ -20,7 +20,7 @@ _log = structlog.get_logger(__name__)
 
 
 def record_predictions(
-    context: AppContext, model: ModelRow, form: SpooledForm, predictions: Sequence[ImagePrediction], now: datetime
+    context: AppContext, model: ServedModel, form: SpooledForm, predictions: Sequence[ImagePrediction], now: datetime
 ) -> None:
     """Record the digest, the label and its probability for each image that was classified, if the settings say so.
 

@@ -14,7 +14,7 @@ from app.display_names import shown_file_name
 from app.domain.errors import InvalidRequestError, NothingUsableError, RequestTooLargeError
 from app.infra.band_columns import choice_of
 from app.infra.model_repository import ModelRepository
-from app.infra.tables import ModelRow
+from app.infra.served_models import ServedModel
 from app.models.service import read_adapter
 from app.predictions.asked import Asked
 from app.predictions.record import record_predictions
@@ -33,7 +33,7 @@ MODEL_FIELD = "model"
 class Answer:
     """The model that answered, and its prediction for each image."""
 
-    model: ModelRow
+    model: ServedModel
     predictions: list[ImagePrediction]
 
 
@@ -92,8 +92,7 @@ def predict(context: AppContext, reference: str, form: SpooledForm, asked: Asked
         BackboneUnavailableError: the weights of the model's backbone are out of reach.
         BackboneMismatchError: this process has other weights of the backbone than the model was made on.
     """
-    with context.readers() as session:
-        model = ModelRepository(session).resolve(reference)
+    model = model_to_serve(context, reference)
     check_fields(form, context.settings.limits.max_query_images, _send_a_batch(reference))
     caller = context.caller
     context.rates.count("query images", caller.tenant_id, caller.quotas.max_predictions_per_minute, len(form.files))
@@ -107,6 +106,25 @@ def predict(context: AppContext, reference: str, form: SpooledForm, asked: Asked
         )
     record_predictions(context, model, form, predictions, now)
     return Answer(model, predictions)
+
+
+def model_to_serve(context: AppContext, reference: str) -> ServedModel:
+    """Return what a prediction has to know of a model.
+
+    Args:
+        context: of the caller.
+        reference: id or alias of the model, or the id of the job that published it.
+
+    Raises:
+        NotFoundError: nothing has this id or alias.
+        GoneError: the model was deleted.
+        ModelNotReadyError: it is a job that has not published a model.
+    """
+    found = context.served_models.find(reference, context.caller.tenant_id)
+    if found is not None:
+        return found
+    with context.readers() as session:
+        return ServedModel.of(ModelRepository(session).resolve(reference))
 
 
 def check_fields(form: SpooledForm, most: int, remedy: str) -> None:
@@ -142,7 +160,7 @@ def _described(part: FormPart) -> str:
     return f"{what} in a field named {part.field_name[:80]!r}"
 
 
-def _answers(context: AppContext, model: ModelRow, form: SpooledForm, options: AnswerOptions) -> list[ImagePrediction]:
+def _answers(context: AppContext, model: ServedModel, form: SpooledForm, options: AnswerOptions) -> list[ImagePrediction]:
     """Return the prediction for each image, or why it could not be read."""
     assert context.predictor is not None
     engine = context.predictor.engine
@@ -158,7 +176,7 @@ def _answers(context: AppContext, model: ModelRow, form: SpooledForm, options: A
     ]
 
 
-def read_images(engine: PredictionEngine, model: ModelRow, form: SpooledForm, limits: Limits) -> Sequence[Any | VttError]:
+def read_images(engine: PredictionEngine, model: ServedModel, form: SpooledForm, limits: Limits) -> Sequence[Any | VttError]:
     """Return each image of a form as the model's backbone reads it, or why it cannot be used."""
     spool_lock = Lock()
     readers = [partial(_read, form, part, limits, spool_lock) for part in form.files]

@@ -1,7 +1,7 @@
 """No list, sweep or count reads a whole table: both kinds of database explain how they run each statement.
 
 The statements are those that the service sends: for every GET of the API and of the pages, for a sweep of the reaper, for the
-metrics and for the followers of jobs. So a new list is looked at without a change here.
+metrics, for the followers of jobs and for a prediction. So a new list is looked at without a change here.
 """
 
 from __future__ import annotations
@@ -98,6 +98,7 @@ def _paths(routes: Sequence[Any]) -> list[str]:
 def everything_sent(api: Api) -> Sent:
     with sent_statements() as sent:
         asked = ask_for_everything(api)
+        assert api.context.served_models.find("alias-000000000100", DEFAULT_TENANT_ID) is not None
         of_tenant = TenantSessions(api.context.readers, Caller(DEFAULT_TENANT_ID))
         for sessions, reads in (
             (of_tenant, lists() | usage()),

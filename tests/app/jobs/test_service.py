@@ -16,6 +16,7 @@ from app.infra.database import SessionFactory, make_reader_factory
 from app.infra.disk import DiskSpace
 from app.infra.job_repository import JobRepository
 from app.infra.object_store import ObjectStore
+from app.infra.served_models import ServedModels
 from app.infra.settings import Settings
 from app.infra.support_set_repository import SupportSetRepository
 from app.infra.tables import SupportImageRow
@@ -45,6 +46,7 @@ def context(engine: Engine, session_factory: SessionFactory, broker_url: str, tm
         settings=Settings(data_dir=tmp_path),
         sessions=session_factory,
         readers=make_reader_factory(engine),
+        served_models=ServedModels(engine),
         store=ObjectStore(f"file://{tmp_path}"),
         disk=DiskSpace({}, 0),
         queue=ListQueue(),  # type: ignore[arg-type]
