@@ -164,8 +164,8 @@ class Settings(BaseSettings):
     """Number format of adapters in memory. float16 takes half the memory and rounds them."""
     batch_max_images: int = Field(default=32, ge=1)
     """Images in one batch at most; further ones go into the next batch."""
-    batch_wait_seconds: float = Field(default=0.002, ge=0)
-    """Seconds that an image waits for others to fill its batch."""
+    batch_wait_seconds: float = Field(default=0.0, ge=0)
+    """Seconds that the first image of a batch waits for others to fill it."""
     batch_max_seconds: float = Field(default=0.5, gt=0)
     """Seconds that a batch may take, by estimate. A batch that would take longer gets fewer images."""
     api_processes: int = Field(default=1, ge=1, le=64)

@@ -33,6 +33,8 @@ def resize(image: Image.Image, preprocessing: Preprocessing) -> Image.Image:
 
 def to_tensor(image: Image.Image, preprocessing: Preprocessing) -> Tensor:
     """Return one normalised (3, H, W) float32 tensor of an RGB image."""
-    channels_3HW = torch.from_numpy(np.array(image, dtype=np.float32) / 255).permute(2, 0, 1)
-    mean_311, std_311 = (torch.tensor(values).view(3, 1, 1) for values in (preprocessing.mean, preprocessing.std))
-    return (channels_3HW - mean_311) / std_311
+    mean_311, std_311 = (np.array(values, np.float32).reshape(3, 1, 1) for values in (preprocessing.mean, preprocessing.std))
+    channels_3HW = np.divide(np.ascontiguousarray(np.asarray(image).transpose(2, 0, 1)), 255, dtype=np.float32)
+    channels_3HW -= mean_311
+    channels_3HW /= std_311
+    return torch.from_numpy(channels_3HW)

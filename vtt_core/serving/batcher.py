@@ -1,8 +1,8 @@
 """Batch the items of concurrent callers, without a long wait for anyone.
 
-A batch starts as soon as the one before it ends: under load it holds what has arrived meanwhile, without load one item. Two
-limits keep latency low: how long the first item of a batch may wait for others, and how long a batch may take, estimated from
-the last ones.
+A batch starts as soon as the one before it ends: under load it holds what has arrived meanwhile, without load one item. A
+limit keeps latency low: how long a batch may take, estimated from the last ones. Whoever wants larger batches can let the first
+item wait for others.
 """
 
 from __future__ import annotations
@@ -26,8 +26,9 @@ class Batching:
     """Bounds of a batch."""
 
     max_items: int = 32
-    wait_seconds: float = 0.002
-    """How long the first item may wait for others."""
+    wait_seconds: float = 0.0
+    """How long the first item waits for others, unless there are `max_items` sooner. On two cores 2 ms cost a tenth of the
+    answers that HTTP gives in a second."""
     max_seconds: float = 0.5
     """How long a batch may take, by estimate; one item is always taken."""
 

@@ -20,7 +20,7 @@ from torch import Tensor
 from vtt_core.adapter.files import adapter_from_files
 from vtt_core.backbones.backbone import Backbone
 from vtt_core.backbones.load import load_backbone
-from vtt_core.backbones.preprocess import preprocess
+from vtt_core.backbones.preprocess import resize, to_tensor
 from vtt_core.contract.bands import BandChoice
 from vtt_core.contract.errors import VttError
 from vtt_core.contract.limits import DEFAULT_LIMITS, Limits
@@ -126,8 +126,8 @@ class Engine:
 
         def read(read_bytes: ReadBytes) -> Tensor | VttError:
             try:
-                pixels_3HW = preprocess([decode_image(read_bytes(), limits, bands)], backbone.preprocessing)[0]
-                return pixels_3HW.to(backbone.device, backbone.dtype)
+                image = resize(decode_image(read_bytes(), limits, bands), backbone.preprocessing)
+                return to_tensor(image, backbone.preprocessing).to(backbone.device, backbone.dtype)
             except VttError as error:
                 return error
 
