@@ -20,6 +20,7 @@ from app.access.page_sessions import COOKIE, CSRF_HEADER, check_csrf, identify_b
 from app.domain.access import ANYBODY, Caller, Scope
 from app.infra.clock import utc_now
 from app.infra.disk import DiskSpace
+from app.infra.known_keys import KnownKeys
 from app.infra.object_store import ObjectStore
 from app.infra.queue import JobQueue
 from app.infra.rates import RateLimits
@@ -46,6 +47,7 @@ class AppContext:
     """Sessions that may write; one request opens one, after its slow work."""
     readers: Sessions
     """Sessions that only read."""
+    keys: KnownKeys
     served_models: ServedModels
     store: ObjectStore
     disk: DiskSpace
@@ -90,7 +92,7 @@ async def _caller(
             check_csrf(token, request.headers.get(CSRF_HEADER))
         caller = await run_in_threadpool(identify_browser, token, shared.readers, utc_now())
     else:
-        let_in = partial(identify, key, shared.readers, utc_now(), is_required=settings.require_keys)
+        let_in = partial(identify, key, shared.keys, utc_now(), is_required=settings.require_keys)
         # A thread only for what waits for the database or Redis.
         caller = let_in() if key is None else await run_in_threadpool(let_in)
     bind_contextvars(tenant_id=caller.tenant_id, key_id=caller.key_id)

@@ -16,6 +16,7 @@ from app.health.metrics import Metrics
 from app.infra.database import make_engine, make_reader_factory, make_session_factory, migrate
 from app.infra.disk import make_disk_space
 from app.infra.garbage import spare_what_is_there
+from app.infra.known_keys import KnownKeys
 from app.infra.object_store import ObjectStore
 from app.infra.queue import JobQueue
 from app.infra.rates import RateLimits
@@ -80,6 +81,7 @@ def open_context(settings: Settings, make_prediction_engine: MakeEngine) -> Iter
         settings=settings,
         sessions=sessions,
         readers=readers,
+        keys=KnownKeys(engine),
         served_models=ServedModels(engine),
         store=ObjectStore(settings.resolved_store_url),
         disk=make_disk_space(settings),

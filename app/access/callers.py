@@ -6,18 +6,17 @@ from datetime import datetime
 
 from app.domain.access import ANYBODY, KEY_PATTERN, Caller, Scope
 from app.domain.errors import KeyRefusedError, KeyRequiredError, MissingScopeError
-from app.infra.access_repository import AccessRepository
-from app.infra.tenancy import Sessions
+from app.infra.known_keys import KnownKeys
 
 REMEDY = "Send the header `Authorization: Bearer KEY` with a valid key. The operator creates keys with `vtt keys create`"
 
 
-def identify(key: str | None, readers: Sessions, now: datetime, *, is_required: bool) -> Caller:
+def identify(key: str | None, known: KnownKeys, now: datetime, *, is_required: bool) -> Caller:
     """Return the caller.
 
     Args:
         key: the key after `Bearer`; None without such a header.
-        readers: sessions that are bound to no tenant.
+        known: all keys.
         now: the current time.
         is_required: whether every request needs a key.
 
@@ -30,10 +29,7 @@ def identify(key: str | None, readers: Sessions, now: datetime, *, is_required: 
             raise KeyRequiredError(expected="a key in the header Authorization", got="no key", remedy=REMEDY)
         return ANYBODY
     parts = KEY_PATTERN.fullmatch(key)
-    caller = None
-    if parts is not None:
-        with readers() as session:
-            caller = AccessRepository(session).authenticate(parts[1], parts[2], now)
+    caller = None if parts is None else known.authenticate(parts[1], parts[2], now)
     if caller is None:
         # The same text whatever is wrong. The key itself never appears in an answer or a log.
         raise KeyRefusedError(expected="a valid key", got="a key that is unknown, expired, revoked or mistyped", remedy=REMEDY)

@@ -16,6 +16,7 @@ from datetime import datetime, timedelta
 from app.access.callers import identify
 from app.domain.access import Caller
 from app.domain.errors import ForgedFormError, KeyRefusedError
+from app.infra.known_keys import KnownKeys
 from app.infra.page_session_repository import PageSessionRepository
 from app.infra.tenancy import Sessions
 
@@ -54,11 +55,12 @@ def check_csrf(token: str | None, sent: str | None) -> None:
         )
 
 
-def sign_in(sessions: Sessions, token: str, key: str, now: datetime) -> None:
+def sign_in(sessions: Sessions, known: KnownKeys, token: str, key: str, now: datetime) -> None:
     """Bind a token to a key.
 
     Args:
         sessions: bound to no tenant.
+        known: all keys.
         token: a new one, so that a token known from before the sign-in is worth nothing.
         key: as its owner typed it.
         now: the present moment.
@@ -66,7 +68,7 @@ def sign_in(sessions: Sessions, token: str, key: str, now: datetime) -> None:
     Raises:
         KeyRefusedError: the key is not valid.
     """
-    caller = identify(key.strip(), sessions, now, is_required=True)
+    caller = identify(key.strip(), known, now, is_required=True)
     assert caller.key_id is not None
     with sessions.begin() as session:
         PageSessionRepository(session).add(_digest(token), caller.key_id, now, now + LIFETIME)

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, Select, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
-from app.domain.access import Caller, NewKey, Quotas, Scope, draw_key, hash_secret, is_secret
+from app.domain.access import NewKey, Quotas, Scope, draw_key, hash_secret
 from app.domain.batches import OPEN_BATCH_STATES
 from app.domain.errors import NotFoundError
 from app.domain.ids import TENANT_PREFIX, new_id
@@ -28,25 +28,12 @@ from app.infra.tables import (
     TenantRow,
 )
 
-NO_DIGEST = hash_secret("")
-"""Compared with the secret if no key has its id, so that the answer takes as long."""
-
 
 class AccessRepository:
     """Tenants and keys in one session that is bound to no tenant; the caller commits."""
 
     def __init__(self, session: Session) -> None:
         self._session = session
-
-    def authenticate(self, key_id: str, secret: str, now: datetime) -> Caller | None:
-        """Return whose key this is, or None if it is not valid: unknown, expired, revoked, or with a wrong secret."""
-        statement = select(ApiKeyRow, TenantRow).join(TenantRow, ApiKeyRow.tenant_id == TenantRow.id)
-        found = self._session.execute(statement.where(ApiKeyRow.id == key_id)).one_or_none()
-        is_right = is_secret(secret, found[0].secret_sha256 if found is not None else NO_DIGEST)
-        if found is None or not is_right or not is_valid(found[0], now):
-            return None
-        row, tenant = found
-        return Caller(tenant.id, row.id, frozenset(map(Scope, row.scopes)), quotas_of(tenant))
 
     def tenant(self, name: str) -> TenantRow:
         """Return a tenant by its name; raises NotFoundError."""
@@ -96,7 +83,7 @@ class AccessRepository:
             NotFoundError: no key has this id, or it is not valid any more.
         """
         row = self.key(key_id)
-        if not is_valid(row, now):
+        if not is_valid(row.revoked_at, row.expires_at, now):
             raise _unknown_key(key_id)
         key = self.create_key(row.tenant_id, row.name, frozenset(map(Scope, row.scopes)), now, row.expires_at)
         end = now + grace
@@ -196,9 +183,9 @@ def _images_of_sets(column: ColumnElement[int]) -> Select[int]:
     return select(column).select_from(SupportImageRow).join(SupportSetRow, of_set)
 
 
-def is_valid(row: ApiKeyRow, now: datetime) -> bool:
-    """Return whether a key may be used now."""
-    return row.revoked_at is None and (row.expires_at is None or row.expires_at > now)
+def is_valid(revoked_at: datetime | None, expires_at: datetime | None, now: datetime) -> bool:
+    """Return whether a key that was revoked, or ends, at these moments may be used now; None for never."""
+    return revoked_at is None and (expires_at is None or expires_at > now)
 
 
 def _unknown_key(key_id: str) -> NotFoundError:

@@ -33,7 +33,7 @@ async def use_key(request: Request, shared: AppContextDep, fields: FieldsDep) ->
     """Sign in with a key, under a new token."""
     wanted, visit = local_path(fields.get("next")), visit_of(request)
     try:
-        await run_in_threadpool(sign_in, shared.sessions, visit.renew(), fields.get("key", ""), utc_now())
+        await run_in_threadpool(sign_in, shared.sessions, shared.keys, visit.renew(), fields.get("key", ""), utc_now())
     except KeyRefusedError:
         return render(request, "sign-in.html.jinja", status=403, wanted=wanted, is_refused=True)
     return go_to(wanted)

@@ -33,7 +33,7 @@ def test_the_right_value_is_taken_and_belongs_to_one_token() -> None:
 
 def test_a_browser_acts_for_its_key_until_its_time_ends(locked: Api, make_caller: MakeCaller) -> None:
     now, token, key = utc_now(), draw_token(), key_of(make_caller("clinic"))
-    sign_in(locked.context.sessions, token, f" {key}\n", now)
+    sign_in(locked.context.sessions, locked.context.keys, token, f" {key}\n", now)
     caller = identify_browser(token, locked.context.readers, now)
     assert caller.key_id == key.split("_")[1]
     with pytest.raises(KeyRefusedError):
@@ -43,8 +43,8 @@ def test_a_browser_acts_for_its_key_until_its_time_ends(locked: Api, make_caller
 def test_only_the_digest_of_a_token_is_stored_and_old_ones_go(locked: Api, make_caller: MakeCaller) -> None:
     now, key = utc_now(), key_of(make_caller("clinic"))
     tokens = [draw_token(), draw_token()]
-    sign_in(locked.context.sessions, tokens[0], key, now - LIFETIME - timedelta(seconds=1))
-    sign_in(locked.context.sessions, tokens[1], key, now)
+    sign_in(locked.context.sessions, locked.context.keys, tokens[0], key, now - LIFETIME - timedelta(seconds=1))
+    sign_in(locked.context.sessions, locked.context.keys, tokens[1], key, now)
     with locked.context.readers() as session:
         rows = session.query(PageSessionRow).all()
     assert len(rows) == 1

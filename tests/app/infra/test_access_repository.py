@@ -6,6 +6,7 @@ from app.domain.access import NewKey, Quotas, Scope
 from app.domain.errors import NotFoundError
 from app.infra.access_repository import AccessRepository
 from app.infra.database import SessionFactory
+from app.infra.known_keys import KnownKeys
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -20,14 +21,13 @@ def make_key(session_factory: SessionFactory, expires_at: datetime | None = None
 
 
 def lets_in(session_factory: SessionFactory, key: NewKey, now: datetime, secret: str | None = None) -> bool:
-    with session_factory() as session:
-        return AccessRepository(session).authenticate(key.key_id, secret or key.secret, now) is not None
+    return KnownKeys(session_factory.kw["bind"]).authenticate(key.key_id, secret or key.secret, now) is not None
 
 
 def test_a_key_identifies_its_tenant_scopes_and_quotas(session_factory: SessionFactory) -> None:
     key = make_key(session_factory)
+    caller = KnownKeys(session_factory.kw["bind"]).authenticate(key.key_id, key.secret, NOW)
     with session_factory() as session:
-        caller = AccessRepository(session).authenticate(key.key_id, key.secret, NOW)
         assert caller is not None
         assert caller.tenant_id == AccessRepository(session).tenant("clinic").id
         assert (caller.key_id, caller.scopes, caller.quotas.max_images) == (key.key_id, {Scope.PREDICT}, 7)

@@ -15,6 +15,7 @@ from app.infra.clock import utc_now
 from app.infra.database import SessionFactory, make_reader_factory
 from app.infra.disk import DiskSpace
 from app.infra.job_repository import JobRepository
+from app.infra.known_keys import KnownKeys
 from app.infra.object_store import ObjectStore
 from app.infra.served_models import ServedModels
 from app.infra.settings import Settings
@@ -46,6 +47,7 @@ def context(engine: Engine, session_factory: SessionFactory, broker_url: str, tm
         settings=Settings(data_dir=tmp_path),
         sessions=session_factory,
         readers=make_reader_factory(engine),
+        keys=KnownKeys(engine),
         served_models=ServedModels(engine),
         store=ObjectStore(f"file://{tmp_path}"),
         disk=DiskSpace({}, 0),
