@@ -17,7 +17,7 @@ from app.domain.errors import OverloadedError, TooManyAtOnceError
 RETRY_SECONDS = 5
 """Retry-After of a refused connection."""
 RESERVED_FILES = 256
-"""File descriptors for the database, Redis, the store and the libraries."""
+"""File descriptors for the database (two for each of 64 connections of SQLite), Redis, the store and the libraries."""
 FILES_OF_REQUEST = 2
 """For an upload: its temporary file, and a file of the store."""
 LARGEST_FILE_LIMIT = 65_536
