@@ -56,7 +56,10 @@ def _unmeasured(facts: Facts) -> list[str]:
             "and a group is left out as a whole. Add images of another group to each class."
         ]
     if several and facts.is_tuned:
-        return ["The accuracy of this model was not measured: set validation_folds to 2 or more to measure it."]
+        return [
+            "The accuracy of this model was not measured. To measure it, set validation_folds to 2 or more in the recipe: "
+            "`vtt adapt --method clip-lora+vtt:validation_folds=2`, for instance."
+        ]
     return ["The accuracy of this model is not known: no image can be left out. Add a second image of each class."]
 
 

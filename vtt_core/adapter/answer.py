@@ -104,8 +104,9 @@ def answers(adapter: Adapter, scores_BR: Tensor, phi_BX: Tensor, options: Answer
 
 
 def _softmax(scores_R: NDArray[Any]) -> NDArray[Any]:
-    shares_R: NDArray[Any] = np.exp(scores_R - scores_R.max())
-    shares_R /= shares_R.sum()
+    with np.errstate(over="ignore", invalid="ignore"):  # as torch: scores beyond float32 are no reason to warn
+        shares_R: NDArray[Any] = np.exp(scores_R - scores_R.max())
+        shares_R /= shares_R.sum()
     return shares_R
 
 

@@ -156,6 +156,7 @@ def load_adapter(folder: Path) -> Adapter:
 def _assemble(manifest: AdapterManifest, recipe: FinetuneRecipe, tensors: dict[str, Tensor]) -> Adapter:
     if not all(tensor.dtype in READABLE_TYPES and bool(tensor.isfinite().all()) for tensor in tensors.values()):
         raise _unreadable("tensors of finite floating-point numbers", "others")
+    tensors = {name: tensor.float() for name, tensor in tensors.items()}
     prototypes_CD = tensors.pop(PROTOTYPES, None)
     if prototypes_CD is None or prototypes_CD.ndim != 2 or len(prototypes_CD) != len(manifest.labels):
         raise _unreadable(f"one prototype for each of {len(manifest.labels)} classes", "none, or another number")
@@ -172,7 +173,7 @@ def _assemble(manifest: AdapterManifest, recipe: FinetuneRecipe, tensors: dict[s
     if any(tensor.shape != first.shape for tensor in queries):  # else room would be made for layers that have no tensors
         raise _unreadable("LoRA tensors of one shape", "others")
     num_layers = len(queries)
-    lora = TowerLora(num_layers, first.shape[1], rank, recipe.scaling).to(first.dtype).requires_grad_(False)
+    lora = TowerLora(num_layers, first.shape[1], rank, recipe.scaling).requires_grad_(False)
     try:
         lora.load_matrices({name.removeprefix(LORA_PREFIX): tensor for name, tensor in tensors.items()})
     except ValueError as error:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -53,7 +54,8 @@ class ServedAdapter:
         """Return the answer for one image, from what a head reads of it."""
         # Not by torch, which gives Python's lock away for every operation and then waits for it.
         rows_OX, bias_O = self.rows_OX.numpy(), self.bias_O.numpy()
-        values_O = rows_OX @ phi_X.numpy()[-rows_OX.shape[1] :] + bias_O
+        with np.errstate(over="ignore", invalid="ignore"):
+            values_O = rows_OX @ phi_X.numpy()[-rows_OX.shape[1] :] + bias_O
         first_mean = self.num_scores + self.has_strangers
         familiarity = float(values_O[first_mean:].max()) if len(values_O) > first_mean else None
         stranger = float(values_O[self.num_scores]) if self.has_strangers else None

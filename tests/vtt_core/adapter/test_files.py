@@ -206,3 +206,11 @@ class TestForgedFiles:
         labels = ["a", "b", "c", "d"]
         with pytest.raises(AdapterFormatError, match="one prototype for each of 4 classes"):
             adapter_from_files(with_manifest(adapter_files, labels=labels, prompts=labels))
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float64])
+def test_tensors_of_another_precision_are_read_in_float32(adapter: Adapter, dtype: torch.dtype) -> None:
+    files = adapter_to_files(adapter)
+    read = adapter_from_files(with_tensors(files, {name: value.to(dtype) for name, value in load(files[TENSORS_FILE]).items()}))
+    assert {tensor.dtype for tensor in (read.prototypes_CD, *read.lora.parameters())} == {torch.float32}
+    torch.testing.assert_close(read.prototypes_CD, adapter.prototypes_CD, rtol=1e-2, atol=1e-2)

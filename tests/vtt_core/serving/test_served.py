@@ -3,6 +3,7 @@ import torch
 
 from vtt_core.adapter.answer import Answering
 from vtt_core.adapter.files import Adapter
+from vtt_core.contract.serving import AnswerOptions
 from vtt_core.serving.served import ServedAdapter, make_served
 
 
@@ -28,3 +29,10 @@ def test_at_vit_b_16_half_precision_and_20_classes_take_less_than_3_mb() -> None
     answering = Answering(("a",) * 20, has_negative=False, nonconformity=(), usual=None)
     A, B = torch.zeros(12, 3, 16, 768, dtype=torch.float16), torch.zeros(12, 3, 768, 16, dtype=torch.float16)
     assert ServedAdapter(A, B, torch.zeros(40, 5120), torch.zeros(40), 20, False, answering).size_bytes < 3e6
+
+
+@pytest.mark.parametrize("score", [3e38, -3e38])
+def test_scores_beyond_float32_give_no_warning(adapter: Adapter, score: float) -> None:
+    served = make_served(adapter, torch.device("cpu"), "float32")
+    served.rows_OX.fill_(score)  # warnings are errors
+    served.answer(torch.ones(served.rows_OX.shape[1]), AnswerOptions())
