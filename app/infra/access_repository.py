@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from datetime import datetime, timedelta
+from typing import Any
 
-from sqlalchemy import ColumnElement, Select, func, select
+from sqlalchemy import ColumnElement, Row, Select, func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
@@ -83,7 +84,7 @@ class AccessRepository:
             NotFoundError: no key has this id, or it is not valid any more.
         """
         row = self.key(key_id)
-        if not is_valid(row.revoked_at, row.expires_at, now):
+        if not is_valid(row, now):
             raise _unknown_key(key_id)
         key = self.create_key(row.tenant_id, row.name, frozenset(map(Scope, row.scopes)), now, row.expires_at)
         end = now + grace
@@ -172,8 +173,8 @@ def predictions_per_minute(session: Session, tenant_id: str) -> int | None:
     return session.scalar(select(TenantRow.max_predictions_per_minute).where(TenantRow.id == tenant_id))
 
 
-def quotas_of(tenant: TenantRow) -> Quotas:
-    """Return how much a tenant may have."""
+def quotas_of(tenant: TenantRow | Row[*tuple[Any, ...]]) -> Quotas:
+    """Return how much a tenant may have, by its row or some of its columns."""
     return Quotas(tenant.max_unfinished_jobs, tenant.max_images, tenant.max_bytes, tenant.max_predictions_per_minute)
 
 
@@ -183,9 +184,9 @@ def _images_of_sets(column: ColumnElement[int]) -> Select[int]:
     return select(column).select_from(SupportImageRow).join(SupportSetRow, of_set)
 
 
-def is_valid(revoked_at: datetime | None, expires_at: datetime | None, now: datetime) -> bool:
-    """Return whether a key that was revoked, or ends, at these moments may be used now; None for never."""
-    return revoked_at is None and (expires_at is None or expires_at > now)
+def is_valid(row: ApiKeyRow | Row[*tuple[Any, ...]], now: datetime) -> bool:
+    """Return whether a key may be used now, by its row or some of its columns."""
+    return row.revoked_at is None and (row.expires_at is None or bool(row.expires_at > now))
 
 
 def _unknown_key(key_id: str) -> NotFoundError:

@@ -6,8 +6,8 @@ from datetime import datetime
 
 from sqlalchemy import BindParameter, Engine, bindparam, select
 
-from app.domain.access import Caller, Quotas, Scope, hash_secret, is_secret
-from app.infra.access_repository import is_valid
+from app.domain.access import Caller, Scope, hash_secret, is_secret
+from app.infra.access_repository import is_valid, quotas_of
 from app.infra.database import without_transactions
 from app.infra.tables import ApiKeyRow, TenantRow
 
@@ -43,7 +43,6 @@ class KnownKeys:
         with self._engine.connect() as connection:
             found = connection.execute(_STATEMENT, {"key_id": key_id}).one_or_none()
         is_right = is_secret(secret, found.secret_sha256 if found is not None else NO_DIGEST)
-        if found is None or not is_right or not is_valid(found.revoked_at, found.expires_at, now):
+        if found is None or not is_right or not is_valid(found, now):
             return None
-        quotas = Quotas(found.max_unfinished_jobs, found.max_images, found.max_bytes, found.max_predictions_per_minute)
-        return Caller(found.tenant_id, key_id, frozenset(map(Scope, found.scopes)), quotas)
+        return Caller(found.tenant_id, key_id, frozenset(map(Scope, found.scopes)), quotas_of(found))

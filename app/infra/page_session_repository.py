@@ -37,9 +37,7 @@ class PageSessionRepository:
             .where(PageSessionRow.token_sha256 == token_sha256, PageSessionRow.expires_at > now)
         )
         found = self._session.execute(statement).one_or_none()
-        if found is None:
+        if found is None or not is_valid(found[0], now):
             return None
         key, tenant = found
-        if not is_valid(key.revoked_at, key.expires_at, now):
-            return None
         return Caller(tenant.id, key.id, frozenset(map(Scope, key.scopes)), quotas_of(tenant))

@@ -1,7 +1,7 @@
 """Look up what a prediction has to know of a model. This is read for every request, so it is one statement of few columns.
 
-A model as a row, with all that was measured of it, in a session with a transaction, took six times as long, and gave Python's
-lock away twice as often: beside the threads of other requests each time is a wait.
+A whole row, with all that was measured of the model, in a session with a transaction, takes five times as long. It also gives
+Python's lock away more often, and beside the threads of other requests each time is a wait.
 """
 
 from __future__ import annotations

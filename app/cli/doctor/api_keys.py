@@ -43,12 +43,11 @@ def check_keys(settings: Settings) -> Iterator[Finding]:
 
 
 def _judged(keys: Sequence[tuple[ApiKeyRow, str]], now: datetime) -> Iterator[Finding]:
-    valid = [(row, tenant) for row, tenant in keys if is_valid(row.revoked_at, row.expires_at, now)]
+    valid = [(row, tenant) for row, tenant in keys if is_valid(row, now)]
     if not keys:
         yield problem(PART, "every request needs a key, and there is none", MAKE_ONE)
         return
-    over = [row for row, _ in keys if not is_valid(row.revoked_at, row.expires_at, now)]
-    ended = Counter("revoked" if row.revoked_at is not None else "expired" for row in over)
+    ended = Counter("revoked" if row.revoked_at is not None else "expired" for row, _ in keys if not is_valid(row, now))
     others = "".join(f", {count} {how}" for how, count in sorted(ended.items()))
     if not valid:
         yield problem(PART, f"every request needs a key, and none of them is valid{others.replace(',', ':', 1)}", MAKE_ONE)

@@ -81,7 +81,7 @@ def test_what_changes_is_seen_at_once(
     assert models.find("mdl_a", tenant_id) is None
 
 
-def test_one_statement_is_sent_and_no_transaction_is_open_after_it(engine: Engine, add_model: AddModel) -> None:
+def test_nothing_but_one_statement_of_few_columns_is_sent(engine: Engine, add_model: AddModel) -> None:
     tenant_id, models = add_model("one", "a"), ServedModels(engine)
     models.find("current", tenant_id)  # opens the connection
     sent: list[str] = []
