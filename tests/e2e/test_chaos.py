@@ -24,10 +24,11 @@ from app.domain.jobs import FINAL_STATES, HELD_STATES, JobState
 from app.infra.job_repository import JobRepository
 from app.infra.outages import DATABASE_AWAY
 from app.infra.tables import JobRow, ModelRow
-from tests.fixtures.cluster import Cluster, running_cluster, wait_until
+from tests.fixtures.cluster import Cluster, running_cluster
 from tests.fixtures.faults import FULL_DECK, Faults
 from tests.fixtures.http_api import encode_image
 from tests.fixtures.job_log import Change, install_job_log, read_job_log, wrong_changes
+from tests.fixtures.waiting import wait_until
 from vtt_core.adapter.adaptation import Adaptation
 from vtt_core.adapter.files import adapter_to_files
 from vtt_core.backbones.load import load_backbone

@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -17,6 +17,7 @@ import pytest
 
 from tests.fixtures.http_api import encode_image
 from tests.fixtures.live_api import ATTACKER, LiveApi, begin_upload, read_answer, running_api
+from tests.fixtures.waiting import wait_until
 
 pytestmark = pytest.mark.services
 
@@ -54,13 +55,6 @@ def open_many(stack: ExitStack, live: LiveApi, number: int, head: bytes, address
     for connection in connections:
         connection.sendall(head)
     return connections
-
-
-def wait_until(is_true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not is_true():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def status_of(answer: bytes) -> int:

@@ -9,20 +9,21 @@ import psutil
 import pytest
 
 from app.cli.children import FIRST_PAUSE_SECONDS, HEALTHY_SECONDS, Child, describe_exit, stop_all
+from tests.fixtures.waiting import has_ended, wait_until
 
 pytestmark = pytest.mark.services
 
 SLEEPER = [sys.executable, "-c", "import time; time.sleep(60)"]
-DEAF = [sys.executable, "-c", "import signal, time; signal.signal(15, signal.SIG_IGN); print(1, flush=True); time.sleep(60)"]
+DEAF = "import pathlib, signal, sys, time; signal.signal(15, signal.SIG_IGN); pathlib.Path(sys.argv[1]).touch(); time.sleep(60)"
 
 
-def wait_until_gone(pid: int, timeout_seconds: float = 10.0) -> bool:
-    deadline = time.monotonic() + timeout_seconds
-    while time.monotonic() < deadline:
-        if not psutil.pid_exists(pid) or psutil.Process(pid).status() == psutil.STATUS_ZOMBIE:
-            return True
-        time.sleep(0.05)
-    return False
+def start_deaf(folder: Path) -> Child:
+    """Return a child that has begun to ignore requests to end."""
+    sign = folder / "deaf"
+    deaf = Child("deaf", [sys.executable, "-c", DEAF, str(sign)], os.environ)
+    deaf.start(time.monotonic())
+    wait_until(sign.exists)
+    return deaf
 
 
 def test_a_child_that_dies_starts_again_after_its_pause() -> None:
@@ -53,21 +54,17 @@ def test_pauses_grow_until_a_child_stays_alive() -> None:
 
 
 @pytest.mark.slow
-def test_stopping_asks_first_and_names_who_had_to_be_killed() -> None:
-    deaf, polite = Child("deaf", DEAF, os.environ), Child("polite", SLEEPER, os.environ)
-    for child in (deaf, polite):
-        child.start(time.monotonic())
-    time.sleep(1.0)
+def test_stopping_asks_first_and_names_who_had_to_be_killed(tmp_path: Path) -> None:
+    deaf, polite = start_deaf(tmp_path), Child("polite", SLEEPER, os.environ)
+    polite.start(time.monotonic())
     assert stop_all((deaf, polite), grace_seconds=1.0) == ["deaf"]
     assert polite.exit_code == -signal.SIGTERM
     assert deaf.exit_code == -signal.SIGKILL
 
 
 @pytest.mark.slow
-def test_an_impatient_stop_does_not_wait() -> None:
-    deaf = Child("deaf", DEAF, os.environ)
-    deaf.start(time.monotonic())
-    time.sleep(1.0)
+def test_an_impatient_stop_does_not_wait(tmp_path: Path) -> None:
+    deaf = start_deaf(tmp_path)
     started = time.monotonic()
     assert stop_all((deaf,), grace_seconds=60.0, is_impatient=lambda: True) == ["deaf"]
     assert time.monotonic() - started < 10
@@ -82,14 +79,12 @@ def test_children_end_when_the_parent_is_killed(tmp_path: Path) -> None:
         f"pathlib.Path({str(pid_file)!r}).write_text(str(c.pid)); time.sleep(60)"
     )
     parent = subprocess.Popen([sys.executable, "-c", code])
-    deadline = time.monotonic() + 20
-    while not (pid_file.exists() and pid_file.read_text()) and time.monotonic() < deadline:
-        time.sleep(0.05)
+    wait_until(lambda: pid_file.exists() and bool(pid_file.read_text()))
     child_pid = int(pid_file.read_text())
     assert psutil.pid_exists(child_pid)
     parent.kill()
     parent.wait()
-    assert wait_until_gone(child_pid)
+    wait_until(lambda: has_ended(child_pid))
 
 
 def test_exits_are_described_in_words() -> None:

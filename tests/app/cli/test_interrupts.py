@@ -16,6 +16,7 @@ import pytest
 from app.cli import interrupts
 from app.cli.interrupts import end_on, exit_code_of_signal, held_back
 from app.cli.synthetic_images import write_folders
+from tests.fixtures.waiting import wait_until
 
 
 @pytest.fixture
@@ -91,11 +92,8 @@ def interrupted(command: list[str], is_time: Callable[[int, str], bool], log: Pa
         ) as process,
     ):
         try:
-            deadline = time.monotonic() + 120
-            while not is_time(process.pid, log.read_text()):
-                assert process.poll() is None, log.read_text()
-                assert time.monotonic() < deadline
-                time.sleep(0.02)
+            wait_until(lambda: process.poll() is not None or is_time(process.pid, log.read_text()), explain=log.read_text)
+            assert process.poll() is None, log.read_text()
             process.send_signal(signal.SIGINT)
             process.wait(60)
         finally:

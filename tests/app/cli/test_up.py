@@ -2,8 +2,7 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
@@ -11,17 +10,9 @@ import psutil
 import pytest
 
 from app.cli.up import URL_FILE
+from tests.fixtures.waiting import wait_until
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
-
-READY_SECONDS = 90.0
-
-
-def wait_for(is_so: Callable[[], bool], seconds: float = READY_SECONDS) -> None:
-    deadline = time.monotonic() + seconds
-    while not is_so():
-        assert time.monotonic() < deadline, "waited too long"
-        time.sleep(0.1)
 
 
 def start(data_dir: Path) -> subprocess.Popen[bytes]:
@@ -68,7 +59,7 @@ def data_dir(tmp_path: Path) -> Path:
 def service(data_dir: Path) -> Iterator[subprocess.Popen[bytes]]:
     process = start(data_dir)
     try:
-        wait_for(lambda: is_ready(data_dir) or process.poll() is not None)
+        wait_until(lambda: is_ready(data_dir) or process.poll() is not None)
         assert process.poll() is None, (data_dir / "up.log").read_text()
         yield process
     finally:
@@ -90,9 +81,9 @@ def test_a_service_refuses_a_second_one_revives_its_worker_and_stops_whole(
     assert (data_dir / URL_FILE).read_text().strip() in second.stderr
 
     children["worker"].kill()
-    wait_for(lambda: has_new("worker", children["worker"], service))
+    wait_until(lambda: has_new("worker", children["worker"], service))
     children["redis"].kill()
-    wait_for(lambda: has_new("redis", children["redis"], service))
+    wait_until(lambda: has_new("redis", children["redis"], service))
 
     everything = [*children_of(service).values()]
     service.send_signal(signal.SIGINT)
@@ -140,7 +131,7 @@ def test_several_processes_of_the_api_answer_at_one_address(data_dir: Path, monk
     monkeypatch.setenv("VTT_API_PROCESSES", "2")
     process = start(data_dir)
     try:
-        wait_for(lambda: is_ready(data_dir) or process.poll() is not None)
+        wait_until(lambda: is_ready(data_dir) or process.poll() is not None)
         url = (data_dir / URL_FILE).read_text().strip()
 
         def apis() -> list[psutil.Process]:
@@ -149,9 +140,9 @@ def test_several_processes_of_the_api_answer_at_one_address(data_dir: Path, monk
             return [child for child in living if "app.cli.api" in child.cmdline()]
 
         first, second = apis()
-        wait_for(lambda: answering(url, first) and answering(url, second))
+        wait_until(lambda: answering(url, first) and answering(url, second))
         first.kill()
-        wait_for(lambda: len(apis()) == 2 and first.pid not in {child.pid for child in apis()})
+        wait_until(lambda: len(apis()) == 2 and first.pid not in {child.pid for child in apis()})
         assert all(httpx2.get(f"{url}/livez", timeout=30.0).status_code == 200 for _ in range(20))
         process.send_signal(signal.SIGINT)
         assert process.wait(60) == 0

@@ -1,11 +1,11 @@
 import subprocess
 import sys
-import time
 
 import psutil
 import pytest
 
 from app.infra.child_processes import die_with_parent
+from tests.fixtures.waiting import has_ended, wait_until
 
 PARENT = """
 import subprocess, sys, time
@@ -25,10 +25,7 @@ def test_a_child_ends_with_its_killed_parent() -> None:
         pid = int(parent.stdout.readline())
         assert psutil.pid_exists(pid)
         parent.kill()
-    deadline = time.monotonic() + 5
-    while psutil.pid_exists(pid) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not psutil.pid_exists(pid)
+    wait_until(lambda: has_ended(pid))
 
 
 def test_other_systems_have_no_such_function(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,6 +21,7 @@ from app.infra.reaper import SWEEPS_PER_CLEARING, Reaper, release_expired, resen
 from app.infra.settings import Settings
 from app.infra.tables import PredictionRow
 from tests.fixtures.rows import add_model
+from tests.fixtures.waiting import wait_until
 
 pytestmark = pytest.mark.services
 LATER = timedelta(seconds=31)
@@ -105,9 +106,7 @@ def test_the_thread_sweeps_until_it_is_stopped(
     hasty = settings.model_copy(update={"lease_seconds": 0.1})
     reaper = Reaper(hasty, session_factory, queue, store, clock=lambda: now + LATER)
     reaper.start()
-    deadline = time.monotonic() + 10
-    while queue.depth() == 0 and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: queue.depth() > 0)
     reaper.stop()
     assert queue.depth() == 1
     assert not reaper.is_alive()
@@ -192,8 +191,6 @@ def test_predictions_are_purged_even_while_the_broker_is_away(
     away = JobQueue(f"redis+socket://{tmp_path}/none.sock")
     reaper = Reaper(keeping, session_factory, away, store, clock=lambda: now)
     reaper.start()
-    deadline = time.monotonic() + 10
-    while num_kept() > 1 and time.monotonic() < deadline:
-        time.sleep(0.01)
+    wait_until(lambda: num_kept() <= 1)
     reaper.stop()
     assert num_kept() == 1

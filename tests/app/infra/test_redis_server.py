@@ -2,7 +2,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import psutil
@@ -12,6 +11,7 @@ from app.domain.errors import QueueUnavailableError
 from app.infra import redis_server
 from app.infra.queue import JobQueue, connect_redis
 from app.infra.redis_server import PrivateRedis, find_redis_server
+from tests.fixtures.waiting import has_ended, wait_until
 
 pytestmark = pytest.mark.services
 
@@ -38,9 +38,7 @@ def test_a_server_that_died_is_started_again_empty(tmp_path: Path) -> None:
             client.set("key", "value")
         assert server.pid is not None
         os.kill(server.pid, signal.SIGKILL)
-        deadline = time.monotonic() + 5
-        while server.pid is not None and time.monotonic() < deadline:
-            time.sleep(0.01)
+        wait_until(lambda: server.pid is None)
         assert server.ensure_running()
         with connect_redis(server.url) as client:
             assert client.dbsize() == 0
@@ -63,10 +61,7 @@ def test_the_server_ends_with_a_parent_that_is_killed(tmp_path: Path) -> None:
         assert parent.stdout is not None
         pid = int(parent.stdout.readline())
         parent.kill()
-    deadline = time.monotonic() + 5
-    while psutil.pid_exists(pid) and time.monotonic() < deadline:
-        time.sleep(0.02)
-    assert not psutil.pid_exists(pid)
+    wait_until(lambda: has_ended(pid))
 
 
 def test_a_server_that_cannot_start_says_why(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

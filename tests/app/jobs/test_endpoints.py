@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -14,6 +13,7 @@ from app.infra.clock import utc_now
 from app.infra.leases import Lease, LeaseRepository
 from app.infra.queue import JobQueue
 from tests.fixtures.http_api import Api, MakeApi
+from tests.fixtures.waiting import wait_until
 from vtt_core.contract.progress import Phase, StepReport
 
 
@@ -49,10 +49,7 @@ def read_events(text: str) -> list[dict[str, Any]]:
 
 
 def wait_until_followed(api: Api) -> None:
-    deadline = time.monotonic() + 30
-    while not api.context.hub.followers:
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
+    wait_until(lambda: bool(api.context.hub.followers))
 
 
 def test_a_job_is_accepted_and_its_message_leaves(api: Api) -> None:

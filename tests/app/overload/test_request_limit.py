@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -19,6 +18,7 @@ from app.overload.request_limit import PlaceBounds, PlaceKind, RequestLimit
 from app.overload.request_limit_middleware import address_group, client_of, kind_of
 from tests.app.access.conftest import MakeCaller
 from tests.fixtures.http_api import Api, FakeEngine, MakeApi, encode_image
+from tests.fixtures.waiting import wait_until
 from vtt_core.contract.serving import AnswerOptions, Prediction
 
 IMAGE = ("images", ("a.png", encode_image(5)))
@@ -49,13 +49,6 @@ def engine() -> Iterator[HeldEngine]:
     held = HeldEngine()
     yield held
     held.gate.set()
-
-
-def wait_until(is_true: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 30
-    while not is_true():
-        assert time.monotonic() < deadline
-        time.sleep(0.01)
 
 
 def predict_at_once(api: Api, pool: ThreadPoolExecutor, number: int) -> list[Any]:

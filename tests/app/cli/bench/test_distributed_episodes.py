@@ -27,11 +27,11 @@ from app.infra.queue import JobQueue, connect_redis
 from app.infra.redis_server import PrivateRedis
 from app.infra.settings import load_settings
 from app.infra.workers import LiveWorker, WorkerRegistry
+from tests.fixtures.waiting import wait_until
 from vtt_core.bench.episodes.episode_log import EpisodeLine, decode_lines
 from vtt_core.contract.errors import UnknownBackboneError
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
-TIMEOUT_SECONDS = 200.0
 METHODS = "zero-shot,linear-probe,clip-lora,clip-lora+vtt"
 
 
@@ -49,17 +49,18 @@ class Workers:
 
     def kill_one_at_work(self) -> LiveWorker:
         """Kill a worker that computes a chunk, as soon as there is one."""
-        deadline = time.monotonic() + TIMEOUT_SECONDS
-        while True:
-            for worker in self.registry.live_workers():
-                if worker.job_id is not None:
-                    pid = int(worker.holder.split(":")[1])
-                    [process] = [process for process in self._processes if process.pid == pid]
-                    process.kill()
-                    process.wait()
-                    return worker
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        at_work: list[LiveWorker] = []
+
+        def is_one_at_work() -> bool:
+            at_work.extend(worker for worker in self.registry.live_workers() if worker.job_id is not None)
+            return bool(at_work)
+
+        wait_until(is_one_at_work)
+        pid = int(at_work[0].holder.split(":")[1])
+        [process] = [process for process in self._processes if process.pid == pid]
+        process.kill()
+        process.wait()
+        return at_work[0]
 
     def end(self) -> None:
         self.registry.close()
@@ -172,10 +173,7 @@ def test_messages_that_got_lost_are_sent_again_but_not_those_that_wait(
     request = request_for(methods="zero-shot", episodes=2)
 
     def lose_then_start() -> None:
-        deadline = time.monotonic() + TIMEOUT_SECONDS
-        while queue.depth(EpisodesMessage.queue_name) < 2:
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
+        wait_until(lambda: queue.depth(EpisodesMessage.queue_name) == 2)
         time.sleep(2)
         said.append(queue.depth(EpisodesMessage.queue_name))
         with connect_redis(settings.resolved_broker_url) as client:

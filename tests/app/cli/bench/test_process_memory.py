@@ -25,7 +25,10 @@ def test_processes_are_named_by_what_they_do(command: list[str], name: str) -> N
 
 @pytest.mark.services
 def test_a_process_and_its_children_are_followed() -> None:
-    with subprocess.Popen([sys.executable, "-c", "input()", "worker"], stdin=subprocess.PIPE) as child:
+    command = [sys.executable, "-c", "print(flush=True); input()", "worker"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE) as child:
+        assert child.stdout is not None
+        child.stdout.readline()
         curve = MemoryCurve(os.getpid(), "http://nowhere", {})
         curve.look(0.0)
         curve.look(1.0)
