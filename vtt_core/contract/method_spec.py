@@ -86,5 +86,5 @@ def _value(field: str, text: str, kind: type) -> Any:
 
 def _unknown(what: str, name: str, known: Sequence[str]) -> InputError:
     near = get_close_matches(name, known)
-    remedy = f"Did you mean {' or '.join(near)}" if near else "Choose one of them"
+    remedy = f"Perhaps you mean {' or '.join(near)}" if near else "Choose one of them"
     return InputError(expected=f"{what} among {', '.join(known)}", got=repr(name[:80]), remedy=remedy)

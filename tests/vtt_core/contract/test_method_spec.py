@@ -38,9 +38,9 @@ def test_changes_for_all_give_way_to_a_methods_own() -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        ("clip-lorra", "Did you mean clip-lora"),
-        ("zero_shot", "Did you mean zero-shot"),
-        ("clip-lora:iteration=5", "Did you mean iterations"),
+        ("clip-lorra", "Perhaps you mean clip-lora"),
+        ("zero_shot", "Perhaps you mean zero-shot"),
+        ("clip-lora:iteration=5", "Perhaps you mean iterations"),
         ("nonsense", "Choose one of them"),
         ("clip-lora:method=coop", "a field of the recipe"),
         ("clip-lora:iterations", "field=value"),
