@@ -90,21 +90,24 @@ def check_torchvision() -> Finding:
 
 
 def check_extras(needed: dict[str, str]) -> Iterator[Finding]:
-    """Check each extra.
+    """Check each extra; one note names all that are missing and not needed.
 
     Args:
-        needed: extra -> setting that needs it. Such an extra must be installed; a missing other one is only noted.
+        needed: extra -> setting that needs it. Such an extra must be installed.
     """
+    absent = {}
     for extra in extras():
         purpose = PURPOSES.get(extra, "see pyproject.toml")
         lacks = lacking(extra)
-        part, install = f"extra {extra}", install_extra(extra)
         if not lacks:
-            yield ok(part, f"installed: {purpose}")
+            yield ok(f"extra {extra}", f"installed: {purpose}")
         elif extra in needed:
-            yield problem(part, f"{needed[extra]} needs it: {', '.join(map(str, lacks))}", install)
+            yield problem(f"extra {extra}", f"{needed[extra]} needs it: {', '.join(map(str, lacks))}", install_extra(extra))
         else:
-            yield note(part, f"not installed: {purpose}", install)
+            absent[extra] = purpose
+    if absent:
+        named = ", ".join(f"{extra} ({purpose})" for extra, purpose in absent.items())
+        yield note("other extras", f"not installed: {named}", install_extra(next(iter(absent)), "For example, install"))
 
 
 def extras() -> list[str]:

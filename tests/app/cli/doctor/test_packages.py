@@ -41,10 +41,15 @@ def test_an_extra_counts_what_the_extras_in_it_need(monkeypatch: pytest.MonkeyPa
 
 
 def test_a_missing_extra_is_a_problem_only_where_a_setting_needs_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(packages, "requires", lambda _: ['absent-package; extra == "s3"', 'numpy; extra == "plots"'])
-    monkeypatch.setattr(packages, "extras", lambda: ["s3", "plots"])
-    assert [finding.condition for finding in check_extras({})] == [Condition.NOTE, Condition.OK]
-    needed, _ = check_extras({"s3": "VTT_STORE_URL"})
+    asked = ['absent-package; extra == "s3"', 'numpy; extra == "plots"', 'absent-package; extra == "heic"']
+    monkeypatch.setattr(packages, "requires", lambda _: asked)
+    monkeypatch.setattr(packages, "extras", lambda: ["s3", "plots", "heic"])
+    installed, absent = check_extras({})
+    assert (installed.part, installed.condition) == ("extra plots", Condition.OK)
+    assert (absent.part, absent.condition) == ("other extras", Condition.NOTE)
+    assert absent.detail == "not installed: s3 (S3 as the store), heic (HEIC images of phones)"
+    assert (absent.remedy or "").startswith("For example, install the extra s3: ")
+    needed, *_ = check_extras({"s3": "VTT_STORE_URL"})
     assert needed.condition is Condition.PROBLEM
     assert "VTT_STORE_URL needs it" in needed.detail
     assert needed.remedy == (
