@@ -17,7 +17,7 @@ from app.domain.errors import QueueUnavailableError
 from app.infra.child_processes import die_with_parent
 from app.infra.settings import socket_in
 
-START_SECONDS = 10.0
+START_SECONDS = 60.0
 """How long the server may take until it answers."""
 STOP_SECONDS = 5.0
 LOG_FILE = "redis.log"

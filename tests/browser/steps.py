@@ -37,7 +37,7 @@ def start(page: Page) -> None:
 
 def wait_for_model(page: Page) -> str:
     """Wait until the page of a job has gone on to that of its model; return the model's id."""
-    page.wait_for_url("**/models/mdl_*")
+    page.wait_for_url("**/models/mdl_*", timeout=240_000)
     page.locator("#expect").wait_for()
     return page.url.rsplit("/", 1)[-1]
 

@@ -22,6 +22,8 @@ def open_without_script(page: Page, path: str, script: str) -> Callable[[], None
     page.goto(path, wait_until="commit")
 
     def let_come() -> None:
+        while not held:
+            page.wait_for_timeout(20)
         held.pop().continue_()
         page.wait_for_load_state()
 

@@ -134,7 +134,7 @@ def test_everybody_can_use(open_page: OpenPage, faults: Faults, screens: dict[st
 
 
 def test_a_job_can_be_watched_by_everybody(open_page: OpenPage, service_url: str, photos: Path) -> None:
-    with Client(service_url) as client, httpx2.Client(base_url=service_url) as http:
+    with Client(service_url) as client, httpx2.Client(base_url=service_url, timeout=60) as http:
         set_id = upload(http, photos, "")
         job_id = client.train(set_id, method="clip-lora+vtt", recipe={"iterations": 2000}).id
         page = open_page(f"/jobs/{job_id}", viewport=PHONE, reduced_motion="reduce")

@@ -131,7 +131,7 @@ def test_a_dropped_picture_is_classified(page: Page, picture: Path) -> None:
 def test_a_picture_of_the_camera_is_classified(page: Page) -> None:
     page.get_by_role("button", name="Camera").click()
     expect(page.locator("#video")).to_be_visible()
-    page.wait_for_timeout(500)  # until the first frame is there
+    page.wait_for_function("document.querySelector('#video').videoWidth > 0")
     page.get_by_role("button", name="Take the picture").click()
     expect(page.locator("article", has_text="Camera").locator("h2")).to_be_visible()
     page.get_by_role("button", name="Close the camera").click()

@@ -12,6 +12,7 @@ from playwright.sync_api import Page, expect
 from app.pages.texts import text
 from tests.browser.conftest import Faults, OpenPage
 from tests.browser.steps import upload, wait_for_model
+from tests.fixtures.waiting import command_of
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
@@ -40,7 +41,7 @@ def step_of(page: Page) -> float:
 
 def api_processes() -> Iterator[psutil.Process]:
     for child in psutil.Process().children(recursive=True):
-        if child.status() != psutil.STATUS_ZOMBIE and child.cmdline()[1:3] == ["-m", "app.cli.api"]:
+        if command_of(child)[1:3] == ["-m", "app.cli.api"]:
             yield child
 
 
@@ -55,7 +56,7 @@ def test_a_job_is_cancelled_after_a_question(open_page: OpenPage, photos: Path) 
 
 def test_a_job_survives_a_reload_and_the_death_of_the_api(open_page: OpenPage, faults: Faults, photos: Path) -> None:
     page = open_page()
-    start_fine_tuning(page, photos, 30)
+    start_fine_tuning(page, photos, 150)
     before = step_of(page)
     page.reload()
     wait_for_step(page, int(before) + 1)

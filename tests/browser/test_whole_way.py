@@ -104,7 +104,7 @@ def test_without_scripts_a_zip_becomes_a_model_that_answers(
     done = page.get_by_role("link", name=text("watch.done_button"))
     while not done.is_visible():
         page.wait_for_timeout(200)
-        page.get_by_role("link", name=text("watch.reload")).click()
+        page.reload()
     done.click()
     expect(page.locator("h2#expect + .big")).to_be_visible()
     page.get_by_role("link", name=text("result.try")).click()

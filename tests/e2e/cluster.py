@@ -102,7 +102,7 @@ class Cluster:
         made = re.search(r"mc mb --ignore-existing minio/(\S+)", commands)
         assert made is not None
         # Any key may do everything here, so requests need no signature.
-        httpx2.put(f"http://{host}:{port}/{made.group(1)}", trust_env=False).raise_for_status()
+        httpx2.put(f"http://{host}:{port}/{made.group(1)}", timeout=60, trust_env=False).raise_for_status()
 
     def _start_api(self, service: str) -> str:
         address = self._addresses[f"{service}:8000"]

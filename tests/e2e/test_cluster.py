@@ -37,7 +37,7 @@ def test_a_support_set_becomes_a_model_that_another_process_predicts_with(
     assert [result["file"] for result in uploaded.json()["results"] if result["status"] != 201] == ["large.png"]
 
     cluster.wait_for_worker()
-    body = {"support_set_id": uploaded.json()["id"], "method": "clip-lora+vtt", "recipe": {"iterations": 4}}
+    body = {"support_set_id": uploaded.json()["id"], "method": "clip-lora+vtt", "recipe": {"iterations": 100}}
     started = http.post("/v1/jobs", json=body)
     assert started.status_code == 202, started.text
     job_url = f"/v1/jobs/{started.json()['id']}"
@@ -45,7 +45,7 @@ def test_a_support_set_becomes_a_model_that_another_process_predicts_with(
         lines = events.iter_lines()
         assert any(line.startswith("event:") for line in lines)
         # The first event came through the proxy while the job was running.
-        assert http.get(job_url).json()["state"] in ("queued", "running")
+        assert http.get(job_url).json()["state"] in ("queued", "running", "verifying")
         assert any('"succeeded"' in line for line in lines)
     model_id = http.get(job_url).json()["model_id"]
 
@@ -55,7 +55,9 @@ def test_a_support_set_becomes_a_model_that_another_process_predicts_with(
     for prediction in answer.json()["predictions"]:
         assert sum(prediction["probabilities"].values()) == pytest.approx(1, abs=1e-4)
     by_field = http.post("/predict", files=query, data={"model": model_id})
-    assert by_field.json()["predictions"] == answer.json()["predictions"]
+    for again, before in zip(by_field.json()["predictions"], answer.json()["predictions"], strict=True):
+        # Images that are classified together or apart differ in the last digits.
+        assert again["probabilities"] == pytest.approx(before["probabilities"], abs=1e-5)
 
     export = http.get(f"/v1/models/{model_id}/exports/adapter")
     with zipfile.ZipFile(io.BytesIO(export.content)) as archive:
@@ -63,8 +65,8 @@ def test_a_support_set_becomes_a_model_that_another_process_predicts_with(
 
 
 def test_each_role_answers_for_its_own_paths(cluster: Cluster, http: httpx2.Client) -> None:
-    to_control = httpx2.post(f"{cluster.control_url}/predict", headers=http.headers, trust_env=False)
-    to_predict = httpx2.get(f"{cluster.predict_url}/v1/jobs", headers=http.headers, trust_env=False)
+    to_control = httpx2.post(f"{cluster.control_url}/predict", headers=http.headers, timeout=60, trust_env=False)
+    to_predict = httpx2.get(f"{cluster.predict_url}/v1/jobs", headers=http.headers, timeout=60, trust_env=False)
     assert (to_control.status_code, to_predict.status_code) == (404, 404)
     assert http.get("/v1/jobs").status_code == 200
     assert http.post("/predict").status_code not in (404, 502)
@@ -72,7 +74,7 @@ def test_each_role_answers_for_its_own_paths(cluster: Cluster, http: httpx2.Clie
 
 def test_metrics_and_health_stay_inside(cluster: Cluster, http: httpx2.Client) -> None:
     for path in ("/metrics", "/readyz"):
-        assert httpx2.get(cluster.control_url + path, trust_env=False).status_code == 200
+        assert httpx2.get(cluster.control_url + path, timeout=60, trust_env=False).status_code == 200
         assert http.get(path).status_code == 404
     assert http.get("/livez").status_code == 200
 
@@ -89,4 +91,4 @@ def test_the_callers_address_passes_the_proxy(cluster: Cluster, http: httpx2.Cli
 
 def test_a_request_without_a_key_is_refused(cluster: Cluster) -> None:
     for method, path in (("GET", "/v1/jobs"), ("POST", "/predict"), ("POST", "/v1/support-sets")):
-        assert httpx2.request(method, cluster.url + path, trust_env=False).status_code == 401
+        assert httpx2.request(method, cluster.url + path, timeout=60, trust_env=False).status_code == 401

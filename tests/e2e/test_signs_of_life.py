@@ -52,7 +52,7 @@ def wait_until_unfit(url: str, data_dir: Path) -> None:
 
 def test_a_worker_has_metrics_and_a_stalled_one_is_noticed(service: str, worker_port: int, tmp_path: Path) -> None:
     data_dir = tmp_path / "data"
-    told = httpx2.get(f"http://127.0.0.1:{worker_port}/metrics", trust_env=False).text
+    told = httpx2.get(f"http://127.0.0.1:{worker_port}/metrics", timeout=60, trust_env=False).text
     assert 'vtt_attempts_total{outcome="succeeded"} 0.0' in told
     assert (exit_code(service, data_dir), exit_code(service, data_dir, "--worker")) == (0, 0)
 
@@ -64,6 +64,6 @@ def test_a_worker_has_metrics_and_a_stalled_one_is_noticed(service: str, worker_
     try:
         wait_until_unfit(service, data_dir)
         assert exit_code(service, data_dir) == 1, "one machine without its worker is not ready"
-        assert httpx2.get(f"{service}/livez", trust_env=False).status_code == 200
+        assert httpx2.get(f"{service}/livez", timeout=60, trust_env=False).status_code == 200
     finally:
         os.kill(pid, signal.SIGCONT)

@@ -23,6 +23,8 @@ pytestmark = pytest.mark.services
 
 QUICK = {"VTT_HEAD_SECONDS": "2", "VTT_BODY_PAUSE_SECONDS": "2", "VTT_ANSWER_PAUSE_SECONDS": "2"}
 """Seconds instead of tens of seconds. Everything else has its default."""
+STEADY = dict.fromkeys(QUICK, "10")
+"""So long that this machine may stand still for some seconds."""
 PATIENT = {"VTT_BODY_PAUSE_SECONDS": "120", "VTT_HEAD_SECONDS": "120"}
 """Long enough for a test to act while slow clients are connected."""
 FORM = {"cat": ("a.png", encode_image(1))}
@@ -71,7 +73,7 @@ def test_260_slow_uploads_stop_nobody_else(tmp_path: Path, broker_url: str) -> N
         num_threads = live.num_threads
         slow = open_many(stack, live, 260, begin_upload())
         with dripping(slow):
-            time.sleep(1)
+            time.sleep(3)
             statuses = Counter(client.post("/v1/support-sets", files=FORM).status_code for _ in range(10))
             statuses.update(client.get("/v1/models").status_code for _ in range(10))
             statuses.update(client.get("/livez").status_code for _ in range(10))
@@ -96,7 +98,7 @@ def test_slow_uploads_from_many_addresses_keep_nobody_out(tmp_path: Path, broker
             for connection in open_many(stack, live, 30, begin_upload(), address=f"127.0.0.{number}")
         ]
         with dripping(slow):
-            time.sleep(1.5)
+            time.sleep(4)
             set_id = client.post("/v1/support-sets", files=FORM).json()["id"]
             statuses = Counter(client.post("/v1/support-sets", files=FORM).status_code for _ in range(20))
             assert statuses == {201: 20}
@@ -137,17 +139,17 @@ def test_a_slow_body_ends_with_a_problem_document(tmp_path: Path, broker_url: st
 def test_a_slow_but_steady_body_is_taken(tmp_path: Path, broker_url: str) -> None:
     body = httpx2.Request("POST", "http://localhost", files=FORM)
     content = body.read() + b" " * 8000
-    with running_api(tmp_path, broker_url, **QUICK) as live:
+    with running_api(tmp_path, broker_url, **STEADY) as live:
 
         def steadily() -> Iterator[bytes]:
             for start in range(0, len(content), 400):
                 yield content[start : start + 400]
-                time.sleep(0.2)
+                time.sleep(0.6)
 
         start = time.monotonic()
         with live.client() as client:
             answer = client.post("/v1/support-sets", content=steadily(), headers={"Content-Type": body.headers["content-type"]})
-        assert time.monotonic() - start > 4  # longer than a pause may be
+        assert time.monotonic() - start > 10  # longer than a pause may be
         assert answer.status_code == 201
 
 
@@ -181,7 +183,7 @@ def test_connections_that_send_nothing_stop_nobody(tmp_path: Path, broker_url: s
 def test_working_connections_beyond_the_share_are_refused_with_a_reason(tmp_path: Path, broker_url: str) -> None:
     with running_api(tmp_path, broker_url, VTT_MAX_CONNECTIONS="20", **PATIENT) as live, ExitStack() as stack:
         open_many(stack, live, 10, begin_upload())
-        time.sleep(0.5)
+        time.sleep(3)
         [refused] = open_many(stack, live, 1, b"")
         answer = read_answer(refused)
         assert (status_of(answer), problem_in(answer)["code"]) == (429, "access.too_many_at_once")
@@ -195,7 +197,7 @@ def test_a_trusted_proxy_speaks_for_many(tmp_path: Path, broker_url: str) -> Non
     bounds = {"VTT_MAX_CONNECTIONS": "40", "VTT_MAX_REQUESTS": "20", "FORWARDED_ALLOW_IPS": ATTACKER, **PATIENT}
     with running_api(tmp_path, broker_url, **bounds) as live, ExitStack() as stack:
         slow = open_many(stack, live, 12, begin_upload(b"X-Forwarded-For: 203.0.113.1"))
-        time.sleep(0.5)
+        time.sleep(3)
         assert [status_of(read_answer(connection)) for connection in slow[10:]] == [429] * 2
         with live.client(ATTACKER) as proxy:
             # The proxy has more connections than one client may have; other clients of it have places.
@@ -216,7 +218,7 @@ def test_the_rest_of_a_refused_body_is_not_read_for_ever(tmp_path: Path, broker_
 
 @pytest.mark.slow
 def test_a_client_that_does_not_read_its_answer_is_dropped(tmp_path: Path, broker_url: str) -> None:
-    with running_api(tmp_path, broker_url, **QUICK) as live, ExitStack() as stack:
+    with running_api(tmp_path, broker_url, **STEADY) as live, ExitStack() as stack:
         for _ in range(5):
             connection = socket.socket()
             connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
@@ -232,7 +234,7 @@ def test_a_client_that_does_not_read_its_answer_is_dropped(tmp_path: Path, broke
 @pytest.mark.slow
 def test_a_slow_but_steady_reader_gets_its_whole_answer(tmp_path: Path, broker_url: str) -> None:
     num_answers = 60
-    with running_api(tmp_path, broker_url, **QUICK) as live, socket.socket() as connection:
+    with running_api(tmp_path, broker_url, **STEADY) as live, socket.socket() as connection:
         connection.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         connection.connect(("127.0.0.1", live.port))
         ask = b"GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n"
@@ -240,10 +242,10 @@ def test_a_slow_but_steady_reader_gets_its_whole_answer(tmp_path: Path, broker_u
         received, start = bytearray(), time.monotonic()
         while part := connection.recv(1_000_000):
             received += part
-            if time.monotonic() - start < 6:  # three times as long as it may read nothing
+            if time.monotonic() - start < 14:  # longer than it may read nothing
                 time.sleep(0.05)
         assert received.count(b"HTTP/1.1 200") == num_answers
-        assert time.monotonic() - start > 4
+        assert time.monotonic() - start > 10
 
 
 @pytest.mark.slow

@@ -27,7 +27,9 @@ def test_seconds_are_read_and_what_says_nothing_is_none(text: str, seconds: floa
 
 def test_a_date_is_read() -> None:
     later = datetime.now(UTC) + timedelta(seconds=40)
-    assert asked_seconds(busy(format_datetime(later, usegmt=True))) == pytest.approx(40, abs=3)
+    asked = asked_seconds(busy(format_datetime(later, usegmt=True)))
+    assert asked is not None
+    assert 10 < asked <= 40
     assert asked_seconds(busy("Wed, 21 Oct 2015 07:28:00 GMT")) == 0
 
 

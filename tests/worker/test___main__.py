@@ -29,7 +29,9 @@ from tests.fixtures.waiting import wait_until
 from tests.worker.conftest import add_job, add_support_set, make_images
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
-ITERATIONS = 20
+ITERATIONS = 100
+"""So many that a job is still running when a test that saw a step of it acts."""
+LEASE_SECONDS = 10
 
 
 class Service:
@@ -38,7 +40,11 @@ class Service:
     def __init__(self, data_dir: Path, redis: PrivateRedis, database_url: str = "") -> None:
         self.redis = redis
         self.settings = Settings(
-            data_dir=data_dir, database_url=database_url, lease_seconds=3, reaper_seconds=0.2, requeue_after_seconds=2
+            data_dir=data_dir,
+            database_url=database_url,
+            lease_seconds=LEASE_SECONDS,
+            reaper_seconds=0.2,
+            requeue_after_seconds=2,
         )
         migrate(self.settings.resolved_database_url)
         self.engine = engine = make_engine(self.settings.resolved_database_url)
@@ -56,7 +62,7 @@ class Service:
             "VTT_DATA_DIR": str(self.settings.data_dir),
             "VTT_DATABASE_URL": self.settings.database_url,
             "VTT_DEVICE": "cpu",
-            "VTT_LEASE_SECONDS": "3",
+            "VTT_LEASE_SECONDS": str(LEASE_SECONDS),
             "VTT_HEARTBEAT_SECONDS": "0.5",
             "VTT_CHECKPOINT_STEPS": "3",
             # The threads of two workers on one machine would wait for each other.
@@ -165,6 +171,7 @@ def test_a_worker_whose_acknowledgement_got_lost_takes_the_next_message(service:
     wait_until(lambda: service.read(first).step >= 2)
     assert service.redis.pid is not None
     os.kill(service.redis.pid, signal.SIGKILL)
+    wait_until(lambda: service.redis.pid is None)
     assert service.wait_for_end(first).state == JobState.SUCCEEDED
     time.sleep(1.0)  # for the acknowledgement, which nobody takes
     assert service.redis.ensure_running()
@@ -209,7 +216,8 @@ def test_a_batch_outlives_a_killed_worker_and_goes_on_after_the_last_finished_ch
 def restart_empty(redis: PrivateRedis) -> None:
     assert redis.pid is not None
     os.kill(redis.pid, signal.SIGKILL)
-    time.sleep(1.0)
+    wait_until(lambda: redis.pid is None)
+    time.sleep(1.0)  # the worker notices
     assert redis.ensure_running()
 
 
@@ -223,7 +231,7 @@ def test_a_postgresql_that_is_killed_costs_neither_job_nor_attempt(own_postgres:
         job_id = service.send_job()
         wait_until(lambda: service.read(job_id).step >= 2)
         own_postgres.kill()
-        time.sleep(4)  # longer than the lease
+        time.sleep(LEASE_SECONDS + 1)
         own_postgres.start()
         row = service.wait_for_end(job_id)
         assert (row.state, row.attempt, row.error) == (JobState.SUCCEEDED, 1, None)

@@ -57,7 +57,7 @@ def test_pauses_grow_until_a_child_stays_alive() -> None:
 def test_stopping_asks_first_and_names_who_had_to_be_killed(tmp_path: Path) -> None:
     deaf, polite = start_deaf(tmp_path), Child("polite", SLEEPER, os.environ)
     polite.start(time.monotonic())
-    assert stop_all((deaf, polite), grace_seconds=1.0) == ["deaf"]
+    assert stop_all((deaf, polite), grace_seconds=60.0, is_impatient=lambda: polite.exit_code is not None) == ["deaf"]
     assert polite.exit_code == -signal.SIGTERM
     assert deaf.exit_code == -signal.SIGKILL
 

@@ -10,7 +10,7 @@ import psutil
 import pytest
 
 from app.cli.up import URL_FILE
-from tests.fixtures.waiting import wait_until
+from tests.fixtures.waiting import command_of, wait_until
 
 pytestmark = [pytest.mark.services, pytest.mark.slow]
 
@@ -28,10 +28,7 @@ PROGRAMS = {"redis": "redis-server", "worker": "-m worker", "api": "app.cli.api"
 def children_of(process: subprocess.Popen[bytes]) -> dict[str, psutil.Process]:
     found = {}
     for child in psutil.Process(process.pid).children(recursive=True):
-        try:
-            line = " ".join(child.cmdline())
-        except psutil.Error:
-            continue
+        line = " ".join(command_of(child))
         found.update({name: child for name, program in PROGRAMS.items() if program in line})
     return found
 
@@ -101,7 +98,7 @@ def test_nothing_outlives_a_service_that_is_killed(service: subprocess.Popen[byt
     assert len(everything) == 3
     os.kill(service.pid, signal.SIGKILL)
     service.wait(10)
-    _, alive = psutil.wait_procs(everything, timeout=10)
+    _, alive = psutil.wait_procs(everything, timeout=60)
     assert alive == []
 
 
@@ -135,9 +132,7 @@ def test_several_processes_of_the_api_answer_at_one_address(data_dir: Path, monk
         url = (data_dir / URL_FILE).read_text().strip()
 
         def apis() -> list[psutil.Process]:
-            children = psutil.Process(process.pid).children()
-            living = [child for child in children if child.status() != psutil.STATUS_ZOMBIE]
-            return [child for child in living if "app.cli.api" in child.cmdline()]
+            return [child for child in psutil.Process(process.pid).children() if "app.cli.api" in command_of(child)]
 
         first, second = apis()
         wait_until(lambda: answering(url, first) and answering(url, second))
@@ -155,7 +150,7 @@ def test_several_processes_of_the_api_answer_at_one_address(data_dir: Path, monk
 
 def answering(url: str, api: psutil.Process) -> bool:
     """Whether this process takes the connection of one of a few requests."""
-    with httpx2.Client(base_url=url) as client:
+    with httpx2.Client(base_url=url, timeout=60.0) as client:
         client.get("/livez")
         port = httpx2.URL(url).port
         return any(there.laddr.port == port and there.raddr for there in api.net_connections("tcp"))

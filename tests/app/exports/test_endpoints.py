@@ -96,10 +96,10 @@ def test_an_export_of_a_lost_worker_is_made_by_another_and_fails_in_the_end(api:
     ask(api, model_id)
     export_id = row_of(api, model_id).id
     for _ in range(MAX_EXPORT_ATTEMPTS):
-        lost = claim(api, export_id, seconds=1)
+        lost = claim(api, export_id, seconds=60)
         assert lost is not None
         assert claim(api, export_id) is None
-        later = utc_now() + timedelta(seconds=2)
+        later = utc_now() + timedelta(seconds=61)
         released = release_expired_work(EXPORTS, api.context.sessions, api.context.queue, later)
         assert released == ([export_id] if lost.attempt < MAX_EXPORT_ATTEMPTS else [])
     row = row_of(api, model_id)

@@ -107,7 +107,7 @@ def test_a_reader_does_not_wait_for_a_writer(sqlite_url: str) -> None:
         started = time.monotonic()
         with readers.begin() as reader:
             assert reader.scalar(text("SELECT count(*) FROM support_sets")) == 0
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 20
     engine.dispose()
 
 

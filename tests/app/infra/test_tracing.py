@@ -78,7 +78,7 @@ def test_a_request_and_the_attempt_at_its_job_are_one_trace(
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", receiver.url)
     monkeypatch.setenv("OTEL_BSP_SCHEDULE_DELAY", "100")
     monkeypatch.setenv("VTT_LOG_FORMAT", "json")
-    with running_service(tmp_path / "data") as url, httpx2.Client(base_url=url, trust_env=False) as http:
+    with running_service(tmp_path / "data") as url, httpx2.Client(base_url=url, timeout=60, trust_env=False) as http:
         images = [(label, (f"{place}.png", encode_image(place * 50))) for place, label in enumerate(("cat", "dog"))]
         made = http.post("/v1/support-sets", files=images)
         body = {"support_set_id": made.json()["id"], "recipe": {"iterations": 1, "num_views": 1}}

@@ -138,7 +138,8 @@ def test_a_slow_follower_holds_up_nobody_and_misses_nothing(api: Api) -> None:
         seen: list[object] = [(await anext(slow)).data["state"]]
         waiting = asyncio.ensure_future(anext(slow))
         quick = asyncio.create_task(watch(api, job_id))
-        await asyncio.sleep(0.2)
+        while len(api.context.hub.followers) < 2:
+            await asyncio.sleep(0.01)
         await asyncio.to_thread(tell, api, job_id, *steps)
         seen.append((await waiting).data["step"])  # and takes no more for now
         [follower] = [one for one in api.context.hub.followers if one.num_waiting]

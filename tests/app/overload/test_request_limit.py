@@ -112,10 +112,10 @@ def test_an_invalid_key_takes_no_place_of_the_valid_one(locked: Api, make_caller
 @pytest.mark.slow
 def test_health_answers_while_more_predictions_wait_than_there_are_threads(make_api: MakeApi, engine: HeldEngine) -> None:
     api = make_api(engine=engine, batch_max_images=30)
-    api.context.workers.announce(LiveWorker("machine:1", "cpu", "mini", None))
     with ThreadPoolExecutor(80) as pool:
         accepted = predict_at_once(api, pool, 80)
         wait_until(lambda: engine.num_waiting == 60)
+        api.context.workers.announce(LiveWorker("machine:1", "cpu", "mini", None))
         assert api.client.get("/livez").status_code == 200
         assert api.client.get("/readyz").status_code == 200
         assert 'vtt_refused_requests_total{line="predict"} 0.0' in api.client.get("/metrics").text

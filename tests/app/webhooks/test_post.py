@@ -10,7 +10,7 @@ from app.webhooks.post import DeliveryFailedError, post_event
 from tests.fixtures.receivers import Receiver
 
 
-def post(url: str, *, may_reach_private: bool = True, seconds: float = 5.0) -> int:
+def post(url: str, *, may_reach_private: bool = True, seconds: float = 60.0) -> int:
     headers = {"webhook-id": "msg_1", "Content-Type": "application/json"}
     return post_event(url, b"{}", headers, may_reach_private=may_reach_private, seconds=seconds)
 

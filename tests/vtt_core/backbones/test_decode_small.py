@@ -7,7 +7,6 @@ import os
 import subprocess
 import sys
 import threading
-import time
 from pathlib import Path
 
 import pytest
@@ -60,14 +59,14 @@ def test_no_more_images_are_decoded_at_once_than_threads_were_given(
 ) -> None:
     monkeypatch.setattr("vtt_core.backbones.decode_small.usable_cores", lambda: 16)
     encoded = support_set.classes[0].images[0].encoded
-    at_once, most, counting = 0, 0, threading.Lock()
+    at_once, most, counting, three = 0, 0, threading.Lock(), threading.Barrier(3)
 
     def read() -> bytes:
         nonlocal at_once, most
         with counting:
             at_once += 1
             most = max(most, at_once)
-        time.sleep(0.05)
+        three.wait(60)
         with counting:
             at_once -= 1
         return encoded

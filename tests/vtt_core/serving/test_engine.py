@@ -112,7 +112,7 @@ class TestAnswers:
     def test_images_of_different_adapters_share_a_batch(
         self, make_engine: Callable[..., Engine], several: dict[str, Files], pixels: list[torch.Tensor]
     ) -> None:
-        engine = make_engine(batching=Batching(max_items=12, wait_seconds=5))
+        engine = make_engine(batching=Batching(max_items=12, wait_seconds=60))
 
         def ask(model_id: str) -> int:
             return len(engine.predict(model_id, "tiny-3-3", lambda: several[model_id], pixels)[0].probabilities)

@@ -140,7 +140,7 @@ def test_a_worker_killed_in_the_middle_costs_no_episode(
 ) -> None:
     monkeypatch.setattr(distributed_episodes, "RESEND_SECONDS", 8.0)
     workers.start(2)
-    request = request_for(iterations=10, methods="zero-shot,clip-lora+vtt")
+    request = request_for(iterations=40, methods="zero-shot,clip-lora+vtt")
     alone = run_request(request, tmp_path / "alone")
     killed: list[LiveWorker] = []
 

@@ -48,7 +48,7 @@ def run_load(
 ) -> tuple[list[Outcome], list[float]]:
     looks: list[float] = []
     with serving(settings) as url:
-        run = LoadRun(url, {}, mix, seconds=2.0)
+        run = LoadRun(url, {}, mix, seconds=6.0)
         asyncio.run(run.run(num_clients, rate, looks.append, 0.5))
     return run.outcomes, looks
 
@@ -73,7 +73,7 @@ def test_refused_clients_wait_as_they_are_told(api: Api) -> None:
     refused = [outcome for outcome in outcomes if outcome.status in REFUSALS and outcome.kind == "predict"]
     assert refused
     assert all(int(outcome.retry_after) >= 1 for outcome in refused)
-    assert len(refused) <= 3 * 3, "three clients are refused, and come again after a second each"
+    assert len(refused) <= 3 * 7, "three clients are refused, and come again after a second each"
 
 
 @pytest.mark.slow
