@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import torch
@@ -48,7 +48,7 @@ class Backbone:
         self.vision_tower: VisionTower = (
             TimmVisionTower(clip.visual) if hasattr(clip.visual, "trunk") else ClipVisionTower(clip.visual)
         )
-        self.text_tower = TextTower(clip, find_first_word(tokenize))
+        self.text_tower = TextTower(clip, partial(find_first_word, tokenize))
 
     @property
     def joint_size(self) -> int:

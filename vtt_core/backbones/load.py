@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from vtt_core.backbones.backbone import CLIP_MEAN, CLIP_STD, Backbone
 from vtt_core.backbones.catalogue import MINI_CONFIG, why_unsupported
 from vtt_core.backbones.open_clip_import import open_clip
 from vtt_core.backbones.tokenizer import Tokenize, make_hub_tokenize, make_tokenize
+from vtt_core.backbones.unset_weights import UnsetWeights
 from vtt_core.contract.backbones import MINI, RANDOM_TAG, WEIGHT_FILE_SUFFIX, check_backbone_id, split_backbone_id
 from vtt_core.contract.errors import BackboneUnavailableError, UnsupportedBackboneError
 from vtt_core.contract.manifest import Preprocessing
@@ -45,7 +47,8 @@ def load_backbone(backbone_id: str, *, device: str = "cpu") -> Backbone:
             torch.manual_seed(RANDOM_WEIGHTS_SEED)
             clip = open_clip.create_model(name, load_weights=False)
     elif tag.endswith(WEIGHT_FILE_SUFFIX):
-        clip = open_clip.create_model(name, load_weights=False)
+        with UnsetWeights():
+            clip = open_clip.create_model(name, load_weights=False)
         load_weights(clip, Path(tag), backbone_id)
     else:
         clip = _published(name, tag, backbone_id)
@@ -66,7 +69,8 @@ def backbone_from_files(backbone_id: str, config_file: Path, weight_file: Path |
     _check_supported(config, backbone_id)
     tokenize = _make_tokenize(config["text_cfg"], backbone_id, knows_words=weight_file is not None)
     model_class = open_clip.CustomTextCLIP if config.get("custom_text") else open_clip.CLIP
-    clip = model_class(config["embed_dim"], config["vision_cfg"], config["text_cfg"], config.get("quick_gelu", False))
+    with nullcontext() if weight_file is None else UnsetWeights():
+        clip = model_class(config["embed_dim"], config["vision_cfg"], config["text_cfg"], config.get("quick_gelu", False))
     if weight_file is not None:
         load_weights(clip, weight_file, backbone_id)
     return _wrap(backbone_id, clip, config, tokenize, device)

@@ -14,7 +14,8 @@ Differs: the authors run all text positions. In a causal tower the end-of-text f
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -178,12 +179,13 @@ class VisionTower(Protocol):
 class TextTower:
     """The text tower of a CLIP: open_clip's own, causal or not, with any kind of pooling."""
 
-    def __init__(self, clip: Any, first_word: int = 1) -> None:
+    def __init__(self, clip: Any, find_first_word: Callable[[], int] = lambda: 1) -> None:
         """Wrap the text side of an open_clip model without copying its weights.
 
         Args:
             clip: `open_clip.model.CLIP`, or a `CustomTextCLIP` with a `TextTransformer`.
-            first_word: position of a prompt's first word: 1 after a start-of-text token, 0 without one.
+            find_first_word: gives the position of a prompt's first word: 1 after a start-of-text token, 0 without one. Called
+                when it is needed, since a tokenizer takes a tenth of a second to read, which images do without.
         """
         text = getattr(clip, "text", clip)
         self._text = text
@@ -193,9 +195,14 @@ class TextTower:
         self.num_layers = len(self.blocks)
         self.width: int = text.token_embedding.weight.shape[1]
         self.context_length: int = text.positional_embedding.shape[0]
-        self.first_word = first_word
+        self._find_first_word = find_first_word
         self.is_causal: bool = text.attn_mask is not None
         """Whether a token attends only to itself and earlier ones."""
+
+    @cached_property
+    def first_word(self) -> int:
+        """Position of a prompt's first word."""
+        return self._find_first_word()
 
     def embed(self, tokens_CT: Tensor) -> Tensor:
         """Return the token embeddings, before the positional embedding."""

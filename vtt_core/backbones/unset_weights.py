@@ -1,0 +1,31 @@
+"""Build a model without drawing the random weights that the weights of a file replace right after.
+
+For `ViT-B-32` drawing takes most of the time that it takes to load.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import torch
+from torch.overrides import TorchFunctionMode
+
+_DRAW = {torch.Tensor.normal_, torch.Tensor.uniform_}
+
+
+class UnsetWeights(TorchFunctionMode):
+    """Within this context, new weights keep whatever is in their memory."""
+
+    def __torch_function__(
+        self,
+        function: Callable[..., Any],
+        types: Sequence[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        """Run a function of torch, but for those that fill a tensor with random numbers or constants for a start."""
+        named = kwargs or {}
+        if function in _DRAW or getattr(function, "__module__", None) == torch.nn.init.__name__:
+            return named["tensor"] if "tensor" in named else args[0]
+        return function(*args, **named)
