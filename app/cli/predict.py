@@ -163,9 +163,9 @@ def read_image_file(path: Path) -> bytes:
         with path.open("rb") as file:
             return file.read(DEFAULT_LIMITS.max_image_bytes + 1)
     except OSError as error:
-        inside = f"Name the images in it, as in: vtt predict DIR {shlex.quote(str(path))}/*"
+        inside = f"Name the images in it: {shlex.quote(str(path))}/*"
         raise NotAnImageError(
             expected="a readable image file",
             got=f"{str(path)!r}: {error.strerror or error}",
-            remedy=inside if path.is_dir() else "Check the path",
+            remedy=inside if isinstance(error, IsADirectoryError) else "Check the path",
         ) from error

@@ -37,7 +37,7 @@ def make_tokenize(context_length: int, vocabulary_size: int | None = None) -> To
 
 @cache
 def _clip_tokenizer() -> Any:
-    """Return CLIP's own tokenizer. Its vocabulary takes a tenth of a second to read; who reads only images does without."""
+    """Return CLIP's own tokenizer, which takes a tenth of a second to make. Images need none."""
     return open_clip.SimpleTokenizer()
 
 

@@ -185,7 +185,7 @@ class TextTower:
         Args:
             clip: `open_clip.model.CLIP`, or a `CustomTextCLIP` with a `TextTransformer`.
             find_first_word: gives the position of a prompt's first word: 1 after a start-of-text token, 0 without one. Called
-                when it is needed, since a tokenizer takes a tenth of a second to read, which images do without.
+                when first needed: making a tokenizer takes a tenth of a second, and images need none.
         """
         text = getattr(clip, "text", clip)
         self._text = text

@@ -15,7 +15,7 @@ _DRAW = {torch.Tensor.normal_, torch.Tensor.uniform_}
 
 
 class UnsetWeights(TorchFunctionMode):
-    """Within this context, new weights keep whatever is in their memory."""
+    """Within this context, new weights keep whatever is in their memory. Load all of them with `strict=True` right after."""
 
     def __torch_function__(
         self,
@@ -24,7 +24,7 @@ class UnsetWeights(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Run a function of torch, but for those that fill a tensor with random numbers or constants for a start."""
+        """Run a function of torch, but for those that fill a new tensor with its first numbers."""
         named = kwargs or {}
         if function in _DRAW or getattr(function, "__module__", None) == torch.nn.init.__name__:
             return named["tensor"] if "tensor" in named else args[0]

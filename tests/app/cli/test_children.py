@@ -63,6 +63,11 @@ def test_stopping_asks_first_and_names_who_had_to_be_killed(tmp_path: Path) -> N
 
 
 @pytest.mark.slow
+def test_the_grace_period_ends(tmp_path: Path) -> None:
+    assert stop_all((start_deaf(tmp_path),), grace_seconds=0.5) == ["deaf"]
+
+
+@pytest.mark.slow
 def test_an_impatient_stop_does_not_wait(tmp_path: Path) -> None:
     deaf = start_deaf(tmp_path)
     started = time.monotonic()

@@ -114,11 +114,13 @@ def test_a_set_of_several_classes_is_named() -> None:
 def test_a_path_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     with pytest.raises(NotAnImageError, match="none.png.*Check the path"):
         read_image_file(tmp_path / "none.png")
+    with pytest.raises(NotAnImageError, match="too long.*Check the path"):
+        read_image_file(tmp_path / ("x" * 5000))
 
 
 def test_a_folder_is_not_an_image_but_may_hold_some(tmp_path: Path) -> None:
     (folder := tmp_path / "two words").mkdir()
-    with pytest.raises(NotAnImageError, match=r"directory.*as in: vtt predict DIR '/.*/two words'/\*"):
+    with pytest.raises(NotAnImageError, match=r"directory.*Name the images in it: '/.*/two words'/\*"):
         read_image_file(folder)
 
 

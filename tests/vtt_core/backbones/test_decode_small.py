@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 
 import pytest
@@ -67,6 +68,7 @@ def test_no_more_images_are_decoded_at_once_than_threads_were_given(
             at_once += 1
             most = max(most, at_once)
         three.wait(60)
+        time.sleep(0.05)
         with counting:
             at_once -= 1
         return encoded

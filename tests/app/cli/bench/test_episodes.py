@@ -58,7 +58,8 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_result(data: Path, tmp_path
 
     log = tmp_path / "killed" / "episodes.jsonl"
     with subprocess.Popen(command(data, *arguments, "--out", str(log.parent)), stderr=subprocess.DEVNULL) as process:
-        wait_until(lambda: log.is_file() and log.read_bytes().count(b"\n") >= 6)
+        wait_until(lambda: process.poll() is not None or (log.is_file() and log.read_bytes().count(b"\n") >= 6))
+        assert process.poll() is None
         process.send_signal(signal.SIGKILL)
     assert process.returncode == -signal.SIGKILL
     num_done = log.read_bytes().count(b"\n")
