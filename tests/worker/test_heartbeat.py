@@ -48,7 +48,6 @@ def wait_for_interruption(heartbeat: Heartbeat) -> None:
 def test_a_lease_is_kept_as_long_as_the_context_lasts(
     heartbeat: Heartbeat, lease: Lease, read_job: Callable[[str], JobRow]
 ) -> None:
-
     def seconds_left() -> float:
         expiry = read_job(lease.job_id).lease_expires_at
         assert expiry is not None
@@ -85,18 +84,20 @@ def test_a_request_to_stop_is_heeded(context: WorkerContext, heartbeat: Heartbea
 
 
 def test_a_short_outage_of_the_database_ends_nothing(heartbeat: Heartbeat, monkeypatch: pytest.MonkeyPatch) -> None:
-    renew, tries = LeaseRepository.renew, []
+    renew, failures, renewals = LeaseRepository.renew, [], []
 
     def renew_after_outage(self: LeaseRepository, *arguments: object) -> bool:
-        tries.append(1)
-        if len(tries) <= 3:
+        if len(failures) < 3:
+            failures.append(1)
             raise OperationalError("UPDATE", None, Exception("away"))
-        return renew(self, *arguments)  # type: ignore[arg-type]
+        renewals.append(renew(self, *arguments))  # type: ignore[arg-type]
+        return renewals[-1]
 
     monkeypatch.setattr(LeaseRepository, "renew", renew_after_outage)
     with heartbeat:
-        wait_until(lambda: len(tries) > 3)
+        wait_until(lambda: bool(renewals))
         heartbeat.check()
+    assert len(failures) == 3
 
 
 @pytest.mark.slow

@@ -9,9 +9,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
+from torch.nn import init
 from torch.overrides import TorchFunctionMode
 
-_DRAW = {torch.Tensor.normal_, torch.Tensor.uniform_}
+_DRAW = {torch.Tensor.normal_, torch.Tensor.uniform_, init.normal_, init.uniform_, init.kaiming_uniform_}
 
 
 class UnsetWeights(TorchFunctionMode):
@@ -24,8 +25,8 @@ class UnsetWeights(TorchFunctionMode):
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Run a function of torch, but for those that fill a new tensor with its first numbers."""
+        """Run a function of torch, but for those that fill a tensor with random numbers."""
         named = kwargs or {}
-        if function in _DRAW or getattr(function, "__module__", None) == torch.nn.init.__name__:
+        if function in _DRAW:
             return named["tensor"] if "tensor" in named else args[0]
         return function(*args, **named)

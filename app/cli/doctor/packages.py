@@ -107,7 +107,11 @@ def check_extras(needed: dict[str, str]) -> Iterator[Finding]:
             absent[extra] = purpose
     if absent:
         named = ", ".join(f"{extra} ({purpose})" for extra, purpose in absent.items())
-        yield note("other extras", f"not installed: {named}", install_extra(next(iter(absent)), "For example, install"))
+        yield note(
+            "other extras",
+            f"not installed: {named}",
+            install_extra(next(iter(absent)), "If you need one of them, install for example"),
+        )
 
 
 def extras() -> list[str]:

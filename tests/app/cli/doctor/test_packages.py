@@ -48,7 +48,7 @@ def test_a_missing_extra_is_a_problem_only_where_a_setting_needs_it(monkeypatch:
     assert (installed.part, installed.condition) == ("extra plots", Condition.OK)
     assert (absent.part, absent.condition) == ("other extras", Condition.NOTE)
     assert absent.detail == "not installed: s3 (S3 as the store), heic (HEIC images of phones)"
-    assert (absent.remedy or "").startswith("For example, install the extra s3: ")
+    assert (absent.remedy or "").startswith("If you need one of them, install for example the extra s3: ")
     needed, *_ = check_extras({"s3": "VTT_STORE_URL"})
     assert needed.condition is Condition.PROBLEM
     assert "VTT_STORE_URL needs it" in needed.detail
